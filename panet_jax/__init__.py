@@ -1,0 +1,31 @@
+"""PANet, few-shot image segmentation with prototype alignment, in JAX."""
+
+from panet_jax.encoder import encode
+from panet_jax.episode import IGNORE, Episode, normalize, prepare
+from panet_jax.errors import InputError
+from panet_jax.losses import alignment_loss, segmentation_loss
+from panet_jax.panet import encode_episode, episode_logits, episode_loss
+from panet_jax.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
+from panet_jax.weights import load_encoder_params, save_encoder_params
+
+__version__ = '0.1.0'
+
+__all__ = [
+    'IGNORE',
+    'Episode',
+    'InputError',
+    'alignment_loss',
+    'class_prototypes',
+    'cosine_logits',
+    'encode',
+    'encode_episode',
+    'episode_logits',
+    'episode_loss',
+    'load_encoder_params',
+    'masked_mean',
+    'normalize',
+    'prepare',
+    'save_encoder_params',
+    'segmentation_loss',
+    'upsample',
+]

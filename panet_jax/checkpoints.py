@@ -1,0 +1,75 @@
+"""The training state on disk, by Orbax: atomic, the newest few kept."""
+
+from pathlib import Path
+
+import jax
+import orbax.checkpoint as ocp
+
+from panet_jax.encoder import init_encoder_params
+from panet_jax.errors import InputError
+
+
+class Checkpoints:
+    """The checkpoints of one workdir. Parameters and optimiser state are separate items.
+
+    Args:
+        workdir: their folder is `workdir`/checkpoints.
+        keep: how many of the newest to keep.
+    """
+
+    def __init__(self, workdir, keep=None):
+        self.folder = Path(workdir).resolve() / 'checkpoints'
+        # create=False: looking at a workdir must not change it.
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None)
+        self._manager = ocp.CheckpointManager(self.folder, options=options) if keep or self.folder.is_dir() else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._manager:
+            self._manager.wait_until_finished()
+            self._manager.close()
+
+    def steps(self):
+        """The steps that are there, in order."""
+        return sorted(self._manager.all_steps()) if self._manager else []
+
+    def save(self, state):
+        """Saves a TrainState as step `state.step`, in the background; the copy is made at once."""
+        step = int(state.step)
+        if step in self.steps():
+            return
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(state.params), opt_state=ocp.args.StandardSave(state.opt_state)
+        )
+        if not self._manager.save(step, args=items):
+            raise RuntimeError(f'checkpoint {step} was not saved: a newer one is in {self.folder}')
+
+    def restore(self, state):
+        """The newest state, bit for bit, placed like `state`; `state` itself if there is none.
+
+        Args:
+            state: a fresh TrainState, already on its devices.
+        """
+        if not self.steps():
+            return state
+        step = self.steps()[-1]
+        like = jax.tree.map(ocp.utils.to_shape_dtype_struct, (state.params, state.opt_state))
+        items = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                params=ocp.args.StandardRestore(like[0]), opt_state=ocp.args.StandardRestore(like[1])
+            ),
+        )
+        return state.replace(params=items.params, opt_state=items.opt_state, step=state.step + step)
+
+    def restore_params(self, step, width):
+        """The encoder parameters alone, of one step, on the default device."""
+        if step not in self.steps():
+            there = ', '.join(map(str, self.steps())) or 'none'
+            raise InputError(f'no checkpoint of step {step} in {self.folder}; steps there: {there}.')
+        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        shapes = jax.eval_shape(lambda: init_encoder_params(jax.random.key(0), width))
+        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes)
+        return self._manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(like))).params

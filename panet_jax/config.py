@@ -1,0 +1,105 @@
+"""The paper's experiment as a configuration; the files in configs/ say what differs."""
+
+import ml_collections
+
+from panet_jax.encoder import BLOCKS, scaled_channels
+from panet_jax.errors import InputError
+from panet_jax.metrics import PROTOCOLS
+from panet_jax.sampling import FOLD_RULES, FOLDS
+
+# Settings that are counts, periods or sizes, and the least value of each.
+LEAST = {
+    **dict.fromkeys(('steps', 'batch', 'log_every', 'checkpoint_every', 'checkpoints_kept', 'loader_threads'), 1),
+    **{'data.size': 8, 'episode.ways': 1, 'episode.shots': 1, 'episode.queries': 1, 'optimizer.clip_norm': 0},
+    **{'evaluation.runs': 1, 'evaluation.episodes': 1, 'evaluation.batch': 1, 'evaluation.pictures': 0, 'seed': 0},
+    **{'optimizer.learning_rate': 0, 'optimizer.weight_decay': 0, 'align_weight': 0, 'evaluation.seed': 0},
+}
+CHOICES = {
+    'data.fold': tuple(range(FOLDS)),
+    'data.fold_rule': FOLD_RULES,
+    'encoder.dtype': ('float32', 'bfloat16', 'float16'),
+    'evaluation.protocol': tuple(PROTOCOLS),
+}
+
+
+def base_config(name, preset=''):
+    """PANet's recipe (section 4.1 and the reference's config.py), for full-width ImageNet weights.
+
+    Args:
+        name: of the experiment; its results go to runs/NAME-... by default.
+        preset: '' or 'lite'; the file that asks says what a lite run changes.
+    """
+    if preset not in ('', 'lite'):
+        raise InputError(f"configs/{name}.py has the preset 'lite' and, without one, the whole run; got {preset!r}.")
+    config = ml_collections.ConfigDict()
+    config.name = f'{name}-{preset}' if preset else name
+    config.seed = 1234
+    config.steps = 30_000
+    config.batch = 1  # episodes a step, over all devices
+    config.align_weight = 1.0
+    config.checkpoint = 'latest'  # to evaluate: 'latest', a step, another workdir, '' for no training
+    config.checkpoint_every = 1000
+    config.checkpoints_kept = 2
+    config.log_every = 100
+    config.loader_threads = 16
+
+    config.data = data = ml_collections.ConfigDict()
+    data.name = name  # 'shapes', 'pascal5i' or 'coco20i'
+    data.root = ''
+    data.train_split = ''
+    data.test_split = ''
+    data.fold = 0
+    data.fold_rule = 'contiguous'
+    data.size = 417
+    data.flip = True
+
+    config.episode = episode = ml_collections.ConfigDict()
+    episode.ways = 1
+    episode.shots = 1
+    episode.queries = 1
+
+    config.encoder = encoder = ml_collections.ConfigDict()
+    encoder.weights = 'imagenet'  # or 'random', or a path
+    encoder.width = 1.0
+    encoder.dtype = 'float32'
+
+    config.optimizer = optimizer = ml_collections.ConfigDict()
+    optimizer.learning_rate = 1e-3
+    optimizer.momentum = 0.9
+    optimizer.weight_decay = 5e-4
+    optimizer.milestones = (10_000, 20_000)
+    optimizer.decay = 0.1
+    optimizer.clip_norm = 0.0  # 0 is off
+
+    config.evaluation = evaluation = ml_collections.ConfigDict()
+    evaluation.runs = 5
+    evaluation.episodes = 1000
+    evaluation.seed = 1234  # of the first run; the next ones count on
+    evaluation.protocol = 'panet2019'
+    evaluation.batch = 1
+    evaluation.pictures = 6
+    evaluation.untrained = False  # after training, also evaluate the network it began with
+    return config
+
+
+def check_config(config):
+    """Checks the values of a configuration before anything is done with it.
+
+    Raises:
+        InputError: the setting, what it may be and what it is.
+    """
+    values = config.to_dict()
+
+    def value(name):
+        section, _, field = name.rpartition('.')
+        return values[section][field] if section else values[field]
+
+    for name, least in LEAST.items():
+        if value(name) < least:
+            raise InputError(f'{name} must be at least {least}, got {value(name)}.')
+    for name, choices in CHOICES.items():
+        if value(name) not in choices:
+            *rest, last = map(str, choices)
+            wanted = f'{", ".join(rest)} or {last}' if rest else last
+            raise InputError(f'{name.rpartition(".")[2]} must be {wanted}, got {value(name)}.')
+    scaled_channels(BLOCKS[0][1], config.encoder.width)

@@ -1,0 +1,65 @@
+"""The only file that knows there are several devices."""
+
+import math
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXIS = 'devices'
+
+
+def usable_devices(batch):
+    """As many local devices as a batch of `batch` episodes can be divided among evenly."""
+    devices = jax.local_devices()
+    return devices[: math.gcd(batch, len(devices))] if batch % len(devices) else devices
+
+
+def banner(batch):
+    """One line on what runs where."""
+    used, there = usable_devices(batch), jax.local_devices()
+    return (
+        f'jax {jax.__version__} on {len(used)} of {len(there)} {there[0].device_kind} device(s), '
+        f'{batch // len(used)} episode(s) each a step'
+    )
+
+
+def parallel(function, devices, *, reduce):
+    """Runs function(state, batch) on several devices, each with its share of the batch.
+
+    The state has no device axis on either side, so that it can be saved as it is. With `reduce`,
+    function(state, batch) -> (state, metrics) averages over `AXIS` itself, and the old state's
+    memory is reused; otherwise its output keeps the batch axis.
+
+    Args:
+        function: pure; the second argument's leading axis is the episodes.
+        devices: to run on; their number divides the batch.
+        reduce: whether outputs are the same on all devices.
+
+    Returns:
+        A compiled function of the same signature.
+    """
+    if reduce:
+        mapped = jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
+        return lambda state, batch: mapped(state, _split(batch, len(devices)))
+    mapped = jax.pmap(function, AXIS, in_axes=(None, 0), devices=devices)
+    return lambda state, batch: _join(mapped(state, _split(batch, len(devices))))
+
+
+def mean_over_devices(tree):
+    """Inside a parallel function: the mean of each array over the devices."""
+    return jax.lax.pmean(tree, AXIS)
+
+
+def replicate(tree, devices):
+    """Places a tree on all devices once; without it the first two calls of a step would compile twice."""
+    sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec())
+    return jax.device_put(tree, sharding)
+
+
+def _split(batch, count):
+    return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
+
+
+def _join(outputs):
+    return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)

@@ -1,0 +1,85 @@
+"""The encoder: VGG-16's convolutions, dilated, and nothing after conv5_3."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from panet_jax.errors import InputError
+
+# (number of convolutions, channels at width 1) of the five blocks.
+BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+# Pools follow blocks 1 to 4; the last one keeps the size, and block 5 is dilated instead.
+POOL_STRIDES = (2, 2, 2, 1)
+CONV_NAMES = tuple(f'conv{block}_{i}' for block, (convs, _) in enumerate(BLOCKS, 1) for i in range(1, convs + 1))
+
+
+class VGG16(nn.Module):
+    """VGG-16 as PANet uses it (the reference's models/vgg.py).
+
+    All pools are 3 x 3 with padding 1 (torchvision's are 2 x 2), pool4 has stride 1, there is no
+    pool5, conv5_x has dilation 2 and conv5_3 no ReLU. 417 pixels become a grid of 53.
+
+    Attributes:
+        width: multiplies the channels of every layer; 1 is VGG-16, 1/4 suits a laptop.
+        dtype: of the computation; parameters and returned features are float32.
+    """
+
+    width: float = 1.0
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, images):
+        """[..., H, W, 3] float32 normalised -> [..., h, w, 512 * width] float32, h = ceil(H / 8)."""
+        x = images
+        for block, (convs, channels) in enumerate(BLOCKS, 1):
+            for i in range(1, convs + 1):
+                name = f'conv{block}_{i}'
+                x = nn.Conv(
+                    scaled_channels(channels, self.width),
+                    kernel_size=(3, 3),
+                    kernel_dilation=2 if block == 5 else 1,
+                    kernel_init=nn.initializers.he_normal(),
+                    dtype=self.dtype,
+                    name=name,
+                )(x)
+                x = x if name == 'conv5_3' else nn.relu(x)
+            if block <= len(POOL_STRIDES):
+                stride = POOL_STRIDES[block - 1]
+                x = nn.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
+        return x.astype(jnp.float32)
+
+
+def scaled_channels(channels, width):
+    """Channels of a layer at a width: a whole number, or an InputError."""
+    scaled = channels * width
+    if scaled < 1 or scaled != int(scaled):
+        raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
+    return int(scaled)
+
+
+def init_encoder_params(key, width=1.0):
+    """Random parameters (He normal kernels, zero biases): {'conv1_1': {'kernel', 'bias'}, ...}."""
+    return VGG16(width).init(key, jnp.zeros((1, 8, 8, 3)))['params']
+
+
+def encoder_width(params):
+    """The width that encoder parameters were made with."""
+    return params['conv1_1']['kernel'].shape[-1] / BLOCKS[0][1]
+
+
+def encode(params, images, *, dtype=jnp.float32):
+    """Features of images; the network's width is read off its parameters.
+
+    Args:
+        params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.
+        images: [..., H, W, 3] float32, normalised.
+        dtype: of the computation.
+
+    Returns:
+        [..., h, w, C] float32, h = ceil(H / 8), C = 512 * width.
+
+    Raises:
+        TypeError: the images are not floating point (uint8 images go through `normalize`).
+    """
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise TypeError(f'encode wants normalised float images, got {images.dtype}; use pj.normalize(images).')
+    return VGG16(encoder_width(params), dtype).apply({'params': params}, images)

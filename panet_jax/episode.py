@@ -1,0 +1,99 @@
+"""What an episode is: the one data type that everything else takes or makes."""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# A label that says nothing: such pixels count in no loss and in no score. PASCAL VOC's void.
+IGNORE = 255
+
+# The statistics that torchvision's ImageNet networks were trained with, RGB in [0, 1].
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@flax.struct.dataclass
+class Episode:
+    """One few-shot task: N classes shown by K annotated images each, and Q images to segment.
+
+    The mathematics takes the *prepared* form. Loaders keep the *compact* form, a quarter of the
+    bytes, until the data is on the device; `prepare` turns one into the other.
+
+    Attributes:
+        support_images: [N, K, H, W, 3] float32, normalised (compact: uint8 RGB).
+        support_foreground: [N, K, H, W] float32 in {0, 1}, pixels of the way's class (compact: bool).
+        support_background: [N, K, H, W] float32 in {0, 1}, pixels of none of the N classes
+            (compact: bool). A pixel may be in neither mask.
+        query_images: [Q, H, W, 3] float32, normalised (compact: uint8 RGB).
+        query_labels: [Q, H, W] int32, 0 background, n for way n of 1..N, 255 ignored (compact: uint8).
+    """
+
+    support_images: jax.Array
+    support_foreground: jax.Array
+    support_background: jax.Array
+    query_images: jax.Array
+    query_labels: jax.Array
+
+
+def normalize(images):
+    """Subtracts ImageNet's mean and divides by its standard deviation.
+
+    Args:
+        images: [..., 3] uint8 RGB.
+
+    Returns:
+        [..., 3] float32, about -2.2 to 2.7.
+
+    Raises:
+        TypeError: the images are not uint8, so that their range is unknown.
+    """
+    if images.dtype != np.uint8:
+        raise TypeError(f'normalize wants uint8 images with values 0..255, got {images.dtype}.')
+    mean = np.asarray(IMAGENET_MEAN, np.float32)
+    std = np.asarray(IMAGENET_STD, np.float32)
+    scaled = jnp.asarray(images).astype(jnp.float32) / 255
+    return (scaled - _last_axis(mean, images.ndim)) / _last_axis(std, images.ndim)
+
+
+def _last_axis(vector, ndim):
+    return vector.reshape((1,) * (ndim - 1) + vector.shape)
+
+
+def prepare(episode):
+    """Turns a compact episode, as loaders make it, into the form that the mathematics takes."""
+    return Episode(
+        support_images=normalize(episode.support_images),
+        support_foreground=jnp.asarray(episode.support_foreground).astype(jnp.float32),
+        support_background=jnp.asarray(episode.support_background).astype(jnp.float32),
+        query_images=normalize(episode.query_images),
+        query_labels=jnp.asarray(episode.query_labels).astype(jnp.int32),
+    )
+
+
+def check_episode(episode):
+    """Checks shapes and dtypes of one prepared episode; costs nothing under jit.
+
+    Raises:
+        ValueError: a field has the wrong shape; the message names it, what was wanted and what came.
+        TypeError: a field has the wrong dtype.
+    """
+    images = episode.support_images
+    if images.ndim != 5 or images.shape[-1] != 3:
+        raise ValueError(f'support_images must be [N, K, H, W, 3], got shape {images.shape}.')
+    n, k, h, w, _ = images.shape
+    q = episode.query_images.shape[0]
+    wanted = {
+        'support_images': ((n, k, h, w, 3), jnp.floating),
+        'support_foreground': ((n, k, h, w), jnp.floating),
+        'support_background': ((n, k, h, w), jnp.floating),
+        'query_images': ((q, h, w, 3), jnp.floating),
+        'query_labels': ((q, h, w), jnp.integer),
+    }
+    for name, (shape, kind) in wanted.items():
+        value = getattr(episode, name)
+        if value.shape != shape:
+            raise ValueError(f'{name} must have shape {shape} beside support_images {images.shape}, got {value.shape}.')
+        if not jnp.issubdtype(value.dtype, kind):
+            hint = ' (pj.normalize makes images float32)' if name.endswith('images') else ''
+            raise TypeError(f'{name} must be {kind.__name__}, got {value.dtype}{hint}.')

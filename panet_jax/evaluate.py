@@ -1,0 +1,171 @@
+"""Evaluation on the unseen classes of a fold: runs x episodes, IoU from summed counts."""
+
+import functools
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from panet_jax import devices
+from panet_jax.checkpoints import Checkpoints
+from panet_jax.datasets import open_source
+from panet_jax.episode import prepare
+from panet_jax.errors import InputError
+from panet_jax.loader import episode_batches
+from panet_jax.metrics import PROTOCOLS, binary_iou, class_counts, confusion_matrix, iou
+from panet_jax.panet import episode_logits
+from panet_jax.pictures import save_sheet
+from panet_jax.report import save_results
+from panet_jax.sampling import Episodes, fold_classes
+from panet_jax.train import initial_params
+from panet_jax.workdir import check_split, read_config
+
+
+def episode_prediction(params, episode, *, dtype):
+    """The class of every query pixel: compact Episode -> [Q, H, W] int32 in 0..N."""
+    return episode_logits(params, prepare(episode), dtype=dtype).argmax(-1)
+
+
+def episode_confusions(params, episode, *, dtype):
+    """Confusion matrix of each query of one compact episode: [Q, 1+N, 1+N] int32, rows the truth."""
+    predictions = episode_prediction(params, episode, dtype=dtype)
+    count = functools.partial(confusion_matrix, num_labels=1 + episode.support_images.shape[0])
+    return jax.vmap(count)(predictions, episode.query_labels.astype(predictions.dtype))
+
+
+def evaluate(config, workdir):
+    """Evaluates config.checkpoint and writes results.json, results.jsonl and a sheet of pictures.
+
+    Returns:
+        The results, a dictionary as in results.json.
+    """
+    started = time.perf_counter()
+    settings = config.evaluation
+    source = open_source(config.data, config.data.test_split)
+    unseen = fold_classes(len(source.classes), config.data.fold, config.data.fold_rule)
+    params, step, checkpoint = load_params(config, workdir)
+    used = devices.usable_devices(settings.batch)
+    params = devices.replicate(params, used)
+    seeds = [settings.seed + run for run in range(settings.runs)]
+    draw = functools.partial(
+        Episodes, source, unseen, **config.episode, size=config.data.size, split=config.data.test_split
+    )
+    runs = [draw(seed=seed) for seed in seeds]
+    count = devices.parallel(
+        lambda params, batch: jax.vmap(lambda e: episode_confusions(params, e, dtype=config.encoder.dtype))(batch),
+        used,
+        reduce=False,
+    )
+    total = settings.runs * settings.episodes
+    with tqdm(total=total, desc='evaluating', unit='episode', disable=None) as bar:
+        counts = [run_counts(config, count, params, episodes, bar) for episodes in runs]
+    results = {
+        'dataset': config.data.name,
+        'split': config.data.test_split,
+        'fold': config.data.fold,
+        'fold_rule': config.data.fold_rule,
+        **config.episode.to_dict(),
+        'size': config.data.size,
+        'runs': settings.runs,
+        'episodes': settings.episodes,
+        'seeds': seeds,
+        'protocol': settings.protocol,
+        'checkpoint': checkpoint,
+        'checkpoint_step': step,
+        **scores(np.array(counts), {source.classes[c - 1]: c for c in unseen}),
+        'seconds': round(time.perf_counter() - started, 1),
+    }
+    if settings.pictures:
+        name = f'step-{step}' if step else 'untrained'
+        save_pictures(config, Path(workdir) / 'pictures' / f'{name}.png', params, runs[0])
+    save_results(workdir, results)
+    return results
+
+
+def load_params(config, workdir):
+    """The parameters to evaluate, by config.checkpoint.
+
+    Returns:
+        (parameters, step, 0 if untrained, and what to call the checkpoint in the results).
+    """
+    if config.checkpoint == '':
+        return initial_params(config), 0, ''
+    wanted = str(config.checkpoint)
+    home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted)
+    if not home.is_dir():
+        raise InputError(
+            f'there is no workdir {home} to evaluate; train first, name another with --config.checkpoint=, or use '
+            "--config.checkpoint='' for the untrained network."
+        )
+    check_split(home, config)
+    with Checkpoints(home) as checkpoints:
+        if not checkpoints.steps():
+            raise InputError(
+                f"{home} has no checkpoint; train first, or use --config.checkpoint='' for the untrained network."
+            )
+        step = int(wanted) if wanted.isdigit() else checkpoints.steps()[-1]
+        return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home)
+
+
+def run_counts(config, count, params, episodes, bar):
+    """TP, FP and FN of one run of episodes: [3, 1 + classes] int64."""
+    settings = config.evaluation
+    steps = -(-settings.episodes // settings.batch)
+    confusions = []
+    with episode_batches(episodes, settings.batch, steps, threads=config.loader_threads) as batches:
+        for batch in batches:
+            confusions.append(count(params, batch))
+            bar.update(min(settings.batch, bar.total - bar.n))
+    # The last batch is full, of fixed shape; what it has too much is left out.
+    confusions = np.concatenate(confusions)[: settings.episodes]
+    classes = np.array([episodes.draw(index).classes for index in range(settings.episodes)])
+    return class_counts(confusions, classes, len(episodes.source.classes), PROTOCOLS[settings.protocol])
+
+
+def scores(counts, unseen):
+    """Means and population standard deviations over runs of IoUs that are fractions in [0, 1].
+
+    Args:
+        counts: [R, 3, 1 + classes] int64.
+        unseen: {class name: column}.
+
+    Returns:
+        A dictionary as in results.json; a class that no query showed is None and left out of means.
+    """
+    class_iou = np.array([iou(run) for run in counts])[:, list(unseen.values())]  # [R, classes]
+    mean_iou = [_mean(run) for run in class_iou]
+    binary = np.array([binary_iou(run) for run in counts])  # [R, 2]
+    return {
+        'class_iou': {name: _none_if_nan(_mean(column)) for name, column in zip(unseen, class_iou.T, strict=True)},
+        'mean_iou': float(np.mean(mean_iou)),
+        'mean_iou_std': float(np.std(mean_iou)),
+        'binary_iou': float(binary.mean()),
+        'binary_iou_std': float(binary.mean(1).std()),
+        'background_iou': float(binary[:, 0].mean()),
+        'foreground_iou': float(binary[:, 1].mean()),
+        'mean_iou_by_run': [float(value) for value in mean_iou],
+        'binary_iou_by_run': [float(value) for value in binary.mean(1)],
+    }
+
+
+def _mean(values):
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float('nan')
+
+
+def _none_if_nan(value):
+    return None if np.isnan(value) else value
+
+
+def save_pictures(config, path, params, episodes):
+    """Draws the first few episodes of a run with their predictions."""
+    predict = jax.jit(functools.partial(episode_prediction, dtype=config.encoder.dtype))
+    rows = []
+    for index in range(min(config.evaluation.pictures, config.evaluation.episodes)):
+        draw = episodes.draw(index)
+        episode = episodes.assemble(draw)
+        names = [episodes.source.classes[c - 1] for c in draw.classes]
+        rows.append((names, episode, np.asarray(predict(params, episode))))
+    save_sheet(path, rows)

@@ -1,0 +1,28 @@
+"""Resizing one image with its label map. The same as the reference's transforms, to the bit."""
+
+import numpy as np
+from PIL import Image
+
+from panet_jax.datasets.source import Sample
+
+
+def resize(sample, size):
+    """Squashes a sample to size x size: image bilinear (antialiased, as PIL does), label nearest.
+
+    Args:
+        sample: image [H, W, 3] uint8, label [H, W] uint8.
+        size: side in pixels.
+
+    Returns:
+        Sample with image [size, size, 3] uint8 and label [size, size] uint8.
+    """
+    if sample.label.shape == (size, size):
+        return sample
+    image = Image.fromarray(sample.image).resize((size, size), Image.Resampling.BILINEAR)
+    label = Image.fromarray(sample.label).resize((size, size), Image.Resampling.NEAREST)
+    return Sample(np.asarray(image), np.asarray(label))
+
+
+def mirror(sample):
+    """The sample flipped left to right."""
+    return Sample(sample.image[:, ::-1], sample.label[:, ::-1])

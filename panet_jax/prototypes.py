@@ -1,0 +1,138 @@
+"""Masked means, class prototypes, cosine logits and the bilinear resampling between the two grids.
+
+Axes: N ways, K shots, Q queries, H W image, h w feature grid, C channels, L labels (1 + N,
+background first). Leading axes written `...` are free.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# The reference divides masked sums by (pixel count + 1e-5): models/fewshot.py, getFeatures.
+COUNT_EPSILON = 1e-5
+# The paper's multiplier alpha of the cosine: section 3.3.
+COSINE_SCALE = 20.0
+# Below this length a vector has no direction; torch's cosine_similarity has the same bound.
+LENGTH_EPSILON = 1e-8
+
+# Without it a GPU would round these small products to TF32 and lose parity with the reference.
+_einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+
+
+def bilinear_matrix(out_size, in_size):
+    """The matrix A of 1-D bilinear resampling, up(x) = A x: half-pixel centres, edges clamped.
+
+    Equal to torch's `interpolate(mode='bilinear', align_corners=False)` and, for out_size >=
+    in_size, to `jax.image.resize(..., 'bilinear')`. Rows sum to 1 and have at most two non-zeros.
+
+    Returns:
+        [out_size, in_size] float32.
+    """
+    centre = (np.arange(out_size) + 0.5) * (in_size / out_size) - 0.5
+    centre = np.clip(centre, 0, in_size - 1)
+    lower = np.minimum(np.floor(centre).astype(int), max(in_size - 2, 0))
+    fraction = centre - lower
+    matrix = np.zeros((out_size, in_size))
+    rows = np.arange(out_size)
+    matrix[rows, lower] += 1 - fraction
+    matrix[rows, np.minimum(lower + 1, in_size - 1)] += fraction
+    return matrix.astype(np.float32)
+
+
+def upsample(maps, size):
+    """Bilinear resampling of maps to `size`: A_h maps A_w^T.
+
+    Args:
+        maps: [..., h, w, L] float32.
+        size: (H, W).
+
+    Returns:
+        [..., H, W, L] float32.
+    """
+    h, w = maps.shape[-3:-1]
+    rows, columns = bilinear_matrix(size[0], h), bilinear_matrix(size[1], w)
+    return _einsum('Hh,...hwL,Ww->...HWL', rows, maps, columns)
+
+
+def transposed_upsample(masks, size):
+    """The transpose of `upsample`: A_h^T masks A_w, so that <up(F), M> = <F, transposed(M)>.
+
+    Args:
+        masks: [..., H, W] float32.
+        size: (h, w), the grid to push the masks down to.
+
+    Returns:
+        [..., h, w] float32, whose sum is the masks' sum.
+    """
+    h, w = masks.shape[-2:]
+    rows, columns = bilinear_matrix(h, size[0]), bilinear_matrix(w, size[1])
+    return _einsum('Hh,...HW,Ww->...hw', rows, masks, columns)
+
+
+def masked_mean(features, masks):
+    """Mean of the upsampled features under a mask: sum_xy up(F) M / (sum_xy M + 1e-5), eq. (1).
+
+    Upsampling is linear, so the mask is pushed down with its transpose instead of pulling C
+    channels up to image size: the same number for 1/60 of the memory. A mask of the features' own
+    size is used as it is. An empty mask gives zeros, with zero gradient.
+
+    Args:
+        features: [..., h, w, C] float32.
+        masks: [..., H, W] float32, weights >= 0; leading axes as the features'.
+
+    Returns:
+        [..., C] float32.
+    """
+    grid = features.shape[-3:-1]
+    weights = masks if masks.shape[-2:] == grid else transposed_upsample(masks, grid)
+    total = _einsum('...hwC,...hw->...C', features, weights)
+    count = masks.sum((-2, -1))
+    return total / (count[..., None] + COUNT_EPSILON)
+
+
+def class_prototypes(support_features, foreground, background):
+    """Prototypes of one episode: p_n, the mean over shots; p_0, over all support images. Eqs. (1), (2).
+
+    Args:
+        support_features: [N, K, h, w, C] float32.
+        foreground: [N, K, H, W] float32 in {0, 1}.
+        background: [N, K, H, W] float32 in {0, 1}.
+
+    Returns:
+        [1 + N, C] float32, background first.
+    """
+    class_means = masked_mean(support_features, foreground).mean(1)
+    background_mean = masked_mean(support_features, background).mean((0, 1))
+    return jnp.concatenate([background_mean[None], class_means])
+
+
+def unit(vectors):
+    """Vectors divided by their length; a zero vector stays zero and gets a zero gradient.
+
+    The obvious x / |x| has a NaN gradient at 0, where an empty mask puts a prototype.
+
+    Args:
+        vectors: [..., C] float32.
+
+    Returns:
+        [..., C] float32 of length 1 or 0.
+    """
+    squared = jnp.square(vectors).sum(-1, keepdims=True)
+    has_direction = squared > LENGTH_EPSILON**2
+    inverse = jax.lax.rsqrt(jnp.where(has_direction, squared, 1.0))
+    return vectors * jnp.where(has_direction, inverse, 0.0)
+
+
+def cosine_logits(features, prototypes):
+    """Similarity of every position to every prototype: 20 cos(F, p_l), eq. (3).
+
+    Args:
+        features: [..., h, w, C] float32.
+        prototypes: [L, C] float32.
+
+    Returns:
+        [..., h, w, L] float32 in [-20, 20]; 0 for a zero prototype.
+    """
+    return COSINE_SCALE * _einsum('...hwC,LC->...hwL', unit(features), unit(prototypes))

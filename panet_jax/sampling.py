@@ -1,0 +1,133 @@
+"""Which episode is number i of a seed, and the episode itself."""
+
+import dataclasses
+
+import numpy as np
+
+from panet_jax.datasets.source import Source
+from panet_jax.episode import IGNORE, Episode
+from panet_jax.errors import InputError
+from panet_jax.images import mirror, resize
+
+FOLDS = 4
+FOLD_RULES = ('contiguous', '4x+i')
+
+
+def fold_classes(num_classes, fold, rule='contiguous'):
+    """The unseen classes of a fold; the seen ones are all others.
+
+    Args:
+        num_classes: number of classes of the data set.
+        fold: 0..3.
+        rule: 'contiguous' (fold 0 is 1..n/4: PASCAL-5i, and COCO-20i as PANet splits it) or '4x+i'
+            (fold i is i+1, i+5, i+9, ...: COCO-20i as FWB and HSNet split it).
+
+    Returns:
+        Sorted list of class numbers, from 1.
+    """
+    if rule == '4x+i':
+        return list(range(fold + 1, num_classes + 1, FOLDS))
+    share = num_classes // FOLDS
+    return list(range(fold * share + 1, (fold + 1) * share + 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """What episode i consists of, before any image is read.
+
+    Attributes:
+        classes: [N] int, the class number of each way.
+        supports: [N, K] int, indices of images that show the way's class.
+        queries: [Q] int, indices of images; each shows one of the classes, and no support is among them.
+        support_flips, query_flips: [N, K] and [Q] bool, which images are mirrored.
+    """
+
+    classes: np.ndarray
+    supports: np.ndarray
+    queries: np.ndarray
+    support_flips: np.ndarray
+    query_flips: np.ndarray
+
+
+class Episodes:
+    """The endless sequence of episodes of a seed: `episodes[i]` is a pure function of (seed, i).
+
+    Args:
+        source: the images.
+        classes: class numbers to draw from (a fold's seen or unseen ones).
+        ways, shots, queries: N, K and Q.
+        seed: of the sequence.
+        size: side of the images in pixels.
+        flip: mirror each image with probability 1/2 (the paper's augmentation).
+        split: how to name the images in an error.
+
+    Raises:
+        InputError: there are fewer classes than ways, or a class has too few images.
+    """
+
+    def __init__(self, source: Source, classes, *, ways, shots, queries, seed, size, flip=False, split='data'):
+        if len(classes) < ways:
+            raise InputError(f'a {ways}-way episode needs {ways} classes, but the fold has {len(classes)}.')
+        self.source, self.classes = source, np.asarray(classes)
+        self.ways, self.shots, self.queries = ways, shots, queries
+        self.seed, self.size, self.flip = seed, size, flip
+        self._images = {c: np.flatnonzero(source.presence[:, c - 1]) for c in classes}
+        for c, images in self._images.items():
+            if len(images) < shots + queries:
+                raise InputError(
+                    f'class {c} ({source.classes[c - 1]}) has {len(images)} images in {split!r}, but an episode '
+                    f'needs {shots} support and {queries} query images.'
+                )
+
+    def draw(self, index):
+        """The Draw of episode `index`, by numpy's default_rng((seed, index)).
+
+        Queries come first, each from a way drawn at random, and without repetition; supports then come
+        from the images left. So whatever the classes share, a class with K + Q images always suffices.
+        """
+        rng = np.random.default_rng((self.seed, index))
+        classes = rng.choice(self.classes, self.ways, replace=False)
+        queries = []
+        for way in rng.integers(self.ways, size=self.queries):
+            queries.append(rng.choice(np.setdiff1d(self._images[classes[way]], queries)))
+        supports = [rng.choice(np.setdiff1d(self._images[c], queries), self.shots, replace=False) for c in classes]
+        flips = rng.random(self.ways * self.shots + self.queries) < (0.5 if self.flip else 0)
+        return Draw(
+            classes,
+            np.array(supports),
+            np.array(queries),
+            flips[: -self.queries].reshape(self.ways, self.shots),
+            flips[-self.queries :],
+        )
+
+    def assemble(self, draw):
+        """Reads, resizes and mirrors a draw's images: a compact Episode of numpy arrays."""
+        supports = [
+            [self._read(i, flip) for i, flip in zip(images, flips, strict=True)]
+            for images, flips in zip(draw.supports, draw.support_flips, strict=True)
+        ]
+        queries = [self._read(i, flip) for i, flip in zip(draw.queries, draw.query_flips, strict=True)]
+        support_labels = np.array([[sample.label for sample in way] for way in supports])
+        ways = draw.classes[:, None, None, None]
+        return Episode(
+            support_images=np.array([[sample.image for sample in way] for way in supports]),
+            support_foreground=support_labels == ways,
+            support_background=~np.isin(support_labels, draw.classes),
+            query_images=np.array([sample.image for sample in queries]),
+            query_labels=np.array([episode_label(sample.label, draw.classes) for sample in queries]),
+        )
+
+    def _read(self, index, flip):
+        sample = resize(self.source[index], self.size)
+        return mirror(sample) if flip else sample
+
+    def __getitem__(self, index):
+        return self.assemble(self.draw(index))
+
+
+def episode_label(label, classes):
+    """A label map in the data set's class numbers -> 0 background, n for way n, 255 void (uint8)."""
+    table = np.zeros(256, np.uint8)
+    table[np.asarray(classes)] = np.arange(1, len(classes) + 1)
+    table[IGNORE] = IGNORE
+    return table[label]

@@ -1,0 +1,155 @@
+"""Reads the tensors of a PyTorch checkpoint without PyTorch and without running anything in it.
+
+Both formats are a pickle whose tensors point into raw storages: the zip format of torch >= 1.6
+(`data.pkl`, `data/<key>`), and before it five pickles in a row followed by the storages. Only the
+few globals that a dictionary of tensors needs are resolved; any other one is refused.
+"""
+
+import collections
+import dataclasses
+import io
+import math
+import pickle
+import zipfile
+
+import ml_dtypes
+import numpy as np
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+STORAGE_DTYPES = {
+    'FloatStorage': np.dtype('<f4'),
+    'DoubleStorage': np.dtype('<f8'),
+    'HalfStorage': np.dtype('<f2'),
+    'BFloat16Storage': np.dtype(ml_dtypes.bfloat16),
+    'LongStorage': np.dtype('<i8'),
+    'IntStorage': np.dtype('<i4'),
+    'ShortStorage': np.dtype('<i2'),
+    'CharStorage': np.dtype('<i1'),
+    'ByteStorage': np.dtype('<u1'),
+    'BoolStorage': np.dtype('?'),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """Where a tensor's numbers lie: `size` and `stride` count elements of storage `key`."""
+
+    key: str
+    dtype: np.dtype
+    offset: int
+    size: tuple
+    stride: tuple
+
+    def view(self, storage):
+        """The tensor as an array, a copy of its part of the storage's bytes."""
+        flat = np.frombuffer(storage, self.dtype, count=len(storage) // self.dtype.itemsize)
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
+        if math.prod(self.size) == 0:
+            return np.zeros(self.size, self.dtype)
+        if self.offset < 0 or min(self.size + self.stride, default=0) < 0 or last >= len(flat):
+            raise pickle.UnpicklingError(f'a tensor of shape {self.size} reaches outside its storage')
+        strides = tuple(step * self.dtype.itemsize for step in self.stride)
+        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.size, strides).copy()
+
+
+def _rebuild_tensor(storage, offset, size, stride, *_):
+    key, dtype = storage
+    return Tensor(key, dtype, offset, tuple(size), tuple(stride))
+
+
+def _rebuild_parameter(tensor, *_):
+    return tensor
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """An unpickler that resolves a closed list of globals and nothing else."""
+
+    def __init__(self, file, allowed):
+        super().__init__(file)
+        self._allowed = allowed
+
+    def find_class(self, module, name):
+        """Called by pickle for every global that the file names."""
+        if (module, name) not in self._allowed:
+            raise pickle.UnpicklingError(f'{module}.{name} is not allowed in a weights file')
+        return self._allowed[module, name]
+
+
+class _TensorUnpickler(RestrictedUnpickler):
+    def __init__(self, file):
+        allowed = {('torch', name): dtype for name, dtype in STORAGE_DTYPES.items()}
+        allowed |= {
+            ('collections', 'OrderedDict'): collections.OrderedDict,
+            ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
+            ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
+            ('torch._utils', '_rebuild_parameter'): _rebuild_parameter,
+        }
+        super().__init__(file, allowed)
+
+    def persistent_load(self, persistent_id):
+        kind, dtype, key, *_ = persistent_id
+        if kind != 'storage' or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError(f'unknown persistent id {persistent_id!r:.80}')
+        return str(key), dtype
+
+
+def read_torch_file(path, wanted):
+    """Tensors of a checkpoint whose (flattened, dotted) name satisfies `wanted`.
+
+    Args:
+        path: a `.pth` or `.pt` file in either format: a dictionary of tensors, possibly nested.
+        wanted: name -> bool; the numbers of other tensors are not read.
+
+    Returns:
+        {name: array}.
+
+    Raises:
+        pickle.UnpicklingError, ValueError, EOFError, KeyError, struct.error...: not such a file;
+            the caller knows what to tell the user.
+    """
+    if zipfile.is_zipfile(path):
+        return _read_zip(path, wanted)
+    return _read_legacy(path, wanted)
+
+
+def _read_zip(path, wanted):
+    with zipfile.ZipFile(path) as archive:
+        (index,) = [name for name in archive.namelist() if name.endswith('/data.pkl')]
+        root = index.removesuffix('data.pkl')
+        if root + 'byteorder' in archive.namelist() and archive.read(root + 'byteorder') != b'little':
+            raise pickle.UnpicklingError('big-endian checkpoints are not supported')
+        tensors = _flatten(_TensorUnpickler(io.BytesIO(archive.read(index))).load())
+        return {
+            name: tensor.view(archive.read(f'{root}data/{tensor.key}'))
+            for name, tensor in tensors.items()
+            if wanted(name)
+        }
+
+
+def _read_legacy(path, wanted):
+    with open(path, 'rb') as file:
+        if _TensorUnpickler(file).load() != LEGACY_MAGIC:
+            raise pickle.UnpicklingError('not a PyTorch checkpoint')
+        _protocol, _system = _TensorUnpickler(file).load(), _TensorUnpickler(file).load()
+        tensors = _flatten(_TensorUnpickler(file).load())
+        dtypes = {tensor.key: tensor.dtype for tensor in tensors.values()}
+        needed = {tensor.key for name, tensor in tensors.items() if wanted(name)}
+        storages = {}
+        for key in map(str, _TensorUnpickler(file).load()):
+            length = int.from_bytes(file.read(8), 'little', signed=True) * dtypes[key].itemsize
+            if key in needed:
+                storages[key] = file.read(length)
+            else:
+                file.seek(length, io.SEEK_CUR)
+        return {name: tensor.view(storages[tensor.key]) for name, tensor in tensors.items() if wanted(name)}
+
+
+def _flatten(tree, prefix=''):
+    """{'state_dict': {'a.b': Tensor}, 'epoch': 3} -> {'state_dict.a.b': Tensor}."""
+    if isinstance(tree, Tensor):
+        return {prefix: tree}
+    flat = {}
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            flat |= _flatten(value, f'{prefix}.{name}' if prefix else str(name))
+    return flat

@@ -1,0 +1,224 @@
+"""Training: the step, which is pure, and the loop, which is not."""
+
+import contextlib
+import functools
+import signal
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.training.train_state import TrainState
+from tqdm import tqdm
+
+from panet_jax import devices
+from panet_jax.checkpoints import Checkpoints
+from panet_jax.datasets import open_source
+from panet_jax.episode import prepare
+from panet_jax.errors import InputError
+from panet_jax.loader import episode_batches
+from panet_jax.panet import episode_loss
+from panet_jax.sampling import Episodes, fold_classes
+from panet_jax.weights import load_encoder_params, save_encoder_params
+from panet_jax.workdir import append_json_line, claim, keep_json_lines
+
+
+class Interrupted(Exception):
+    """A signal asked for the end; the state is saved."""
+
+    def __init__(self, number, step):
+        super().__init__(
+            f'stopped by {signal.Signals(number).name}; step {step} is saved, the same command goes on there'
+        )
+        self.number = number
+
+
+def train_step(state, episodes, *, align_weight, dtype):
+    """One step of SGD on a batch of episodes; runs inside `devices.parallel`.
+
+    Args:
+        state: TrainState, the same on every device.
+        episodes: compact Episode [B, ...], this device's share of the batch.
+        align_weight: weight of the alignment loss.
+        dtype: of the encoder's computation.
+
+    Returns:
+        The next state, and {'loss', 'segmentation', 'alignment'} averaged over all episodes.
+    """
+
+    def mean_loss(params):
+        losses, terms = jax.vmap(lambda e: episode_loss(params, prepare(e), align_weight, dtype=dtype))(episodes)
+        return losses.mean(), {'loss': losses.mean()} | jax.tree.map(lambda term: term.mean(), terms)
+
+    gradients, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
+    gradients, metrics = devices.mean_over_devices((gradients, metrics))
+    return state.apply_gradients(grads=gradients), metrics
+
+
+def learning_rate_schedule(learning_rate, milestones, decay):
+    """The learning rate, multiplied by `decay` at each milestone (a number of steps)."""
+    return optax.piecewise_constant_schedule(learning_rate, {int(step): decay for step in milestones})
+
+
+def make_optimizer(schedule, *, momentum, weight_decay, clip_norm=0.0):
+    """SGD in torch's form: weight decay is added to the gradient before the momentum.
+
+    Args:
+        schedule: learning rate by step.
+        momentum, weight_decay: as in torch.optim.SGD.
+        clip_norm: bound of the gradient's global norm; 0 is none.
+    """
+    clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
+    return optax.chain(*clip, optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum))
+
+
+def create_state(params, optimizer):
+    """A TrainState at step 0, whose step is an array from the start (an int would compile twice)."""
+    state = TrainState.create(apply_fn=None, params=params, tx=optimizer)
+    return state.replace(step=jnp.zeros((), jnp.int32))
+
+
+def initial_params(config):
+    """The parameters that training starts from, and that an untrained evaluation uses."""
+    return load_encoder_params(config.encoder.weights, key=jax.random.key(config.seed), width=config.encoder.width)
+
+
+def training_episodes(config):
+    """The sequence of training episodes: seen classes only, mirrored at random."""
+    source = open_source(config.data, config.data.train_split)
+    unseen = fold_classes(len(source.classes), config.data.fold, config.data.fold_rule)
+    seen = [c for c in range(1, len(source.classes) + 1) if c not in unseen]
+    return Episodes(
+        source,
+        seen,
+        **config.episode,
+        seed=config.seed,
+        size=config.data.size,
+        flip=config.data.flip,
+        split=config.data.train_split,
+    )
+
+
+def train(config, workdir):
+    """Trains until config.steps, going on where the workdir's newest checkpoint stands.
+
+    Raises:
+        InputError: the workdir holds another experiment, or the loss became non-finite.
+        Interrupted: on SIGINT or SIGTERM, after saving.
+    """
+    episodes = training_episodes(config)
+    schedule = learning_rate_schedule(
+        config.optimizer.learning_rate, config.optimizer.milestones, config.optimizer.decay
+    )
+    optimizer = make_optimizer(
+        schedule,
+        momentum=config.optimizer.momentum,
+        weight_decay=config.optimizer.weight_decay,
+        clip_norm=config.optimizer.clip_norm,
+    )
+    used = devices.usable_devices(config.batch)
+    state = create_state(initial_params(config), optimizer)
+    claim(workdir, config)
+    step_function = devices.parallel(
+        functools.partial(train_step, align_weight=config.align_weight, dtype=config.encoder.dtype), used, reduce=True
+    )
+    with Checkpoints(workdir, config.checkpoints_kept) as checkpoints:
+        state = checkpoints.restore(devices.replicate(state, used))
+        start = int(state.step)
+        if start > config.steps:
+            raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
+        if start < config.steps:
+            state = _loop(config, workdir, episodes, schedule, step_function, state, checkpoints)
+    save_encoder_params(Path(workdir) / 'encoder.safetensors', jax.device_get(state.params))
+
+
+def _loop(config, workdir, episodes, schedule, step_function, state, checkpoints):
+    start = int(state.step)
+    log = Log(workdir, start, config, schedule)
+    with (
+        episode_batches(episodes, config.batch, config.steps, start=start, threads=config.loader_threads) as batches,
+        caught_signals() as caught,
+        tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=None) as bar,
+    ):
+        for step in range(start + 1, config.steps + 1):
+            state, metrics = step_function(state, next(batches))
+            log.add(metrics)
+            bar.update()
+            save = step % config.checkpoint_every == 0 or step == config.steps or bool(caught)
+            if save or step % config.log_every == 0:
+                log.write(step, bar)
+            if save:
+                checkpoints.save(state)
+                log.saved = step
+            if caught:
+                break
+    if caught and step < config.steps:
+        raise Interrupted(caught[0], step)
+    return state
+
+
+class Log:
+    """Collects the metrics of steps on the device and writes their means now and then.
+
+    Reading a metric waits for its step, so all that came since the last line are read together.
+    """
+
+    def __init__(self, workdir, start, config, schedule):
+        self._path = Path(workdir) / 'metrics.jsonl'
+        self._batch, self._schedule = config.batch, schedule
+        self._pending, self._time = [], time.perf_counter()
+        self.saved = start  # step of the newest checkpoint
+        # A run that died after its last checkpoint repeats some steps: their lines go.
+        keep_json_lines(self._path, lambda line: line['step'] <= start)
+
+    def add(self, metrics):
+        """Notes a step's metrics without waiting for them."""
+        self._pending.append(metrics)
+
+    def write(self, step, bar):
+        """Writes the means since the last line; an InputError names the first non-finite step."""
+        if not self._pending:
+            return
+        values = {name: np.array([float(m[name]) for m in self._pending]) for name in self._pending[0]}
+        bad = np.flatnonzero(~np.isfinite(values['loss']))
+        if bad.size:
+            first = step - len(self._pending) + 1 + int(bad[0])
+            raise InputError(
+                f'the loss became {values["loss"][bad[0]]} at step {first}; the last good checkpoint is '
+                f'{self.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
+                '--config.optimizer.clip_norm=1, in another --workdir.'
+            )
+        now = time.perf_counter()
+        line = {'step': step} | {name: float(value.mean()) for name, value in values.items()}
+        line['learning_rate'] = float(self._schedule(step - 1))
+        line['episodes_per_second'] = self._batch * len(self._pending) / (now - self._time)
+        append_json_line(self._path, line)
+        shown = ' '.join(f'{name} {line[name]:.3f}' for name in ('loss', 'segmentation', 'alignment'))
+        text = f'{shown}, {line["episodes_per_second"]:.1f} episodes/s'
+        if bar.disable:
+            print(f'step {step}: {text}', flush=True)
+        else:
+            bar.set_postfix_str(text)
+        self._pending, self._time = [], now
+
+
+@contextlib.contextmanager
+def caught_signals():
+    """Collects SIGINT and SIGTERM in a list, so that a step can end and be saved.
+
+    A second Ctrl-C acts as usual.
+    """
+    caught = []
+
+    def note(number, _):
+        caught.append(number)
+        signal.signal(number, previous[number])
+
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,111 @@
+"""What a workdir holds, and that it holds one experiment only.
+
+config.json            the experiment
+checkpoints/           Orbax, one folder a step
+metrics.jsonl          losses of training, a line every log_every steps
+encoder.safetensors    the trained parameters with torchvision's names, when training has ended
+results.json           the latest evaluation;  results.jsonl  all of them
+pictures/              sheets of episodes
+"""
+
+import json
+import os
+from pathlib import Path
+
+from panet_jax.errors import InputError
+
+# What may differ between two commands on one workdir: how long, how often, where, and evaluation.
+FREE = (
+    *('name', 'steps', 'checkpoint', 'checkpoint_every', 'checkpoints_kept', 'log_every', 'loader_threads'),
+    *('evaluation', 'data.root', 'data.test_split'),
+)
+# What an evaluation must share with the training that made the checkpoint.
+SPLIT = ('data.name', 'data.fold', 'data.fold_rule')
+
+
+def claim(workdir, config):
+    """Makes `workdir` the home of the experiment `config`, or checks that it already is.
+
+    A workdir without a checkpoint has nothing to lose and is taken over.
+    """
+    if any((Path(workdir) / 'checkpoints').glob('[0-9]*')):
+        here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+        fixed = [name for name in here | now if name not in FREE and name.split('.')[0] not in FREE]
+        _refuse(workdir, here, now, fixed)
+    write_json(Path(workdir) / 'config.json', config.to_dict())
+
+
+def check_split(workdir, config):
+    """Checks that evaluating `config` on the checkpoints of `workdir` meets classes unseen in training."""
+    here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+    if here['data.name'] == now['data.name']:
+        _refuse(workdir, here, now, SPLIT)
+
+
+def read_config(workdir):
+    """The configuration that training wrote, as a dictionary."""
+    path = Path(workdir) / 'config.json'
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(
+            f'{workdir} is not a workdir: it has no config.json. Train first, or name another one.'
+        ) from error
+    except ValueError as error:
+        raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
+
+
+def write_json(path, content):
+    """Writes a file that appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary.write_text(json.dumps(content, indent=2) + '\n')
+    temporary.replace(path)
+
+
+def append_json_line(path, content):
+    """Adds one line to a .jsonl file."""
+    with open(path, 'a') as file:
+        file.write(json.dumps(content) + '\n')
+
+
+def read_json_lines(path):
+    """The lines of a .jsonl file; none if there is no file; a last line that was cut off is left out."""
+    lines = []
+    for line in Path(path).read_text().splitlines() if Path(path).exists() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
+
+
+def keep_json_lines(path, keep):
+    """Rewrites a .jsonl file with the lines that satisfy `keep`."""
+    lines = read_json_lines(path)
+    kept = [line for line in lines if keep(line)]
+    if len(kept) < len(lines):
+        temporary = Path(path).with_suffix(f'.{os.getpid()}.tmp')
+        temporary.write_text(''.join(json.dumps(line) + '\n' for line in kept))
+        temporary.replace(path)
+
+
+def _refuse(workdir, here, now, names):
+    different = [name for name in names if here.get(name) != now.get(name)]
+    if different:
+        lines = [f'{name} is {here.get(name)!r} there and {now.get(name)!r} here' for name in different]
+        raise InputError(
+            f'{workdir} holds another experiment: {"; ".join(lines[:4])}{"; ..." * (len(lines) > 4)}. '
+            'Choose another --workdir, or the settings it was made with.'
+        )
+
+
+def _flatten(tree, prefix=''):
+    flat = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f'{prefix}{name}.')
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat
