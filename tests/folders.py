@@ -1,0 +1,72 @@
+"""Small data sets on disk, in VOC's and in COCO's layout."""
+
+import json
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+
+def make_voc(root, count=12, classes=4, size=(40, 30)):
+    """`count` images that show one square of class i % classes + 1 with a void outline; list 'trainval'."""
+    folder = root / 'VOCdevkit' / 'VOC2012'
+    for name in ('JPEGImages', 'SegmentationClass', 'SegmentationObject', 'ImageSets/Segmentation'):
+        (folder / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    ids = [f'2007_{i:06d}' for i in range(count)]
+    for i, name in enumerate(ids):
+        label, instances = np.zeros(size[::-1], np.uint8), np.zeros(size[::-1], np.uint8)
+        label[5:25, 8:28], instances[5:25, 8:28] = 255, 255
+        label[6:24, 9:27], instances[6:24, 9:27] = i % classes + 1, 1
+        image = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+        image.save(folder / 'JPEGImages' / f'{name}.jpg')
+        for part, array in (('SegmentationClass', label), ('SegmentationObject', instances)):
+            mask = Image.fromarray(array).convert('P')
+            mask.putpalette(list(range(256)) * 3)
+            mask.save(folder / part / f'{name}.png')
+    (folder / 'ImageSets/Segmentation/trainval.txt').write_text('\n'.join(ids) + '\n')
+    return folder
+
+
+def make_coco(root, count=8):
+    """Two categories with ids 3 and 7: a polygon, an RLE above it, and a crowd."""
+    (root / 'annotations').mkdir(parents=True)
+    (root / 'train2014').mkdir()
+    rng, images, annotations = np.random.default_rng(0), [], []
+    for i in range(count):
+        name = f'COCO_train2014_{i:012d}.jpg'
+        Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(root / 'train2014' / name)
+        images.append({'id': i, 'file_name': name, 'height': 30, 'width': 40})
+        above = np.zeros((30, 40), np.uint8)
+        above[10:20, 10:20] = 1
+        crowd = np.zeros((30, 40), np.uint8)
+        crowd[0:12, 30:40] = 1
+        rle = coco_mask.encode(np.asfortranarray(above))
+        rle['counts'] = rle['counts'].decode()
+        flat = crowd.ravel(order='F')
+        starts = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
+        counts = np.diff(np.concatenate([[0], starts, [flat.size]])).tolist()
+        square = [2.0, 2.0, 16.0, 2.0, 16.0, 16.0, 2.0, 16.0]
+        for category, segmentation, iscrowd in (
+            (3, [square], 0),
+            (7, rle, 0),
+            (3, {'size': [30, 40], 'counts': counts}, 1),
+        ):
+            annotations.append(
+                {
+                    'id': len(annotations),
+                    'image_id': i,
+                    'category_id': category,
+                    'segmentation': segmentation,
+                    'iscrowd': iscrowd,
+                }
+            )
+    images.append({'id': 99, 'file_name': 'nothing.jpg', 'height': 5, 'width': 5})
+    content = {
+        'images': images,
+        'annotations': annotations,
+        'categories': [{'id': 7, 'name': 'b'}, {'id': 3, 'name': 'a'}],
+    }
+    path = root / 'annotations' / 'instances_train2014.json'
+    path.write_text(json.dumps(content))
+    return path

@@ -1,0 +1,160 @@
+"""Evaluation: the same counts as episode by episode, results, pictures, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from random_episodes import random_episode
+from tiny import tiny_config
+
+import panet_jax as pj
+from panet_jax import evaluate as evaluation
+from panet_jax.datasets import Shapes
+from panet_jax.metrics import PROTOCOLS, class_counts, iou
+from panet_jax.pictures import overlay, save_sheet
+from panet_jax.report import comparable_results, format_table
+from panet_jax.sampling import Episodes
+from panet_jax.train import train
+
+REQUIRED = [
+    'dataset',
+    'fold',
+    'ways',
+    'shots',
+    'queries',
+    'runs',
+    'episodes',
+    'seeds',
+    'protocol',
+    'class_iou',
+    'mean_iou',
+    'mean_iou_std',
+    'binary_iou',
+    'binary_iou_std',
+    'background_iou',
+    'foreground_iou',
+    'checkpoint_step',
+    'seconds',
+]
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+    path = tmp_path_factory.mktemp('evaluated')
+    train(tiny_config(), path)
+    evaluation.evaluate(tiny_config(checkpoint=''), path)
+    evaluation.evaluate(tiny_config(), path)
+    return path
+
+
+def test_results_have_what_others_scripts_rely_on(workdir):
+    results = json.loads((workdir / 'results.json').read_text())
+    assert not set(REQUIRED) - set(results)
+    assert list(results['class_iou']) == ['disc', 'arrow', 'star', 'house', 'crescent']
+    assert results['checkpoint_step'] == 6
+    assert results['seeds'] == [1234, 1235]
+    assert results['protocol'] == 'panet2019'
+    assert 0 <= results['mean_iou'] <= 1
+    np.testing.assert_allclose(results['binary_iou'], (results['background_iou'] + results['foreground_iou']) / 2)
+
+
+@pytest.mark.parametrize('counts', [(1, 1, 1), (2, 2, 2)])
+def test_evaluation_equals_one_episode_at_a_time(tmp_path, counts):
+    settings = dict(zip(('episode.ways', 'episode.shots', 'episode.queries'), counts, strict=True))
+    config = tiny_config(checkpoint='', **settings)
+    results = evaluation.evaluate(config, tmp_path)
+    params, _, _ = evaluation.load_params(config, tmp_path)
+    by_run = []
+    for seed in (1234, 1235):
+        episodes = Episodes(Shapes('test', 33), [1, 2, 3, 4, 5], **config.episode, seed=seed, size=33)
+        sums = np.zeros((3, 21), int)
+        for index in range(5):
+            confusions = np.asarray(evaluation.episode_confusions(params, episodes[index], dtype='float32'))
+            classes = episodes.draw(index).classes
+            sums += class_counts(confusions[None], classes[None], 20, PROTOCOLS['panet2019'])
+        by_run.append(np.nanmean(iou(sums)[1:6]))
+    np.testing.assert_allclose(results['mean_iou_by_run'], by_run, rtol=1e-6)
+    assert results['mean_iou'] == pytest.approx(np.mean(by_run))
+    assert results['mean_iou_std'] == pytest.approx(np.std(by_run))
+
+
+def test_untrained_network_is_the_one_that_training_begins_with(tmp_path):
+    params, step, _ = evaluation.load_params(tiny_config(checkpoint=''), tmp_path)
+    assert step == 0
+    wanted = pj.load_encoder_params('random', key=evaluation.jax.random.key(1234), width=1 / 32)
+    np.testing.assert_array_equal(params['conv3_2']['kernel'], wanted['conv3_2']['kernel'])
+
+
+def test_checkpoints_are_named_in_three_ways(workdir, tmp_path):
+    latest, step, _ = evaluation.load_params(tiny_config(), workdir)
+    assert step == 6
+    early, step, _ = evaluation.load_params(tiny_config(checkpoint='3'), workdir)
+    assert step == 3
+    assert (early['conv5_3']['kernel'] != latest['conv5_3']['kernel']).any()
+    elsewhere, step, name = evaluation.load_params(tiny_config(checkpoint=str(workdir)), tmp_path)
+    assert (step, name) == (6, str(workdir))
+    np.testing.assert_array_equal(elsewhere['conv5_3']['kernel'], latest['conv5_3']['kernel'])
+
+
+def test_what_cannot_be_evaluated_is_one_sentence(workdir, tmp_path):
+    with pytest.raises(pj.InputError, match='no workdir'):
+        evaluation.evaluate(tiny_config(), tmp_path / 'none')
+    with pytest.raises(pj.InputError, match='is not a workdir'):
+        evaluation.evaluate(tiny_config(), tmp_path)
+    with pytest.raises(pj.InputError, match=r'data.fold is 0 there and 3 here'):
+        evaluation.evaluate(tiny_config(**{'data.fold': 3}), workdir)
+    with pytest.raises(pj.InputError, match='steps there: 3, 6'):
+        evaluation.evaluate(tiny_config(checkpoint='5'), workdir)
+
+
+def test_table_shows_untrained_and_trained_and_says_what_was_run(workdir):
+    results = json.loads((workdir / 'results.json').read_text())
+    rows = comparable_results(workdir, results)
+    assert [row['checkpoint_step'] for row in rows] == [0, 6]
+    table = format_table(rows)
+    for text in (
+        'shapes test',
+        'fold 0',
+        '1-way 1-shot',
+        '2 run(s) x 5 episodes',
+        'panet2019',
+        'disc',
+        'untrained',
+        'step 6',
+    ):
+        assert text in table
+    assert f'{100 * results["mean_iou"]:.1f} +- {100 * results["mean_iou_std"]:.1f}' in table
+    other = results | {'protocol': 'standard'}
+    assert comparable_results(workdir, other) == []
+
+
+def test_a_class_that_no_query_showed_is_left_out_and_named():
+    counts = np.array([[[90, 8, 0], [5, 1, 0], [5, 1, 0]]])
+    scores = evaluation.scores(counts, {'cat': 1, 'dog': 2})
+    assert scores['class_iou'] == {'cat': 0.8, 'dog': None}
+    assert scores['mean_iou'] == 0.8
+    settings = {'dataset': 'd', 'split': 's', 'fold': 0, 'fold_rule': 'contiguous', 'ways': 1, 'shots': 1, 'queries': 1}
+    settings |= {'size': 9, 'runs': 1, 'episodes': 1, 'seeds': [1], 'protocol': 'p', 'checkpoint_step': 0}
+    assert 'no query showed dog' in format_table([settings | scores])
+
+
+def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
+    sheet = np.asarray(Image.open(workdir / 'pictures' / 'untrained.png').convert('RGB'))
+    assert (workdir / 'pictures' / 'step-6.png').exists()
+    assert sheet.shape[0] > 300
+    image = np.full((4, 4, 3), 100, np.uint8)
+    label = np.array([[0, 1, 2, 255]] * 4)
+    colours = overlay(image, label)[0]
+    assert len({tuple(colour) for colour in colours}) == 4
+    assert (colours[3] == 255).all()
+
+
+def test_sheet_of_many_supports_shows_one_shot_a_way(rng, tmp_path):
+    episode = random_episode(rng, 3, 4, 1, size=17)
+    episode = episode.replace(
+        support_images=np.zeros(episode.support_images.shape, np.uint8),
+        query_images=np.zeros(episode.query_images.shape, np.uint8),
+    )
+    save_sheet(tmp_path / 'sheet.png', [(['a', 'b', 'c'], episode, np.zeros((1, 17, 17), int))])
+    assert Image.open(tmp_path / 'sheet.png').size[0] == 100 * 2 * 9

