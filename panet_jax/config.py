@@ -79,6 +79,7 @@ def base_config(name, preset=''):
     evaluation.batch = 1
     evaluation.pictures = 6
     evaluation.untrained = False  # after training, also evaluate the network it began with
+    config.lock()
     return config
 
 

@@ -146,15 +146,16 @@ def _loop(config, workdir, episodes, schedule, step_function, state, checkpoints
             state, metrics = step_function(state, next(batches))
             log.add(metrics)
             bar.update()
-            save = step % config.checkpoint_every == 0 or step == config.steps or bool(caught)
+            stop = bool(caught)  # looked at once: a signal from here on waits for the next step
+            save = step % config.checkpoint_every == 0 or step == config.steps or stop
             if save or step % config.log_every == 0:
                 log.write(step, bar)
             if save:
                 checkpoints.save(state)
                 log.saved = step
-            if caught:
+            if stop:
                 break
-    if caught and step < config.steps:
+    if stop and step < config.steps:
         raise Interrupted(caught[0], step)
     return state
 

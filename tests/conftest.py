@@ -11,11 +11,20 @@ import numpy as np
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-jax.config.update('jax_numpy_dtype_promotion', 'strict')
 
 # The first example of a shape compiles, however long that takes.
-hypothesis.settings.register_profile('laws', deadline=None, max_examples=20, derandomize=True)
+hypothesis.settings.register_profile('laws', deadline=None, max_examples=12, derandomize=True)
 hypothesis.settings.load_profile('laws')
+
+
+@pytest.fixture(autouse=True)
+def strict_dtypes(request):
+    """No implicit promotion in our mathematics; optax's schedules, in a training, do promote."""
+    if request.module.__name__ in ('test_train', 'test_evaluate'):
+        yield
+    else:
+        with jax.numpy_dtype_promotion('strict'):
+            yield
 
 
 @pytest.fixture

@@ -140,7 +140,8 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
-    sheet = np.asarray(Image.open(workdir / 'pictures' / 'untrained.png').convert('RGB'))
+    with Image.open(workdir / 'pictures' / 'untrained.png') as image:
+        sheet = np.asarray(image)
     assert (workdir / 'pictures' / 'step-6.png').exists()
     assert sheet.shape[0] > 300
     image = np.full((4, 4, 3), 100, np.uint8)
@@ -157,4 +158,5 @@ def test_sheet_of_many_supports_shows_one_shot_a_way(rng, tmp_path):
         query_images=np.zeros(episode.query_images.shape, np.uint8),
     )
     save_sheet(tmp_path / 'sheet.png', [(['a', 'b', 'c'], episode, np.zeros((1, 17, 17), int))])
-    assert Image.open(tmp_path / 'sheet.png').size[0] == 100 * 2 * 9
+    with Image.open(tmp_path / 'sheet.png') as sheet:
+        assert sheet.size[0] == 100 * 2 * 9

@@ -105,34 +105,31 @@ def test_segmentation_loss_is_joint_over_queries(rng):
     np.testing.assert_allclose(segmentation_loss(logits, labels), (18 * losses[0] + 36 * losses[1]) / 54, rtol=1e-5)
 
 
-@hypothesis.given(COUNTS, st.sampled_from(['none', 'foreground', 'background', 'both', 'labels']), st.integers(0, 99))
-@hypothesis.settings(max_examples=12)
-def test_loss_and_gradient_are_finite_whatever_is_empty(narrow_params, counts, empty, seed):
-    episode = random_episode(np.random.default_rng(seed), *counts, size=17)
-    zeros = jnp.zeros_like(episode.support_foreground)
-    if empty in ('foreground', 'both'):
-        episode = episode.replace(support_foreground=zeros)
-    if empty in ('background', 'both'):
-        episode = episode.replace(support_background=zeros)
-    if empty == 'labels':
-        episode = episode.replace(query_labels=jnp.full_like(episode.query_labels, 255))
-    (loss, terms), gradient = jax.value_and_grad(pj.episode_loss, has_aux=True)(narrow_params, episode)
-    chex.assert_tree_all_finite((loss, terms, gradient))
+@pytest.mark.parametrize('counts', [(1, 1, 1), (3, 2, 2)])
+def test_loss_and_gradient_are_finite_whatever_is_empty(narrow_params, counts):
+    step = jax.jit(jax.value_and_grad(pj.episode_loss, has_aux=True))
+    full = random_episode(np.random.default_rng(0), *counts, size=17)
+    nothing = jnp.zeros_like(full.support_foreground)
+    cases = {
+        'nothing': {},
+        'foreground': {'support_foreground': nothing},
+        'background': {'support_background': nothing},
+        'both masks': {'support_foreground': nothing, 'support_background': nothing},
+        'labels': {'query_labels': jnp.full_like(full.query_labels, 255)},
+        # Zero images and zero biases make every feature zero: the cosine's NaN, if anything does.
+        'images': {'support_images': full.support_images * 0, 'query_images': full.query_images * 0},
+    }
+    for case, change in cases.items():
+        result = step(narrow_params, full.replace(**change))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result)), f'empty: {case}'
 
 
-def test_black_images_have_finite_gradients(narrow_params):
-    """Zero biases and zero images make every feature zero: the cosine's NaN, if anything does."""
-    episode = random_episode(np.random.default_rng(0), size=17)
-    episode = jax.tree.map(jnp.zeros_like, episode)
-    chex.assert_tree_all_finite(jax.grad(pj.episode_loss, has_aux=True)(narrow_params, episode))
-
-
-@pytest.mark.parametrize('counts', [(1, 1, 1), (2, 2, 1), (3, 1, 2)])
+@pytest.mark.parametrize('counts', [(1, 1, 1), (3, 2, 2)])
 def test_vmap_over_episodes_equals_a_loop(narrow_params, counts):
     episodes = [random_episode(np.random.default_rng(seed), *counts, size=17) for seed in range(3)]
     batch = jax.tree.map(lambda *x: np.stack(x), *episodes)
-    losses, _ = jax.vmap(lambda e: pj.episode_loss(narrow_params, e))(batch)
-    np.testing.assert_allclose(losses, [pj.episode_loss(narrow_params, e)[0] for e in episodes], rtol=1e-5)
+    one = jax.jit(lambda e: pj.episode_loss(narrow_params, e)[0])
+    np.testing.assert_allclose(jax.jit(jax.vmap(one))(batch), [one(e) for e in episodes], rtol=1e-5)
 
 
 def test_gradient_agrees_with_finite_differences(rng):
@@ -150,7 +147,7 @@ def test_gradient_agrees_with_finite_differences(rng):
 
 def test_loss_is_the_weighted_sum_of_its_terms(narrow_params, rng):
     episode = random_episode(rng, size=17)
-    loss, terms = pj.episode_loss(narrow_params, episode, align_weight=0.3)
+    loss, terms = jax.jit(pj.episode_loss)(narrow_params, episode, align_weight=0.3)
     assert set(terms) == {'segmentation', 'alignment'}
     np.testing.assert_allclose(loss, terms['segmentation'] + 0.3 * terms['alignment'], rtol=1e-6)
 

@@ -31,8 +31,18 @@ TINY = [
 ]
 
 
+@pytest.fixture(autouse=True, scope='session')
+def shared_compilations(tmp_path_factory):
+    """The programs started here compile the same few functions; once is enough."""
+    ENVIRONMENT['JAX_COMPILATION_CACHE_DIR'] = str(tmp_path_factory.mktemp('compiled'))
+    ENVIRONMENT['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
+
+
+ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
+
+
 def environment():
-    return os.environ | {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
+    return os.environ | ENVIRONMENT
 
 
 def program(*arguments, folder=ROOT):
