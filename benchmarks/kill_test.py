@@ -49,29 +49,26 @@ def main():
         folder = Path(folder)
         if start(folder / 'whole', folder / 'compiled').wait():
             sys.exit('the uninterrupted run failed')
-        workdir, kills = folder / 'killed', 0
-        while kills < options.kills:
-            lines = len(list(workdir.glob('metrics.jsonl'))) and len(
-                (workdir / 'metrics.jsonl').read_text().splitlines()
-            )
+        workdir, torn = folder / 'killed', 0
+        for kill in range(1, options.kills + 1):
+            before = saved(workdir)
             process = start(workdir, folder / 'compiled')
-            while process.poll() is None:  # wait until this run has made a step of its own
-                metrics = workdir / 'metrics.jsonl'
-                if metrics.exists() and len(metrics.read_text().splitlines()) != lines:
-                    break
-                time.sleep(0.01)
-            time.sleep(moments.uniform(0, 0.4))
+            while process.poll() is None and saved(workdir) == before:  # until it saves something of its own
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.3))
             if process.poll() is not None:
-                break
+                sys.exit(f'the run ended by itself, with status {process.returncode}, before kill {kill}')
             process.kill()
             process.wait()
-            kills += 1
-            print(f'kill {kills}: left {" ".join(saved(workdir))}', flush=True)
+            torn += any('tmp' in name for name in saved(workdir))
+            print(f'kill {kill}: left {" ".join(saved(workdir))}', flush=True)
         if start(workdir, folder / 'compiled').wait():
             sys.exit('the killed run did not go on')
         whole, killed = pj.load_encoder_params(folder / 'whole'), pj.load_encoder_params(workdir)
         same = jax.tree.map(lambda a, b: bool(np.array_equal(a, b)), whole, killed)
-        print(f'{kills} kills; parameters the same bit for bit: {all(jax.tree.leaves(same))}')
+        print(
+            f'{options.kills} kills, {torn} of them during a save; parameters the same bit for bit: {all(jax.tree.leaves(same))}'
+        )
         sys.exit(not all(jax.tree.leaves(same)))
 
 

@@ -93,10 +93,15 @@ def check_config(config):
 
     def value(name):
         section, _, field = name.rpartition('.')
-        return values[section][field] if section else values[field]
+        try:
+            return values[section][field] if section else values[field]
+        except KeyError as error:
+            raise InputError(
+                f'the configuration has no {name}; begin it with base_config, as those in configs/ do.'
+            ) from error
 
     for name, least in LEAST.items():
-        if value(name) < least:
+        if not value(name) >= least:  # nan too
             raise InputError(f'{name} must be at least {least}, got {value(name)}.')
     for name, choices in CHOICES.items():
         if value(name) not in choices:

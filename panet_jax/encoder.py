@@ -1,6 +1,7 @@
 """The encoder: VGG-16's convolutions, dilated, and nothing after conv5_3."""
 
 import functools
+import math
 from functools import partial
 
 import flax.linen as nn
@@ -72,7 +73,7 @@ def max_pool_by_where(x, stride):
 def scaled_channels(channels, width):
     """Channels of a layer at a width: a whole number, or an InputError."""
     scaled = channels * width
-    if scaled < 1 or scaled != int(scaled):
+    if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
         raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
     return int(scaled)
 

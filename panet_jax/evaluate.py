@@ -11,6 +11,7 @@ from tqdm import tqdm
 from panet_jax import devices
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.datasets import open_source
+from panet_jax.encoder import encoder_width
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.loader import episode_batches
@@ -19,8 +20,8 @@ from panet_jax.panet import episode_logits
 from panet_jax.pictures import save_sheet
 from panet_jax.report import save_results
 from panet_jax.sampling import Episodes, fold_classes
-from panet_jax.train import initial_params
-from panet_jax.workdir import check_split, read_config
+from panet_jax.weights import initial_params
+from panet_jax.workdir import check_split, check_untrained, read_config
 
 
 def episode_prediction(params, episode, *, dtype):
@@ -72,15 +73,18 @@ def evaluate(config, workdir):
         'episodes': settings.episodes,
         'seeds': seeds,
         'protocol': settings.protocol,
+        'weights': config.encoder.weights,
+        'width': encoder_width(params),
+        'seed': config.seed,
         'checkpoint': checkpoint,
         'checkpoint_step': step,
         **scores(np.array(counts), {source.classes[c - 1]: c for c in unseen}),
         'seconds': round(time.perf_counter() - started, 1),
     }
+    save_results(workdir, results)  # before the pictures: what took hours is safe first
     if settings.pictures:
         name = f'step-{step}' if step else 'untrained'
         save_pictures(config, Path(workdir) / 'pictures' / f'{name}.png', params, runs[0])
-    save_results(workdir, results)
     return results
 
 
@@ -91,9 +95,10 @@ def load_params(config, workdir):
         (parameters, step, 0 if untrained, and what to call the checkpoint in the results).
     """
     if config.checkpoint == '':
-        return initial_params(config), 0, ''
+        check_untrained(workdir, config)
+        return initial_params(config.encoder.weights, config.encoder.width, config.seed), 0, ''
     wanted = str(config.checkpoint)
-    home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted)
+    home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted).expanduser()
     if not home.is_dir():
         raise InputError(
             f'there is no workdir {home} to evaluate; train first, name another with --config.checkpoint=, or use '
@@ -106,7 +111,7 @@ def load_params(config, workdir):
                 f"{home} has no checkpoint; train first, or use --config.checkpoint='' for the untrained network."
             )
         step = int(wanted) if wanted.isdigit() else checkpoints.steps()[-1]
-        return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home)
+        return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home.resolve())
 
 
 def run_counts(config, count, params, episodes, bar):
@@ -139,13 +144,13 @@ def scores(counts, unseen):
     binary = np.array([binary_iou(run) for run in counts])  # [R, 2]
     return {
         'class_iou': {name: _none_if_nan(_mean(column)) for name, column in zip(unseen, class_iou.T, strict=True)},
-        'mean_iou': float(np.mean(mean_iou)),
-        'mean_iou_std': float(np.std(mean_iou)),
+        'mean_iou': _none_if_nan(float(np.mean(mean_iou))),
+        'mean_iou_std': _none_if_nan(float(np.std(mean_iou))),
         'binary_iou': float(binary.mean()),
         'binary_iou_std': float(binary.mean(1).std()),
         'background_iou': float(binary[:, 0].mean()),
         'foreground_iou': float(binary[:, 1].mean()),
-        'mean_iou_by_run': [float(value) for value in mean_iou],
+        'mean_iou_by_run': [_none_if_nan(value) for value in mean_iou],
         'binary_iou_by_run': [float(value) for value in binary.mean(1)],
     }
 

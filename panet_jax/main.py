@@ -1,5 +1,6 @@
 """The program: `python -m panet_jax.main --config=configs/shapes.py`."""
 
+import errno
 import re
 import sys
 from pathlib import Path
@@ -52,17 +53,18 @@ def main(_):
     config = CONFIG.value
     try:
         check_config(config)
-        run_experiment(config, WORKDIR.value or default_workdir(config), MODE.value)
+        workdir = Path(WORKDIR.value or default_workdir(config)).expanduser()
+        run_experiment(config, workdir, MODE.value)
     except InputError as error:
         sys.exit(_fail(str(error), 2))
     except OSError as error:
-        if error.filename is None:  # not about a file: a defect, which wants its traceback
+        if error.filename is None and error.errno != errno.ENOSPC:  # a defect, which wants its traceback
             raise
-        sys.exit(_fail(f'{error.strerror}: {error.filename}', 2))
+        sys.exit(_fail(f'{error.strerror}: {error.filename or "the workdir"}', 2))
     except Interrupted as interrupted:
         sys.exit(_fail(str(interrupted), 128 + interrupted.number))
     except KeyboardInterrupt:
-        sys.exit(_fail('stopped by Ctrl-C; the same command starts the evaluation again', 130))
+        sys.exit(_fail('stopped by Ctrl-C; the same command goes on from the newest checkpoint', 130))
 
 
 def parse(argv):
@@ -75,7 +77,7 @@ def parse(argv):
         if CONFIG.value is None:
             raise InputError('say which experiment, for instance --config=configs/shapes.py.')
         return rest
-    except (flags.Error, InputError, KeyError, AttributeError) as error:
+    except (flags.Error, InputError, KeyError, AttributeError, SyntaxError) as error:
         sys.exit(_fail(_sentence(error), 2))
 
 

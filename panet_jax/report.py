@@ -7,7 +7,7 @@ from panet_jax.workdir import append_json_line, read_json_lines, write_json
 # Two rows may stand in one table if all of these are equal.
 COMPARABLE = (
     *('dataset', 'split', 'fold', 'fold_rule', 'ways', 'shots', 'queries', 'size'),
-    *('runs', 'episodes', 'seeds', 'protocol'),
+    *('runs', 'episodes', 'seeds', 'protocol', 'weights', 'width', 'seed'),
 )
 
 
@@ -38,8 +38,11 @@ def format_table(rows):
     )
     columns = ['network', *names, 'mean-IoU', 'binary-IoU', 'background', 'foreground']
     lines = [columns]
+    homes = {row['checkpoint'] for row in rows if row['checkpoint']}
     for row in rows:
         label = f'step {row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
+        if len(homes) > 1 and row['checkpoint']:
+            label += f' of {Path(row["checkpoint"]).name}'
         lines.append(
             [
                 label,

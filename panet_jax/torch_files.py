@@ -52,13 +52,23 @@ class Tensor:
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.size, strides).copy()
 
 
-def _rebuild_tensor(storage, offset, size, stride, *_):
-    key, dtype = storage
-    return Tensor(key, dtype, offset, tuple(size), tuple(stride))
+class _RebuildTensor:
+    """Stands for torch._utils._rebuild_tensor_v2; without attributes, so that a pickle can set none."""
+
+    __slots__ = ()
+
+    def __call__(self, storage, offset, size, stride, *_):
+        key, dtype = storage
+        return Tensor(key, dtype, offset, tuple(size), tuple(stride))
 
 
-def _rebuild_parameter(tensor, *_):
-    return tensor
+class _RebuildParameter:
+    """Stands for torch._utils._rebuild_parameter."""
+
+    __slots__ = ()
+
+    def __call__(self, tensor, *_):
+        return tensor
 
 
 class RestrictedUnpickler(pickle.Unpickler):
@@ -77,20 +87,20 @@ class RestrictedUnpickler(pickle.Unpickler):
 
 class _TensorUnpickler(RestrictedUnpickler):
     def __init__(self, file):
-        allowed = {('torch', name): dtype for name, dtype in STORAGE_DTYPES.items()}
+        allowed = {('torch', name): name for name in STORAGE_DTYPES}
         allowed |= {
             ('collections', 'OrderedDict'): collections.OrderedDict,
-            ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
-            ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
-            ('torch._utils', '_rebuild_parameter'): _rebuild_parameter,
+            ('torch._utils', '_rebuild_tensor'): _RebuildTensor(),
+            ('torch._utils', '_rebuild_tensor_v2'): _RebuildTensor(),
+            ('torch._utils', '_rebuild_parameter'): _RebuildParameter(),
         }
         super().__init__(file, allowed)
 
     def persistent_load(self, persistent_id):
-        kind, dtype, key, *_ = persistent_id
-        if kind != 'storage' or not isinstance(dtype, np.dtype):
+        kind, storage, key, *_ = persistent_id
+        if kind != 'storage' or storage not in STORAGE_DTYPES:
             raise pickle.UnpicklingError(f'unknown persistent id {persistent_id!r:.80}')
-        return str(key), dtype
+        return str(key), STORAGE_DTYPES[storage]
 
 
 def read_torch_file(path, wanted):
@@ -104,8 +114,7 @@ def read_torch_file(path, wanted):
         {name: array}.
 
     Raises:
-        pickle.UnpicklingError, ValueError, EOFError, KeyError, struct.error...: not such a file;
-            the caller knows what to tell the user.
+        Exception: of almost any kind, if it is not such a file; the caller tells the user.
     """
     if zipfile.is_zipfile(path):
         return _read_zip(path, wanted)
@@ -137,6 +146,8 @@ def _read_legacy(path, wanted):
         storages = {}
         for key in map(str, _TensorUnpickler(file).load()):
             length = int.from_bytes(file.read(8), 'little', signed=True) * dtypes[key].itemsize
+            if length < 0:
+                raise pickle.UnpicklingError('a storage of negative length')
             if key in needed:
                 storages[key] = file.read(length)
             else:

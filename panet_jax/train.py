@@ -21,8 +21,8 @@ from panet_jax.errors import InputError
 from panet_jax.loader import episode_batches
 from panet_jax.panet import episode_loss
 from panet_jax.sampling import Episodes, fold_classes
-from panet_jax.weights import load_encoder_params, save_encoder_params
-from panet_jax.workdir import append_json_line, claim, keep_json_lines
+from panet_jax.weights import initial_params, save_encoder_params
+from panet_jax.workdir import append_json_line, check_experiment, keep_json_lines, locked, write_json
 
 
 class Interrupted(Exception):
@@ -45,7 +45,8 @@ def train_step(state, episodes, *, align_weight, dtype):
         dtype: of the encoder's computation.
 
     Returns:
-        The next state, and {'loss', 'segmentation', 'alignment'} averaged over all episodes.
+        The next state, and {'loss', 'segmentation', 'alignment'} averaged over all episodes, and the
+        'gradient_norm' before clipping.
     """
 
     def mean_loss(params):
@@ -54,6 +55,7 @@ def train_step(state, episodes, *, align_weight, dtype):
 
     gradients, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
     gradients, metrics = devices.mean_over_devices((gradients, metrics))
+    metrics['gradient_norm'] = optax.global_norm(gradients)
     return state.apply_gradients(grads=gradients), metrics
 
 
@@ -78,11 +80,6 @@ def create_state(params, optimizer):
     """A TrainState at step 0, whose step is an array from the start (an int would compile twice)."""
     state = TrainState.create(apply_fn=None, params=params, tx=optimizer)
     return state.replace(step=jnp.zeros((), jnp.int32))
-
-
-def initial_params(config):
-    """The parameters that training starts from, and that an untrained evaluation uses."""
-    return load_encoder_params(config.encoder.weights, key=jax.random.key(config.seed), width=config.encoder.width)
 
 
 def training_episodes(config):
@@ -119,16 +116,18 @@ def train(config, workdir):
         clip_norm=config.optimizer.clip_norm,
     )
     used = devices.usable_devices(config.batch)
-    state = create_state(initial_params(config), optimizer)
-    claim(workdir, config)
+    params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
+    state = create_state(params, optimizer)
+    check_experiment(workdir, config)
     step_function = devices.parallel(
         functools.partial(train_step, align_weight=config.align_weight, dtype=config.encoder.dtype), used, reduce=True
     )
-    with Checkpoints(workdir, config.checkpoints_kept) as checkpoints:
+    with locked(workdir), Checkpoints(workdir, config.checkpoints_kept) as checkpoints:
         state = checkpoints.restore(devices.replicate(state, used))
         start = int(state.step)
         if start > config.steps:
             raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
+        write_json(Path(workdir) / 'config.json', config.to_dict())
         if start < config.steps:
             state = _loop(config, workdir, episodes, schedule, step_function, state, checkpoints)
     save_encoder_params(Path(workdir) / 'encoder.safetensors', jax.device_get(state.params))
@@ -155,7 +154,7 @@ def _loop(config, workdir, episodes, schedule, step_function, state, checkpoints
                 log.saved = step
             if stop:
                 break
-    if stop and step < config.steps:
+    if caught:
         raise Interrupted(caught[0], step)
     return state
 
@@ -183,11 +182,12 @@ class Log:
         if not self._pending:
             return
         values = {name: np.array([float(m[name]) for m in self._pending]) for name in self._pending[0]}
-        bad = np.flatnonzero(~np.isfinite(values['loss']))
+        bad = np.flatnonzero(~np.isfinite(values['loss'] + values['gradient_norm']))
         if bad.size:
             first = step - len(self._pending) + 1 + int(bad[0])
+            what = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
             raise InputError(
-                f'the loss became {values["loss"][bad[0]]} at step {first}; the last good checkpoint is '
+                f'the {what} became non-finite at step {first}; the last good checkpoint is '
                 f'{self.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
                 '--config.optimizer.clip_norm=1, in another --workdir.'
             )

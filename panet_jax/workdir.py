@@ -8,6 +8,8 @@ results.json           the latest evaluation;  results.jsonl  all of them
 pictures/              sheets of episodes
 """
 
+import contextlib
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -23,16 +25,12 @@ FREE = (
 SPLIT = ('data.name', 'data.fold', 'data.fold_rule')
 
 
-def claim(workdir, config):
-    """Makes `workdir` the home of the experiment `config`, or checks that it already is.
-
-    A workdir without a checkpoint has nothing to lose and is taken over.
-    """
+def check_experiment(workdir, config):
+    """Checks that `workdir` is free, has no checkpoint yet, or holds the experiment `config`."""
     if any((Path(workdir) / 'checkpoints').glob('[0-9]*')):
         here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
         fixed = [name for name in here | now if name not in FREE and name.split('.')[0] not in FREE]
         _refuse(workdir, here, now, fixed)
-    write_json(Path(workdir) / 'config.json', config.to_dict())
 
 
 def check_split(workdir, config):
@@ -42,11 +40,35 @@ def check_split(workdir, config):
         _refuse(workdir, here, now, SPLIT)
 
 
+def check_untrained(workdir, config):
+    """Checks that the untrained network of `config` is the one that training in `workdir` began with."""
+    if (Path(workdir) / 'config.json').exists():
+        here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+        _refuse(workdir, here, now, (*SPLIT, 'encoder.weights', 'encoder.width', 'seed'))
+
+
+@contextlib.contextmanager
+def locked(workdir):
+    """Holds `workdir` for one training at a time; the lock goes with the process, however it ends."""
+    Path(workdir).mkdir(parents=True, exist_ok=True)
+    with open(Path(workdir) / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f'another training is running in {workdir}; wait for it, or choose another --workdir.'
+            ) from error
+        yield
+
+
 def read_config(workdir):
     """The configuration that training wrote, as a dictionary."""
     path = Path(workdir) / 'config.json'
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError('not an object')
+        return content
     except FileNotFoundError as error:
         raise InputError(
             f'{workdir} is not a workdir: it has no config.json. Train first, or name another one.'
@@ -60,14 +82,16 @@ def write_json(path, content):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(json.dumps(content, indent=2) + '\n')
+    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
     temporary.replace(path)
 
 
 def append_json_line(path, content):
     """Adds one line to a .jsonl file."""
-    with open(path, 'a') as file:
-        file.write(json.dumps(content) + '\n')
+    with open(path, 'a+b') as file:
+        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b'\n':
+            file.write(b'\n')  # after a line that a crash cut off
+        file.write(json.dumps(content, allow_nan=False).encode() + b'\n')
 
 
 def read_json_lines(path):
@@ -82,10 +106,9 @@ def read_json_lines(path):
 
 
 def keep_json_lines(path, keep):
-    """Rewrites a .jsonl file with the lines that satisfy `keep`."""
-    lines = read_json_lines(path)
-    kept = [line for line in lines if keep(line)]
-    if len(kept) < len(lines):
+    """Rewrites a .jsonl file with the whole lines that satisfy `keep`."""
+    kept = [line for line in read_json_lines(path) if keep(line)]
+    if Path(path).exists():
         temporary = Path(path).with_suffix(f'.{os.getpid()}.tmp')
         temporary.write_text(''.join(json.dumps(line) + '\n' for line in kept))
         temporary.replace(path)

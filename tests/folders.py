@@ -28,8 +28,8 @@ def make_voc(root, count=12, classes=4, size=(40, 30)):
     return folder
 
 
-def make_coco(root, count=8):
-    """Two categories with ids 3 and 7: a polygon, an RLE above it, and a crowd."""
+def make_coco(root, count=8, classes=2):
+    """Categories with ids 3, 7, ...: a polygon, an RLE above it, a crowd, and one more polygon a category."""
     (root / 'annotations').mkdir(parents=True)
     (root / 'train2014').mkdir()
     rng, images, annotations = np.random.default_rng(0), [], []
@@ -47,11 +47,11 @@ def make_coco(root, count=8):
         starts = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
         counts = np.diff(np.concatenate([[0], starts, [flat.size]])).tolist()
         square = [2.0, 2.0, 16.0, 2.0, 16.0, 16.0, 2.0, 16.0]
-        for category, segmentation, iscrowd in (
-            (3, [square], 0),
-            (7, rle, 0),
-            (3, {'size': [30, 40], 'counts': counts}, 1),
-        ):
+        shown = [(3, [square], 0), (7, rle, 0), (3, {'size': [30, 40], 'counts': counts}, 1)]
+        for more in range(2, classes):
+            left = 16.0 + 6 * (more - 2)
+            shown.append((3 + 4 * more, [[left, 22.0, left + 5, 22.0, left + 5, 28.0, left, 28.0]], 0))
+        for category, segmentation, iscrowd in shown:
             annotations.append(
                 {
                     'id': len(annotations),
@@ -62,11 +62,8 @@ def make_coco(root, count=8):
                 }
             )
     images.append({'id': 99, 'file_name': 'nothing.jpg', 'height': 5, 'width': 5})
-    content = {
-        'images': images,
-        'annotations': annotations,
-        'categories': [{'id': 7, 'name': 'b'}, {'id': 3, 'name': 'a'}],
-    }
+    names = [{'id': 3 + 4 * c, 'name': 'abcdefgh'[c]} for c in range(classes)]
+    content = {'images': images, 'annotations': annotations, 'categories': names[::-1]}
     path = root / 'annotations' / 'instances_train2014.json'
     path.write_text(json.dumps(content))
     return path

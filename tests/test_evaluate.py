@@ -93,7 +93,7 @@ def test_checkpoints_are_named_in_three_ways(workdir, tmp_path):
     assert step == 3
     assert (early['conv5_3']['kernel'] != latest['conv5_3']['kernel']).any()
     elsewhere, step, name = evaluation.load_params(tiny_config(checkpoint=str(workdir)), tmp_path)
-    assert (step, name) == (6, str(workdir))
+    assert (step, name) == (6, str(workdir.resolve()))
     np.testing.assert_array_equal(elsewhere['conv5_3']['kernel'], latest['conv5_3']['kernel'])
 
 
@@ -104,6 +104,8 @@ def test_what_cannot_be_evaluated_is_one_sentence(workdir, tmp_path):
         evaluation.evaluate(tiny_config(), tmp_path)
     with pytest.raises(pj.InputError, match=r'data.fold is 0 there and 3 here'):
         evaluation.evaluate(tiny_config(**{'data.fold': 3}), workdir)
+    with pytest.raises(pj.InputError, match=r'seed is 1234 there and 7 here'):
+        evaluation.evaluate(tiny_config(checkpoint='', seed=7), workdir)
     with pytest.raises(pj.InputError, match='steps there: 3, 6'):
         evaluation.evaluate(tiny_config(checkpoint='5'), workdir)
 
@@ -135,7 +137,15 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
     assert scores['class_iou'] == {'cat': 0.8, 'dog': None}
     assert scores['mean_iou'] == 0.8
     settings = {'dataset': 'd', 'split': 's', 'fold': 0, 'fold_rule': 'contiguous', 'ways': 1, 'shots': 1, 'queries': 1}
-    settings |= {'size': 9, 'runs': 1, 'episodes': 1, 'seeds': [1], 'protocol': 'p', 'checkpoint_step': 0}
+    settings |= {
+        'checkpoint': '',
+        'size': 9,
+        'runs': 1,
+        'episodes': 1,
+        'seeds': [1],
+        'protocol': 'p',
+        'checkpoint_step': 0,
+    }
     assert 'no query showed dog' in format_table([settings | scores])
 
 

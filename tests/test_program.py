@@ -58,7 +58,7 @@ def test_main_job_trains_then_evaluates(tmp_path):
     assert 'mean-IoU' in done.stdout
     assert 'Warning' not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
-        *('config.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
+        *('.lock', 'config.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
         *('results.json', 'results.jsonl', 'pictures'),
     }
     # The same command again has nothing to train and says the same.
@@ -146,20 +146,31 @@ def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('name', 'make', 'split'), [('pascal5i', make_voc, 'trainval'), ('coco20i', make_coco, 'train2014')]
+    ('name', 'make', 'split', 'classes'),
+    [('pascal5i', make_voc, 'trainval', 20), ('coco20i', make_coco, 'train2014', 4)],
 )
-def test_folders_of_photographs_train_and_evaluate(tmp_path, name, make, split):
-    """On tiny folders whose fold 0 classes exist; the encoder is narrow and random."""
-    make(tmp_path / 'data', count=30)
+def test_folders_of_photographs_train_and_evaluate(tmp_path, name, make, split, classes):
+    make(tmp_path / 'data', count=60, classes=classes)
     splits = [f'--config.data.{part}_split={split}' for part in ('train', 'test')]
     done = program(
         *(f'--config=configs/{name}.py:lite', f'--workdir={tmp_path}/run', f'--config.data.root={tmp_path}/data'),
-        *(*splits, '--config.encoder.weights=random', *TINY, '--mode=evaluate', '--config.checkpoint='),
+        *(*splits, '--config.encoder.weights=random', '--config.data.fold=1', *TINY),
     )
-    # VOC's fold 0 has five classes, of which the tiny folder shows four; COCO's two categories make no fold.
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+    assert (results['dataset'], results['split'], results['fold']) == (name, split, 1)
+    assert len(results['class_iou']) == classes // 4
+    assert results['checkpoint_step'] == 4
+
+
+def test_a_class_with_too_few_images_is_named(tmp_path):
+    make_voc(tmp_path, count=12, classes=4)
+    done = program(
+        *('--config=configs/pascal5i.py:lite', f'--workdir={tmp_path}/run', f'--config.data.root={tmp_path}'),
+        *('--config.data.train_split=trainval', '--config.encoder.weights=random', *TINY),
+    )
     assert done.returncode == 2
-    wanted = r'class 5 (bottle) has 0 images' if name == 'pascal5i' else 'the fold has 0'
-    assert wanted in done.stderr
+    assert "class 6 (bus) has 0 images in 'trainval', but an episode needs 1 support and 1 query images" in done.stderr
 
 
 @pytest.mark.parametrize('name', ['shapes', 'pascal5i', 'coco20i'])

@@ -17,7 +17,7 @@ from panet_jax import devices
 from panet_jax import train as training
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.encoder import init_encoder_params
-from panet_jax.workdir import append_json_line, read_json_lines
+from panet_jax.workdir import append_json_line, locked, read_json_lines
 
 
 def compact_batch(size, episodes=4):
@@ -120,6 +120,7 @@ def test_metrics_are_logged_once_per_step_and_across_a_crash(uninterrupted, tmp_
     assert [line['step'] for line in lines] == [2, 3, 4, 6]
     for line in lines:
         np.testing.assert_allclose(line['loss'], line['segmentation'] + line['alignment'], rtol=1e-4)
+        assert line['gradient_norm'] > 0
         assert line['learning_rate'] == pytest.approx(0.02)
         assert line['episodes_per_second'] > 0
     # A run that died after its checkpoint at 3 had written step 4 already, and half of a line.
@@ -154,6 +155,30 @@ def test_a_signal_saves_and_the_same_command_goes_on(uninterrupted, tmp_path, mo
     assert_same_params(uninterrupted, tmp_path)
 
 
+def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, monkeypatch):
+    add = training.Log.add
+
+    def add_and_interrupt(log, metrics):
+        add(log, metrics)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(training.Log, 'add', add_and_interrupt)
+    with pytest.raises(training.Interrupted, match='step 1 is saved'):
+        training.train(tiny_config(steps=1), tmp_path)
+
+
+def test_a_workdir_takes_one_training_at_a_time(tmp_path):
+    with locked(tmp_path), pytest.raises(pj.InputError, match='another training is running'):
+        training.train(tiny_config(), tmp_path)
+
+
+def test_a_line_that_was_cut_off_swallows_no_other(tmp_path):
+    path = tmp_path / 'lines.jsonl'
+    path.write_text('{"step": 1}\n{"step": 2, "lo')
+    append_json_line(path, {'step': 3})
+    assert read_json_lines(path) == [{'step': 1}, {'step': 3}]
+
+
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
     training.train(tiny_config(checkpoint_every=1, steps=4), tmp_path)
     with Checkpoints(tmp_path) as checkpoints:
@@ -164,7 +189,7 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path):
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
     config = tiny_config(**{'optimizer.learning_rate': 1e9, 'optimizer.clip_norm': 0.0, 'log_every': 6})
-    with pytest.raises(pj.InputError, match=r'became (nan|inf) at step 2; the last good checkpoint is none'):
+    with pytest.raises(pj.InputError, match=r'became non-finite at step 2; the last good checkpoint is none'):
         training.train(config, tmp_path)
     assert not list((tmp_path / 'checkpoints').glob('*'))
 
@@ -172,8 +197,10 @@ def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
 def test_a_workdir_holds_one_experiment(uninterrupted, tmp_path):
     with pytest.raises(pj.InputError, match=r'holds another experiment: .*data.fold is 0 there and 1 here'):
         training.train(tiny_config(**{'data.fold': 1}), uninterrupted)
+    before = (uninterrupted / 'config.json').read_text()
     with pytest.raises(pj.InputError, match=r'already at step 6, beyond --config.steps=4'):
         training.train(tiny_config(steps=4), uninterrupted)
+    assert (uninterrupted / 'config.json').read_text() == before
 
 
 def test_training_sees_seen_classes_only():

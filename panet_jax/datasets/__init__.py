@@ -1,5 +1,7 @@
 """Where images and label maps come from: each one a random-access Source."""
 
+from pathlib import Path
+
 from panet_jax.datasets.coco_folder import CocoFolder
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.datasets.source import Sample, Source
@@ -23,4 +25,4 @@ def open_source(data, split):
         raise InputError(f'data.name must be shapes, {" or ".join(folders)}, got {data.name!r}.')
     if not data.root:
         raise InputError(f'{data.name} needs the folder of the data set; type --config.data.root=FOLDER.')
-    return folders[data.name](data.root, split)
+    return folders[data.name](Path(data.root).expanduser(), split)

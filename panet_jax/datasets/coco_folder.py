@@ -101,7 +101,11 @@ class CocoFolder:
 
     def _check_files(self):
         there = list_folder(self._folder)
-        missing = [image['file_name'] for image in self._images if image['file_name'] not in there]
+        missing = [
+            image['file_name']
+            for image in self._images
+            if image['file_name'] not in there and not (self._folder / image['file_name']).is_file()
+        ]
         if missing:
             raise InputError(
                 f'{len(missing)} of {len(self)} images are not in {self._folder}, the first is {missing[0]}.'
