@@ -55,7 +55,7 @@ def train_step(state, episodes, *, align_weight, dtype):
 
     gradients, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
     gradients, metrics = devices.mean_over_devices((gradients, metrics))
-    metrics['gradient_norm'] = optax.global_norm(gradients)
+    metrics['gradient_norm'] = optax.tree.norm(gradients)
     return state.apply_gradients(grads=gradients), metrics
 
 

@@ -173,7 +173,7 @@ def test_a_pickle_cannot_change_the_reader(tmp_path):
     for name, content in {'build': build, 'storage': storage, 'endless': endless}.items():
         with zipfile.ZipFile(tmp_path / f'{name}.pth', 'w') as archive:
             archive.writestr('archive/data.pkl', content)
-        with pytest.raises(pj.InputError, match='cannot be read|that can be read'):
+        with pytest.raises(pj.InputError, match='that can be read'):
             pj.load_encoder_params(tmp_path / f'{name}.pth')
     assert np.dtype('<f4').byteorder == '='
 
