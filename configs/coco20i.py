@@ -4,7 +4,7 @@ The data is COCO's own folder, --config.data.root=FOLDER, with annotations/insta
 annotations/instances_val2014.json, train2014/ and val2014/.
 """
 
-from panet_jax.config import base_config
+from panet_jax.config import base_config, shrink
 
 
 def get_config(preset=''):
@@ -13,10 +13,5 @@ def get_config(preset=''):
     config.data.train_split = 'train2014'
     config.data.test_split = 'val2014'
     if preset == 'lite':
-        config.data.size = 129
-        config.steps = 200
-        config.log_every = 10
-        config.checkpoint_every = 50
-        config.evaluation.runs = 2
-        config.evaluation.episodes = 100
+        shrink(config)
     return config

@@ -5,7 +5,7 @@ of SBD and VOC as SegmentationClassAug and their list as ImageSets/Segmentation/
 authors' code the test images come from that list too; only the classes are separate.
 """
 
-from panet_jax.config import base_config
+from panet_jax.config import base_config, shrink
 
 
 def get_config(preset=''):
@@ -14,10 +14,5 @@ def get_config(preset=''):
     config.data.train_split = 'trainaug'
     config.data.test_split = 'trainaug'
     if preset == 'lite':
-        config.data.size = 129
-        config.steps = 200
-        config.log_every = 10
-        config.checkpoint_every = 50
-        config.evaluation.runs = 2
-        config.evaluation.episodes = 100
+        shrink(config)
     return config

@@ -56,12 +56,7 @@ class Checkpoints:
             return state
         step = self.steps()[-1]
         like = jax.tree.map(ocp.utils.to_shape_dtype_struct, (state.params, state.opt_state))
-        items = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                params=ocp.args.StandardRestore(like[0]), opt_state=ocp.args.StandardRestore(like[1])
-            ),
-        )
+        items = self._read(step, params=like[0], opt_state=like[1])
         return state.replace(params=items.params, opt_state=items.opt_state, step=state.step + step)
 
     def restore_params(self, step, width):
@@ -72,4 +67,14 @@ class Checkpoints:
         device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         shapes = jax.eval_shape(lambda: init_encoder_params(jax.random.key(0), width))
         like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes)
-        return self._manager.restore(step, args=ocp.args.Composite(params=ocp.args.StandardRestore(like))).params
+        return self._read(step, params=like).params
+
+    def _read(self, step, **like):
+        items = {name: ocp.args.StandardRestore(tree) for name, tree in like.items()}
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except (KeyError, OSError, ValueError) as error:
+            raise InputError(
+                f'the checkpoint {self.folder / str(step)} cannot be read ({str(error).strip(chr(39))[:200]}); copy it '
+                'again, or remove that folder to go on from the one before.'
+            ) from error

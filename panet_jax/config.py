@@ -5,11 +5,12 @@ import ml_collections
 from panet_jax.encoder import BLOCKS, scaled_channels
 from panet_jax.errors import InputError
 from panet_jax.metrics import PROTOCOLS
-from panet_jax.sampling import FOLD_RULES, FOLDS
+from panet_jax.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
 
 # Settings that are counts, periods or sizes, and the least value of each.
 LEAST = {
-    **dict.fromkeys(('steps', 'batch', 'log_every', 'checkpoint_every', 'checkpoints_kept', 'loader_threads'), 1),
+    **dict.fromkeys(('steps', 'batch', 'log_every', 'checkpoint_every', 'checkpoints_kept'), 1),
+    **{'loader.threads': 0, 'loader.workers': 0, 'data.smallest_object': 1, 'data.fold_seed': 0},
     **{'data.size': 8, 'episode.ways': 1, 'episode.shots': 1, 'episode.queries': 1, 'optimizer.clip_norm': 0},
     **{'evaluation.runs': 1, 'evaluation.episodes': 1, 'evaluation.batch': 1, 'evaluation.pictures': 0, 'seed': 0},
     **{'optimizer.learning_rate': 0, 'optimizer.weight_decay': 0, 'align_weight': 0, 'evaluation.seed': 0},
@@ -17,6 +18,7 @@ LEAST = {
 CHOICES = {
     'data.fold': tuple(range(FOLDS)),
     'data.fold_rule': FOLD_RULES,
+    'data.unseen_images': UNSEEN_IMAGES,
     'encoder.dtype': ('float32', 'bfloat16', 'float16'),
     'evaluation.protocol': tuple(PROTOCOLS),
 }
@@ -41,17 +43,27 @@ def base_config(name, preset=''):
     config.checkpoint_every = 1000
     config.checkpoints_kept = 2
     config.log_every = 100
-    config.loader_threads = 16
 
     config.data = data = ml_collections.ConfigDict()
-    data.name = name  # 'shapes', 'pascal5i' or 'coco20i'
-    data.root = ''
+    data.name = name  # 'shapes', 'pascal5i', 'coco20i' or 'custom'
+    data.root = ''  # folder of the files; '' downloads a benchmark's official archives
+    data.prepared_dir = ''  # where prepared data go; '' is $TFDS_DATA_DIR, else ~/tensorflow_datasets
+    data.skip_unreadable = False  # leave out images that cannot be read, and say how many
+    data.cache = False  # keep the resized images too: faster, and larger on disk
     data.train_split = ''
     data.test_split = ''
+    data.unseen = ()  # names of the unseen classes, in place of a fold
     data.fold = 0
     data.fold_rule = 'contiguous'
+    data.fold_seed = 0  # of the rule 'random'
+    data.unseen_images = 'background'  # training images that show unseen classes: kept so, or 'drop'
+    data.smallest_object = 1  # pixels of a class that an image must show to be drawn for it
     data.size = 417
     data.flip = True
+
+    config.loader = loader = ml_collections.ConfigDict()
+    loader.threads = 16  # that read and assemble episodes; in each worker, if there are any
+    loader.workers = 0  # processes, for machines with many cores
 
     config.episode = episode = ml_collections.ConfigDict()
     episode.ways = 1
@@ -83,6 +95,16 @@ def base_config(name, preset=''):
     return config
 
 
+def shrink(config):
+    """Makes a run fit a laptop: 200 steps at 129 x 129 pixels, 2 x 100 episodes."""
+    config.data.size = 129
+    config.steps = 200
+    config.log_every = 10
+    config.checkpoint_every = 50
+    config.evaluation.runs = 2
+    config.evaluation.episodes = 100
+
+
 def check_config(config):
     """Checks the values of a configuration before anything is done with it.
 
@@ -107,5 +129,5 @@ def check_config(config):
         if value(name) not in choices:
             *rest, last = map(str, choices)
             wanted = f'{", ".join(rest)} or {last}' if rest else last
-            raise InputError(f'{name.rpartition(".")[2]} must be {wanted}, got {value(name)}.')
+            raise InputError(f'{name} must be {wanted}, got {value(name)}.')
     scaled_channels(BLOCKS[0][1], config.encoder.width)

@@ -74,8 +74,11 @@ def prepare(episode):
 def check_episode(episode):
     """Checks shapes and dtypes of one prepared episode; costs nothing under jit.
 
+    Labels are checked too where they are known, which under jit they are not: there a label that is
+    neither 0..N nor 255 makes the loss nan.
+
     Raises:
-        ValueError: a field has the wrong shape; the message names it, what was wanted and what came.
+        ValueError: a field has the wrong shape, or a label is out of range; the message names it, what was wanted and what came.
         TypeError: a field has the wrong dtype.
     """
     images = episode.support_images
@@ -95,5 +98,10 @@ def check_episode(episode):
         if value.shape != shape:
             raise ValueError(f'{name} must have shape {shape} beside support_images {images.shape}, got {value.shape}.')
         if not jnp.issubdtype(value.dtype, kind):
-            hint = ' (pj.normalize makes images float32)' if name.endswith('images') else ''
+            hint = ' (pj.normalize makes images float32)' if name.endswith('images') else ' (use .astype)'
             raise TypeError(f'{name} must be {kind.__name__}, got {value.dtype}{hint}.')
+    labels = episode.query_labels
+    if not isinstance(labels, jax.core.Tracer):
+        wrong = np.asarray(labels)[(np.asarray(labels) > n) & (np.asarray(labels) != IGNORE)]
+        if wrong.size:
+            raise ValueError(f'query_labels of a {n}-way episode are 0..{n} and {IGNORE}, got {wrong[0]}.')

@@ -19,7 +19,7 @@ from panet_jax.metrics import PROTOCOLS, binary_iou, class_counts, confusion_mat
 from panet_jax.panet import episode_logits
 from panet_jax.pictures import save_sheet
 from panet_jax.report import save_results
-from panet_jax.sampling import Episodes, fold_classes
+from panet_jax.sampling import Episodes, drawable_images, unseen_classes
 from panet_jax.weights import initial_params
 from panet_jax.workdir import check_split, check_untrained, read_config
 
@@ -44,16 +44,12 @@ def evaluate(config, workdir):
     """
     started = time.perf_counter()
     settings = config.evaluation
-    source = open_source(config.data, config.data.test_split)
-    unseen = fold_classes(len(source.classes), config.data.fold, config.data.fold_rule)
+    runs = evaluation_runs(config)
+    source = runs[0].source
     params, step, checkpoint = load_params(config, workdir)
     used = devices.usable_devices(settings.batch)
     params = devices.replicate(params, used)
-    seeds = [settings.seed + run for run in range(settings.runs)]
-    draw = functools.partial(
-        Episodes, source, unseen, **config.episode, size=config.data.size, split=config.data.test_split
-    )
-    runs = [draw(seed=seed) for seed in seeds]
+    seeds = [episodes.seed for episodes in runs]
     count = devices.parallel(
         lambda params, batch: jax.vmap(lambda e: episode_confusions(params, e, dtype=config.encoder.dtype))(batch),
         used,
@@ -67,6 +63,11 @@ def evaluate(config, workdir):
         'split': config.data.test_split,
         'fold': config.data.fold,
         'fold_rule': config.data.fold_rule,
+        'fold_seed': config.data.fold_seed,
+        'unseen': list(config.data.unseen),
+        'images': len(source),
+        'skipped_images': len(source.skipped),
+        'smallest_object': config.data.smallest_object,
         **config.episode.to_dict(),
         'size': config.data.size,
         'runs': settings.runs,
@@ -78,7 +79,7 @@ def evaluate(config, workdir):
         'seed': config.seed,
         'checkpoint': checkpoint,
         'checkpoint_step': step,
-        **scores(np.array(counts), {source.classes[c - 1]: c for c in unseen}),
+        **scores(np.array(counts), {source.classes[c - 1]: c for c in runs[0].classes.tolist()}),
         'seconds': round(time.perf_counter() - started, 1),
     }
     save_results(workdir, results)  # before the pictures: what took hours is safe first
@@ -86,6 +87,35 @@ def evaluate(config, workdir):
         name = f'step-{step}' if step else 'untrained'
         save_pictures(config, Path(workdir) / 'pictures' / f'{name}.png', params, runs[0])
     return results
+
+
+def evaluation_runs(config):
+    """The episodes of each run, on the unseen classes; opening them finds what is wrong with the data.
+
+    Returns:
+        List of Episodes, which differ in their seeds.
+    """
+    data, settings = config.data, config.evaluation
+    source = open_source(data, data.test_split)
+    return [
+        Episodes(
+            source,
+            unseen_classes(source, data),
+            **config.episode,
+            seed=settings.seed + run,
+            size=data.size,
+            drawable=drawable_images(source, smallest_object=data.smallest_object),
+            split=data.test_split,
+        )
+        for run in range(settings.runs)
+    ]
+
+
+def check_checkpoint(config):
+    """Checks that another workdir named by config.checkpoint is one, before hours of training."""
+    wanted = str(config.checkpoint)
+    if wanted not in ('', 'latest') and not wanted.isdigit():
+        read_config(Path(wanted).expanduser())
 
 
 def load_params(config, workdir):
@@ -101,8 +131,8 @@ def load_params(config, workdir):
     home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted).expanduser()
     if not home.is_dir():
         raise InputError(
-            f'there is no workdir {home} to evaluate; train first, name another with --config.checkpoint=, or use '
-            "--config.checkpoint='' for the untrained network."
+            f'there is no workdir {home} to evaluate; train first, or type --config.checkpoint= with latest, a step, '
+            "another workdir, or '' for the untrained network."
         )
     check_split(home, config)
     with Checkpoints(home) as checkpoints:
@@ -119,7 +149,7 @@ def run_counts(config, count, params, episodes, bar):
     settings = config.evaluation
     steps = -(-settings.episodes // settings.batch)
     confusions = []
-    with episode_batches(episodes, settings.batch, steps, threads=config.loader_threads) as batches:
+    with episode_batches(episodes, settings.batch, steps, **config.loader) as batches:
         for batch in batches:
             confusions.append(count(params, batch))
             bar.update(min(settings.batch, bar.total - bar.n))

@@ -5,15 +5,18 @@ import re
 import sys
 from pathlib import Path
 
+import jax
+import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from panet_jax import devices
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
-from panet_jax.evaluate import evaluate
+from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs
 from panet_jax.report import comparable_results, format_table
 from panet_jax.train import Interrupted, train
+from panet_jax.workdir import check_experiment, make_workdir
 
 CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'The experiment: a file such as configs/shapes.py, or configs/shapes.py:lite for a small one.'
@@ -32,7 +35,12 @@ def default_workdir(config):
 def run_experiment(config, workdir, mode):
     """Trains, evaluates, or both, and prints the table."""
     print(f'{config.name}, workdir {workdir}', flush=True)
+    check_checkpoint(config)
     if mode != 'evaluate':
+        make_workdir(workdir)
+        check_experiment(workdir, config)
+        if mode is None:
+            evaluation_runs(config)  # what is wrong there must not show only after a day of training
         print(f'training: {devices.banner(config.batch)}', flush=True)
         train(config, workdir)
         if mode == 'train':
@@ -43,7 +51,7 @@ def run_experiment(config, workdir, mode):
             evaluate(untrained, workdir)
     print(f'evaluating: {devices.banner(config.evaluation.batch)}', flush=True)
     results = evaluate(config, workdir)
-    print(format_table(comparable_results(workdir, results)))
+    print(format_table(comparable_results(workdir, results), workdir))
     print(f'results in {workdir}/results.json, pictures in {workdir}/pictures')
 
 
@@ -61,21 +69,39 @@ def main(_):
         if error.filename is None and error.errno != errno.ENOSPC:  # a defect, which wants its traceback
             raise
         sys.exit(_fail(f'{error.strerror}: {error.filename or "the workdir"}', 2))
+    except jax.errors.JaxRuntimeError as error:
+        if 'RESOURCE_EXHAUSTED' not in str(error):
+            raise
+        sys.exit(_fail(_out_of_memory(error, config), 2))
     except Interrupted as interrupted:
         sys.exit(_fail(str(interrupted), 128 + interrupted.number))
     except KeyboardInterrupt:
         sys.exit(_fail('stopped by Ctrl-C; the same command goes on from the newest checkpoint', 130))
 
 
+def _out_of_memory(error, config):
+    return (
+        f'the memory does not suffice for {config.batch} episode(s) a step in training or '
+        f'{config.evaluation.batch} in evaluation, at {config.data.size} x {config.data.size} pixels; type a smaller '
+        f'--config.batch=, --config.evaluation.batch= or --config.data.size= ({str(error).splitlines()[0][:120]})'
+    )
+
+
 def parse(argv):
     """Parses the flags; a typo in one becomes one sentence and exit status 2."""
     try:
+        if {'-h', '--help', '-help'} & set(argv):
+            print(f'{__doc__}\n{flags.FLAGS.module_help(sys.modules[__name__])}')
+            print('  --config.NAME=VALUE changes a setting; configs/ and panet_jax/config.py say which there are.')
+            sys.exit(0)
         _check_config_file(argv)
         rest = flags.FLAGS(argv)
         if len(rest) > 1:
             raise InputError(f'flags begin with --, got {rest[1]!r}.')
         if CONFIG.value is None:
             raise InputError('say which experiment, for instance --config=configs/shapes.py.')
+        if not isinstance(CONFIG.value, ml_collections.ConfigDict):
+            raise InputError("get_config in the configuration file must return a ConfigDict, as base_config's.")
         return rest
     except (flags.Error, InputError, KeyError, AttributeError, SyntaxError) as error:
         sys.exit(_fail(_sentence(error), 2))
@@ -88,7 +114,8 @@ def _check_config_file(argv):
         path = (value if separator else following).partition(':')[0]
         if name in ('--config', '-config') and not Path(path).is_file():
             raise InputError(
-                f'there is no configuration file {path!r}; configs/ has shapes.py, pascal5i.py and coco20i.py.'
+                f'there is no configuration file {path!r} in {Path.cwd()}; shapes.py, pascal5i.py, coco20i.py and '
+                'custom.py are in configs/ of the repository.'
             )
 
 
@@ -96,13 +123,17 @@ def _sentence(error):
     """The message of an error on one line; ml_collections wraps errors in errors and tracebacks."""
     while error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
+    if isinstance(error, SyntaxError):
+        return f'the configuration file {error.filename} is no Python: {error.msg}, line {error.lineno}.'
     text = str(error.args[0]) if error.args else str(error)
     if ours := re.search(r'InputError: (.+)', text):
         return ours[1]
+    if "no attribute 'get_config'" in text:
+        return 'the configuration file has no function get_config; see those in configs/.'
     if 'Traceback' in text:  # a mistake in the configuration file itself
         return text
     prefix = 'unknown setting: ' if isinstance(error, KeyError | AttributeError) else ''
-    return prefix + ' '.join(text.split())
+    return prefix + ' '.join(text.partition('Other fields present')[0].split())
 
 
 def _fail(sentence, status):

@@ -51,11 +51,13 @@ def episode_panels(names, episode, predictions):
         for shot in range(shown):
             image = episode.support_images[way, shot]
             panels.append((f'support: {names[way]}', image))
-            panels.append(('mask', overlay(image, (way + 1) * episode.support_foreground[way, shot].astype(int))))
+            mask = episode.support_foreground[way, shot]
+            title = 'mask' if mask.any() else f'mask: empty at {image.shape[0]} px'
+            panels.append((title, overlay(image, (way + 1) * mask.astype(int))))
     query, truth, prediction = episode.query_images[0], episode.query_labels[0], predictions[0]
     score = _query_iou(truth, prediction, ways)
     panels.append(('query', query))
-    panels.append(('truth', overlay(query, truth)))
+    panels.append(('truth (white: void)', overlay(query, truth)))
     panels.append((f'prediction, IoU {score}', overlay(query, prediction)))
     return panels
 

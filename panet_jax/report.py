@@ -6,7 +6,8 @@ from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
 # Two rows may stand in one table if all of these are equal.
 COMPARABLE = (
-    *('dataset', 'split', 'fold', 'fold_rule', 'ways', 'shots', 'queries', 'size'),
+    *('dataset', 'split', 'fold', 'fold_rule', 'fold_seed', 'unseen', 'images', 'smallest_object'),
+    *('ways', 'shots', 'queries', 'size'),
     *('runs', 'episodes', 'seeds', 'protocol', 'weights', 'width', 'seed'),
 )
 
@@ -26,29 +27,34 @@ def comparable_results(workdir, results):
     return [latest[key] for key in sorted(latest)]
 
 
-def format_table(rows):
-    """A table of evaluations on the same episodes: what was run, then IoU in percent, a row each."""
+def format_table(rows, workdir):
+    """A table of evaluations on the same episodes: what was run, then IoU in percent, a row each.
+
+    Args:
+        rows: results, as in results.json.
+        workdir: checkpoints of another one are named.
+    """
     first = rows[0]
     names = list(first['class_iou'])
     heading = (
-        f'{first["dataset"]} {first["split"]}, fold {first["fold"]} ({first["fold_rule"]}), '
+        f'{first["dataset"]} {first["split"]}{_skipped(first)}, {_unseen(first)}, '
         f'{first["ways"]}-way {first["shots"]}-shot, {first["queries"]} query image(s), {first["size"]} x {first["size"]}\n'
-        f'{first["runs"]} run(s) x {first["episodes"]} episodes, seeds {first["seeds"][0]}..{first["seeds"][-1]}, '
+        f'{first["runs"]} run(s) x {first["episodes"]} episodes, seed(s) {_range(first["seeds"])}, '
         f'protocol {first["protocol"]}; IoU in %, +- std over runs'
     )
     columns = ['network', *names, 'mean-IoU', 'binary-IoU', 'background', 'foreground']
     lines = [columns]
-    homes = {row['checkpoint'] for row in rows if row['checkpoint']}
+    home = str(Path(workdir).resolve())
     for row in rows:
         label = f'step {row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
-        if len(homes) > 1 and row['checkpoint']:
+        if row['checkpoint'] not in ('', home):
             label += f' of {Path(row["checkpoint"]).name}'
         lines.append(
             [
                 label,
                 *(_percent(row['class_iou'][name]) for name in names),
-                f'{_percent(row["mean_iou"])} +- {_percent(row["mean_iou_std"])}',
-                f'{_percent(row["binary_iou"])} +- {_percent(row["binary_iou_std"])}',
+                _spread(row, 'mean_iou'),
+                _spread(row, 'binary_iou'),
                 _percent(row['background_iou']),
                 _percent(row['foreground_iou']),
             ]
@@ -58,6 +64,23 @@ def format_table(rows):
     absent = [name for name in names if any(row['class_iou'][name] is None for row in rows)]
     note = f'\n(no query showed {", ".join(absent)}: left out of the mean)' if absent else ''
     return f'{heading}\n{text}{note}'
+
+
+def _range(seeds):
+    return f'{seeds[0]}..{seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
+
+
+def _spread(row, name):
+    spread = f' +- {_percent(row[f"{name}_std"])}' if row['runs'] > 1 else ''
+    return f'{_percent(row[name])}{spread}'
+
+
+def _unseen(row):
+    return 'named classes' if row['unseen'] else f'fold {row["fold"]} ({row["fold_rule"]})'
+
+
+def _skipped(row):
+    return f' without {row["skipped_images"]} unreadable image(s)' if row['skipped_images'] else ''
 
 
 def _percent(value):

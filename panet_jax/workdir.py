@@ -9,6 +9,7 @@ pictures/              sheets of episodes
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,11 +19,11 @@ from panet_jax.errors import InputError
 
 # What may differ between two commands on one workdir: how long, how often, where, and evaluation.
 FREE = (
-    *('name', 'steps', 'checkpoint', 'checkpoint_every', 'checkpoints_kept', 'log_every', 'loader_threads'),
-    *('evaluation', 'data.root', 'data.test_split'),
+    *('name', 'steps', 'checkpoint', 'checkpoint_every', 'checkpoints_kept', 'log_every', 'loader'),
+    *('evaluation', 'data.root', 'data.prepared_dir', 'data.cache', 'data.test_split'),
 )
 # What an evaluation must share with the training that made the checkpoint.
-SPLIT = ('data.name', 'data.fold', 'data.fold_rule')
+SPLIT = ('data.name', 'data.fold', 'data.fold_rule', 'data.fold_seed', 'data.unseen')
 
 
 def check_experiment(workdir, config):
@@ -50,7 +51,7 @@ def check_untrained(workdir, config):
 @contextlib.contextmanager
 def locked(workdir):
     """Holds `workdir` for one training at a time; the lock goes with the process, however it ends."""
-    Path(workdir).mkdir(parents=True, exist_ok=True)
+    make_workdir(workdir)
     with open(Path(workdir) / '.lock', 'w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,6 +60,18 @@ def locked(workdir):
                 f'another training is running in {workdir}; wait for it, or choose another --workdir.'
             ) from error
         yield
+
+
+def make_workdir(workdir):
+    """Makes the folder; an InputError if that cannot be, or it cannot be written to."""
+    try:
+        Path(workdir).mkdir(parents=True, exist_ok=True)
+        if not os.access(workdir, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(
+            f'{workdir} cannot be a workdir ({error.strerror}); name a folder to write to with --workdir='
+        ) from error
 
 
 def read_config(workdir):
@@ -80,7 +93,7 @@ def read_config(workdir):
 def write_json(path, content):
     """Writes a file that appears whole or not at all."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_workdir(path.parent)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
     temporary.replace(path)

@@ -1,10 +1,21 @@
-"""Small data sets on disk, in VOC's and in COCO's layout."""
+"""Small data sets on disk: VOC's, SBD's and COCO's layout, as folders and as archives, and one's own."""
 
 import json
+import tarfile
+import zipfile
 
 import numpy as np
+import scipy.io
 from PIL import Image
 from pycocotools import mask as coco_mask
+
+from panet_jax.datasets.prepare import fingerprint, prepare
+from panet_jax.datasets.prepared import Prepared
+
+
+def prepared(layout, home, **options):
+    """A layout as the Source that training sees."""
+    return Prepared(prepare(layout, home, 'test', 'list', fingerprint(layout), **options))
 
 
 def make_voc(root, count=12, classes=4, size=(40, 30)):
@@ -67,3 +78,68 @@ def make_coco(root, count=8, classes=2):
     path = root / 'annotations' / 'instances_train2014.json'
     path.write_text(json.dumps(content))
     return path
+
+
+def make_sbd(root, ids):
+    """SBD's masks of `ids`: class 3 with one object."""
+    folder = root / 'benchmark_RELEASE' / 'dataset'
+    for key, part, value in (('GTcls', 'cls', 3), ('GTinst', 'inst', 1)):
+        (folder / part).mkdir(parents=True)
+        for name in ids:
+            mask = np.zeros((30, 40), np.uint8)
+            mask[4:20, 6:30] = value
+            scipy.io.savemat(folder / part / f'{name}.mat', {key: {'Segmentation': mask}}, do_compression=True)
+    return folder
+
+
+def make_official_voc(folder):
+    """VOCtrainval_11-May-2012.tar and benchmark.tgz: 4 train, 3 val, 2 more with SBD masks, 1 without."""
+    tree = folder / 'tree'
+    voc = make_voc(tree, count=10)
+    lists = voc / 'ImageSets/Segmentation'
+    ids = [f'2007_{i:06d}' for i in range(10)]
+    (lists / 'train.txt').write_text('\n'.join(ids[:4]))
+    (lists / 'val.txt').write_text('\n'.join(ids[4:7]))
+    (lists / 'trainval.txt').write_text('\n'.join(ids[:7]))
+    for name in ids[7:]:
+        (voc / 'SegmentationClass' / f'{name}.png').unlink()
+        (voc / 'SegmentationObject' / f'{name}.png').unlink()
+    make_sbd(tree, [ids[0], ids[5], ids[7], ids[8]])
+    with tarfile.open(folder / 'VOCtrainval_11-May-2012.tar', 'w') as tar:
+        tar.add(tree / 'VOCdevkit', 'VOCdevkit')
+    with tarfile.open(folder / 'benchmark.tgz', 'w:gz') as tar:
+        tar.add(tree / 'benchmark_RELEASE', './benchmark_RELEASE')
+    return tree
+
+
+def make_official_coco(folder):
+    """annotations_trainval2014.zip and train2014.zip."""
+    tree = folder / 'tree'
+    make_coco(tree)
+    for name, part in (('annotations_trainval2014', 'annotations'), ('train2014', 'train2014')):
+        with zipfile.ZipFile(folder / f'{name}.zip', 'w') as file:
+            for path in sorted((tree / part).iterdir()):
+                file.write(path, f'{part}/{path.name}')
+    return tree
+
+
+def make_own(root, by_class=False, count=6):
+    """images/ with masks/: class numbers and classes.txt, or a folder per class."""
+    (root / 'images').mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        image = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+        image.save(root / 'images' / f'photo {i}.jpg')
+        for number, name in enumerate(('cat', 'dog'), 1):
+            mask = np.zeros((30, 40), np.uint8)
+            mask[5:15, 10 * number : 10 * number + 8] = 255 if by_class else number
+            mask[20:25, 10 * number : 10 * number + 4] = 255 if by_class else number
+            if by_class:
+                (root / 'masks' / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(root / 'masks' / name / f'photo {i}.png')
+            elif number == i % 2 + 1:
+                (root / 'masks').mkdir(exist_ok=True)
+                Image.fromarray(mask).save(root / 'masks' / f'photo {i}.png')
+    if not by_class:
+        (root / 'classes.txt').write_text('background\ncat\ndog\n')
+    return root

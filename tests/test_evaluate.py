@@ -114,7 +114,7 @@ def test_table_shows_untrained_and_trained_and_says_what_was_run(workdir):
     results = json.loads((workdir / 'results.json').read_text())
     rows = comparable_results(workdir, results)
     assert [row['checkpoint_step'] for row in rows] == [0, 6]
-    table = format_table(rows)
+    table = format_table(rows, 'elsewhere')
     for text in (
         'shapes test',
         'fold 0',
@@ -138,6 +138,8 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
     assert scores['mean_iou'] == 0.8
     settings = {'dataset': 'd', 'split': 's', 'fold': 0, 'fold_rule': 'contiguous', 'ways': 1, 'shots': 1, 'queries': 1}
     settings |= {
+        'unseen': [],
+        'skipped_images': 0,
         'checkpoint': '',
         'size': 9,
         'runs': 1,
@@ -146,7 +148,7 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'protocol': 'p',
         'checkpoint_step': 0,
     }
-    assert 'no query showed dog' in format_table([settings | scores])
+    assert 'no query showed dog' in format_table([settings | scores], 'elsewhere')
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import panet_jax as pj
-from panet_jax.datasets import CocoFolder, Sample
+from panet_jax.datasets import Sample
 from panet_jax.encoder import CONV_NAMES
 from panet_jax.evaluate import episode_confusions
 from panet_jax.metrics import PROTOCOLS, binary_iou, class_counts, iou
@@ -97,29 +97,39 @@ def test_whole_recordings_of_the_authors_code(imagenet, name):
     check_recording(imagenet, np.load(Path(RECORDINGS) / f'{name}.npz'))
 
 
-class Painted(CocoFolder):
+class Painted:
     """Labels as the recording made them: PIL's polygons, and crowds left as background."""
 
+    def __init__(self, root):
+        content = json.loads((root / 'annotations' / 'instances.json').read_text())
+        self._folder, self._content = root / 'images', content
+        self.classes = tuple(category['name'] for category in content['categories'])
+        self.presence = np.ones((len(content['images']), len(self.classes)), bool)
+
     def __getitem__(self, index):
-        image = self._images[index]
+        image = self._content['images'][index]
         label = Image.new('L', (image['width'], image['height']))
-        for number, annotation in self._annotations[index]:
-            for polygon in annotation['segmentation'] if not annotation['iscrowd'] else []:
-                ImageDraw.Draw(label).polygon(polygon, fill=number)
-        return Sample(super().__getitem__(index).image, np.asarray(label))
+        numbers = {c['id']: number for number, c in enumerate(self._content['categories'], 1)}
+        for annotation in self._content['annotations']:
+            if annotation['image_id'] == image['id'] and not annotation['iscrowd']:
+                for polygon in annotation['segmentation']:
+                    ImageDraw.Draw(label).polygon(polygon, fill=numbers[annotation['category_id']])
+        return Sample(np.asarray(Image.open(self._folder / image['file_name']).convert('RGB')), np.asarray(label))
+
+    def index(self, image_id):
+        return [image['id'] for image in self._content['images']].index(image_id)
 
 
 @whole
 @pytest.mark.skipif(not PHOTOGRAPHS, reason='PANET_TEST_DATA names no folder with coco_mini')
 def test_scores_of_100_recorded_episodes(imagenet):
     golden = json.loads((Path(RECORDINGS) / 'eval.json').read_text())
-    source = Painted(Path(PHOTOGRAPHS) / 'coco_mini', 'instances')
-    index = {int(source.name(i)): i for i in range(len(source))}
+    source = Painted(Path(PHOTOGRAPHS) / 'coco_mini')
     episodes = Episodes(source, [1], ways=1, shots=1, queries=1, seed=0, size=golden['size'])
     count = jax.jit(lambda episode: episode_confusions(imagenet, episode, dtype='float32'))
     confusions, classes = [], []
     for episode_classes, supports, query in golden['episodes']:
-        images = np.vectorize(index.get)(supports), np.vectorize(index.get)(np.ravel(query))
+        images = np.vectorize(source.index)(supports), np.vectorize(source.index)(np.ravel(query))
         flips = np.zeros(images[0].shape, bool), np.zeros(images[1].shape, bool)
         confusions.append(count(episodes.assemble(Draw(np.array(episode_classes), *images, *flips))))
         classes.append(episode_classes)

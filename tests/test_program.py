@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from folders import make_coco, make_voc
+from folders import make_coco, make_own, make_voc
 from tiny import ROOT, load_config
 
 from panet_jax.config import check_config
@@ -27,7 +27,7 @@ TINY = [
     '--config.evaluation.episodes=4',
     '--config.evaluation.batch=2',
     '--config.evaluation.pictures=1',
-    '--config.loader_threads=2',
+    '--config.loader.threads=2',
 ]
 
 
@@ -36,6 +36,11 @@ def shared_compilations(tmp_path_factory):
     """The programs started here compile the same few functions; once is enough."""
     ENVIRONMENT['JAX_COMPILATION_CACHE_DIR'] = str(tmp_path_factory.mktemp('compiled'))
     ENVIRONMENT['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
+
+
+@pytest.fixture(autouse=True)
+def own_prepared_data(tmp_path):
+    ENVIRONMENT['TFDS_DATA_DIR'] = str(tmp_path / 'prepared')
 
 
 ENVIRONMENT = {'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': str(ROOT)}
@@ -78,7 +83,7 @@ MISTAKES = {
     'argument': (['--config=configs/shapes.py', 'train'], 'flags begin with --'),
     'fold': (['--config=configs/shapes.py', '--config.data.fold=7'], 'fold must be 0, 1, 2 or 3, got 7.'),
     'root': (['--config=configs/pascal5i.py', '--config.data.root=/nowhere'], "PASCAL VOC's layout"),
-    'no root': (['--config=configs/coco20i.py'], '--config.data.root=FOLDER'),
+    'no root': (['--config=configs/custom.py'], '--config.data.root=FOLDER'),
     'weights': (['--config=configs/shapes.py', '--config.encoder.weights=gone.pth'], 'there is no file gone.pth'),
     'unwritable': (['--config=configs/shapes.py', '--workdir=/proc/none', *TINY], '/proc/none'),
     'nothing trained': (['--config=configs/shapes.py', '--mode=evaluate', '--workdir=/nowhere'], 'train first'),
@@ -163,17 +168,45 @@ def test_folders_of_photographs_train_and_evaluate(tmp_path, name, make, split, 
     assert results['checkpoint_step'] == 4
 
 
+def test_photographs_of_ones_own_train_and_evaluate(tmp_path):
+    make_own(tmp_path / 'own', by_class=True, count=12)
+    (tmp_path / 'own/images/photo 3.jpg').write_bytes(b'broken')
+    arguments = (
+        *('--config=configs/custom.py:lite', f'--workdir={tmp_path}/run', f'--config.data.root={tmp_path}/own'),
+        *("--config.data.unseen=('dog',)", '--config.encoder.weights=random', *TINY),
+    )
+    refused = program(*arguments)
+    assert refused.returncode == 2
+    assert 'photo 3.jpg is no image' in refused.stderr
+    assert '--config.data.skip_unreadable=True' in refused.stderr
+    assert refused.stderr.count('\n') == 1
+    done = program(*arguments, '--config.data.skip_unreadable=True', '--config.data.cache=True')
+    assert done.returncode == 0, done.stderr
+    assert 'custom all without 1 unreadable image(s), named classes' in done.stdout
+    results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+    assert list(results['class_iou']) == ['dog']
+    assert (results['images'], results['skipped_images']) == (11, 1)
+    plain = program(*arguments, '--config.data.skip_unreadable=True', '--mode=evaluate', '--config.loader.workers=1')
+    assert plain.returncode == 0, plain.stderr
+    assert 'Error' not in plain.stderr
+    again = json.loads((tmp_path / 'run' / 'results.json').read_text())
+    assert again['class_iou'] == results['class_iou']
+
+
 def test_a_class_with_too_few_images_is_named(tmp_path):
     make_voc(tmp_path, count=12, classes=4)
     done = program(
         *('--config=configs/pascal5i.py:lite', f'--workdir={tmp_path}/run', f'--config.data.root={tmp_path}'),
         *('--config.data.train_split=trainval', '--config.encoder.weights=random', *TINY),
+        '--config.data.test_split=trainval',
     )
     assert done.returncode == 2
-    assert "class 6 (bus) has 0 images in 'trainval', but an episode needs 1 support and 1 query images" in done.stderr
+    assert (
+        "class 5 (bottle) has 0 images in 'trainval', but an episode needs 1 support and 1 query images" in done.stderr
+    )
 
 
-@pytest.mark.parametrize('name', ['shapes', 'pascal5i', 'coco20i'])
+@pytest.mark.parametrize('name', ['shapes', 'pascal5i', 'coco20i', 'custom'])
 @pytest.mark.parametrize('preset', ['', 'lite'])
 def test_every_config_loads_is_locked_and_valid(name, preset):
     config = load_config(name, preset)
@@ -182,7 +215,7 @@ def test_every_config_loads_is_locked_and_valid(name, preset):
     assert config.is_locked
     if name != 'shapes' and not preset:
         assert (config.steps, config.optimizer.learning_rate, config.data.size) == (30_000, 1e-3, 417)
-        assert (config.evaluation.runs, config.evaluation.episodes) == (5, 1000)
+        assert (config.evaluation.runs, config.evaluation.episodes) == (5, 200 if name == 'custom' else 1000)
         assert config.optimizer.clip_norm == 0
 
 
@@ -194,7 +227,9 @@ def test_every_config_loads_is_locked_and_valid(name, preset):
         ('encoder.dtype', 'int8', 'dtype must be float32, bfloat16 or float16, got int8'),
         ('encoder.width', 0.3, 'multiple of 1/64'),
         ('evaluation.protocol', 'hsnet', 'protocol must be panet2019, got hsnet'),
-        ('data.fold_rule', 'random', 'fold_rule must be contiguous or 4x'),
+        ('data.fold_rule', 'alphabetical', r'fold_rule must be contiguous, 4x\+i or random, got alphabetical'),
+        ('data.unseen_images', 'keep', 'unseen_images must be background or drop, got keep'),
+        ('loader.workers', -1, 'loader.workers must be at least 0'),
     ],
 )
 def test_values_out_of_range_are_named(setting, value, message):

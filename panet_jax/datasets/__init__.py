@@ -1,28 +1,75 @@
 """Where images and label maps come from: each one a random-access Source."""
 
+import os
 from pathlib import Path
 
-from panet_jax.datasets.coco_folder import CocoFolder
+from panet_jax.datasets.cache import cached
+from panet_jax.datasets.coco import CocoLayout
+from panet_jax.datasets.custom import open_custom
+from panet_jax.datasets.official import NEEDED, fetch_official
+from panet_jax.datasets.prepare import fingerprint, is_prepared, prepare, prepared_folder
+from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.datasets.source import Sample, Source
-from panet_jax.datasets.voc_folder import VocFolder
+from panet_jax.datasets.voc import VocLayout
 from panet_jax.errors import InputError
 
-__all__ = ['CocoFolder', 'Sample', 'Shapes', 'Source', 'VocFolder', 'open_source']
+__all__ = ['Prepared', 'Sample', 'Shapes', 'Source', 'open_source', 'prepare_list']
+
+LAYOUTS = {'pascal5i': VocLayout, 'coco20i': CocoLayout, 'custom': open_custom}
+OFFICIAL = 'official'
 
 
 def open_source(data, split):
-    """The Source that a configuration's `data` section names.
+    """The Source that a configuration's `data` section names, prepared first where that is needed.
 
     Args:
-        data: has name ('shapes', 'pascal5i', 'coco20i'), root and size.
+        data: has name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir, skip_unreadable,
+            cache and size.
         split: name of the image list.
     """
     if data.name == 'shapes':
         return Shapes(split, data.size)
-    folders = {'pascal5i': VocFolder, 'coco20i': CocoFolder}
-    if data.name not in folders:
-        raise InputError(f'data.name must be shapes, {" or ".join(folders)}, got {data.name!r}.')
-    if not data.root:
-        raise InputError(f'{data.name} needs the folder of the data set; type --config.data.root=FOLDER.')
-    return folders[data.name](Path(data.root).expanduser(), split)
+    source = Prepared(prepare_list(data.name, split, data.root, data.prepared_dir, data.skip_unreadable))
+    return cached(source, data.size) if data.cache else source
+
+
+def prepare_list(dataset, split, root='', home='', skip_unreadable=False):
+    """Prepares an image list unless that is done.
+
+    Args:
+        dataset: 'pascal5i', 'coco20i' or 'custom'.
+        split: name of the list.
+        root: folder of the data set's files; '' is the official archives, downloaded if need be.
+        home: where prepared data sets go; '' is tensorflow-datasets's place.
+        skip_unreadable: leave out images that cannot be read.
+
+    Returns:
+        The folder that Prepared opens.
+    """
+    if dataset not in LAYOUTS:
+        raise InputError(f'data.name must be shapes, {", ".join(LAYOUTS)}, got {dataset!r}.')
+    home = prepared_home(home)
+    if root:
+        layout = LAYOUTS[dataset](Path(root).expanduser(), split)
+        tag = fingerprint(layout, skip_unreadable)
+    elif dataset not in NEEDED:
+        raise InputError(f'{dataset} needs the folder of the data set; type --config.data.root=FOLDER.')
+    else:
+        tag = OFFICIAL
+        folder = prepared_folder(home, dataset, split, tag)
+        if is_prepared(folder):
+            return folder
+        fetch_official(dataset, split, downloads_folder(home))
+        layout = LAYOUTS[dataset](downloads_folder(home), split)
+    return prepare(layout, home, dataset, split, tag, skip_unreadable)
+
+
+def prepared_home(home=''):
+    """Where prepared data sets are: `home`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    return Path(home or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets')).expanduser()
+
+
+def downloads_folder(home):
+    """Where downloaded archives are; whoever has them already may put them there."""
+    return Path(home) / 'downloads' / 'panet_jax'

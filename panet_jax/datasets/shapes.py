@@ -8,6 +8,7 @@ Image i of a split is a pure function of (split's seed, i).
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -228,6 +229,7 @@ class Shapes:
     """
 
     classes = tuple(CLASSES)
+    skipped = ()
 
     def __init__(self, split, size):
         if split not in SPLITS:
@@ -238,6 +240,12 @@ class Shapes:
         for index in range(self._length):
             for thing in scene(self._rng(index)):
                 self.presence[index, thing.label - 1] = True
+
+    @functools.cached_property
+    def areas(self):
+        """[length, 20] int32: pixels of each class, known only once all images are drawn."""
+        counts = [np.bincount(self[index].label.ravel(), minlength=256) for index in range(self._length)]
+        return np.array(counts, np.int32)[:, 1 : len(CLASSES) + 1]
 
     def __len__(self):
         return self._length

@@ -1,13 +1,8 @@
 """What a data set is to the rest of the program, and how its files are read."""
 
-import functools
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from PIL import Image
-
-from panet_jax.errors import InputError
 
 
 class Sample(NamedTuple):
@@ -28,10 +23,14 @@ class Source(Protocol):
     Attributes:
         classes: names of the classes; label value c is classes[c - 1].
         presence: [len(source), len(classes)] bool, which images show which class.
+        areas: [len(source), len(classes)] int32, on how many pixels, before any resizing.
+        skipped: [(name, reason)] of the images that were left out because they cannot be read.
     """
 
     classes: tuple[str, ...]
     presence: np.ndarray
+    areas: np.ndarray
+    skipped: list[tuple[str, str]]
 
     def __len__(self) -> int: ...
 
@@ -42,21 +41,3 @@ class Source(Protocol):
 
     def name(self, index: int) -> str:
         """What to call image `index` in messages and pictures."""
-
-
-def read_image(path):
-    """Opens and decodes an image file; an InputError names the file if that fails."""
-    try:
-        image = Image.open(path)
-        image.load()
-    except FileNotFoundError as error:
-        raise InputError(f'there is no file {path}.') from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f'{path} cannot be read as an image ({error}); replace it or take it off the list.') from error
-    return image
-
-
-@functools.cache
-def list_folder(folder):
-    """The names in a folder, as a set; one system call in place of one per file."""
-    return frozenset(path.name for path in Path(folder).iterdir()) if Path(folder).is_dir() else frozenset()

@@ -1,0 +1,85 @@
+"""The console script: `panet-jax --config=...` runs an experiment, `panet-jax data ...` sees to its data."""
+
+import argparse
+import sys
+
+from panet_jax.datasets import LAYOUTS, prepare_list, prepared_home
+from panet_jax.datasets.check import check_folder, check_prepared, format_report
+from panet_jax.datasets.official import NEEDED
+from panet_jax.errors import InputError
+
+DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
+
+
+def run():
+    """Entry point."""
+    if sys.argv[1:2] != ['data']:
+        from panet_jax import main  # JAX is not needed to look at files
+
+        main.run()
+        return
+    arguments = _parser().parse_args(sys.argv[2:])
+    try:
+        status = arguments.action(arguments)
+    except InputError as error:
+        print(f'panet_jax: {error}', file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print('panet_jax: stopped by Ctrl-C; the same command begins again', file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
+    actions = parser.add_subparsers(required=True, metavar='check|prepare')
+    check = actions.add_parser(
+        'check',
+        help='say what is in a folder or of a benchmark, and whether training can start (exit status 0)',
+        description='Reads every image and mask. Exit status 0: training can start; 1: it cannot; 2: wrong arguments.',
+    )
+    check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(NEEDED)}')
+    check.add_argument('--shots', type=_positive, default=1, help='support images a class in an episode (%(default)s)')
+    check.add_argument('--queries', type=_positive, default=1, help='query images in an episode (%(default)s)')
+    check.set_defaults(action=_check)
+    prepare = actions.add_parser(
+        'prepare',
+        help='check and write an image list as ArrayRecord; a training does that by itself',
+        description='Checks and writes image lists as ArrayRecord, downloading a benchmark if no --root is given.',
+    )
+    prepare.add_argument('name', metavar='NAME', choices=list(LAYOUTS), help=', '.join(LAYOUTS))
+    prepare.add_argument('--root', default='', help='folder of the files; without it, the official archives')
+    prepare.add_argument('--list', action='append', help='an image list; may be repeated (default: as the configs use)')
+    prepare.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
+    prepare.set_defaults(action=_prepare)
+    for action in (check, prepare):
+        action.add_argument(
+            '--prepared-dir', default='', help='where prepared data are ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
+        )
+    return parser
+
+
+def _check(arguments):
+    if arguments.target in NEEDED:
+        report = check_prepared(arguments.target, prepared_home(arguments.prepared_dir))
+    else:
+        report = check_folder(arguments.target)
+    text, ready = format_report(*report, arguments.shots, arguments.queries)
+    print(text)
+    return 0 if ready else 1
+
+
+def _prepare(arguments):
+    for name in arguments.list or DEFAULT_LISTS[arguments.name]:
+        print(
+            prepare_list(arguments.name, name, arguments.root, arguments.prepared_dir, arguments.skip_unreadable),
+            flush=True,
+        )
+    return 0
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
+    return number

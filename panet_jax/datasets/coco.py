@@ -1,0 +1,208 @@
+"""COCO's layout: images, and a json of instances as polygons and RLE."""
+
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from panet_jax.datasets.files import Archive, Files, Folder
+from panet_jax.datasets.record import Record
+from panet_jax.episode import IGNORE
+from panet_jax.errors import InputError
+
+FIELDS = {
+    'images': {'id': int | str, 'file_name': str, 'height': int, 'width': int},
+    'categories': {'id': int, 'name': str},
+    'annotations': {'id': int | str, 'image_id': int | str, 'category_id': int, 'segmentation': object},
+}
+YEARS = ('2014', '2017')
+JSONS = ('annotations/instances_{}.json', 'annotations/{}.json', '{}.json')
+
+
+class CocoLayout:
+    """Images with instance annotations, unpacked or as COCO's archives.
+
+    Classes are the json's categories in the order of their ids: 1..80 for COCO. Instances are painted
+    in the json's order, later ones on top, as the reference does; crowd regions are void where no
+    object is. A list is a json: 'train2014' means annotations/instances_train2014.json with train2014/
+    (or images/train2014/, or images/); the bare name of a json, such as 'instances', works too.
+
+    Args:
+        root: folder with `annotations/` and images, or with the archives.
+        split: the list to open; the layout holds the annotations of one.
+    """
+
+    def __init__(self, root, split):
+        self._root, self._split = Path(root), split
+        self._files = _open(self._root, split)
+        self._json = self._files.find(*(place.format(split) for place in JSONS))
+        if self._json is None:
+            raise InputError(
+                f"wanted COCO's annotations/instances_{split}.json in {str(root)!r}; lists there: "
+                f'{", ".join(_lists(self._files)) or "none"}. Choose with --config.data.root=, '
+                '--config.data.train_split= and --config.data.test_split=.'
+            )
+        folders = (f'{split}', f'images/{split}', 'images', '')
+        self._folder = next((folder for folder in folders if self._files.listing(folder)), '')
+
+    @functools.cached_property
+    def classes(self):
+        """The categories in the order of their ids."""
+        names = tuple(category['name'] for category in self._categories)
+        if not 0 < len(names) < IGNORE:
+            raise InputError(f'{self._where} has {len(names)} categories; wanted 1 to {IGNORE - 1}.')
+        return names
+
+    @functools.cached_property
+    def names(self):
+        """File names without ending, of the images that show an object: the others can be of no use."""
+        photos = [image['file_name'] for image, _ in self._annotated.values()]
+        missing = [photo for photo in photos if not self._files.find(self._path(photo))]
+        if missing or not photos:
+            raise InputError(
+                f'{len(missing)} of the {len(photos)} images of {self._where} are not in '
+                f'{self._folder or self._root}/, the first is {missing[0]}.'
+                if photos
+                else f'{self._where} has no image with an annotation.'
+            )
+        return list(self._annotated)
+
+    def record(self, name):
+        """Reads an image's bytes and paints its instances."""
+        image, annotations = self._annotated[name]
+        shape = image['height'], image['width']
+        label, instances, crowd = np.zeros(shape, np.uint8), np.zeros(shape, np.uint16), np.zeros(shape, bool)
+        for place, (number, annotation) in enumerate(annotations, 1):
+            mask = self._decode(annotation, shape)
+            if annotation.get('iscrowd', 0):
+                crowd |= mask
+            else:
+                label[mask], instances[mask] = number, place
+        label[crowd & (label == 0)] = IGNORE
+        return Record(self._files.read(self._path(image['file_name'])), label, instances)
+
+    def where(self, name):
+        """What to call an image's file in a message."""
+        return self._files.where(self._path(self._annotated[name][0]['file_name']))
+
+    def stamps(self):
+        """Sizes and times of the json, of the folder of images, and of the archives."""
+        return [self._json, *(self._files.stamps(folder) for folder in ('annotations', '', self._folder))]
+
+    @functools.cached_property
+    def _content(self):
+        return _parse(self._files.read_text(self._json), self._where)
+
+    @functools.cached_property
+    def _categories(self):
+        return sorted(self._content['categories'], key=lambda category: category['id'])
+
+    @functools.cached_property
+    def _annotated(self):
+        """{name: (image, [(class number, annotation)])} of the images that show an object."""
+        numbers = {category['id']: number for number, category in enumerate(self._categories, 1)}
+        by_image = {image['id']: [] for image in self._content['images']}
+        for annotation in self._content['annotations']:
+            if annotation['image_id'] not in by_image or annotation['category_id'] not in numbers:
+                raise InputError(
+                    f'annotation {annotation["id"]} of {self._where} names an image or a category that is not in it.'
+                )
+            by_image[annotation['image_id']].append((numbers[annotation['category_id']], annotation))
+        shown = [image for image in self._content['images'] if by_image[image['id']]]
+        named = {str(Path(image['file_name']).with_suffix('')): (image, by_image[image['id']]) for image in shown}
+        if len(named) < len(shown) or len(by_image) < len(self._content['images']):
+            raise InputError(f'{self._where} has two images of one id or one file_name.')
+        return named
+
+    @property
+    def _where(self):
+        return self._files.where(self._json)
+
+    def _path(self, photo):
+        return f'{self._folder}/{photo}' if self._folder else photo
+
+    def _decode(self, annotation, shape):
+        """Polygons, uncompressed or compressed RLE -> [H, W] bool, by COCO's own code."""
+        segmentation = annotation['segmentation']
+        try:
+            if isinstance(segmentation, list):
+                _check_polygons(segmentation, shape)
+                segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, *shape))
+            else:
+                segmentation = coco_mask.frPyObjects(_checked_rle(segmentation, shape), *shape)
+            return coco_mask.decode(segmentation).astype(bool)
+        except Exception as error:  # pycocotools raises bare Exceptions
+            raise InputError(
+                f'the segmentation of annotation {annotation["id"]} in {self._where} cannot be read '
+                f'({type(error).__name__}: {error}).'
+            ) from error
+
+
+def _check_polygons(polygons, shape):
+    """What pycocotools would take for a box, or would fill the memory with."""
+    for polygon in polygons:
+        if len(polygon) < 6 or len(polygon) % 2:
+            raise ValueError(f'a polygon has {len(polygon)} numbers; wanted x and y of three points or more')
+        if not all(abs(coordinate) <= 2 * max(shape) for coordinate in polygon):  # nan too
+            raise ValueError(f'a polygon leaves its image of {shape} pixels (height, width)')
+
+
+def _checked_rle(rle, shape):
+    """An RLE with its runs as a list; pycocotools leaves what too few runs do not reach as it finds it."""
+    if tuple(rle['size']) != shape:
+        raise ValueError(f'it is for {rle["size"]} pixels, its image is {shape} (height, width)')
+    runs = rle['counts'] if isinstance(rle['counts'], list) else _unpack_runs(rle['counts'])
+    if min(runs) < 0 or sum(runs) != shape[0] * shape[1]:
+        raise ValueError(f'its runs cover {sum(runs)} pixels of {shape[0] * shape[1]}')
+    return {'size': list(shape), 'counts': runs}
+
+
+def _unpack_runs(text):
+    """COCO's compressed RLE: six bits a character, from '0'; from the fourth run on, differences to two before."""
+    runs, value, shift = [], 0, 0
+    for code in text.encode():
+        code -= ord('0')
+        value |= (code & 31) << shift
+        shift += 5
+        if not code & 32:
+            value -= (code & 16) << shift - 4 if code & 16 else 0
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value, shift = 0, 0
+    return runs
+
+
+def coco_lists(root):
+    """The lists of a folder in COCO's layout: COCO's own, and any other json by its name."""
+    return _lists(_open(Path(root), None))
+
+
+def _open(root, split):
+    """The files of a folder and of its archives; one of images is opened only for a list of its name."""
+    archives = [root / f'{part}{year}.zip' for year in YEARS for part in ('annotations_trainval', 'train', 'val')]
+    wanted = [path for path in archives if path.name.startswith('annotations') or path.stem == split]
+    return Files([Folder(root), *(Archive(path) for path in wanted if path.is_file())])
+
+
+def _lists(files):
+    names = [name for folder in ('annotations', '') for name in files.listing(folder) if name.endswith('.json')]
+    stems = {Path(name).stem.removeprefix('instances_') for name in names}
+    return tuple(sorted(stem for stem in stems if not stem.startswith(('captions_', 'person_keypoints_', 'panoptic_'))))
+
+
+def _parse(text, where):
+    try:
+        content = json.loads(text)
+        for part, fields in FIELDS.items():
+            for entry in content[part]:
+                for field, types in fields.items():
+                    if not isinstance(entry[field], types) or isinstance(entry[field], bool):
+                        raise TypeError(f'{field} of {part} is {entry[field]!r:.40}')
+        if any(not 0 < image[side] < 65536 for image in content['images'] for side in ('height', 'width')):
+            raise ValueError('height and width must be 1 to 65535')
+        if not all(Path(image['file_name']).name for image in content['images']):
+            raise ValueError('a file_name is empty')
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{where} is not a json of COCO's instances ({type(error).__name__}: {error}).") from error
+    return content

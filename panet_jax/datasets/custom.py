@@ -1,0 +1,182 @@
+"""One's own photographs: a folder of images with masks, or with a json in COCO's format."""
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from panet_jax.datasets.coco import CocoLayout, coco_lists
+from panet_jax.datasets.decode import decode_mask
+from panet_jax.datasets.files import Files, Folder
+from panet_jax.datasets.record import Record, objects_of
+from panet_jax.episode import IGNORE
+from panet_jax.errors import InputError
+
+ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+# What a first line of classes.txt may say for value 0; it is no class.
+BACKGROUND = ('background', '_background_', '__background__')
+ALL = 'all'
+
+
+def open_custom(root, split):
+    """The layout of a folder of one's own; see the README for what it may hold."""
+    if (Path(root) / 'masks').is_dir():
+        return MaskLayout(root, split)
+    there = coco_lists(root)
+    if there:
+        return CocoLayout(root, there[0] if split == ALL and len(there) == 1 else split)
+    raise InputError(
+        f'wanted a folder with images/ and masks/, or with a json in COCO format, but {str(root)!r} has neither; name '
+        'yours with --config.data.root=FOLDER.'
+    )
+
+
+def custom_lists(root):
+    """The image lists of a folder of one's own: 'all', and NAME for each NAME.txt."""
+    if not (Path(root) / 'masks').is_dir():
+        return coco_lists(root)
+    return (ALL, *sorted(path.stem for path in Path(root).glob('*.txt') if path.name != 'classes.txt'))
+
+
+class MaskLayout:
+    """Photographs in images/ with masks of the same names in masks/.
+
+    A mask is masks/NAME.png with class numbers as values (255 is void) and their names, a line each, in
+    classes.txt; or masks/CLASS/NAME.png for each class, anything but 0 being the class. Where masks of
+    two classes overlap is void. Instances come from instances/NAME.png, or are the connected regions.
+
+    Args:
+        root: the folder.
+        split: 'all', or NAME for the names in NAME.txt, one a line.
+    """
+
+    def __init__(self, root, split):
+        self._root, self._split = Path(root), split
+        self._files = Files([Folder(root)])
+        folders = sorted(entry for entry in self._files.listing('masks') if (self._root / 'masks' / entry).is_dir())
+        self._by_class = bool(folders)
+        self.classes = self._read_classes(folders)
+        self._photos = self._find_photos()
+        self.names = self._read_names()
+
+    def record(self, name):
+        """Reads an image's bytes and its masks."""
+        label = self._merge(name) if self._by_class else self._read_label(f'masks/{name}.png')
+        instance_file = self._files.find(f'instances/{name}.png')
+        if instance_file is None:
+            instances = objects_of(label)
+        else:
+            instances = decode_mask(self._files.read(instance_file), self._files.where(instance_file), 65535)
+            self._check_shape(instance_file, instances, label)
+        return Record(self._files.read(self._photos[name]), label, instances)
+
+    def where(self, name):
+        """What to call an image's file in a message."""
+        return self._files.where(self._photos[name])
+
+    def stamps(self):
+        """Sizes and times of the folder's files."""
+        folders = ('', 'images', *self._mask_folders(), 'instances')
+        return [(folder, self._files.stamps(folder)) for folder in folders]
+
+    def without_masks(self):
+        """The images that no mask belongs to, which are left out."""
+        return sorted(name for name in self._photos if not self._masks(name))
+
+    def _mask_folders(self):
+        return [f'masks/{c}' for c in self.classes] if self._by_class else ['masks']
+
+    def _masks(self, name):
+        return [file for folder in self._mask_folders() if (file := self._files.find(f'{folder}/{name}.png'))]
+
+    def _read_classes(self, folders):
+        path = self._root / 'classes.txt'
+        names = tuple(folders)
+        if path.is_file():
+            names = tuple(line.strip() for line in self._files.read_text('classes.txt').splitlines() if line.strip())
+            names = names[1:] if names and names[0].lower() in BACKGROUND else names
+        elif not folders:
+            raise InputError(
+                f'{self._root / "masks"} has masks of class numbers, so {path} must name the classes, one a line: line 1 '
+                'is value 1.'
+            )
+        if not 0 < len(names) < IGNORE or len(set(names)) < len(names):
+            raise InputError(f'{path} names {len(names)} classes; wanted 1 to {IGNORE - 1} different ones.')
+        if folders and set(folders) - set(names):
+            raise InputError(
+                f'the folders {", ".join(sorted(set(folders) - set(names)))} of {self._root / "masks"} are not in {path}.'
+            )
+        return names
+
+    def _find_photos(self):
+        photos = {}
+        for file in sorted(self._files.listing('images')):
+            if file.lower().endswith(ENDINGS):
+                stem = PurePosixPath(file).stem
+                if stem in photos:
+                    raise InputError(f'{self._root / "images"} has two images called {stem}; rename one.')
+                photos[stem] = f'images/{file}'
+        if not photos:
+            raise InputError(f'{self._root / "images"} has no image; wanted files such as {", ".join(ENDINGS[:3])}.')
+        return photos
+
+    def _read_names(self):
+        stray = [
+            f'{folder}/{file}'
+            for folder in self._mask_folders()
+            for file in sorted(self._files.listing(folder))
+            if file.endswith('.png') and file.removesuffix('.png') not in self._photos
+        ]
+        if stray:
+            raise InputError(f'{self._root / stray[0]} belongs to no image in {self._root / "images"}.')
+        if self._split == ALL:
+            names = [name for name in sorted(self._photos) if self._masks(name)]
+        else:
+            names = self._read_list()
+        if not names:
+            raise InputError(
+                f'no image of {self._split!r} in {str(self._root)!r} has a mask in masks/ (PNG files of its name).'
+            )
+        return names
+
+    def _read_list(self):
+        if not self._files.find(f'{self._split}.txt'):
+            raise InputError(
+                f'there is no list {self._root / self._split}.txt; lists there: {", ".join(custom_lists(self._root))}.'
+            )
+        lines = [line.strip() for line in self._files.read_text(f'{self._split}.txt').splitlines()]
+        # With or without ending: photo.jpg and photo both name photo.
+        names = [PurePosixPath(line).stem if line.lower().endswith(ENDINGS) else line for line in lines if line]
+        wrong = [name for name in names if name not in self._photos or not self._masks(name)]
+        if wrong:
+            what = 'mask in masks/' if wrong[0] in self._photos else 'image in images/'
+            raise InputError(f'{wrong[0]}, named in {self._root / self._split}.txt, has no {what}.')
+        return list(dict.fromkeys(names))
+
+    def _read_label(self, file):
+        label = decode_mask(self._files.read(file), self._files.where(file)).astype(np.uint8)
+        wrong = label[(label > len(self.classes)) & (label != IGNORE)]
+        if wrong.size:
+            raise InputError(
+                f'{self._files.where(file)} has the value {wrong[0]}, but classes.txt names {len(self.classes)} classes '
+                f'(0 is background, {IGNORE} void).'
+            )
+        return label
+
+    def _merge(self, name):
+        label = None
+        for number, c in enumerate(self.classes, 1):
+            file = self._files.find(f'masks/{c}/{name}.png')
+            if file is None:
+                continue
+            shown = decode_mask(self._files.read(file), self._files.where(file), 65535) > 0
+            label = np.zeros(shown.shape, np.uint8) if label is None else label
+            self._check_shape(file, shown, label)
+            label[shown] = np.where(label[shown] > 0, IGNORE, number)
+        return label
+
+    def _check_shape(self, file, mask, label):
+        if mask.shape != label.shape:
+            raise InputError(
+                f'{self._files.where(file)} is {mask.shape[::-1]} pixels but the other masks of its image are '
+                f'{label.shape[::-1]} (width, height).'
+            )

@@ -1,0 +1,93 @@
+"""Decoding one photograph or mask, whatever camera or program wrote it; an InputError names the file."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from panet_jax.errors import InputError
+
+DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
+
+
+def open_image(data, where):
+    """Decodes the bytes of an image file.
+
+    Args:
+        data: bytes.
+        where: what to call the file in an error.
+    """
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except Image.UnidentifiedImageError as error:
+        what = 'is empty' if not data else 'is no image that Pillow knows'
+        raise InputError(f'{where} {what}; replace it or leave it out.') from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f'{where} is too large ({error}); make it smaller or leave it out.') from error
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError) as error:
+        raise InputError(f'{where} cannot be read as an image ({error}); replace it or leave it out.') from error
+    return image
+
+
+def decode_photo(data, where, shape=None):
+    """A photograph as [H, W, 3] uint8 RGB, upright.
+
+    Grey, palette, CMYK and 16-bit images are converted; transparency is dropped. A camera's EXIF
+    orientation is applied, unless only the image as stored has the shape of its mask.
+
+    Args:
+        data: bytes of an image file.
+        where: what to call the file in an error.
+        shape: (H, W) of the mask, where there is one.
+    """
+    image = open_image(data, where)
+    upright = ImageOps.exif_transpose(image)
+    if shape is None or upright.size == shape[::-1] or image.size != shape[::-1]:
+        image = upright
+    if shape is not None and image.size != shape[::-1]:
+        raise InputError(
+            f'{where} is {image.size} pixels but its mask is {shape[::-1]} (width, height); mend it or leave it out.'
+        )
+    return np.asarray(_to_rgb(image, where))
+
+
+def _to_rgb(image, where):
+    if image.mode in DEEP:
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise InputError(f'{where} has grey values from {values.min()} to {values.max()}; wanted 0 to 65535.')
+        return Image.fromarray((values // 257).astype(np.uint8)).convert('RGB')
+    if image.mode == 'F':
+        raise InputError(f'{where} has floating-point grey values; save it with 8 or 16 bits.')
+    if 'transparency' in image.info:  # Pillow warns otherwise
+        image = image.convert('RGBA')
+    return image.convert('RGB')
+
+
+def decode_mask(data, where, largest=255):
+    """A map of numbers as [H, W] uint16: a palette or grey PNG, or colours whose channels agree.
+
+    Args:
+        data: bytes of an image file.
+        where: what to call the file in an error.
+        largest: the largest number allowed.
+    """
+    image = open_image(data, where)
+    if image.format == 'JPEG':
+        raise InputError(f'{where} is a JPEG, whose compression changes class numbers; save masks as PNG.')
+    values = np.asarray(image)
+    if image.mode in ('RGB', 'RGBA', 'LA'):
+        if image.mode != 'RGB' and (values[..., -1] != 255).any():
+            raise InputError(f'{where} has transparent pixels; a mask is a palette or grey PNG of class numbers.')
+        colours = values[..., : 1 if image.mode == 'LA' else 3]
+        if (colours != colours[..., :1]).any():
+            raise InputError(
+                f'{where} is painted in colours; a mask is a palette or grey PNG whose values are class numbers.'
+            )
+        values = values[..., 0]
+    elif image.mode not in ('P', 'L', '1', *DEEP):
+        raise InputError(f'{where} has the mode {image.mode}; a mask is a palette or grey PNG of class numbers.')
+    if values.size and (values.min() < 0 or values.max() > largest):
+        raise InputError(f'{where} has values from {values.min()} to {values.max()}; wanted 0 to {largest}.')
+    return values.astype(np.uint16)

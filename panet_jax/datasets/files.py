@@ -1,0 +1,180 @@
+"""The files of a data set, wherever they lie: in a folder, or in archives that were never unpacked."""
+
+import contextlib
+import functools
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+from panet_jax.errors import InputError
+
+
+class Folder:
+    """A folder on disk, whose files are named relative to it."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+
+    @functools.cache  # noqa: B019 one system call in place of one per file; a Folder lives as long as its listing
+    def listing(self, folder):
+        """The names in a folder, as a set; empty if there is none."""
+        path = self.root / folder
+        return frozenset(entry.name for entry in path.iterdir()) if path.is_dir() else frozenset()
+
+    def has(self, name):
+        """Whether there is a file of that name."""
+        folder, _, last = name.rpartition('/')
+        return last in self.listing(folder)
+
+    def read(self, name):
+        """The bytes of a file."""
+        try:
+            return (self.root / name).read_bytes()
+        except IsADirectoryError as error:
+            raise InputError(f'{self.where(name)} is a folder; wanted a file.') from error
+
+    def stamps(self, folder):
+        """Names, sizes and times of the files of a folder."""
+        if not (self.root / folder).is_dir():
+            return []
+        with os.scandir(self.root / folder) as entries:
+            return sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.is_file())
+
+    def where(self, name):
+        """What to call a file in a message."""
+        return str(self.root / name)
+
+
+class Archive:
+    """A .tar, .tgz or .zip whose members are read where they lie, without unpacking.
+
+    Args:
+        path: of the archive.
+        prefix: of the members' names, such as 'VOCdevkit/VOC2012/'; others are left alone.
+        keep: ending of the members that are needed of a compressed tar. It has no random access, so
+            they are kept in memory.
+    """
+
+    def __init__(self, path, prefix='', keep=''):
+        self.path, self._prefix, self._keep = Path(path), prefix, keep
+
+    @functools.cached_property
+    def _members(self):
+        """{name below the prefix: where it lies, or its bytes}."""
+        with self._damage():
+            if zipfile.is_zipfile(self.path):
+                members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
+            else:
+                members = _tar_members(self.path, self._keep)
+        return {name.removeprefix(self._prefix): at for name, at in members.items() if name.startswith(self._prefix)}
+
+    @functools.cached_property
+    def _zip(self):
+        return zipfile.ZipFile(self.path)
+
+    @functools.cached_property
+    def _folders(self):
+        folders = {}
+        for name in self._members:
+            folder, _, last = name.rpartition('/')
+            folders.setdefault(folder, set()).add(last)
+        return folders
+
+    def listing(self, folder):
+        """The names of the files in a folder, as a set; empty if there is none."""
+        return self._folders.get(folder, frozenset())
+
+    def has(self, name):
+        """Whether there is a file of that name."""
+        return name in self._members
+
+    def read(self, name):
+        """The bytes of a member."""
+        member = self._members[name]
+        if isinstance(member, bytes):
+            return member
+        with self._damage(), open(self.path, 'rb') as file:
+            if isinstance(member, zipfile.ZipInfo):
+                return self._zip.read(member)
+            content = os.pread(file.fileno(), member.size, member.offset_data)
+            if len(content) != member.size:
+                raise EOFError(f'{name} ends early')
+            return content
+
+    def stamps(self, folder):
+        """What changes when a file of a folder does: size and time of the archive."""
+        stat = self.path.stat()
+        return [(self.path.name, stat.st_size, stat.st_mtime_ns)]
+
+    def where(self, name):
+        """What to call a member in a message."""
+        return f'{self._prefix}{name} in {self.path}'
+
+    @contextlib.contextmanager
+    def _damage(self):
+        """An InputError for whatever Python's readers raise on a damaged archive."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            raise InputError(f'{self.path} is cut off or damaged ({error}); download or copy it again.') from error
+
+
+def _tar_members(path, keep):
+    """{name: where it lies} of a plain tar, {name: its bytes} of a compressed one."""
+    with open(path, 'rb') as file:
+        plain = file.read(262)[257:] == b'ustar'
+        # A tar ends with two empty blocks. Python takes one that was cut off between two files for whole.
+        if plain and (
+            file.seek(0, os.SEEK_END) < 1024 or os.pread(file.fileno(), 1024, file.tell() - 1024).strip(b'\0')
+        ):
+            raise tarfile.ReadError('it has no end')
+    with tarfile.open(path, 'r:' if plain else 'r|*') as tar:
+        files = (member for member in tar if member.isfile())
+        if plain:
+            return {member.name.removeprefix('./'): member for member in files}
+        return {m.name.removeprefix('./'): tar.extractfile(m).read() for m in files if m.name.endswith(keep)}
+
+
+class Files:
+    """Several places as one tree; where two have a file of one name, the first counts."""
+
+    def __init__(self, places):
+        self.places = tuple(places)
+
+    def listing(self, folder):
+        """The names in a folder of any place, as a set."""
+        return frozenset().union(*(place.listing(folder) for place in self.places))
+
+    def find(self, *names):
+        """The first of the names that is there, or None."""
+        return next((name for name in names for place in self.places if place.has(name)), None)
+
+    def _place(self, name):
+        for place in self.places:
+            if place.has(name):
+                return place
+        raise InputError(f'there is no file {self.places[0].where(name) if self.places else name}.')
+
+    def read(self, name):
+        """The bytes of a file."""
+        return self._place(name).read(name)
+
+    def read_text(self, name):
+        """The text of a file in UTF-8."""
+        try:
+            return self.read(name).decode('utf-8-sig')
+        except UnicodeDecodeError as error:
+            raise InputError(f'{self.where(name)} is not a text in UTF-8 ({error}).') from error
+
+    def stamps(self, folder):
+        """What changes when a file of a folder does."""
+        return [stamp for place in self.places for stamp in place.stamps(folder)]
+
+    def where(self, name):
+        """What to call a file in a message."""
+        return self._place(name).where(name)

@@ -1,0 +1,215 @@
+"""Preparing an image list once: checked, and written as ArrayRecord by a tensorflow-datasets builder.
+
+TensorFlow itself is not needed, and not imported.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from PIL import Image
+from tqdm import tqdm
+
+from panet_jax.datasets.decode import decode_photo
+from panet_jax.errors import InputError
+
+VERSION = '1.0.0'  # of the format below; another one is prepared anew
+SPLIT = 'images'  # the one split of a prepared list
+THREADS = min(8, 2 * (os.cpu_count() or 1))
+
+
+class PreparedImages(tfds.core.GeneratorBasedBuilder):
+    """A tensorflow-datasets builder of one image list; example i is image i of the list.
+
+    Besides the examples it keeps, as metadata, the class names, the images' names, how many pixels of
+    each class an image shows, and what was skipped.
+
+    Args:
+        dataset: name of the data set, such as 'pascal5i'.
+        layout: a Layout.
+        skip_unreadable: leave out images that cannot be read, or whose masks are wrong.
+        keywords: tensorflow-datasets's own.
+    """
+
+    VERSION = tfds.core.Version(VERSION)
+
+    def __init__(self, dataset, layout, skip_unreadable, **keywords):
+        self.name = dataset  # tensorflow-datasets takes the class's name otherwise
+        self._layout, self._skip = layout, skip_unreadable
+        super().__init__(file_format='array_record', **keywords)
+
+    def _info(self):
+        features = tfds.features.FeaturesDict(
+            {
+                'name': tfds.features.Text(),
+                'image': tfds.features.Image(),
+                'label': tfds.features.Image(shape=(None, None, 1), encoding_format='png'),
+                # As COCO's panoptic PNGs: number = red + 256 green. tensorflow-datasets reads no 16 bits.
+                'instances': tfds.features.Image(encoding_format='png'),
+            }
+        )
+        metadata = tfds.core.MetadataDict(classes=list(self._layout.classes), names=[], areas=[], skipped=[])
+        return tfds.core.DatasetInfo(builder=self, features=features, metadata=metadata, disable_shuffling=True)
+
+    def _split_generators(self, _):
+        return {SPLIT: self._generate_examples()}
+
+    def _generate_examples(self):
+        kept, names = self.info.metadata, self._layout.names
+        for name, outcome in tqdm(
+            _in_threads(self._example, names), f'preparing {self.name}', len(names), unit='image', disable=None
+        ):
+            if isinstance(outcome, InputError):
+                kept['skipped'].append([name, str(outcome)])
+                continue
+            example, areas = outcome
+            yield len(kept['names']), example
+            kept['names'].append(name)
+            kept['areas'].append(areas)
+        if not kept['names']:
+            raise InputError(
+                f'no image can be used; {len(names)} were skipped, the first because {kept["skipped"][0][1]}'
+            )
+
+    def _example(self, name):
+        try:
+            return checked_example(self._layout, name)
+        except InputError as error:
+            if self._skip:
+                return error
+            raise InputError(
+                f'{str(error).rstrip(".")}. To leave out such images type --config.data.skip_unreadable=True.'
+            ) from error
+
+
+def checked_example(layout, name):
+    """Reads one image with its masks and checks that they fit.
+
+    Returns:
+        The example as PreparedImages keeps it, and [[class, pixels], ...] of the classes it shows.
+
+    Raises:
+        InputError: names the file that cannot be read, or is not what it should be.
+    """
+    image, label, instances = layout.record(name)
+    decode_photo(image, layout.where(name), label.shape)
+    colours = np.stack([instances % 256, instances // 256, 0 * instances], -1).astype(np.uint8)
+    numbers, pixels = np.unique(label, return_counts=True)
+    shown = [[int(c), int(n)] for c, n in zip(numbers, pixels, strict=True) if 0 < c <= len(layout.classes)]
+    return {'name': name, 'image': image, 'label': _png(label), 'instances': _png(colours)}, shown
+
+
+def fingerprint(layout, skip_unreadable=False):
+    """Eight hexadecimal digits that change when a file of the layout does."""
+    content = json.dumps([layout.stamps(), skip_unreadable], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:8]
+
+
+def prepared_folder(home, dataset, split, tag):
+    """Where a prepared list lies: HOME/DATASET/SPLIT-TAG/VERSION."""
+    return Path(home) / dataset / f'{split}-{tag}' / VERSION
+
+
+def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
+    """Writes a list's images, unless that was done before.
+
+    Safe to call from several processes, and to kill: what is not complete is never taken for complete.
+
+    Args:
+        layout: a Layout, or a function that makes one, called only if there is something to do.
+        home: folder of prepared data sets.
+        dataset, split: names.
+        tag: tells this list from others of its name, as `fingerprint` does.
+        skip_unreadable: leave out images that cannot be read, or whose masks are wrong.
+
+    Returns:
+        The folder.
+    """
+    folder = prepared_folder(home, dataset, split, tag)
+    if is_prepared(folder):
+        return folder
+    with _locked(folder.parent):
+        if not is_prepared(folder):
+            for rest in folder.parent.glob('*incomplete*'):  # of one that was killed
+                shutil.rmtree(rest)
+            config = tfds.core.BuilderConfig(name=f'{split}-{tag}')
+            with _quiet():
+                builder = PreparedImages(dataset, layout, skip_unreadable, data_dir=str(home), config=config)
+                try:
+                    builder.download_and_prepare()
+                except OSError as error:
+                    raise _write_error(error, home) from error
+    return folder
+
+
+def is_prepared(folder):
+    """Whether a folder holds a complete list: tensorflow-datasets renames it when it is."""
+    return (Path(folder) / 'dataset_info.json').is_file()
+
+
+def _in_threads(function, items):
+    """Yields (item, function(item)) in order, a few ahead of the reader."""
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        pending = collections.deque()
+        try:
+            for item in items:
+                pending.append((item, pool.submit(function, item)))
+                if len(pending) > 4 * THREADS:
+                    first, future = pending.popleft()
+                    yield first, future.result()
+            while pending:
+                first, future = pending.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, 'png', compress_level=3)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _locked(folder):
+    """Holds a folder against other processes, waiting for one that has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f'Another process is preparing {folder}; waiting for it.', flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without tensorflow-datasets's own announcements and bars: ours say it."""
+    tfds.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _write_error(error, home):
+    free = shutil.disk_usage(home).free
+    return InputError(
+        f'could not write to {home} ({error.strerror or error}; {free / 1e9:.1f} GB free); make room, or name another '
+        'place with --config.data.prepared_dir=FOLDER.'
+    )

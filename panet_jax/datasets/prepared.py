@@ -1,0 +1,59 @@
+"""A prepared image list as a random-access Source."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from panet_jax.datasets.decode import decode_mask, decode_photo
+from panet_jax.datasets.prepare import SPLIT
+from panet_jax.datasets.source import Sample
+from panet_jax.errors import InputError
+
+
+class Prepared:
+    """What `prepare` wrote. Images are decoded as they are asked for.
+
+    Args:
+        folder: of the list.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        try:
+            # Bytes, not arrays: tensorflow-datasets decodes differently when OpenCV is installed.
+            raw = dict.fromkeys(('image', 'label', 'instances'), tfds.decode.SkipDecoding())
+            builder = tfds.builder_from_directory(str(folder))
+            self._examples = builder.as_data_source(SPLIT, decoders=raw)
+            metadata = json.loads((self.folder / 'metadata.json').read_text())
+        except (OSError, ValueError, KeyError, AssertionError) as error:
+            raise InputError(f'{folder} cannot be read ({error}); remove it, and it is prepared anew.') from error
+        self.classes = tuple(metadata['classes'])
+        self.skipped = [(name, why) for name, why in metadata['skipped']]
+        self._names = metadata['names']
+        self.areas = np.zeros((len(self._names), len(self.classes)), np.int32)
+        for index, shown in enumerate(metadata['areas']):
+            for number, pixels in shown:
+                self.areas[index, number - 1] = pixels
+        self.presence = self.areas > 0
+
+    def __len__(self):
+        return len(self._names)
+
+    def __getitem__(self, index):
+        example, where = self._examples[index], self._where(index)
+        label = decode_mask(example['label'], where).astype(np.uint8)
+        return Sample(decode_photo(example['image'], where, label.shape), label)
+
+    def instances(self, index):
+        """[H, W] int32: 0 for no object or void, else the object's number within the image."""
+        colours = decode_photo(self._examples[index]['instances'], self._where(index)).astype(np.int32)
+        return colours[..., 0] + 256 * colours[..., 1]
+
+    def name(self, index):
+        """The image's name in its data set."""
+        return self._names[index]
+
+    def _where(self, index):
+        return f'image {self._names[index]} of {self.folder}'

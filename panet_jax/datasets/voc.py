@@ -1,0 +1,170 @@
+"""PASCAL VOC's layout, with the masks of SBD: JPEGImages, SegmentationClass, ImageSets/Segmentation."""
+
+import functools
+import io
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from panet_jax.datasets.decode import decode_mask
+from panet_jax.datasets.files import Archive, Files, Folder
+from panet_jax.datasets.record import Record, objects_of
+from panet_jax.episode import IGNORE
+from panet_jax.errors import InputError
+
+VOC_CLASSES = (
+    *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle'),
+    *('bus', 'car', 'cat', 'chair', 'cow'),
+    *('diningtable', 'dog', 'horse', 'motorbike', 'person'),
+    *('pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'),
+)
+# Where VOC's folder lies below a folder that a user may name, and inside the official archive.
+BELOW = ('', 'VOC2012/', 'VOCdevkit/VOC2012/')
+PHOTOS = ('JPEGImages/{}.jpg',)
+# SBD's masks in VOC's format, as segmentation papers pass them around, come first; SBD's own come last.
+LABELS = ('SegmentationClassAug/{}.png', 'SegmentationClass/{}.png', 'cls/{}.mat')
+INSTANCES = ('SegmentationObjectAug/{}.png', 'SegmentationObject/{}.png', 'inst/{}.mat')
+LISTS = 'ImageSets/Segmentation'
+VOC_ARCHIVE, SBD_ARCHIVE, AUGMENTED_ARCHIVE = 'VOCtrainval_11-May-2012.tar', 'benchmark.tgz', 'SegmentationClassAug.zip'
+SBD_BELOW = 'benchmark_RELEASE/dataset/'
+
+
+class VocLayout:
+    """A list of VOC 2012, unpacked or as its archive, with the masks of SBD where they are.
+
+    Args:
+        root: the folder that holds JPEGImages, or one above it; or one with VOC's archive. SBD is found
+            in `root` as benchmark_RELEASE/, as its archive, or as SegmentationClassAug beside JPEGImages.
+        split: a list of ImageSets/Segmentation; trainaug, unless written, is VOC's train and all of SBD
+            without VOC's val: 10,582 images.
+    """
+
+    classes = VOC_CLASSES
+
+    def __init__(self, root, split):
+        self._root, self._split = Path(root), split
+        self._files, self._sbd = _open(self._root)
+
+    @functools.cached_property
+    def names(self):
+        """The ids of the list's images, such as 2007_000032."""
+        there = _lists(self._files, self._sbd)
+        if self._split not in there:
+            augmented = self._split == 'trainaug'
+            why = f'; trainaug needs {SBD_ARCHIVE}, or SegmentationClassAug and a list' if augmented else ''
+            raise InputError(
+                f'no image list {self._split!r} in {LISTS} of {str(self._root)!r}{why}; lists there: '
+                f'{", ".join(there) or "none"}. Choose with --config.data.train_split= and --config.data.test_split=.'
+            )
+        if self._files.find(f'{LISTS}/{self._split}.txt'):
+            names = self._read_list(self._split)
+        else:
+            added = {Path(name).stem for name in self._sbd.listing('cls')}
+            names = sorted((added | set(self._read_list('train'))) - set(self._read_list('val')))
+        if not names:
+            raise InputError(f'the image list {self._split!r} of {str(self._root)!r} is empty.')
+        self._check_files(names)
+        return names
+
+    def record(self, name):
+        """Reads an image's bytes and its masks."""
+        label_file = self._find(LABELS, name)
+        label = self._read_mask(label_file, 'GTcls')
+        wrong = label[(label > len(self.classes)) & (label != IGNORE)]
+        if wrong.size:
+            raise InputError(
+                f'{self._files.where(label_file)} has the value {wrong[0]}, but a mask has 0..{len(self.classes)}, '
+                'and 255 for void.'
+            )
+        instance_file = self._find(INSTANCES, name)
+        if instance_file is None:
+            instances = objects_of(label)
+        else:
+            instances = self._read_mask(instance_file, 'GTinst')
+            if instances.shape != label.shape:
+                raise InputError(
+                    f'{self._files.where(instance_file)} is {instances.shape[::-1]} pixels but the class mask is '
+                    f'{label.shape[::-1]} (width, height).'
+                )
+            instances = np.where(instances == IGNORE, 0, instances)
+        return Record(self._files.read(self._find(PHOTOS, name)), label.astype(np.uint8), instances.astype(np.uint16))
+
+    def where(self, name):
+        """What to call an image's file in a message."""
+        return self._files.where(self._find(PHOTOS, name))
+
+    def stamps(self):
+        """Sizes and times of the folders' files, and of the archives."""
+        folders = [LISTS, *(place.rpartition('/')[0] for places in (PHOTOS, LABELS, INSTANCES) for place in places)]
+        return [(folder, self._files.stamps(folder)) for folder in folders]
+
+    def remarks(self):
+        """What is there, and what is missing for which feature."""
+        remarks = [
+            f'{folder}: {len(masks)} masks'
+            for place in LABELS
+            if (masks := self._files.listing(folder := place.rpartition('/')[0]))
+        ]
+        if 'trainaug' not in _lists(self._files, self._sbd):
+            remarks.append(f'no trainaug: needs {SBD_ARCHIVE}, or SegmentationClassAug and its list')
+        if not any(self._files.listing(place.rpartition('/')[0]) for place in INSTANCES):
+            remarks.append('no SegmentationObject: connected regions serve as objects')
+        return remarks
+
+    def _find(self, places, name):
+        return self._files.find(*(place.format(name) for place in places))
+
+    def _read_list(self, split):
+        # The authors' trainaug list has two paths a line; the id is the stem of the first.
+        lines = self._files.read_text(f'{LISTS}/{split}.txt').splitlines()
+        return list(dict.fromkeys(Path(line.split()[0]).stem for line in lines if line.strip()))
+
+    def _check_files(self, names):
+        for what, places in (('photograph', PHOTOS), ('mask', LABELS)):
+            missing = [name for name in names if not self._find(places, name)]
+            if missing:
+                raise InputError(
+                    f'{len(missing)} of the {len(names)} images of {self._split!r} have no {what}, the first is '
+                    f'{places[0].format(missing[0])}.'
+                )
+
+    def _read_mask(self, name, key):
+        data, where = self._files.read(name), self._files.where(name)
+        return _read_mat(data, where, key) if name.endswith('.mat') else decode_mask(data, where)
+
+
+def voc_lists(root):
+    """The image lists of a folder in VOC's layout."""
+    return _lists(*_open(Path(root)))
+
+
+def _open(root):
+    """All files of VOC and SBD, and those of SBD alone."""
+    voc = [Folder(root / below) for below in BELOW if (root / below / 'JPEGImages').is_dir()]
+    if (root / VOC_ARCHIVE).is_file():
+        voc.append(Archive(root / VOC_ARCHIVE, BELOW[-1]))
+    if not voc:
+        raise InputError(
+            f"wanted a folder in PASCAL VOC's layout, but there is neither JPEGImages nor {VOC_ARCHIVE} in "
+            f'{str(root)!r} (nor in VOCdevkit/VOC2012 below it); name it with --config.data.root=FOLDER.'
+        )
+    if (root / AUGMENTED_ARCHIVE).is_file():
+        voc.append(Archive(root / AUGMENTED_ARCHIVE))
+    sbd = [Folder(root / SBD_BELOW)] if (root / SBD_BELOW / 'cls').is_dir() else []
+    if not sbd and (root / SBD_ARCHIVE).is_file():
+        sbd = [Archive(root / SBD_ARCHIVE, SBD_BELOW, keep='.mat')]
+    return Files([*voc, *sbd]), Files(sbd)
+
+
+def _lists(files, sbd):
+    written = {Path(name).stem for name in files.listing(LISTS) if name.endswith('.txt')}
+    return tuple(sorted(written | ({'trainaug'} if sbd.listing('cls') and 'val' in written else set())))
+
+
+def _read_mat(data, where, key):
+    """SBD's masks: a struct GTcls or GTinst with the field Segmentation."""
+    try:
+        return np.asarray(scipy.io.loadmat(io.BytesIO(data))[key]['Segmentation'][0, 0], np.uint16)
+    except Exception as error:  # scipy raises whatever its parser meets
+        raise InputError(f'{where} cannot be read as a mask of SBD ({type(error).__name__}: {error}).') from error

@@ -1,0 +1,113 @@
+"""`panet-jax data check` and `panet-jax data prepare`, as typed."""
+
+import re
+
+import numpy as np
+import pytest
+from folders import make_coco, make_official_voc, make_own, make_voc
+from PIL import Image
+
+from panet_jax import cli
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'home'))
+
+    def run(*arguments):
+        monkeypatch.setattr('sys.argv', ['panet-jax', 'data', *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+def row(text, name):
+    return re.search(rf'^  {name} +(.*)$', text, re.MULTILINE)[1].split()
+
+
+def test_check_counts_and_says_that_training_can_start(command, tmp_path):
+    make_voc(tmp_path, count=60, classes=20)
+    status, out, _ = command('check', tmp_path)
+    assert status == 0
+    assert "PASCAL VOC's layout" in out
+    assert 'SegmentationClass: 60 masks' in out
+    assert 'no trainaug' in out
+    assert row(out, 'images') == ['60']
+    assert row(out, 'cow') == ['3']
+    assert 'Training can start on trainval (1 support and 1 query image(s)).' in out
+    status, out, _ = command('check', tmp_path, '--shots=3')
+    assert status == 1
+    assert 'aeroplane has 3 image(s), but an episode needs 3 support and 1 query' in out
+
+
+def test_check_finds_everything_that_is_wrong(command, tmp_path):
+    folder = make_voc(tmp_path, count=60, classes=20)
+    (folder / 'JPEGImages/2007_000007.jpg').write_bytes(b'')
+    Image.fromarray(np.full((30, 40), 99, np.uint8)).save(folder / 'SegmentationClass/2007_000009.png')
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(folder / 'SegmentationClass/2007_000011.png')
+    (folder / 'ImageSets/Segmentation/more.txt').write_text('2007_000001\n2008_000001\n')
+    status, out, _ = command('check', tmp_path)
+    assert status == 1
+    assert '4 problem(s)' in out
+    assert '2007_000007.jpg is empty' in out
+    assert '2007_000009.png has the value 99' in out
+    assert '2007_000011.png is (4, 3)' in out or '2007_000011' in out
+    assert "1 of the 2 images of 'more' have no photograph" in out
+    assert 'Training cannot start.' in out
+
+
+def test_check_reads_archives_coco_and_own_folders(command, tmp_path):
+    make_official_voc(tmp_path / 'voc') if (tmp_path / 'voc').mkdir() is None else None
+    status, out, _ = command('check', tmp_path / 'voc')
+    assert status == 1  # tiny
+    assert row(out, 'images') == ['4', '6', '7', '3']
+    make_coco(tmp_path / 'coco', classes=4)
+    status, out, _ = command('check', tmp_path / 'coco')
+    assert (status, row(out, 'a')) == (0, ['8'])
+    make_own(tmp_path / 'own')
+    (tmp_path / 'own/masks/photo 2.png').unlink()
+    status, out, _ = command('check', tmp_path / 'own')
+    assert status == 1
+    assert '1 image(s) without a mask are left out, the first is photo 2' in out
+    assert '2 class(es) make no four folds; name the unseen ones with --config.data.unseen=' in out
+
+
+def test_check_of_a_benchmark_says_what_is_prepared(command, tmp_path):
+    status, out, _ = command('check', 'pascal5i')
+    assert status == 1
+    assert 'VOCtrainval_11-May-2012.tar: not downloaded (2.0 GB)' in out
+    assert 'There is no image list.' in out
+    make_voc(tmp_path, count=60, classes=20)
+    status, out, _ = command('prepare', 'pascal5i', f'--root={tmp_path}', '--list=trainval')
+    assert status == 0
+    assert 'trainval-' in out
+    status, out, _ = command('check', 'pascal5i')
+    assert (status, row(out, 'cow')) == (0, ['3'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['check', '/nowhere'], "there is no folder '/nowhere'"),
+        (['check', '.', '--shots=0'], 'must be at least 1, got 0'),
+        (['check'], 'DIR_OR_NAME'),
+        (['prepare', 'imagenet'], 'invalid choice'),
+        (['prepare', 'custom'], 'custom needs the folder'),
+        (['prepare', 'pascal5i', '--root=/nowhere'], "PASCAL VOC's layout"),
+        ([], 'check|prepare'),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(command, arguments, message):
+    status, _, err = command(*arguments)
+    assert status == 2
+    assert message in err
+    assert 'Traceback' not in err
+
+
+def test_a_folder_of_nothing_known_is_described(command, tmp_path):
+    status, _, err = command('check', tmp_path)
+    assert status == 2
+    assert "images/ and masks/; a json in COCO's format; JPEGImages/" in err

@@ -1,0 +1,127 @@
+"""Batches of episodes: the same whatever reads them, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from crowded import Crowded, make
+
+from panet_jax.errors import InputError
+from panet_jax.loader import episode_batches, stack
+
+
+def assert_equal(batch, wanted):
+    for a, b in zip(jax.tree.leaves(batch), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(('workers', 'threads'), [(0, 0), (0, 1), (0, 16), (1, 0), (2, 2)])
+def test_batches_are_the_same_for_any_readers_and_any_start(workers, threads):
+    episodes = make(flip=True)
+    for start in (0, 2):
+        with episode_batches(episodes, 3, 5, start=start, threads=threads, workers=workers) as batches:
+            batches = list(batches)
+        assert len(batches) == 5 - start
+        for step, batch in zip(range(start, 5), batches, strict=True):
+            assert_equal(batch, stack([episodes[i] for i in range(3 * step, 3 * step + 3)]))
+
+
+def test_hosts_share_the_episodes_of_each_step():
+    episodes = make(flip=True)
+    shares = []
+    for host in range(2):
+        with episode_batches(episodes, 4, 3, host=host, hosts=2) as batches:
+            shares.append(list(batches))
+    for step in range(3):
+        for host in range(2):
+            assert_equal(shares[host][step], stack([episodes[4 * step + host], episodes[4 * step + host + 2]]))
+    with (
+        pytest.raises(InputError, match='3 episodes does not divide over 2 hosts'),
+        episode_batches(episodes, 3, 1, hosts=2),
+    ):
+        pass
+
+
+class Broken(Crowded):
+    """Raises for one image: a user's mistake, or a defect."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def __getitem__(self, index):
+        if index == 7:
+            raise self.error
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_an_error_while_reading_arrives_as_itself(workers):
+    mistake, defect = InputError('image 7 is broken'), ZeroDivisionError('a defect')
+    with (
+        episode_batches(make(Broken(mistake)), 2, 100, workers=workers) as batches,
+        pytest.raises(InputError, match=r'^image 7 is broken$'),
+    ):
+        list(batches)
+    with (
+        episode_batches(make(Broken(defect)), 2, 100, workers=workers) as batches,
+        pytest.raises(Exception, match='a defect'),
+    ):
+        list(batches)
+
+
+ENDLESS = """
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    sys.path[:0] = [sys.argv[1]]
+    from crowded import make
+    from panet_jax.loader import episode_batches
+    if __name__ == '__main__':
+        with episode_batches(make(), 2, 10**6, workers=2) as batches:
+            for step, batch in enumerate(batches):
+                if step == 3:
+                    print('running', flush=True)
+                if step == 3 and sys.argv[2] == 'leave':
+                    break
+"""
+
+
+def children(pid):
+    tasks = Path(f'/proc/{pid}/task').glob('*/children')
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def alive(pid):
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] not in 'ZX'
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='/proc, and the signal at the death of a parent, are of Linux')
+@pytest.mark.parametrize('end', ['kill', 'interrupt', 'leave'])
+def test_no_process_outlives_the_run(tmp_path, end):
+    script = tmp_path / 'endless.py'
+    script.write_text(textwrap.dedent(ENDLESS))
+    command = [sys.executable, str(script), str(Path(__file__).parent), end]
+    root = str(Path(__file__).parents[1])
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | {'PYTHONPATH': root}
+    ) as process:
+        assert process.stdout.readline() == 'running\n'
+        workers = children(process.pid)
+        assert len(workers) >= 2 or end == 'leave'
+        if end != 'leave':
+            process.send_signal(signal.SIGKILL if end == 'kill' else signal.SIGINT)
+        assert (process.wait(60) == 0) == (end == 'leave')
+    deadline = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [worker for worker in workers if alive(worker)]

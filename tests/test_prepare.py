@@ -1,0 +1,176 @@
+"""Preparing a list: once, whole, and the same however it was interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from folders import make_own, make_voc, prepared
+
+from panet_jax.datasets import cache, prepare_list
+from panet_jax.datasets.cache import cached
+from panet_jax.datasets.custom import open_custom
+from panet_jax.datasets.prepare import fingerprint, is_prepared
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.datasets.voc import VocLayout
+from panet_jax.errors import InputError
+from panet_jax.images import resize
+
+
+def test_examples_are_a_tensorflow_data_set_in_the_order_of_the_list(tmp_path):
+    folder = make_voc(tmp_path)
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+    data = tfds.builder_from_directory(str(source.folder)).as_data_source('images')
+    assert [example['name'].decode() for example in data] == [f'2007_{i:06d}' for i in range(12)]
+    raw = source._examples[4]['image']
+    assert raw == (folder / 'JPEGImages/2007_000004.jpg').read_bytes()
+
+
+def test_nothing_is_prepared_twice_but_a_changed_file_is(tmp_path):
+    make_voc(tmp_path)
+    arguments = ('pascal5i', 'trainval', tmp_path, tmp_path / 'home')
+    first = prepare_list(*arguments)
+    written = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+    assert prepare_list(*arguments) == first
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == written
+    mask = tmp_path / 'VOCdevkit/VOC2012/SegmentationClass/2007_000003.png'
+    os.utime(mask, ns=(1, 1))
+    second = prepare_list(*arguments)
+    assert second != first
+    assert is_prepared(second)
+
+
+def test_unreadable_images_are_skipped_only_when_asked(tmp_path):
+    folder = make_voc(tmp_path)
+    (folder / 'JPEGImages/2007_000003.jpg').write_bytes(b'not an image')
+    layout = VocLayout(tmp_path, 'trainval')
+    with pytest.raises(InputError, match=r'2007_000003\.jpg is no image.*--config\.data\.skip_unreadable=True'):
+        prepared(layout, tmp_path / 'home')
+    assert not list((tmp_path / 'home').glob('*/*/1.0.0'))
+    source = prepared(layout, tmp_path / 'home', skip_unreadable=True)
+    assert len(source) == 11
+    assert [name for name, _ in source.skipped] == ['2007_000003']
+    assert '2007_000003.jpg is no image' in source.skipped[0][1]
+    assert source.name(3) == '2007_000004'
+    assert source.presence[3, 0]  # image 4 of classes 1, 2, 3, 4, 1, ...
+    assert fingerprint(layout, True) != fingerprint(layout, False)
+
+
+def test_nothing_left_after_skipping_is_an_error(tmp_path):
+    folder = make_voc(tmp_path, count=2)
+    for path in (folder / 'JPEGImages').iterdir():
+        path.write_bytes(b'')
+    with pytest.raises(InputError, match='no image can be used; 2 were skipped'):
+        prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home', skip_unreadable=True)
+
+
+PREPARE_SLOWLY = """
+    import sys, time
+    from panet_jax.datasets import prepare_list, voc
+    record = voc.VocLayout.record
+    def slow(self, name):
+        time.sleep(0.05)
+        print('reading', flush=True)
+        return record(self, name)
+    voc.VocLayout.record = slow
+    sys.stderr.close()
+    print(prepare_list('pascal5i', 'trainval', sys.argv[1], sys.argv[2]))
+"""
+
+
+def test_kill_9_leaves_nothing_that_looks_finished(tmp_path):
+    make_voc(tmp_path, count=150)
+    home = tmp_path / 'home'
+    code = textwrap.dedent(PREPARE_SLOWLY).replace(
+        "print('reading', flush=True)", "print('reading', file=open(2, 'w'))"
+    )
+    code = code.replace('sys.stderr.close()\n', '').replace("print('reading', file=open(2, 'w'))", '')
+    command = [sys.executable, '-c', code, str(tmp_path), str(home)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(home.glob('pascal5i/*/*incomplete*/*')) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (rest,) = home.glob('pascal5i/*/*incomplete*')
+    assert not [folder for folder in home.glob('pascal5i/*/*') if is_prepared(folder) and folder != rest]
+    folder = prepare_list('pascal5i', 'trainval', tmp_path, home)
+    assert len(Prepared(folder)) == 150
+    assert not list(home.glob('pascal5i/*/*incomplete*'))
+
+
+def test_two_processes_prepare_once(tmp_path):
+    make_voc(tmp_path)
+    code = (
+        textwrap.dedent(PREPARE_SLOWLY)
+        .replace('sys.stderr.close()\n', '')
+        .replace("print('reading', flush=True)", 'open(sys.argv[3], "a").write("x")')
+    )
+    command = [sys.executable, '-c', code, str(tmp_path), str(tmp_path / 'home'), str(tmp_path / 'reads')]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0].splitlines() for process in processes]
+    assert outputs[0][-1] == outputs[1][-1]
+    assert (tmp_path / 'reads').read_text() == 12 * 'x'
+
+
+def test_tensorflow_is_not_imported(tmp_path):
+    make_voc(tmp_path)
+    code = """
+        import sys
+        from panet_jax.datasets import Prepared, prepare_list
+        print(len(Prepared(prepare_list('pascal5i', 'trainval', sys.argv[1], sys.argv[2]))))
+        print({'tensorflow', 'cv2'} & set(sys.modules))
+    """
+    command = [sys.executable, '-c', textwrap.dedent(code), str(tmp_path), str(tmp_path / 'home')]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == '12\nset()\n'
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    make_voc(tmp_path)
+
+    def full(*_, **__):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('array_record.python.array_record_module.ArrayRecordWriter', full)
+    with pytest.raises(InputError, match=r'could not write to .*No space left.*--config\.data\.prepared_dir'):
+        prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+
+
+def test_what_is_not_a_prepared_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match='cannot be read'):
+        Prepared(tmp_path)
+    source = prepared(open_custom(make_own(tmp_path / 'own'), 'all'), tmp_path / 'home')
+    (source.folder / 'metadata.json').write_text('{')
+    with pytest.raises(InputError, match='remove it, and it is prepared anew'):
+        Prepared(source.folder)
+
+
+def test_the_cache_is_the_resized_images_written_once(tmp_path, monkeypatch):
+    make_voc(tmp_path)
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+    first = cached(source, 17)
+    assert len(first) == 12
+    for index in range(12):
+        for a, b in zip(first[index], resize(source[index], 17), strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(first.instances(index), source.instances(index))
+    monkeypatch.setattr(cache, 'resize', None)
+    np.testing.assert_array_equal(cached(source, 17)[3].image, first[3].image)
+
+
+def test_a_cache_without_room_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    make_voc(tmp_path)
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'posix_fallocate', full)
+    with pytest.raises(InputError, match='No space left on device'):
+        cached(source, 17)
+    assert not list((source.folder / 'resized-17').iterdir())
