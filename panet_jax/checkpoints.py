@@ -1,10 +1,12 @@
 """The training state on disk, by Orbax: atomic, the newest few kept."""
 
+import shutil
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
 
+from panet_jax.downloads import gigabytes
 from panet_jax.encoder import init_encoder_params
 from panet_jax.errors import InputError
 
@@ -40,11 +42,22 @@ class Checkpoints:
         step = int(state.step)
         if step in self.steps():
             return
+        self._check_room(state, step)
         items = ocp.args.Composite(
             params=ocp.args.StandardSave(state.params), opt_state=ocp.args.StandardSave(state.opt_state)
         )
         if not self._manager.save(step, args=items):
             raise RuntimeError(f'checkpoint {step} was not saved: a newer one is in {self.folder}')
+
+    def _check_room(self, state, step):
+        """Asks for the room first: Orbax, writing in the background, would end in pages of errors."""
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state)))
+        free = shutil.disk_usage(self.folder).free
+        if free < 1.1 * needed:
+            raise InputError(
+                f'no room to save step {step}: {self.folder} needs {gigabytes(needed)}, {gigabytes(free)} are free; make '
+                f'room, and the same command goes on from step {max(self.steps(), default=0)}.'
+            )
 
     def restore(self, state):
         """The newest state, bit for bit, placed like `state`; `state` itself if there is none.

@@ -15,6 +15,11 @@ def usable_devices(batch):
     return devices[: math.gcd(batch, len(devices))] if batch % len(devices) else devices
 
 
+def host_share():
+    """This process's number among the hosts, and how many there are, as a loader wants to know them."""
+    return {'host': jax.process_index(), 'hosts': jax.process_count()}
+
+
 def banner(batch):
     """One line on what runs where."""
     used, there = usable_devices(batch), jax.local_devices()

@@ -141,7 +141,9 @@ def _loop(config, workdir, episodes, schedule, step_function, state, checkpoints
     start = int(state.step)
     log = Log(workdir, start, config, schedule)
     with (
-        episode_batches(episodes, config.batch, config.steps, start=start, **config.loader) as batches,
+        episode_batches(
+            episodes, config.batch, config.steps, start=start, **config.loader, **devices.host_share()
+        ) as batches,
         caught_signals() as caught,
         tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=None) as bar,
     ):

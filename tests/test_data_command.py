@@ -68,6 +68,7 @@ def test_check_reads_archives_coco_and_own_folders(command, tmp_path):
     status, out, _ = command('check', tmp_path / 'coco')
     assert (status, row(out, 'a')) == (0, ['8'])
     make_own(tmp_path / 'own')
+    assert 'without a mask' not in command('check', tmp_path / 'own')[1]
     (tmp_path / 'own/masks/photo 2.png').unlink()
     status, out, _ = command('check', tmp_path / 'own')
     assert status == 1

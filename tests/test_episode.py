@@ -51,6 +51,14 @@ def test_a_wrong_field_is_named(narrow_params, rng, field, value, error, message
         pj.episode_loss(narrow_params, episode)
 
 
+def test_a_label_beyond_the_ways_is_named_where_it_is_known(narrow_params, rng):
+    episode = random_episode(rng)
+    raw = episode.replace(query_labels=np.full_like(episode.query_labels, 15))
+    with pytest.raises(ValueError, match=r'query_labels of a \d-way episode are 0\.\.\d and 255, got 15'):
+        pj.episode_loss(narrow_params, raw)
+    assert np.isnan(jax.jit(pj.episode_loss)(narrow_params, raw)[0])
+
+
 def test_encoder_shapes_follow_the_paper():
     params = init_encoder_params(jax.random.key(0), 1.0)
     assert tuple(params) == CONV_NAMES

@@ -130,11 +130,14 @@ def test_tensorflow_is_not_imported(tmp_path):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == '12\nset()\n'
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'error', [OSError(28, 'No space left on device'), RuntimeError('write() failed: No space left on device; ...')]
+)
+def test_a_full_disk_is_one_sentence(tmp_path, error, monkeypatch):
     make_voc(tmp_path)
 
     def full(*_, **__):
-        raise OSError(28, 'No space left on device')
+        raise error
 
     monkeypatch.setattr('array_record.python.array_record_module.ArrayRecordWriter', full)
     with pytest.raises(InputError, match=r'could not write to .*No space left.*--config\.data\.prepared_dir'):

@@ -84,6 +84,14 @@ MISTAKES = {
     'fold': (['--config=configs/shapes.py', '--config.data.fold=7'], 'fold must be 0, 1, 2 or 3, got 7.'),
     'root': (['--config=configs/pascal5i.py', '--config.data.root=/nowhere'], "PASCAL VOC's layout"),
     'no root': (['--config=configs/custom.py'], '--config.data.root=FOLDER'),
+    'test list': (
+        ['--config=configs/shapes.py', '--config.data.test_split=val', *TINY],
+        "'train' and 'test', got 'val'",
+    ),
+    'ways': (['--config=configs/shapes.py', '--config.episode.ways=6', *TINY], 'a 6-way episode needs 6 classes'),
+    'checkpoint': (['--config=configs/shapes.py', '--config.checkpoint=nonsense', *TINY], 'nonsense is not a workdir'),
+    'no Python': (['--config=README.md'], 'README.md is no Python'),
+    'no get_config': (['--config=tests/tiny.py'], 'has no function get_config'),
     'weights': (['--config=configs/shapes.py', '--config.encoder.weights=gone.pth'], 'there is no file gone.pth'),
     'unwritable': (['--config=configs/shapes.py', '--workdir=/proc/none', *TINY], '/proc/none'),
     'nothing trained': (['--config=configs/shapes.py', '--mode=evaluate', '--workdir=/nowhere'], 'train first'),
@@ -92,11 +100,13 @@ MISTAKES = {
 
 @pytest.mark.parametrize(('arguments', 'sentence'), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_one_sentence_and_status_2(tmp_path, arguments, sentence):
-    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    for name in ('configs', 'tests', 'README.md'):
+        (tmp_path / name).symlink_to(ROOT / name)
     done = program(*arguments, folder=tmp_path)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert 'Traceback' not in done.stderr
+    assert 'step 4' not in done.stdout  # found before anything was trained
     assert len([line for line in done.stderr.splitlines() if line.startswith('panet_jax: ')]) == 1
 
 

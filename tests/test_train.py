@@ -2,7 +2,9 @@
 
 import functools
 import os
+import shutil
 import signal
+import types
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from random_episodes import random_episode
 from tiny import tiny_config
 
 import panet_jax as pj
-from panet_jax import devices
+from panet_jax import checkpoints, devices
 from panet_jax import train as training
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.encoder import init_encoder_params
@@ -185,6 +187,20 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path):
         assert checkpoints.steps() == [3, 4]
         with pytest.raises(pj.InputError, match=r'no checkpoint of step 1 .*steps there: 3, 4'):
             checkpoints.restore_params(1, 1 / 32)
+
+
+def test_no_room_for_a_checkpoint_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints.shutil, 'disk_usage', lambda _: types.SimpleNamespace(free=1000))
+    with pytest.raises(pj.InputError, match=r'no room to save step 3: .*the same command goes on from step 0'):
+        training.train(tiny_config(), tmp_path)
+
+
+def test_an_incomplete_checkpoint_is_named(uninterrupted, tmp_path):
+    shutil.copytree(uninterrupted, tmp_path / 'copy')
+    for path in (tmp_path / 'copy/checkpoints/6').iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(pj.InputError, match=r'checkpoints/6 cannot be read .*remove that folder'):
+        training.train(tiny_config(steps=8), tmp_path / 'copy')
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):

@@ -221,7 +221,9 @@ def test_weights_that_do_not_fit_list_both_sides(tmp_path, params):
 
 def test_another_width_than_asked_for_is_an_error(tmp_path, params):
     pj.save_encoder_params(tmp_path / 'narrow.safetensors', params)
-    with pytest.raises(pj.InputError, match='do not fit a VGG-16 of width 1'):
+    with pytest.raises(
+        pj.InputError, match=r'are of width 0\.0625, the network of width 1; type --config\.encoder\.width=0\.0625'
+    ):
         pj.load_encoder_params(tmp_path / 'narrow.safetensors', width=1.0)
 
 

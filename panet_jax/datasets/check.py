@@ -119,7 +119,9 @@ def _recognize(root):
     """What a folder is: heading, its lists, how to open one, and remarks."""
     if (root / 'masks').is_dir():
         left_out = open_custom(root, 'all').without_masks()
-        remarks = [f'{len(left_out)} image(s) without a mask are left out, the first is {left_out[0]}'] * bool(left_out)
+        remarks = []
+        if left_out:
+            remarks.append(f'{len(left_out)} image(s) without a mask are left out, the first is {left_out[0]}')
         if not (root / 'instances').is_dir():
             remarks.append('no instances/: connected regions serve as objects')
         return f'{root}: images/ with masks/', custom_lists(root), open_custom, remarks

@@ -6,6 +6,7 @@ TensorFlow itself is not needed, and not imported.
 import collections
 import concurrent.futures
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
@@ -21,9 +22,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from panet_jax.datasets.decode import decode_photo
+from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 
 VERSION = '1.0.0'  # of the format below; another one is prepared anew
+FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
 THREADS = min(8, 2 * (os.cpu_count() or 1))
 
@@ -147,7 +150,10 @@ def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
                 builder = PreparedImages(dataset, layout, skip_unreadable, data_dir=str(home), config=config)
                 try:
                     builder.download_and_prepare()
-                except OSError as error:
+                except (OSError, RuntimeError) as error:
+                    # ArrayRecord raises a RuntimeError for what the system said.
+                    if isinstance(error, RuntimeError) and FULL not in str(error):
+                        raise
                     raise _write_error(error, home) from error
     return folder
 
@@ -210,6 +216,6 @@ def _quiet():
 def _write_error(error, home):
     free = shutil.disk_usage(home).free
     return InputError(
-        f'could not write to {home} ({error.strerror or error}; {free / 1e9:.1f} GB free); make room, or name another '
-        'place with --config.data.prepared_dir=FOLDER.'
+        f'could not write to {home} ({FULL if FULL in str(error) else error}; {gigabytes(free)} free); make room, or '
+        'name another place with --config.data.prepared_dir=FOLDER.'
     )
