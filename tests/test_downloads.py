@@ -159,6 +159,21 @@ def test_a_benchmark_downloads_and_prepares_itself(serve, tmp_path, monkeypatch,
     assert prepare_list('pascal5i', 'trainaug', home=tmp_path) == folder
 
 
+def test_an_archive_that_somebody_put_there_must_have_its_size(serve, tmp_path, monkeypatch):
+    server = serve()
+    make_official_voc(server.folder)
+    served_archives(server, monkeypatch)
+    place = tmp_path / 'downloads/panet_jax'
+    place.mkdir(parents=True)
+    (server.folder / 'VOCtrainval_11-May-2012.tar').rename(place / 'VOCtrainval_11-May-2012.tar')
+    assert len(Prepared(prepare_list('pascal5i', 'val', home=tmp_path))) == 3
+    assert not server.requests
+    with open(place / 'VOCtrainval_11-May-2012.tar', 'ab') as file:
+        file.write(b'more')
+    with pytest.raises(InputError, match='remove it, to download it again'):
+        prepare_list('pascal5i', 'train', home=tmp_path)
+
+
 def test_coco_downloads_only_what_a_list_needs(serve, tmp_path, monkeypatch):
     server = serve()
     make_official_coco(server.folder)

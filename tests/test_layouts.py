@@ -166,12 +166,21 @@ def test_coco_paints_polygons_rle_and_crowds(tmp_path):
     assert source.classes == ('a', 'b')
     assert len(source) == 8  # the image without objects is left out
     label = source[0].label
-    assert (label[10:20, 10:20] == 2).all()  # later on top
+    assert (label[10:20, 10:20] == 2).all()  # the smaller on top
     assert (label[3:9, 3:9] == 1).all()
     assert (label[0:12, 30:40] == 255).all()
     assert set(np.unique(source.instances(0))) == {0, 1, 2}
     assert source.presence.all()
     assert source.name(0) == 'COCO_train2014_000000000000'
+
+
+def test_of_two_coco_instances_the_smaller_is_seen_whatever_their_order(tmp_path):
+    path = make_coco(tmp_path)
+    content = json.loads(path.read_text())
+    content['annotations'] = content['annotations'][::-1]
+    label = CocoLayout(tmp_path, 'train2014').record('COCO_train2014_000000000000').label
+    path.write_text(json.dumps(content))
+    np.testing.assert_array_equal(CocoLayout(tmp_path, 'train2014').record('COCO_train2014_000000000000').label, label)
 
 
 def test_coco_archives_are_read_like_the_unpacked_files(tmp_path):
@@ -369,12 +378,15 @@ def test_real_coco_masks_are_those_of_pycocotools(tmp_path, capsys):
     for index in range(0, len(source), 5):
         shape = source[index].label.shape
         label, instances, crowd = np.zeros(shape, np.uint8), np.zeros(shape, int), np.zeros(shape, bool)
+        covered = np.full(shape, label.size)  # pixels of the instance on top
         for place, annotation in enumerate(theirs.imgToAnns[ids[source.name(index)]], 1):
             mask = coco_mask.decode(theirs.annToRLE(annotation)) > 0
             if annotation['iscrowd']:
                 crowd |= mask
-            else:
-                label[mask], instances[mask] = numbers[annotation['category_id']], place
+                continue
+            on_top = mask & (mask.sum() <= covered)
+            covered[on_top] = mask.sum()
+            label[on_top], instances[on_top] = numbers[annotation['category_id']], place
         label[crowd & (label == 0)] = 255
         np.testing.assert_array_equal(source[index].label, label)
         np.testing.assert_array_equal(source.instances(index), instances)

@@ -24,9 +24,9 @@ JSONS = ('annotations/instances_{}.json', 'annotations/{}.json', '{}.json')
 class CocoLayout:
     """Images with instance annotations, unpacked or as COCO's archives.
 
-    Classes are the json's categories in the order of their ids: 1..80 for COCO. Instances are painted
-    in the json's order, later ones on top, as the reference does; crowd regions are void where no
-    object is. A list is a json: 'train2014' means annotations/instances_train2014.json with train2014/
+    Classes are the json's categories in the order of their ids: 1..80 for COCO. Where instances overlap
+    the smaller is on top: in the json's order a dining table often hides all that stands on it. Crowd
+    regions are void where no object is. A list is a json: 'train2014' means annotations/instances_train2014.json with train2014/
     (or images/train2014/, or images/); the bare name of a json, such as 'instances', works too.
 
     Args:
@@ -74,12 +74,13 @@ class CocoLayout:
         image, annotations = self._annotated[name]
         shape = image['height'], image['width']
         label, instances, crowd = np.zeros(shape, np.uint8), np.zeros(shape, np.uint16), np.zeros(shape, bool)
-        for place, (number, annotation) in enumerate(annotations, 1):
-            mask = self._decode(annotation, shape)
+        masks = [self._decode(annotation, shape) for _, annotation in annotations]
+        for place in sorted(range(len(masks)), key=lambda place: -masks[place].sum()):
+            number, annotation = annotations[place]
             if annotation.get('iscrowd', 0):
-                crowd |= mask
+                crowd |= masks[place]
             else:
-                label[mask], instances[mask] = number, place
+                label[masks[place]], instances[masks[place]] = number, place + 1
         label[crowd & (label == 0)] = IGNORE
         return Record(self._files.read(self._path(image['file_name'])), label, instances)
 

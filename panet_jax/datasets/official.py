@@ -79,7 +79,7 @@ def fetch_official(dataset, split, folder):
             f'{dataset} has the official lists {", ".join(NEEDED[dataset])}, got {split!r}; a list of your own needs '
             '--config.data.root=FOLDER.'
         )
-    missing = [ARCHIVES[name] for name in NEEDED[dataset][split] if not (Path(folder) / name).exists()]
+    missing = [ARCHIVES[name] for name in NEEDED[dataset][split] if not _is_there(Path(folder) / name)]
     if not missing:
         return
     size = gigabytes(sum(archive.size for archive in missing))
@@ -96,3 +96,13 @@ def fetch_official(dataset, split, folder):
                 f'{archive.name} could not be downloaded ({error}); run the same command again to go on, or type '
                 f'--config.data.root=FOLDER for a folder with {OWN[dataset]}.'
             ) from error
+
+
+def _is_there(path):
+    """Whether an archive is there; one that somebody else put there must have the right size at least."""
+    if not path.exists():
+        return False
+    size, wanted = path.stat().st_size, ARCHIVES[path.name].size
+    if size != wanted:
+        raise InputError(f'{path} has {size} bytes, the official archive {wanted}; remove it, to download it again.')
+    return True
