@@ -1,7 +1,14 @@
 """Two CPU devices, and JAX at its strictest, for every test."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
+# Many tests, and the programs that they start, compile the same few functions; once is enough.
+COMPILED = Path(tempfile.gettempdir()) / f'panet_jax-compiled-{os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())}'
+os.environ['JAX_COMPILATION_CACHE_DIR'] = str(COMPILED)
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
 os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=2'
 os.environ['JAX_PLATFORMS'] = 'cpu'
 
@@ -15,6 +22,20 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')
 # The first example of a shape compiles, however long that takes.
 hypothesis.settings.register_profile('laws', deadline=None, max_examples=12, derandomize=True)
 hypothesis.settings.load_profile('laws')
+
+
+def pytest_sessionfinish(session):
+    """The controller, which ends last, clears up after its workers."""
+    if hasattr(session.config, 'workerinput'):
+        return
+    for folder in COMPILED.parent.glob('panet_jax-compiled-*'):
+        if folder.name.endswith((str(os.getpid()), getattr(session.config, 'panet_run', 'none'))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_configure_node(node):
+    """Notes the run's name, by which the workers call their folder."""
+    node.config.panet_run = node.workerinput['testrunuid']
 
 
 @pytest.fixture(autouse=True)

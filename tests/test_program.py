@@ -31,13 +31,6 @@ TINY = [
 ]
 
 
-@pytest.fixture(autouse=True, scope='session')
-def shared_compilations(tmp_path_factory):
-    """The programs started here compile the same few functions; once is enough."""
-    ENVIRONMENT['JAX_COMPILATION_CACHE_DIR'] = str(tmp_path_factory.mktemp('compiled'))
-    ENVIRONMENT['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
-
-
 @pytest.fixture(autouse=True)
 def own_prepared_data(tmp_path):
     ENVIRONMENT['TFDS_DATA_DIR'] = str(tmp_path / 'prepared')
