@@ -1,7 +1,8 @@
 """COCO-20i, 1-way 1-shot, one fold of four: contiguous classes as PANet, or --config.data.fold_rule=4x+i.
 
-The data is COCO's own folder, --config.data.root=FOLDER, with annotations/instances_train2014.json,
-annotations/instances_val2014.json, train2014/ and val2014/.
+Without --config.data.root COCO 2014 is downloaded (20 GB); with it it is COCO's folder, with
+annotations/instances_train2014.json, annotations/instances_val2014.json, train2014/ and val2014/, or the
+official archives.
 """
 
 from panet_jax.config import base_config, shrink

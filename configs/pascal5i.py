@@ -1,8 +1,8 @@
 """PASCAL-5i: the paper's 1-way 1-shot experiment, one fold of four. --config.episode.shots=5 is the other.
 
-The data is a folder in PASCAL VOC's layout, --config.data.root=VOCdevkit/VOC2012, with the 10,582 masks
-of SBD and VOC as SegmentationClassAug and their list as ImageSets/Segmentation/trainaug.txt. As in the
-authors' code the test images come from that list too; only the classes are separate.
+Without --config.data.root VOC 2012 and SBD are downloaded (3.4 GB); with it they are a folder in PASCAL
+VOC's layout, with SegmentationClassAug and a list or with the official archives. As in the authors' code
+the test images come from trainaug too, 10,582 images; only the classes are separate.
 """
 
 from panet_jax.config import base_config, shrink

@@ -3,12 +3,20 @@
 import argparse
 import sys
 
-from panet_jax.datasets import LAYOUTS, prepare_list, prepared_home
+from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepared_home
 from panet_jax.datasets.check import check_folder, check_prepared, format_report
 from panet_jax.datasets.official import NEEDED
 from panet_jax.errors import InputError
 
 DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
+
+OWN_FLAGS = {
+    '--config.data.train_split= and --config.data.test_split=': '--list=',
+    '--config.data.skip_unreadable=True': '--skip-unreadable',
+    '--config.data.root=': '--root=',
+    '--config.data.prepared_dir=': '--prepared-dir=',
+    '--config.data.unseen=': '--unseen=',
+}
 
 
 def run():
@@ -22,12 +30,22 @@ def run():
     try:
         status = arguments.action(arguments)
     except InputError as error:
-        print(f'panet_jax: {error}', file=sys.stderr)
+        print(f'panet_jax: {_in_own_flags(str(error))}', file=sys.stderr)
+        status = 2
+    except OSError as error:
+        print(f'panet_jax: {error.strerror}: {error.filename}', file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
         print('panet_jax: stopped by Ctrl-C; the same command begins again', file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+def _in_own_flags(sentence):
+    """The readers speak of an experiment's settings; here they have shorter names."""
+    for setting, flag in OWN_FLAGS.items():
+        sentence = sentence.replace(setting, flag)
+    return sentence
 
 
 def _parser():
@@ -41,6 +59,7 @@ def _parser():
     check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(NEEDED)}')
     check.add_argument('--shots', type=_positive, default=1, help='support images a class in an episode (%(default)s)')
     check.add_argument('--queries', type=_positive, default=1, help='query images in an episode (%(default)s)')
+    check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, in place of four folds')
     check.set_defaults(action=_check)
     prepare = actions.add_parser(
         'prepare',
@@ -64,17 +83,19 @@ def _check(arguments):
         report = check_prepared(arguments.target, prepared_home(arguments.prepared_dir))
     else:
         report = check_folder(arguments.target)
-    text, ready = format_report(*report, arguments.shots, arguments.queries)
+    unseen = tuple(name for name in arguments.unseen.split(',') if name)
+    text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
     print(text)
     return 0 if ready else 1
 
 
 def _prepare(arguments):
     for name in arguments.list or DEFAULT_LISTS[arguments.name]:
-        print(
-            prepare_list(arguments.name, name, arguments.root, arguments.prepared_dir, arguments.skip_unreadable),
-            flush=True,
-        )
+        folder = prepare_list(arguments.name, name, arguments.root, arguments.prepared_dir, arguments.skip_unreadable)
+        source = Prepared(folder)
+        print(folder, flush=True)
+        if source.skipped:
+            print(left_out(source, name), flush=True)
     return 0
 
 

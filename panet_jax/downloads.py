@@ -62,19 +62,23 @@ def download(what, folder):
         InputError: too little room, or the checksum is wrong.
     """
     path, part = Path(folder) / what.name, Path(folder) / f'{what.name}.part'
-    if path.exists():
-        return path
-    part.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f'.{what.name}.lock'), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that downloads it is waited for
+        if not path.exists():
+            _download(what, part)
+            part.replace(path)
+    return path
+
+
+def _download(what, part):
+    """Completes NAME.part and checks it."""
     with open(part, 'ab') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if path.exists():  # another process was faster
-            part.unlink(missing_ok=True)
-            return path
-        free = shutil.disk_usage(folder).free
+        free = shutil.disk_usage(part.parent).free
         if free < what.size - file.tell():
             raise InputError(
-                f'{what.name} needs {gigabytes(what.size - file.tell())} in {folder}, which has '
-                f'{gigabytes(free)}; make room or name another place.'
+                f'{what.name} needs {gigabytes(what.size - file.tell())} in {part.parent}, which has {gigabytes(free)}; '
+                'make room there.'
             )
         with tqdm(total=what.size, initial=file.tell(), desc=what.name, unit='B', unit_scale=True, disable=None) as bar:
             _fetch_all(what, file, bar)
@@ -86,8 +90,6 @@ def download(what, folder):
             f'{what.urls[0]} is not the file it should be and was removed: its sha256 should be {what.sha256}, got '
             f'{digest}; run the same command again, or get the file another way.'
         )
-    part.replace(path)
-    return path
 
 
 def gigabytes(size):
@@ -104,13 +106,13 @@ def _fetch_all(what, file, bar):
             _fetch(url, file, what.size, bar)
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             if error.__class__ is OSError and error.errno == errno.ENOSPC:
-                raise InputError(f'no room left for {file.name}; make room or name another place.') from error
+                raise InputError(f'no room left for {file.name}; make room there.') from error
             reason = getattr(error, 'reason', None) or error
         failures = 0 if file.tell() > before else failures + 1
         if failures >= max(ATTEMPTS, len(what.urls)) or (_is_offline(reason) and failures >= len(what.urls)):
             raise DownloadFailed(f'{url}: {reason or "the answer was empty"}')
         if failures:
-            time.sleep(min(2.0**failures, 30) / 4)
+            _wait(failures)
 
 
 def _fetch(url, file, size, bar):
@@ -123,6 +125,10 @@ def _fetch(url, file, size, bar):
         while chunk := response.read(min(CHUNK, size - file.tell())):
             file.write(chunk)
             bar.update(len(chunk))
+
+
+def _wait(failures):
+    time.sleep(min(2.0**failures, 30) / 4)
 
 
 def _is_offline(reason):

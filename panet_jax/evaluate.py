@@ -21,7 +21,7 @@ from panet_jax.pictures import save_sheet
 from panet_jax.report import save_results
 from panet_jax.sampling import Episodes, drawable_images, unseen_classes
 from panet_jax.weights import initial_params
-from panet_jax.workdir import check_split, check_untrained, read_config
+from panet_jax.workdir import check_split, check_unseen, check_untrained, read_config
 
 
 def episode_prediction(params, episode, *, dtype):
@@ -47,6 +47,8 @@ def evaluate(config, workdir):
     runs = evaluation_runs(config)
     source = runs[0].source
     params, step, checkpoint = load_params(config, workdir)
+    if checkpoint and read_config(checkpoint)['data']['name'] == config.data.name:
+        check_unseen(checkpoint, [source.classes[c - 1] for c in runs[0].classes])
     used = devices.usable_devices(settings.batch)
     params = devices.replicate(params, used)
     seeds = [episodes.seed for episodes in runs]

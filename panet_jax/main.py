@@ -28,8 +28,9 @@ MODE = flags.DEFINE_enum('mode', None, ['train', 'evaluate'], 'What to do. By de
 
 
 def default_workdir(config):
-    """runs/NAME-foldF-Nway-Kshot, from the current folder."""
-    return f'runs/{config.name}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
+    """runs/NAME-foldF-Nway-Kshot, from the current folder; NAME has the folder's for data of one's own."""
+    name = f'{config.name}-{Path(config.data.root).name}' if config.data.name == 'custom' else config.name
+    return f'runs/{name}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
 
 
 def run_experiment(config, workdir, mode):

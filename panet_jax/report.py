@@ -22,7 +22,8 @@ def comparable_results(workdir, results):
     """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
     latest = {}
     for row in read_json_lines(Path(workdir) / 'results.jsonl'):
-        if all(row.get(name) == results[name] for name in COMPARABLE):
+        same = all(row.get(name) == results[name] for name in COMPARABLE)
+        if same and list(row['class_iou']) == list(results['class_iou']):
             latest[row['checkpoint_step'], row['checkpoint']] = row
     return [latest[key] for key in sorted(latest)]
 

@@ -51,7 +51,7 @@ def unseen_classes(source, data):
     unknown = [name for name in data.unseen if name not in source.classes]
     if unknown:
         raise InputError(f'data.unseen names {unknown[0]!r}, but the classes are {", ".join(source.classes)}.')
-    return sorted(source.classes.index(name) + 1 for name in data.unseen)
+    return sorted({source.classes.index(name) + 1 for name in data.unseen})
 
 
 def drawable_images(source, *, smallest_object=1, without=()):

@@ -23,7 +23,14 @@ from panet_jax.loader import episode_batches
 from panet_jax.panet import episode_loss
 from panet_jax.sampling import Episodes, drawable_images, unseen_classes
 from panet_jax.weights import initial_params, save_encoder_params
-from panet_jax.workdir import append_json_line, check_experiment, keep_json_lines, locked, write_json
+from panet_jax.workdir import (
+    append_json_line,
+    check_experiment,
+    check_same_classes,
+    keep_json_lines,
+    locked,
+    write_json,
+)
 
 
 class Interrupted(Exception):
@@ -131,6 +138,7 @@ def train(config, workdir):
         start = int(state.step)
         if start > config.steps:
             raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
+        check_same_classes(workdir, [episodes.source.classes[c - 1] for c in episodes.classes])
         write_json(Path(workdir) / 'config.json', config.to_dict())
         if start < config.steps:
             state = _loop(config, workdir, episodes, schedule, step_function, state, checkpoints)

@@ -1,6 +1,7 @@
 """What a workdir holds, and that it holds one experiment only.
 
 config.json            the experiment
+classes.json           the classes that it trains on
 checkpoints/           Orbax, one folder a step
 metrics.jsonl          losses of training, a line every log_every steps
 encoder.safetensors    the trained parameters with torchvision's names, when training has ended
@@ -46,6 +47,41 @@ def check_untrained(workdir, config):
     if (Path(workdir) / 'config.json').exists():
         here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
         _refuse(workdir, here, now, (*SPLIT, 'encoder.weights', 'encoder.width', 'seed'))
+
+
+def check_same_classes(workdir, seen):
+    """Checks that a training that goes on has the classes it began with, and notes those of a new one.
+
+    Args:
+        workdir: of the training.
+        seen: names of the classes it trains on.
+    """
+    path = Path(workdir) / 'classes.json'
+    before = _seen_classes(workdir)
+    if before is not None and any((Path(workdir) / 'checkpoints').glob('[0-9]*')) and before != list(seen):
+        raise InputError(
+            f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(seen)}; choose '
+            'another --workdir.'
+        )
+    write_json(path, {'seen': list(seen)})
+
+
+def check_unseen(workdir, unseen):
+    """Checks that training in `workdir` saw none of the classes it is to be evaluated on."""
+    both = [name for name in unseen if name in (_seen_classes(workdir) or ())]
+    if both:
+        raise InputError(
+            f'{workdir} was trained on {", ".join(both)}, so it cannot be evaluated on them as unseen; choose another '
+            '--workdir, or the data it was made with.'
+        )
+
+
+def _seen_classes(workdir):
+    path = Path(workdir) / 'classes.json'
+    try:
+        return json.loads(path.read_text())['seen'] if path.exists() else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
 
 
 @contextlib.contextmanager

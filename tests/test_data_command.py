@@ -54,13 +54,14 @@ def test_check_finds_everything_that_is_wrong(command, tmp_path):
     assert '4 problem(s)' in out
     assert '2007_000007.jpg is empty' in out
     assert '2007_000009.png has the value 99' in out
-    assert '2007_000011.png is (4, 3)' in out or '2007_000011' in out
+    assert '2007_000011.png is (40, 30) pixels but the class mask is (4, 3)' in out
     assert "1 of the 2 images of 'more' have no photograph" in out
     assert 'Training cannot start.' in out
 
 
 def test_check_reads_archives_coco_and_own_folders(command, tmp_path):
-    make_official_voc(tmp_path / 'voc') if (tmp_path / 'voc').mkdir() is None else None
+    (tmp_path / 'voc').mkdir()
+    make_official_voc(tmp_path / 'voc')
     status, out, _ = command('check', tmp_path / 'voc')
     assert status == 1  # tiny
     assert row(out, 'images') == ['4', '6', '7', '3']
@@ -74,6 +75,34 @@ def test_check_reads_archives_coco_and_own_folders(command, tmp_path):
     assert status == 1
     assert '1 image(s) without a mask are left out, the first is photo 2' in out
     assert '2 class(es) make no four folds; name the unseen ones with --config.data.unseen=' in out
+
+
+def test_check_knows_named_unseen_classes_and_a_voc_folder_with_a_json(command, tmp_path):
+    make_own(tmp_path / 'own')
+    assert command('check', tmp_path / 'own', '--unseen=dog')[0] == 0
+    assert "there is no class 'horse'" in command('check', tmp_path / 'own', '--unseen=horse')[1]
+    assert 'no class is left to train on' in command('check', tmp_path / 'own', '--unseen=dog,cat')[1]
+    folder = make_voc(tmp_path / 'voc', count=60, classes=20)
+    (folder / 'notes.json').write_text('{}')
+    status, out, _ = command('check', folder)
+    assert status == 0
+    assert "PASCAL VOC's layout" in out
+
+
+def test_prepare_names_its_own_flags_and_what_it_left_out(command, tmp_path):
+    make_own(tmp_path / 'own')
+    (tmp_path / 'own/images/photo 3.jpg').write_bytes(b'')
+    status, _, err = command('prepare', 'custom', f'--root={tmp_path}/own')
+    assert status == 2
+    assert 'photo 3.jpg is empty' in err
+    assert '--config' not in err
+    assert '--skip-unreadable' in err
+    status, out, _ = command('prepare', 'custom', f'--root={tmp_path}/own', '--skip-unreadable')
+    assert status == 0
+    assert "1 of the 6 images of 'all' are left out, the first is photo 3" in out
+    status, _, err = command('prepare', 'custom', f'--root={tmp_path}/own', '--prepared-dir=/proc/x')
+    assert status == 2
+    assert 'cannot be made' in err
 
 
 def test_check_of_a_benchmark_says_what_is_prepared(command, tmp_path):

@@ -1,8 +1,10 @@
 """Downloads from a server of our own: resumed, checked, and what each failure says."""
 
+import concurrent.futures
 import hashlib
 import http.server
 import threading
+import time
 import urllib.error
 
 import pytest
@@ -49,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve(tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads.time, 'sleep', lambda _: None)
+    monkeypatch.setattr(downloads, '_wait', lambda _: None)
     folder, servers = tmp_path / 'served', []
     folder.mkdir()
 
@@ -74,13 +76,23 @@ def test_a_file_is_downloaded_once(serve, tmp_path):
     assert download(what, tmp_path / 'here').read_bytes() == CONTENT
     download(what, tmp_path / 'here')
     assert server.requests == [None]
-    assert [path.name for path in (tmp_path / 'here').iterdir()] == ['file.bin']
+    assert {path.name for path in (tmp_path / 'here').iterdir()} == {'file.bin', '.file.bin.lock'}
 
 
 def test_a_download_goes_on_where_it_broke_off(serve, tmp_path):
     server = serve(cut=30_000)
     assert download(whole(server), tmp_path).read_bytes() == CONTENT
     assert server.requests == [None, 'bytes=30000-', 'bytes=60000-', 'bytes=90000-']
+
+
+def test_several_at_once_download_one_file_once(serve, tmp_path, monkeypatch):
+    server, digest = serve(cut=20_000), hashlib.file_digest
+    monkeypatch.setattr(downloads.hashlib, 'file_digest', lambda *a: time.sleep(0.2) or digest(*a))
+    what = whole(server)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: download(what, tmp_path / 'here'), range(4)))
+    assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert len(server.requests) == 6
 
 
 def test_another_run_goes_on_too(serve, tmp_path):
@@ -100,7 +112,7 @@ def test_a_wrong_checksum_is_said_and_the_file_removed(serve, tmp_path):
     what = whole(serve(), sha256=64 * '0')
     with pytest.raises(InputError, match=f'its sha256 should be {64 * "0"}, got '):
         download(what, tmp_path / 'here')
-    assert not list((tmp_path / 'here').iterdir())
+    assert [path.name for path in (tmp_path / 'here').iterdir()] == ['.file.bin.lock']
 
 
 def test_the_second_address_is_tried(serve, tmp_path):

@@ -1,6 +1,7 @@
 """Evaluation: the same counts as episode by episode, results, pictures, and what it refuses."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -108,6 +109,23 @@ def test_what_cannot_be_evaluated_is_one_sentence(workdir, tmp_path):
         evaluation.evaluate(tiny_config(checkpoint='', seed=7), workdir)
     with pytest.raises(pj.InputError, match='steps there: 3, 6'):
         evaluation.evaluate(tiny_config(checkpoint='5'), workdir)
+
+
+def test_classes_seen_in_training_are_not_evaluated_as_unseen(workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / 'copy')
+    assert json.loads((workdir / 'classes.json').read_text())['seen'][0] == 'square'
+    (tmp_path / 'copy/classes.json').write_text('{"seen": ["disc", "arrow"]}')
+    with pytest.raises(pj.InputError, match=r'was trained on disc, arrow, so it cannot be evaluated on them'):
+        evaluation.evaluate(tiny_config(), tmp_path / 'copy')
+    with pytest.raises(pj.InputError, match=r'was trained on the classes disc, arrow, but the data now give square'):
+        train(tiny_config(steps=8), tmp_path / 'copy')
+
+
+def test_rows_of_other_classes_do_not_share_a_table(workdir, tmp_path):
+    results = json.loads((workdir / 'results.json').read_text())
+    renamed = results | {'class_iou': {'other': 0.5}}
+    (tmp_path / 'results.jsonl').write_text(json.dumps(renamed) + '\n' + json.dumps(results) + '\n')
+    assert comparable_results(tmp_path, results) == [results]
 
 
 def test_table_shows_untrained_and_trained_and_says_what_was_run(workdir):

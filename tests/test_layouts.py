@@ -16,6 +16,7 @@ from pycocotools.coco import COCO
 
 from panet_jax.datasets.coco import CocoLayout, _unpack_runs, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
+from panet_jax.datasets.prepare import fingerprint
 from panet_jax.datasets.record import objects_of
 from panet_jax.datasets.voc import VocLayout, voc_lists
 from panet_jax.errors import InputError
@@ -127,7 +128,7 @@ VOC_MISTAKES = {
     ),
     'image is a folder': (
         lambda f: [(f / 'JPEGImages/2007_000002.jpg').unlink(), (f / 'JPEGImages/2007_000002.jpg').mkdir()],
-        'is a folder',
+        r'cannot be read \(Is a directory\)',
     ),
 }
 
@@ -193,6 +194,20 @@ def test_coco_archives_are_read_like_the_unpacked_files(tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_nested_coco_photograph_that_changed_is_noticed(tmp_path):
+    path = make_coco(tmp_path)
+    content = json.loads(path.read_text())
+    (tmp_path / 'train2014/sub').mkdir()
+    first = content['images'][0]
+    (tmp_path / 'train2014' / first['file_name']).rename(tmp_path / 'train2014/sub/a.jpg')
+    first['file_name'] = 'sub/a.jpg'
+    path.write_text(json.dumps(content))
+    before = fingerprint(CocoLayout(tmp_path, 'train2014'))
+    assert fingerprint(CocoLayout(tmp_path, 'train2014')) == before
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(tmp_path / 'train2014/sub/a.jpg')
+    assert fingerprint(CocoLayout(tmp_path, 'train2014')) != before
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
@@ -205,6 +220,7 @@ def test_coco_archives_are_read_like_the_unpacked_files(tmp_path):
         (lambda c: c['images'][0].update(file_name=c['images'][1]['file_name']), 'two images'),
         (lambda c: c['images'].append(c['images'][0] | {'file_name': 'x.jpg'}), 'two images'),
         (lambda c: c.update(annotations=[]), 'no image with an annotation'),
+        (lambda c: c['categories'][0].update(name='a'), 'two categories of one name'),
         (lambda c: c['categories'].extend({'id': 1000 + i, 'name': str(i)} for i in range(300)), 'wanted 1 to 254'),
     ],
 )
@@ -291,6 +307,8 @@ def test_own_folder_lists_instances_overlaps_and_images_without_masks(tmp_path):
     (tmp_path / 'instances').mkdir()
     numbers = np.arange(1200, dtype=np.uint16).reshape(30, 40)
     Image.fromarray(numbers).save(tmp_path / 'instances/photo 3.png')
+    (tmp_path / 'README.txt').write_text('hello')
+    (tmp_path / 'masks/.ipynb_checkpoints').mkdir()
     assert custom_lists(tmp_path) == ('all', 'few')
     layout = open_custom(tmp_path, 'few')
     assert layout.names == ['photo 3', 'photo 1']
@@ -321,6 +339,9 @@ OWN_MISTAKES = {
     'a class too few': (lambda f: (f / 'classes.txt').write_text('cat'), 'has the value 2, but classes.txt names 1'),
     'no images': (lambda f: unlink(f, 'images/*'), 'has no image'),
     'no masks': (lambda f: unlink(f, 'masks/*'), 'has a mask in masks/'),
+    'hole in classes.txt': (lambda f: (f / 'classes.txt').write_text('cat\n\ndog'), r'line 2 of .* is empty'),
+    'mask.PNG': (lambda f: (f / 'masks/photo 3.png').rename(f / 'masks/photo 3.PNG'), r'3\.PNG belongs to no image'),
+    'files and folders': (lambda f: (f / 'masks/cat').mkdir(), 'has both files and folders'),
     'stray mask': (lambda f: (f / 'images/photo 3.jpg').unlink(), r'photo 3\.png belongs to no image'),
     'two images': (lambda f: (f / 'images/photo 3.png').write_bytes(b''), 'two images called photo 3'),
     'no list': (lambda f: (f / 'masks/photo 3.png').unlink(), 'there is no list', 'few'),

@@ -1,7 +1,6 @@
 """Preparing a list: once, whole, and the same however it was interrupted."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -75,44 +74,37 @@ PREPARE_SLOWLY = """
     record = voc.VocLayout.record
     def slow(self, name):
         time.sleep(0.05)
-        print('reading', flush=True)
+        with open(sys.argv[3], 'a') as reads:
+            reads.write('x')
         return record(self, name)
     voc.VocLayout.record = slow
-    sys.stderr.close()
     print(prepare_list('pascal5i', 'trainval', sys.argv[1], sys.argv[2]))
 """
+
+
+def start_slowly(folder):
+    command = [sys.executable, '-c', textwrap.dedent(PREPARE_SLOWLY), folder, folder / 'home', folder / 'reads']
+    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def test_kill_9_leaves_nothing_that_looks_finished(tmp_path):
     make_voc(tmp_path, count=150)
     home = tmp_path / 'home'
-    code = textwrap.dedent(PREPARE_SLOWLY).replace(
-        "print('reading', flush=True)", "print('reading', file=open(2, 'w'))"
-    )
-    code = code.replace('sys.stderr.close()\n', '').replace("print('reading', file=open(2, 'w'))", '')
-    command = [sys.executable, '-c', code, str(tmp_path), str(home)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list(home.glob('pascal5i/*/*incomplete*/*')) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with start_slowly(tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / 'reads').exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
     (rest,) = home.glob('pascal5i/*/*incomplete*')
-    assert not [folder for folder in home.glob('pascal5i/*/*') if is_prepared(folder) and folder != rest]
+    assert not list(home.glob('pascal5i/*/1.0.0'))
     folder = prepare_list('pascal5i', 'trainval', tmp_path, home)
     assert len(Prepared(folder)) == 150
-    assert not list(home.glob('pascal5i/*/*incomplete*'))
+    assert not rest.exists()
 
 
 def test_two_processes_prepare_once(tmp_path):
     make_voc(tmp_path)
-    code = (
-        textwrap.dedent(PREPARE_SLOWLY)
-        .replace('sys.stderr.close()\n', '')
-        .replace("print('reading', flush=True)", 'open(sys.argv[3], "a").write("x")')
-    )
-    command = [sys.executable, '-c', code, str(tmp_path), str(tmp_path / 'home'), str(tmp_path / 'reads')]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [start_slowly(tmp_path) for _ in range(2)]
     outputs = [process.communicate(timeout=120)[0].splitlines() for process in processes]
     assert outputs[0][-1] == outputs[1][-1]
     assert (tmp_path / 'reads').read_text() == 12 * 'x'
@@ -145,11 +137,11 @@ def test_a_full_disk_is_one_sentence(tmp_path, error, monkeypatch):
 
 
 def test_what_is_not_a_prepared_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match='cannot be read'):
+    with pytest.raises(InputError, match='are damaged'):
         Prepared(tmp_path)
     source = prepared(open_custom(make_own(tmp_path / 'own'), 'all'), tmp_path / 'home')
     (source.folder / 'metadata.json').write_text('{')
-    with pytest.raises(InputError, match='remove it, and it is prepared anew'):
+    with pytest.raises(InputError, match='remove that folder, and run again'):
         Prepared(source.folder)
 
 
@@ -166,6 +158,46 @@ def test_the_cache_is_the_resized_images_written_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(cached(source, 17)[3].image, first[3].image)
 
 
+@pytest.mark.parametrize('damage', [b'', b'\x93NUMPY', 300])
+def test_a_cache_that_is_cut_off_or_of_another_list_is_written_anew(tmp_path, damage):
+    make_voc(tmp_path)
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+    wanted = np.array(cached(source, 17)[3].image)
+    path = source.folder / 'resized-17' / 'images.npy'
+    (path.parent / '.images.npy.tmp').write_bytes(b'left by a run that was killed')
+    path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)
+    np.testing.assert_array_equal(cached(source, 17)[3].image, wanted)
+    assert {path.name for path in path.parent.iterdir()} == {'images.npy', 'labels.npy', '.lock'}
+
+
+def test_damaged_prepared_data_are_one_sentence(tmp_path):
+    make_voc(tmp_path)
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+    (path,) = source.folder.glob('*array_record*')
+    content = path.read_bytes()
+    for damaged in (b'', content[: len(content) // 2], content[:-20]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match='remove that folder, and run again'):
+            _ = [Prepared(source.folder)[index] for index in range(12)]
+
+
+def test_a_file_that_cannot_be_opened_is_named_and_can_be_skipped(tmp_path):
+    folder = make_voc(tmp_path)
+    (folder / 'JPEGImages/2007_000003.jpg').unlink()
+    (folder / 'JPEGImages/2007_000003.jpg').symlink_to('/nowhere.jpg')
+    layout = VocLayout(tmp_path, 'trainval')
+    with pytest.raises(InputError, match=r'2007_000003\.jpg cannot be read \(No such file'):
+        prepared(layout, tmp_path / 'home')
+    assert len(prepared(layout, tmp_path / 'home', skip_unreadable=True)) == 11
+
+
+def test_a_place_that_cannot_be_made_is_one_sentence(tmp_path):
+    make_voc(tmp_path)
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match=r'cannot be made .*--config\.data\.prepared_dir'):
+        prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'file')
+
+
 def test_a_cache_without_room_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
     make_voc(tmp_path)
     source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
@@ -176,4 +208,4 @@ def test_a_cache_without_room_is_one_sentence_and_leaves_nothing(tmp_path, monke
     monkeypatch.setattr(os, 'posix_fallocate', full)
     with pytest.raises(InputError, match='No space left on device'):
         cached(source, 17)
-    assert not list((source.folder / 'resized-17').iterdir())
+    assert [path.name for path in (source.folder / 'resized-17').iterdir()] == ['.lock']

@@ -56,7 +56,7 @@ def test_main_job_trains_then_evaluates(tmp_path):
     assert 'mean-IoU' in done.stdout
     assert 'Warning' not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
-        *('.lock', 'config.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
+        *('.lock', 'config.json', 'classes.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
         *('results.json', 'results.jsonl', 'pictures'),
     }
     # The same command again has nothing to train and says the same.

@@ -31,6 +31,8 @@ def open_source(data, split):
     if data.name == 'shapes':
         return Shapes(split, data.size)
     source = Prepared(prepare_list(data.name, split, data.root, data.prepared_dir, data.skip_unreadable))
+    if source.skipped:
+        print(left_out(source, split), flush=True)
     return cached(source, data.size) if data.cache else source
 
 
@@ -56,13 +58,20 @@ def prepare_list(dataset, split, root='', home='', skip_unreadable=False):
     elif dataset not in NEEDED:
         raise InputError(f'{dataset} needs the folder of the data set; type --config.data.root=FOLDER.')
     else:
-        tag = OFFICIAL
+        tag = f'{OFFICIAL}-skipped' if skip_unreadable else OFFICIAL
         folder = prepared_folder(home, dataset, split, tag)
         if is_prepared(folder):
             return folder
         fetch_official(dataset, split, downloads_folder(home))
         layout = LAYOUTS[dataset](downloads_folder(home), split)
     return prepare(layout, home, dataset, split, tag, skip_unreadable)
+
+
+def left_out(source, split):
+    """A sentence on the images that a Source lacks."""
+    name, why = source.skipped[0]
+    whole = len(source) + len(source.skipped)
+    return f'{len(source.skipped)} of the {whole} images of {split!r} are left out, the first is {name}: {why}'
 
 
 def prepared_home(home=''):

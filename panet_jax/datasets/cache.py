@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from panet_jax.datasets.prepare import locked_folder
 from panet_jax.datasets.source import Sample
 from panet_jax.errors import InputError
 from panet_jax.images import resize
@@ -26,9 +27,18 @@ def cached(source, size):
     """
     folder = source.folder / f'resized-{size}'
     shapes = {IMAGES: (len(source), size, size, 3), LABELS: (len(source), size, size)}
-    if not all((folder / name).exists() for name in shapes):
-        _write(source, size, folder, shapes)
+    with locked_folder(folder):
+        if not _is_whole(folder, shapes):
+            _write(source, size, folder, shapes)
     return Cached(source, folder)
+
+
+def _is_whole(folder, shapes):
+    """Whether the arrays are there, of the right shape and not cut off."""
+    try:
+        return all(np.load(folder / name, mmap_mode='r').shape == shape for name, shape in shapes.items())
+    except (OSError, ValueError, EOFError):
+        return False
 
 
 class Cached:
@@ -58,8 +68,8 @@ class Cached:
 
 
 def _write(source, size, folder, shapes):
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = {name: folder / f'.{name}.{os.getpid()}.tmp' for name in shapes}
+    # Of fixed names: what a killed run left is written over.
+    temporary = {name: folder / f'.{name}.tmp' for name in shapes}
     try:
         images, labels = (_allocate(temporary[name], shape) for name, shape in shapes.items())
 
@@ -85,6 +95,7 @@ def _write(source, size, folder, shapes):
 def _allocate(path, shape):
     """A new memory-mapped array whose room is taken now: a full disk would kill the process later."""
     array = np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
-    with open(path, 'r+b') as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    if hasattr(os, 'posix_fallocate'):  # not on macOS
+        with open(path, 'r+b') as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array

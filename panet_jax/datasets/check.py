@@ -10,7 +10,7 @@ from tqdm import tqdm
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
 from panet_jax.datasets.official import ARCHIVES, NEEDED
-from panet_jax.datasets.prepare import THREADS, checked_example, is_prepared
+from panet_jax.datasets.prepare import THREADS, VERSION, checked_example, is_prepared
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.voc import VOC_ARCHIVE, VocLayout, voc_lists
 from panet_jax.downloads import gigabytes
@@ -36,11 +36,21 @@ class ListReport:
     images: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
 
-    def obstacle(self, shots, queries):
-        """Why training cannot start on the list; '' if it can."""
+    def obstacle(self, shots, queries, unseen=()):
+        """Why training cannot start on the list; '' if it can.
+
+        Args:
+            shots, queries: images of a class that an episode needs.
+            unseen: names of the unseen classes, in place of four folds.
+        """
         if self.problems:
             return f'{len(self.problems)} problem(s)'
-        if len(self.classes) < FOLDS:
+        strange = [name for name in unseen if name not in self.classes]
+        if strange:
+            return f'there is no class {strange[0]!r}'
+        if len(set(unseen)) == len(self.classes):
+            return 'no class is left to train on'
+        if len(self.classes) < FOLDS and not unseen:
             return f'{len(self.classes)} class(es) make no four folds; name the unseen ones with --config.data.unseen='
         small = [name for name, count in zip(self.classes, self.counts, strict=True) if count < shots + queries]
         if small:
@@ -79,7 +89,7 @@ def check_prepared(dataset, home):
         else:
             remarks.append(f'{name}: not downloaded ({gigabytes(ARCHIVES[name].size)})')
     reports = []
-    for folder in sorted(Path(home).glob(f'{dataset}/*/*')):
+    for folder in sorted(Path(home).glob(f'{dataset}/*/{VERSION}')):
         if is_prepared(folder):
             source = Prepared(folder)
             reports.append(ListReport(folder.parent.name, source.classes, source.presence.sum(0), len(source)))
@@ -88,7 +98,7 @@ def check_prepared(dataset, home):
     return f'{dataset} in {home}', remarks, reports
 
 
-def format_report(heading, remarks, reports, shots, queries):
+def format_report(heading, remarks, reports, shots, queries, unseen=()):
     """The report as text, and whether training can start on any list."""
     lines = [heading, *(f'  {remark}' for remark in remarks)]
     counted = [report for report in reports if report.counts is not None]
@@ -105,7 +115,7 @@ def format_report(heading, remarks, reports, shots, queries):
     if problems:
         lines += [f'{len(problems)} problem(s):', *(f'  {problem}' for problem in problems[:20])]
         lines += [f'  and {len(problems) - 20} more'] if len(problems) > 20 else []
-    obstacles = {report.name: report.obstacle(shots, queries) for report in reports}
+    obstacles = {report.name: report.obstacle(shots, queries, unseen) for report in reports}
     ready = [name for name, obstacle in obstacles.items() if not obstacle]
     wanted = f'{shots} support and {queries} query image(s)'
     lines.append(f'Training can start on {", ".join(ready)} ({wanted}).' if ready else 'Training cannot start.')
@@ -125,15 +135,14 @@ def _recognize(root):
         if not (root / 'instances').is_dir():
             remarks.append('no instances/: connected regions serve as objects')
         return f'{root}: images/ with masks/', custom_lists(root), open_custom, remarks
-    if coco_lists(root):
-        return f"{root}: COCO's layout", coco_lists(root), CocoLayout, []
-    try:
-        lists = voc_lists(root)
-    except InputError as error:
-        raise InputError(
-            f"{str(root)!r} has none of: images/ and masks/; a json in COCO's format; JPEGImages/ or {VOC_ARCHIVE}."
-        ) from error
-    return f"{root}: PASCAL VOC's layout", lists, VocLayout, VocLayout(root, '').remarks()
+    if (root / 'JPEGImages').is_dir() or not coco_lists(root):
+        try:
+            return f"{root}: PASCAL VOC's layout", voc_lists(root), VocLayout, VocLayout(root, '').remarks()
+        except InputError as error:
+            raise InputError(
+                f"{str(root)!r} has none of: images/ and masks/; a json in COCO's format; JPEGImages/ or {VOC_ARCHIVE}."
+            ) from error
+    return f"{root}: COCO's layout", coco_lists(root), CocoLayout, []
 
 
 def _check_list(open_layout, root, name, done):

@@ -53,6 +53,8 @@ class CocoLayout:
         names = tuple(category['name'] for category in self._categories)
         if not 0 < len(names) < IGNORE:
             raise InputError(f'{self._where} has {len(names)} categories; wanted 1 to {IGNORE - 1}.')
+        if len(set(names)) < len(names) or len({c['id'] for c in self._categories}) < len(names):
+            raise InputError(f'{self._where} has two categories of one name or one id.')
         return names
 
     @functools.cached_property
@@ -90,7 +92,7 @@ class CocoLayout:
 
     def stamps(self):
         """Sizes and times of the json, of the folder of images, and of the archives."""
-        return [self._json, *(self._files.stamps(folder) for folder in ('annotations', '', self._folder))]
+        return [self._json, *map(self._files.stamps, ('annotations', '')), self._files.stamps(self._folder, deep=True)]
 
     @functools.cached_property
     def _content(self):
@@ -187,7 +189,8 @@ def _open(root, split):
 
 
 def _lists(files):
-    names = [name for folder in ('annotations', '') for name in files.listing(folder) if name.endswith('.json')]
+    names = [name for name in files.listing('annotations') if name.endswith('.json')]
+    names += [name for name in files.listing('') if name.endswith('.json') and '"annotations"' in files.read_text(name)]
     stems = {Path(name).stem.removeprefix('instances_') for name in names}
     return tuple(sorted(stem for stem in stems if not stem.startswith(('captions_', 'person_keypoints_', 'panoptic_'))))
 

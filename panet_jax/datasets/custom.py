@@ -34,7 +34,15 @@ def custom_lists(root):
     """The image lists of a folder of one's own: 'all', and NAME for each NAME.txt."""
     if not (Path(root) / 'masks').is_dir():
         return coco_lists(root)
-    return (ALL, *sorted(path.stem for path in Path(root).glob('*.txt') if path.name != 'classes.txt'))
+    photos = {path.stem for path in Path(root).glob('images/*')}
+    named = {path.stem for path in Path(root).glob('*.txt') if path.name != 'classes.txt' and _lists_any(path, photos)}
+    return tuple(sorted({ALL} | named))
+
+
+def _lists_any(path, photos):
+    """Whether a text names images; a README does not."""
+    lines = path.read_text(errors='replace').split('\n')
+    return any(line.strip() in photos or PurePosixPath(line.strip()).stem in photos for line in lines if line.strip())
 
 
 class MaskLayout:
@@ -52,7 +60,12 @@ class MaskLayout:
     def __init__(self, root, split):
         self._root, self._split = Path(root), split
         self._files = Files([Folder(root)])
-        folders = sorted(entry for entry in self._files.listing('masks') if (self._root / 'masks' / entry).is_dir())
+        entries = sorted(entry for entry in self._files.listing('masks') if not entry.startswith('.'))
+        folders = [entry for entry in entries if (self._root / 'masks' / entry).is_dir()]
+        if folders and len(folders) < len(entries):
+            raise InputError(
+                f'{self._root / "masks"} has both files and folders; wanted PNGs of class numbers, or a folder per class.'
+            )
         self._by_class = bool(folders)
         self.classes = self._read_classes(folders)
         self._photos = self._find_photos()
@@ -92,7 +105,11 @@ class MaskLayout:
         path = self._root / 'classes.txt'
         names = tuple(folders)
         if path.is_file():
-            names = tuple(line.strip() for line in self._files.read_text('classes.txt').splitlines() if line.strip())
+            names = tuple(line.strip() for line in self._files.read_text('classes.txt').rstrip().splitlines())
+            if '' in names:
+                raise InputError(
+                    f'line {names.index("") + 1} of {path} is empty, and the next ones would count wrongly.'
+                )
             names = names[1:] if names and names[0].lower() in BACKGROUND else names
         elif not folders:
             raise InputError(
@@ -120,15 +137,14 @@ class MaskLayout:
         return photos
 
     def _read_names(self):
-        stray = [
-            f'{folder}/{file}'
-            for folder in self._mask_folders()
-            for file in sorted(self._files.listing(folder))
-            if file.endswith('.png') and file.removesuffix('.png') not in self._photos
-        ]
-        if stray:
-            raise InputError(f'{self._root / stray[0]} belongs to no image in {self._root / "images"}.')
-        if self._split == ALL:
+        files = [(folder, file) for folder in self._mask_folders() for file in sorted(self._files.listing(folder))]
+        for folder, file in files:
+            if not file.startswith('.') and file.removesuffix('.png') not in self._photos:
+                raise InputError(
+                    f'{self._root / folder / file} belongs to no image in {self._root / "images"}; the mask of NAME.jpg is '
+                    'NAME.png.'
+                )
+        if self._split == ALL and not self._files.find(f'{ALL}.txt'):
             names = [name for name in sorted(self._photos) if self._masks(name)]
         else:
             names = self._read_list()

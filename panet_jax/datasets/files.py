@@ -33,15 +33,23 @@ class Folder:
         """The bytes of a file."""
         try:
             return (self.root / name).read_bytes()
-        except IsADirectoryError as error:
-            raise InputError(f'{self.where(name)} is a folder; wanted a file.') from error
+        except OSError as error:
+            raise InputError(
+                f'{self.where(name)} cannot be read ({error.strerror}); mend it or leave it out.'
+            ) from error
 
-    def stamps(self, folder):
-        """Names, sizes and times of the files of a folder."""
-        if not (self.root / folder).is_dir():
-            return []
-        with os.scandir(self.root / folder) as entries:
-            return sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.is_file())
+    def stamps(self, folder, deep=False):
+        """Names, sizes and times of the files of a folder; `deep`, of those below it too."""
+        found = []
+        for place, folders, files in os.walk(self.root / folder):
+            for name in files:
+                path = os.path.join(place, name)  # noqa: PTH118 pathlib takes seconds for 100,000 files
+                if os.path.exists(path):  # noqa: PTH110
+                    stat = os.stat(path)  # noqa: PTH116
+                    found.append((path.removeprefix(str(self.root)), stat.st_size, stat.st_mtime_ns))
+            if not deep:
+                folders.clear()
+        return sorted(found)
 
     def where(self, name):
         """What to call a file in a message."""
@@ -104,7 +112,7 @@ class Archive:
                 raise EOFError(f'{name} ends early')
             return content
 
-    def stamps(self, folder):
+    def stamps(self, folder, deep=False):
         """What changes when a file of a folder does: size and time of the archive."""
         stat = self.path.stat()
         return [(self.path.name, stat.st_size, stat.st_mtime_ns)]
@@ -118,8 +126,8 @@ class Archive:
         """An InputError for whatever Python's readers raise on a damaged archive."""
         try:
             yield
-        except FileNotFoundError:
-            raise
+        except (FileNotFoundError, PermissionError) as error:
+            raise InputError(f'{self.path} cannot be read ({error.strerror}).') from error
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             raise InputError(f'{self.path} is cut off or damaged ({error}); download or copy it again.') from error
 
@@ -171,9 +179,9 @@ class Files:
         except UnicodeDecodeError as error:
             raise InputError(f'{self.where(name)} is not a text in UTF-8 ({error}).') from error
 
-    def stamps(self, folder):
-        """What changes when a file of a folder does."""
-        return [stamp for place in self.places for stamp in place.stamps(folder)]
+    def stamps(self, folder, deep=False):
+        """What changes when a file of a folder does; `deep`, or one below it."""
+        return [stamp for place in self.places for stamp in place.stamps(folder, deep)]
 
     def where(self, name):
         """What to call a file in a message."""

@@ -129,7 +129,7 @@ def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
     Safe to call from several processes, and to kill: what is not complete is never taken for complete.
 
     Args:
-        layout: a Layout, or a function that makes one, called only if there is something to do.
+        layout: a Layout.
         home: folder of prepared data sets.
         dataset, split: names.
         tag: tells this list from others of its name, as `fingerprint` does.
@@ -141,7 +141,7 @@ def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
     folder = prepared_folder(home, dataset, split, tag)
     if is_prepared(folder):
         return folder
-    with _locked(folder.parent):
+    with locked_folder(folder.parent):
         if not is_prepared(folder):
             for rest in folder.parent.glob('*incomplete*'):  # of one that was killed
                 shutil.rmtree(rest)
@@ -188,14 +188,19 @@ def _png(array):
 
 
 @contextlib.contextmanager
-def _locked(folder):
-    """Holds a folder against other processes, waiting for one that has it."""
-    folder.mkdir(parents=True, exist_ok=True)
+def locked_folder(folder):
+    """Holds a folder, made if need be, against other processes; waits for one that has it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f'{folder} cannot be made ({error.strerror}); name another place with --config.data.prepared_dir=FOLDER.'
+        ) from error
     with open(folder / '.lock', 'w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f'Another process is preparing {folder}; waiting for it.', flush=True)
+            print(f'Another process is writing {folder}; waiting for it.', flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -1,5 +1,6 @@
 """A prepared image list as a random-access Source."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -27,8 +28,8 @@ class Prepared:
             builder = tfds.builder_from_directory(str(folder))
             self._examples = builder.as_data_source(SPLIT, decoders=raw)
             metadata = json.loads((self.folder / 'metadata.json').read_text())
-        except (OSError, ValueError, KeyError, AssertionError) as error:
-            raise InputError(f'{folder} cannot be read ({error}); remove it, and it is prepared anew.') from error
+        except (OSError, ValueError, KeyError, AssertionError, RuntimeError) as error:
+            raise _damaged(folder, error) from error
         self.classes = tuple(metadata['classes'])
         self.skipped = [(name, why) for name, why in metadata['skipped']]
         self._names = metadata['names']
@@ -42,18 +43,28 @@ class Prepared:
         return len(self._names)
 
     def __getitem__(self, index):
-        example, where = self._examples[index], self._where(index)
-        label = decode_mask(example['label'], where).astype(np.uint8)
-        return Sample(decode_photo(example['image'], where, label.shape), label)
+        with self._reading(index) as (example, where):
+            label = decode_mask(example['label'], where).astype(np.uint8)
+            return Sample(decode_photo(example['image'], where, label.shape), label)
 
     def instances(self, index):
         """[H, W] int32: 0 for no object or void, else the object's number within the image."""
-        colours = decode_photo(self._examples[index]['instances'], self._where(index)).astype(np.int32)
-        return colours[..., 0] + 256 * colours[..., 1]
+        with self._reading(index) as (example, where):
+            colours = decode_photo(example['instances'], where).astype(np.int32)
+            return colours[..., 0] + 256 * colours[..., 1]
 
     def name(self, index):
         """The image's name in its data set."""
         return self._names[index]
 
-    def _where(self, index):
-        return f'image {self._names[index]} of {self.folder}'
+    @contextlib.contextmanager
+    def _reading(self, index):
+        """An example and what to call it. It was checked when it was written, so what fails now is damage."""
+        try:
+            yield self._examples[index], f'image {self._names[index]}'
+        except (RuntimeError, ValueError, OSError) as error:  # InputError is a ValueError
+            raise _damaged(self.folder, error) from error
+
+
+def _damaged(folder, error):
+    return InputError(f'the prepared data in {folder} are damaged ({error}); remove that folder, and run again.')

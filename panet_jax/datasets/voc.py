@@ -49,15 +49,15 @@ class VocLayout:
     @functools.cached_property
     def names(self):
         """The ids of the list's images, such as 2007_000032."""
-        there = _lists(self._files, self._sbd)
-        if self._split not in there:
+        written = self._files.find(f'{LISTS}/{self._split}.txt')
+        if not written and self._split not in (there := _lists(self._files, self._sbd)):
             augmented = self._split == 'trainaug'
             why = f'; trainaug needs {SBD_ARCHIVE}, or SegmentationClassAug and a list' if augmented else ''
             raise InputError(
                 f'no image list {self._split!r} in {LISTS} of {str(self._root)!r}{why}; lists there: '
                 f'{", ".join(there) or "none"}. Choose with --config.data.train_split= and --config.data.test_split=.'
             )
-        if self._files.find(f'{LISTS}/{self._split}.txt'):
+        if written:
             names = self._read_list(self._split)
         else:
             added = {Path(name).stem for name in self._sbd.listing('cls')}
@@ -143,18 +143,29 @@ def _open(root):
     """All files of VOC and SBD, and those of SBD alone."""
     voc = [Folder(root / below) for below in BELOW if (root / below / 'JPEGImages').is_dir()]
     if (root / VOC_ARCHIVE).is_file():
-        voc.append(Archive(root / VOC_ARCHIVE, BELOW[-1]))
+        voc.append(_archive(root / VOC_ARCHIVE, BELOW[-1]))
     if not voc:
         raise InputError(
             f"wanted a folder in PASCAL VOC's layout, but there is neither JPEGImages nor {VOC_ARCHIVE} in "
             f'{str(root)!r} (nor in VOCdevkit/VOC2012 below it); name it with --config.data.root=FOLDER.'
         )
     if (root / AUGMENTED_ARCHIVE).is_file():
-        voc.append(Archive(root / AUGMENTED_ARCHIVE))
+        voc.append(_archive(root / AUGMENTED_ARCHIVE))
     sbd = [Folder(root / SBD_BELOW)] if (root / SBD_BELOW / 'cls').is_dir() else []
     if not sbd and (root / SBD_ARCHIVE).is_file():
-        sbd = [Archive(root / SBD_ARCHIVE, SBD_BELOW, keep='.mat')]
+        sbd = [_archive(root / SBD_ARCHIVE, SBD_BELOW, '.mat')]
     return Files([*voc, *sbd]), Files(sbd)
+
+
+def _archive(path, prefix='', keep=''):
+    """An Archive; the same one for as long as the file is, because its table of contents takes a while."""
+    stat = path.stat()
+    return _opened(path, prefix, keep, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(3)
+def _opened(path, prefix, keep, *_):
+    return Archive(path, prefix, keep)
 
 
 def _lists(files, sbd):
