@@ -12,7 +12,14 @@ LEAST = {
     **dict.fromkeys(('steps', 'batch', 'log_every', 'checkpoint_every', 'checkpoints_kept'), 1),
     **{'loader.threads': 0, 'loader.workers': 0, 'data.smallest_object': 1, 'data.fold_seed': 0},
     **{'data.size': 8, 'episode.ways': 1, 'episode.shots': 1, 'episode.queries': 1, 'optimizer.clip_norm': 0},
-    **{'evaluation.runs': 1, 'evaluation.episodes': 1, 'evaluation.batch': 1, 'evaluation.pictures': 0, 'seed': 0},
+    **{
+        'evaluation.runs': 1,
+        'evaluation.episodes': 1,
+        'evaluation.batch': 1,
+        'evaluation.pictures': 0,
+        'seed': 0,
+        'evaluation.cache_gib': 0,
+    },
     **{'optimizer.learning_rate': 0, 'optimizer.weight_decay': 0, 'align_weight': 0, 'evaluation.seed': 0},
 }
 CHOICES = {
@@ -88,7 +95,8 @@ def base_config(name, preset=''):
     evaluation.episodes = 1000
     evaluation.seed = 1234  # of the first run; the next ones count on
     evaluation.protocol = 'panet2019'
-    evaluation.batch = 1
+    evaluation.batch = 4  # images an encoder step, over all devices
+    evaluation.cache_gib = 4.0  # for their features on the devices; what does not fit is computed twice
     evaluation.pictures = 6
     evaluation.untrained = False  # after training, also evaluate the network it began with
     config.lock()

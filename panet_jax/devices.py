@@ -29,26 +29,36 @@ def banner(batch):
     )
 
 
-def parallel(function, devices, *, reduce):
-    """Runs function(state, batch) on several devices, each with its share of the batch.
+def parallel(function, devices):
+    """Runs a training step on several devices, each with its share of the batch.
 
-    The state has no device axis on either side, so that it can be saved as it is. With `reduce`,
-    function(state, batch) -> (state, metrics) averages over `AXIS` itself, and the old state's
-    memory is reused; otherwise its output keeps the batch axis.
+    The state has no device axis on either side, so that it can be saved as it is, and the old state's
+    memory is reused.
 
     Args:
-        function: pure; the second argument's leading axis is the episodes.
+        function: pure, (state, batch) -> (state, metrics); the batch's leading axis is the episodes, and
+            what comes out is the same on all devices: it averages with `mean_over_devices`.
         devices: to run on; their number divides the batch.
-        reduce: whether outputs are the same on all devices.
 
     Returns:
         A compiled function of the same signature.
     """
-    if reduce:
-        mapped = jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
-        return lambda state, batch: mapped(state, _split(batch, len(devices)))
-    mapped = jax.pmap(function, AXIS, in_axes=(None, 0), devices=devices)
-    return lambda state, batch: _join(mapped(state, _split(batch, len(devices))))
+    mapped = jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
+    return lambda state, batch: mapped(state, split(batch, devices))
+
+
+def sharded(function, devices):
+    """Runs function(params, batch) on several devices; what goes in and comes out stays where it is.
+
+    Args:
+        function: pure; params are whole on each device, the batch is a share of it.
+        devices: to run on.
+
+    Returns:
+        A compiled function that takes a batch from `split`, or what another such function returned, and
+        returns arrays [devices, batch / devices, ...].
+    """
+    return jax.pmap(function, AXIS, in_axes=(None, 0), devices=devices)
 
 
 def mean_over_devices(tree):
@@ -62,9 +72,12 @@ def replicate(tree, devices):
     return jax.device_put(tree, sharding)
 
 
-def _split(batch, count):
+def split(batch, devices):
+    """A tree of arrays [B, ...] -> [devices, B / devices, ...]."""
+    count = len(devices)
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
 
 
-def _join(outputs):
+def join(outputs):
+    """What a sharded function returned -> numpy arrays [B, ...]."""
     return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from panet_jax import devices
 from panet_jax.checkpoints import Checkpoints
+from panet_jax.counting import count_episodes
 from panet_jax.datasets import open_source
 from panet_jax.encoder import encoder_width
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
-from panet_jax.loader import episode_batches
 from panet_jax.metrics import PROTOCOLS, binary_iou, class_counts, confusion_matrix, iou
 from panet_jax.panet import episode_logits
 from panet_jax.pictures import save_sheet
@@ -30,7 +29,10 @@ def episode_prediction(params, episode, *, dtype):
 
 
 def episode_confusions(params, episode, *, dtype):
-    """Confusion matrix of each query of one compact episode: [Q, 1+N, 1+N] int32, rows the truth."""
+    """Confusion matrix of each query of one compact episode: [Q, 1+N, 1+N] int32, rows the truth.
+
+    The plain form of what `count_episodes` counts with one pass over the images.
+    """
     predictions = episode_prediction(params, episode, dtype=dtype)
     count = functools.partial(confusion_matrix, num_labels=1 + episode.support_images.shape[0])
     return jax.vmap(count)(predictions, episode.query_labels.astype(predictions.dtype))
@@ -52,14 +54,23 @@ def evaluate(config, workdir):
     used = devices.usable_devices(settings.batch)
     params = devices.replicate(params, used)
     seeds = [episodes.seed for episodes in runs]
-    count = devices.parallel(
-        lambda params, batch: jax.vmap(lambda e: episode_confusions(params, e, dtype=config.encoder.dtype))(batch),
-        used,
-        reduce=False,
+    draws = [episodes.draw(index) for episodes in runs for index in range(settings.episodes)]
+    classes = runs[0].classes.tolist()
+    confusions = count_episodes(
+        params,
+        draws,
+        source,
+        classes,
+        size=config.data.size,
+        batch=settings.batch,
+        dtype=config.encoder.dtype,
+        cache_gib=settings.cache_gib,
     )
-    total = settings.runs * settings.episodes
-    with tqdm(total=total, desc='evaluating', unit='episode', disable=None) as bar:
-        counts = [run_counts(config, count, params, episodes, bar) for episodes in runs]
+    ways = np.array([draw.classes for draw in draws])
+    counts = [
+        class_counts(confusions[run], ways[run], len(source.classes), PROTOCOLS[settings.protocol])
+        for run in np.split(np.arange(len(draws)), settings.runs)
+    ]
     results = {
         'dataset': config.data.name,
         'split': config.data.test_split,
@@ -81,7 +92,7 @@ def evaluate(config, workdir):
         'seed': config.seed,
         'checkpoint': checkpoint,
         'checkpoint_step': step,
-        **scores(np.array(counts), {source.classes[c - 1]: c for c in runs[0].classes.tolist()}),
+        **scores(np.array(counts), {source.classes[c - 1]: c for c in classes}),
         'seconds': round(time.perf_counter() - started, 1),
     }
     save_results(workdir, results)  # before the pictures: what took hours is safe first
@@ -144,21 +155,6 @@ def load_params(config, workdir):
             )
         step = int(wanted) if wanted.isdigit() else checkpoints.steps()[-1]
         return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home.resolve())
-
-
-def run_counts(config, count, params, episodes, bar):
-    """TP, FP and FN of one run of episodes: [3, 1 + classes] int64."""
-    settings = config.evaluation
-    steps = -(-settings.episodes // settings.batch)
-    confusions = []
-    with episode_batches(episodes, settings.batch, steps, **config.loader) as batches:
-        for batch in batches:
-            confusions.append(count(params, batch))
-            bar.update(min(settings.batch, bar.total - bar.n))
-    # The last batch is full, of fixed shape; what it has too much is left out.
-    confusions = np.concatenate(confusions)[: settings.episodes]
-    classes = np.array([episodes.draw(index).classes for index in range(settings.episodes)])
-    return class_counts(confusions, classes, len(episodes.source.classes), PROTOCOLS[settings.protocol])
 
 
 def scores(counts, unseen):

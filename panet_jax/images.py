@@ -3,8 +3,6 @@
 import numpy as np
 from PIL import Image
 
-from panet_jax.datasets.source import Sample
-
 
 def resize(sample, size):
     """Squashes a sample to size x size: image bilinear (antialiased, as PIL does), label nearest.
@@ -20,9 +18,9 @@ def resize(sample, size):
         return sample
     image = Image.fromarray(sample.image).resize((size, size), Image.Resampling.BILINEAR)
     label = Image.fromarray(sample.label).resize((size, size), Image.Resampling.NEAREST)
-    return Sample(np.asarray(image), np.asarray(label))
+    return sample._replace(image=np.asarray(image), label=np.asarray(label))
 
 
 def mirror(sample):
     """The sample flipped left to right."""
-    return Sample(sample.image[:, ::-1], sample.label[:, ::-1])
+    return sample._replace(image=sample.image[:, ::-1], label=sample.label[:, ::-1])

@@ -85,11 +85,15 @@ def masked_mean(features, masks):
     Returns:
         [..., C] float32.
     """
+    count = masks.sum((-2, -1))
+    return masked_sum(features, masks) / (count[..., None] + COUNT_EPSILON)
+
+
+def masked_sum(features, masks):
+    """Sum of the upsampled features under a mask; shapes as for `masked_mean`."""
     grid = features.shape[-3:-1]
     weights = masks if masks.shape[-2:] == grid else transposed_upsample(masks, grid)
-    total = _einsum('...hwC,...hw->...C', features, weights)
-    count = masks.sum((-2, -1))
-    return total / (count[..., None] + COUNT_EPSILON)
+    return _einsum('...hwC,...hw->...C', features, weights)
 
 
 def class_prototypes(support_features, foreground, background):

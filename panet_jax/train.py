@@ -131,7 +131,7 @@ def train(config, workdir):
     params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
     state = create_state(params, optimizer)
     step_function = devices.parallel(
-        functools.partial(train_step, align_weight=config.align_weight, dtype=config.encoder.dtype), used, reduce=True
+        functools.partial(train_step, align_weight=config.align_weight, dtype=config.encoder.dtype), used
     )
     with locked(workdir), Checkpoints(workdir, config.checkpoints_kept) as checkpoints:
         state = checkpoints.restore(devices.replicate(state, used))

@@ -242,7 +242,7 @@ def test_values_out_of_range_are_named(setting, value, message):
         check_config(config)
 
 
-PURE = ('episode', 'prototypes', 'losses', 'encoder', 'panet', 'metrics', 'images')
+PURE = ('episode', 'prototypes', 'losses', 'encoder', 'panet', 'metrics', 'images', 'image_sums')
 EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
 
 

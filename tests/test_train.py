@@ -51,7 +51,7 @@ def run_steps(count, batch, steps=2):
 
     state = training.create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
     state = devices.replicate(state, used)
-    function = devices.parallel(step, used, reduce=True)
+    function = devices.parallel(step, used)
     for _ in range(steps):
         state, metrics = function(state, batch)
     assert int(state.step) == steps

@@ -3,8 +3,6 @@
 TensorFlow itself is not needed, and not imported.
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import errno
 import fcntl
@@ -21,6 +19,7 @@ from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
+from panet_jax.ahead import in_threads
 from panet_jax.datasets.decode import decode_photo
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
@@ -70,7 +69,7 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self):
         kept, names = self.info.metadata, self._layout.names
         for name, outcome in tqdm(
-            _in_threads(self._example, names), f'preparing {self.name}', len(names), unit='image', disable=None
+            in_threads(self._example, names, THREADS), f'preparing {self.name}', len(names), unit='image', disable=None
         ):
             if isinstance(outcome, InputError):
                 kept['skipped'].append([name, str(outcome)])
@@ -161,24 +160,6 @@ def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
 def is_prepared(folder):
     """Whether a folder holds a complete list: tensorflow-datasets renames it when it is."""
     return (Path(folder) / 'dataset_info.json').is_file()
-
-
-def _in_threads(function, items):
-    """Yields (item, function(item)) in order, a few ahead of the reader."""
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        pending = collections.deque()
-        try:
-            for item in items:
-                pending.append((item, pool.submit(function, item)))
-                if len(pending) > 4 * THREADS:
-                    first, future = pending.popleft()
-                    yield first, future.result()
-            while pending:
-                first, future = pending.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in pending:
-                future.cancel()
 
 
 def _png(array):

@@ -1,0 +1,102 @@
+"""How much one pass over the images saves: evaluation episode by episode, and as the program does it.
+
+    python benchmarks/evaluate.py --root=VOC2012 [--list trainval] [--shots 1] [--runs 5] [--episodes 1000]
+        [--plain-episodes 50] [--size 417] [--cache-gib 4] [--weights imagenet]
+
+Counts the untrained network's pixels over runs x episodes of fold 0 in one pass over the images, and
+the first --plain-episodes of them one by one, from which the time of all is extrapolated. The same
+episodes must give the same counts, but for pixels whose logits are equal to float rounding. Both are
+measured after compiling, in one process.
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+
+import jax
+import numpy as np
+
+from panet_jax import devices
+from panet_jax.counting import count_episodes
+from panet_jax.datasets import Prepared, prepare_list
+from panet_jax.evaluate import episode_confusions
+from panet_jax.metrics import PROTOCOLS, class_counts, iou
+from panet_jax.sampling import Episodes, fold_classes
+from panet_jax.weights import initial_params
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--root', required=True, help="a folder in VOC's layout")
+    parser.add_argument('--list', default='trainval')
+    parser.add_argument('--weights', default='imagenet')
+    for name, default in (('shots', 1), ('runs', 5), ('episodes', 1000), ('plain-episodes', 50), ('size', 417)):
+        parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--batch', type=int, default=4)
+    parser.add_argument('--cache-gib', type=float, default=4.0)
+    return parser.parse_args()
+
+
+def mean_iou(confusions, draws, source, classes):
+    counts = class_counts(confusions, np.array([d.classes for d in draws]), len(source.classes), PROTOCOLS['panet2019'])
+    return float(np.nanmean(iou(counts)[classes]))
+
+
+def main():
+    arguments = parse()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Prepared(prepare_list('pascal5i', arguments.list, arguments.root, folder))
+        classes = fold_classes(20, 0)
+        usable = [c for c in classes if source.presence[:, c - 1].sum() > arguments.shots]
+        runs = [
+            Episodes(source, usable, ways=1, shots=arguments.shots, queries=1, seed=1234 + run, size=arguments.size)
+            for run in range(arguments.runs)
+        ]
+        params = initial_params(arguments.weights, 1.0 if arguments.weights == 'imagenet' else 0.125, 0)
+        params = devices.replicate(params, devices.usable_devices(arguments.batch))
+
+        def fast(draws):
+            return count_episodes(
+                params,
+                draws,
+                source,
+                usable,
+                size=arguments.size,
+                batch=arguments.batch,
+                dtype='float32',
+                cache_gib=arguments.cache_gib,
+            )
+
+        draws = [episodes.draw(index) for episodes in runs for index in range(arguments.episodes)]
+        fast(draws[:2])  # compiles
+        started = time.perf_counter()
+        found = fast(draws)
+        fast_seconds = time.perf_counter() - started
+
+        one = jax.jit(lambda episode: episode_confusions(params, episode, dtype='float32'))
+        one(runs[0][0])
+        started = time.perf_counter()
+        plain = np.array([one(runs[0][index]) for index in range(arguments.plain_episodes)])
+        plain_seconds = (time.perf_counter() - started) / arguments.plain_episodes * len(draws)
+
+        same, some = found[: len(plain)], draws[: len(plain)]
+        images = {int(i) for draw in draws for i in (*draw.supports.flat, *draw.queries)}
+        print(
+            f'{len(draws)} episodes, {arguments.shots}-shot, {len(images)} images, {arguments.size} x {arguments.size}'
+        )
+        print(f'one pass over the images: {fast_seconds:.1f} s, cache of {arguments.cache_gib} GiB')
+        print(
+            f'episode by episode: {plain_seconds:.0f} s, from {len(plain)} episodes; {plain_seconds / fast_seconds:.0f} times'
+        )
+        print(f'of {len(plain)} episodes {(same == plain).all((1, 2, 3)).sum()} have the same counts; ', end='')
+        print(f'{np.abs(same - plain).sum() // 2} of {plain.sum()} pixels differ')
+        scores = [mean_iou(counts, some, source, usable) for counts in (same, plain)]
+        print(
+            f'mean-IoU of these {scores[0]:.6f} and {scores[1]:.6f}; of all {mean_iou(found, draws, source, usable):.6f}'
+        )
+        print(f'peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')
+
+
+if __name__ == '__main__':
+    main()
