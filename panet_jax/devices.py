@@ -20,12 +20,12 @@ def host_share():
     return {'host': jax.process_index(), 'hosts': jax.process_count()}
 
 
-def banner(batch):
-    """One line on what runs where."""
+def banner(batch, what):
+    """One line on what runs where: a batch of `what`, such as 'episode(s)'."""
     used, there = usable_devices(batch), jax.local_devices()
     return (
         f'jax {jax.__version__} on {len(used)} of {len(there)} {there[0].device_kind} device(s), '
-        f'{batch // len(used)} episode(s) each a step'
+        f'{batch // len(used)} {what} each a step'
     )
 
 

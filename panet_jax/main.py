@@ -42,7 +42,7 @@ def run_experiment(config, workdir, mode):
         check_experiment(workdir, config)
         if mode is None:
             evaluation_runs(config)  # what is wrong there must not show only after a day of training
-        print(f'training: {devices.banner(config.batch)}', flush=True)
+        print(f'training: {devices.banner(config.batch, "episode(s)")}', flush=True)
         train(config, workdir)
         if mode == 'train':
             return
@@ -50,7 +50,7 @@ def run_experiment(config, workdir, mode):
             untrained = config.copy_and_resolve_references()
             untrained.checkpoint = ''
             evaluate(untrained, workdir)
-    print(f'evaluating: {devices.banner(config.evaluation.batch)}', flush=True)
+    print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
     results = evaluate(config, workdir)
     print(format_table(comparable_results(workdir, results), workdir))
     print(f'results in {workdir}/results.json, pictures in {workdir}/pictures')
@@ -83,8 +83,8 @@ def main(_):
 def _out_of_memory(error, config):
     return (
         f'the memory does not suffice for {config.batch} episode(s) a step in training or '
-        f'{config.evaluation.batch} in evaluation, at {config.data.size} x {config.data.size} pixels; type a smaller '
-        f'--config.batch=, --config.evaluation.batch= or --config.data.size= ({str(error).splitlines()[0][:120]})'
+        f'{config.evaluation.batch} image(s) in evaluation, at {config.data.size} x {config.data.size} pixels; type a smaller '
+        f'--config.batch=, --config.evaluation.batch=, --config.evaluation.cache_gib= or --config.data.size= ({str(error).splitlines()[0][:120]})'
     )
 
 
