@@ -72,7 +72,7 @@ def test_devices_are_used_as_far_as_they_divide_the_batch():
     assert len(jax.local_devices()) >= 2
     assert len(devices.usable_devices(1)) == 1
     assert len(devices.usable_devices(4)) == 2
-    assert 'on 1 of 2' in devices.banner(3)
+    assert 'on 1 of 2' in devices.banner(3, 'episode(s)')
 
 
 @pytest.mark.parametrize('clip_norm', [0.0, 0.5])
