@@ -1,5 +1,7 @@
 """Counting the pixels of many episodes with two passes over their images, each encoded once."""
 
+import functools
+
 import numpy as np
 from tqdm import tqdm
 
@@ -33,73 +35,84 @@ def count_episodes(params, draws, source, classes, *, size, batch, dtype, cache_
         [E, Q, 1 + N, 1 + N] int64, rows the truth.
     """
     used = devices.usable_devices(batch)
-    encode = devices.sharded(lambda params, b: image_sums(params, *b, classes, dtype=dtype), used)
-    score = devices.sharded(lambda _, b: count_queries(*b), used)
     supports, queries, ways = (
         np.array([getattr(d, name) for d in draws]) for name in ('supports', 'queries', 'classes')
     )
     images, rows = np.unique(np.concatenate([supports.ravel(), queries.ravel()]), return_inverse=True)
     support_rows, query_rows = rows[: supports.size].reshape(supports.shape), rows[supports.size :]
-    batches = [images[start : start + batch] for start in range(0, len(images), batch)]
-    queried = np.unique(query_rows // batch).tolist()
+    batches = _Batches(source, images, size, batch, used)
+    plan = _plan(query_rows, batch)
+    encode = devices.sharded(lambda params, pixels: image_sums(params, *pixels, classes, dtype=dtype), used)
+    encode = functools.partial(encode, params)
 
-    def read(numbers):
-        read_one = lambda number: _read_batch(source, batches[number], size, batch)  # noqa: E731
-        return in_threads(read_one, numbers, threads=max(1, 8 // batch))
-
-    with tqdm(total=len(images), desc='encoding', unit='image', disable=None) as bar:
-        kept, table = {}, []
-        room = cache_gib * 2**30
-        for number, pixels in read(range(len(batches))):
-            labels = devices.split(pixels[1], used)
-            features, *sums = encode(params, (devices.split(pixels[0], used), labels))
-            table.append([devices.join(x)[: len(batches[number])] for x in sums])
-            if number in queried and features.nbytes <= room:
-                kept[number], room = (features, labels), room - features.nbytes
-            bar.update(len(batches[number]))
-    columns = np.searchsorted(classes, ways) + 1
-    prototypes = episode_prototypes(*map(np.concatenate, zip(*table, strict=True)), support_rows, columns)
-
-    confusions = np.zeros((queries.size, *2 * [ways.shape[1] + 1]), np.int64)
-    plan = _plan(query_rows, queried, batch)
-    with tqdm(total=queries.size, desc='scoring', unit='query', disable=None) as bar:
-        for number, pixels in _with_kept(queried, kept, read):
-            if number not in kept:
-                labels = devices.split(pixels[1], used)
-                features = encode(params, (devices.split(pixels[0], used), labels))[0]
-            else:
-                features, labels = kept.pop(number)
-            for pairs in plan[number]:
-                episodes = np.maximum(pairs, 0) // queries.shape[1]
-                work = devices.split((prototypes[episodes], ways[episodes]), used)
-                found = devices.join(score(None, (features, labels, *work)))
-                confusions[pairs[pairs >= 0]] = found[pairs >= 0]
-                bar.update(int((pairs >= 0).sum()))
+    sums, counts, kept = _sum_images(encode, batches, plan, cache_gib * 2**30)
+    prototypes = episode_prototypes(sums, counts, support_rows, np.searchsorted(classes, ways) + 1)
+    of_query = np.arange(queries.size) // queries.shape[1]  # the episode of each query
+    confusions = _score_queries(encode, batches, plan, kept, prototypes[of_query], ways[of_query])
     return confusions.reshape(*queries.shape, *confusions.shape[1:])
 
 
-def _read_batch(source, images, size, batch):
-    """Resized images and labels; a last batch is filled up with repetitions, to be of fixed shape."""
-    samples = [resize(source[int(index)], size) for index in images]
-    samples += samples[:1] * (batch - len(samples))
-    return np.stack([sample.image for sample in samples]), np.stack([sample.label for sample in samples])
+class _Batches:
+    """Batches of images and labels, read ahead; the last one is filled up, to be of fixed shape."""
+
+    def __init__(self, source, images, size, batch, used):
+        self._source, self._size, self._batch, self.devices = source, size, batch, used
+        self.images = [images[start : start + batch] for start in range(0, len(images), batch)]
+
+    def read(self, numbers):
+        """Yields (number, (images, labels)) of some batches, split over the devices."""
+        for number, pixels in in_threads(self._read, numbers, threads=max(1, 8 // self._batch)):
+            yield number, devices.split(pixels, self.devices)
+
+    def _read(self, number):
+        samples = [resize(self._source[int(index)], self._size) for index in self.images[number]]
+        samples += samples[:1] * (self._batch - len(samples))
+        return np.stack([sample.image for sample in samples]), np.stack([sample.label for sample in samples])
 
 
-def _with_kept(numbers, kept, read):
-    """(number, pixels) of each batch; pixels are read for those only whose features were not kept."""
-    others = read([number for number in numbers if number not in kept])
-    for number in numbers:
-        yield (number, None) if number in kept else next(others)
+def _sum_images(encode, batches, plan, room):
+    """The first pass: sums and counts of all images, and (features, labels) of the batches that fit into `room` bytes."""
+    kept, table = {}, []
+    with tqdm(total=sum(map(len, batches.images)), desc='encoding', unit='image', disable=None) as bar:
+        for number, pixels in batches.read(range(len(batches.images))):
+            features, *sums = encode(pixels)
+            if number in plan and features.nbytes <= room:
+                kept[number], room = (features, pixels[1]), room - features.nbytes
+            whole = len(batches.images[number])
+            table.append([found[:whole] for found in devices.join(sums)])
+            bar.update(whole)
+    sums, counts = map(np.concatenate, zip(*table, strict=True))
+    return sums, counts, kept
 
 
-def _plan(query_rows, queried, batch):
+def _score_queries(encode, batches, plan, kept, prototypes, ways):
+    """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
+    score = devices.sharded(lambda _, batch: count_queries(*batch), batches.devices)
+    confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int64)
+    others = batches.read([number for number in plan if number not in kept])
+    with tqdm(total=len(ways), desc='scoring', unit='query', disable=None) as bar:
+        for number, rounds in plan.items():
+            if number in kept:
+                features, labels = kept.pop(number)
+            else:
+                pixels = next(others)[1]
+                features, labels = encode(pixels)[0], pixels[1]
+            for pairs in rounds:
+                work = devices.split((prototypes[pairs], ways[pairs]), batches.devices)
+                found = devices.join(score(None, (features, labels, *work)))
+                confusions[pairs[pairs >= 0]] = found[pairs >= 0]
+                bar.update(int((pairs >= 0).sum()))
+    return confusions
+
+
+def _plan(query_rows, batch):
     """Which queries are scored together: {batch: list of [batch, P] int, rows into all queries, or -1}."""
     order = np.argsort(query_rows, kind='stable')
     starts = np.searchsorted(query_rows[order], np.arange(query_rows.max() + 2))
     shown = np.count_nonzero(np.diff(starts))
     width = min(MOST_PAIRS, -(-len(query_rows) // shown))
     plan = {}
-    for number in queried:
+    for number in np.unique(query_rows // batch).tolist():
         mine = [
             order[starts[r] : starts[r + 1]] for r in range(number * batch, min((number + 1) * batch, len(starts) - 1))
         ]
