@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from panet_jax import main
 from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepared_home
 from panet_jax.datasets.check import check_folder, check_prepared, format_report
 from panet_jax.datasets.official import NEEDED
@@ -22,8 +23,6 @@ OWN_FLAGS = {
 def run():
     """Entry point."""
     if sys.argv[1:2] != ['data']:
-        from panet_jax import main  # JAX is not needed to look at files
-
         main.run()
         return
     arguments = _parser().parse_args(sys.argv[2:])
