@@ -12,7 +12,6 @@ def get_config(preset=''):
     """Preset 'lite': 200 steps at 129 x 129 pixels, for a laptop."""
     config = base_config('coco20i', preset)
     config.data.train_split = 'train2014'
-    config.data.test_split = 'val2014'
     if preset == 'lite':
         shrink(config)
     return config

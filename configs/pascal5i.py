@@ -12,7 +12,6 @@ def get_config(preset=''):
     """Preset 'lite': 200 steps at 129 x 129 pixels, for a laptop."""
     config = base_config('pascal5i', preset)
     config.data.train_split = 'trainaug'
-    config.data.test_split = 'trainaug'
     if preset == 'lite':
         shrink(config)
     return config

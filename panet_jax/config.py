@@ -2,15 +2,23 @@
 
 import ml_collections
 
+from panet_jax.annotations import KINDS
 from panet_jax.encoder import BLOCKS, scaled_channels
 from panet_jax.errors import InputError
-from panet_jax.metrics import PROTOCOLS
+from panet_jax.pictures import PICTURED
+from panet_jax.protocols import PROTOCOLS
 from panet_jax.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
 
 # Settings that are counts, periods or sizes, and the least value of each.
 LEAST = {
     **dict.fromkeys(('steps', 'batch', 'log_every', 'checkpoint_every', 'checkpoints_kept'), 1),
-    **{'loader.threads': 0, 'loader.workers': 0, 'data.smallest_object': 1, 'data.fold_seed': 0},
+    **{
+        'loader.threads': 0,
+        'loader.workers': 0,
+        'data.smallest_object': 1,
+        'data.fold_seed': 0,
+        'data.annotation_seed': 0,
+    },
     **{'data.size': 8, 'episode.ways': 1, 'episode.shots': 1, 'episode.queries': 1, 'optimizer.clip_norm': 0},
     **{
         'evaluation.runs': 1,
@@ -27,7 +35,10 @@ CHOICES = {
     'data.fold_rule': FOLD_RULES,
     'data.unseen_images': UNSEEN_IMAGES,
     'encoder.dtype': ('float32', 'bfloat16', 'float16'),
+    'annotation': tuple(KINDS),
+    'evaluation.annotation': tuple(KINDS),
     'evaluation.protocol': tuple(PROTOCOLS),
+    'evaluation.draw': ('seeded', 'panet2019'),
 }
 
 
@@ -46,6 +57,7 @@ def base_config(name, preset=''):
     config.steps = 30_000
     config.batch = 1  # episodes a step, over all devices
     config.align_weight = 1.0
+    config.annotation = 'dense'  # of supports in training: 'dense', 'scribble' or 'box'
     config.checkpoint = 'latest'  # to evaluate: 'latest', a step, another workdir, '' for no training
     config.checkpoint_every = 1000
     config.checkpoints_kept = 2
@@ -58,13 +70,14 @@ def base_config(name, preset=''):
     data.skip_unreadable = False  # leave out images that cannot be read, and say how many
     data.cache = False  # keep the resized images too: faster, and larger on disk
     data.train_split = ''
-    data.test_split = ''
+    data.test_split = ''  # '' is the protocol's list
     data.unseen = ()  # names of the unseen classes, in place of a fold
     data.fold = 0
     data.fold_rule = 'contiguous'
     data.fold_seed = 0  # of the rule 'random'
     data.unseen_images = 'background'  # training images that show unseen classes: kept so, or 'drop'
     data.smallest_object = 1  # pixels of a class that an image must show to be drawn for it
+    data.annotation_seed = 0  # of scribbles, and of which one is taken of a class
     data.size = 417
     data.flip = True
 
@@ -94,11 +107,19 @@ def base_config(name, preset=''):
     evaluation.runs = 5
     evaluation.episodes = 1000
     evaluation.seed = 1234  # of the first run; the next ones count on
-    evaluation.protocol = 'panet2019'
+    evaluation.protocol = 'panet2019'  # or 'standard'; panet_jax/protocols.py says how they differ
+    evaluation.draw = 'seeded'  # episodes of our own, or 'panet2019', the very ones of the authors' code
+    evaluation.annotation = 'dense'  # of supports: 'dense', 'scribble' or 'box'
     evaluation.batch = 4  # images an encoder step, over all devices
     evaluation.cache_gib = 4.0  # for their features on the devices; what does not fit is computed twice
-    evaluation.pictures = 6
-    evaluation.untrained = False  # after training, also evaluate the network it began with
+    evaluation.pictures = 6  # episodes on the sheet
+    evaluation.pictured = 'random'  # which: 'random', 'worst', 'first', or numbers such as '3,17'
+    evaluation.untrained = False  # also evaluate the network as it was before training
+
+    config.table = table = ml_collections.ConfigDict()  # of --mode=table
+    table.folds = tuple(range(FOLDS))
+    table.shots = (1, 5)
+    table.annotations = tuple(KINDS)
     config.lock()
     return config
 
@@ -138,4 +159,15 @@ def check_config(config):
             *rest, last = map(str, choices)
             wanted = f'{", ".join(rest)} or {last}' if rest else last
             raise InputError(f'{name} must be {wanted}, got {value(name)}.')
+    for name, wanted in (('folds', range(FOLDS)), ('shots', None), ('annotations', KINDS)):
+        values = config.table[name]
+        wrong = [value for value in values if (value < 1 if wanted is None else value not in wanted)]
+        if wrong or not values:
+            choices = 'at least 1' if wanted is None else f'of {", ".join(map(str, wanted))}'
+            raise InputError(f'table.{name} must be one or more numbers or names, each {choices}; got {values}.')
+    picked = config.evaluation.pictured
+    if picked not in PICTURED and not all(number.strip().isdigit() for number in picked.split(',')):
+        raise InputError(
+            f'evaluation.pictured must be {", ".join(PICTURED)}, or numbers of episodes such as 3,17; got {picked!r}.'
+        )
     scaled_channels(BLOCKS[0][1], config.encoder.width)

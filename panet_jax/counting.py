@@ -1,38 +1,65 @@
 """Counting the pixels of many episodes with two passes over their images, each encoded once."""
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from panet_jax import devices
 from panet_jax.ahead import in_threads
+from panet_jax.annotations import KINDS
+from panet_jax.encoder import STRIDE
+from panet_jax.episode import IGNORE
 from panet_jax.image_sums import count_queries, episode_prototypes, image_sums
 from panet_jax.images import resize
+from panet_jax.prototypes import bilinear_matrix
 
 MOST_PAIRS = 16  # episodes that an image is scored with at once
+# Labels of their own size are padded to a multiple of this: few sizes, few compilations.
+SIZE_STEP = 128
 
 
-def count_episodes(params, draws, source, classes, *, size, batch, dtype, cache_gib):
+class Counted(NamedTuple):
+    """What was counted.
+
+    Attributes:
+        confusions: [E, Q, 1 + N, 1 + N] int64, rows the truth.
+        empty_supports: [E] int64, supports of each episode whose annotation has no pixel at the network's size.
+    """
+
+    confusions: np.ndarray
+    empty_supports: np.ndarray
+
+
+class _Batch(NamedTuple):
+    images: np.ndarray  # [B, size, size, 3] uint8
+    masks: np.ndarray  # as image_sums takes them
+    truth: tuple  # labels, rows and columns, as count_queries takes them
+
+
+def count_episodes(params, draws, source, classes, reader, *, size, own_size, batch, dtype, cache_gib):
     """Confusion matrices of all queries of many episodes.
 
-    The first pass takes every image once and keeps its sums by label, from which all prototypes follow;
-    the second takes every query image once with all its episodes. Features of the first pass are kept
-    on the devices for the second within `cache_gib`; the others are computed again. What is counted is
-    the same either way.
+    The first pass takes every image once and keeps its sums under masks, from which all prototypes
+    follow; the second takes every query image once with all its episodes. Features of the first pass are
+    kept on the devices for the second within `cache_gib`; the others are computed again. What is counted
+    is the same either way.
 
     Args:
         params: encoder parameters, on the devices that will work.
         draws: list of E Draws.
         source: the images.
         classes: sorted list of the class numbers that the draws are from.
+        reader: a SupportReader.
         size: side of the images in pixels.
+        own_size: whether queries are scored at the size of their label, not at `size`.
         batch: images an encoder step, over all devices.
         dtype: of the encoder's computation.
         cache_gib: for features, over all devices, in GiB.
 
     Returns:
-        [E, Q, 1 + N, 1 + N] int64, rows the truth.
+        A Counted.
     """
     used = devices.usable_devices(batch)
     supports, queries, ways = (
@@ -40,44 +67,84 @@ def count_episodes(params, draws, source, classes, *, size, batch, dtype, cache_
     )
     images, rows = np.unique(np.concatenate([supports.ravel(), queries.ravel()]), return_inverse=True)
     support_rows, query_rows = rows[: supports.size].reshape(supports.shape), rows[supports.size :]
-    batches = _Batches(source, images, size, batch, used)
+    batches = _Batches(source, images, set(supports.flat), classes, reader, size, own_size, batch, used)
     plan = _plan(query_rows, batch)
-    encode = devices.sharded(lambda params, pixels: image_sums(params, *pixels, classes, dtype=dtype), used)
-    encode = functools.partial(encode, params)
+    encode = functools.partial(_encoder(dtype, tuple(used)), params)
 
     sums, counts, kept = _sum_images(encode, batches, plan, cache_gib * 2**30)
-    prototypes = episode_prototypes(sums, counts, support_rows, np.searchsorted(classes, ways) + 1)
+    columns = np.searchsorted(classes, ways)
+    excluded = KINDS[reader.kind].others_excluded
+    prototypes = episode_prototypes(sums, counts, support_rows, columns, others_excluded=excluded)
     of_query = np.arange(queries.size) // queries.shape[1]  # the episode of each query
     confusions = _score_queries(encode, batches, plan, kept, prototypes[of_query], ways[of_query])
-    return confusions.reshape(*queries.shape, *confusions.shape[1:])
+    empty = counts[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
+    return Counted(confusions.reshape(*queries.shape, *confusions.shape[1:]), empty.sum((1, 2)))
+
+
+@functools.cache  # another evaluation of this process compiles nothing
+def _encoder(dtype, used):
+    return devices.sharded(lambda params, pixels: image_sums(params, *pixels, dtype=dtype), used)
+
+
+@functools.cache
+def _scorer(used):
+    return devices.sharded(lambda _, batch: count_queries(*batch), used)
 
 
 class _Batches:
-    """Batches of images and labels, read ahead; the last one is filled up, to be of fixed shape."""
+    """Batches of images with masks and truth, read ahead; the last one is filled up, to be of fixed shape."""
 
-    def __init__(self, source, images, size, batch, used):
-        self._source, self._size, self._batch, self.devices = source, size, batch, used
+    def __init__(self, source, images, supports, classes, reader, size, own_size, batch, used):
+        self._source, self._supports, self._classes, self._reader = source, supports, classes, reader
+        self._size, self._own_size, self._batch, self.devices = size, own_size, batch, used
         self.images = [images[start : start + batch] for start in range(0, len(images), batch)]
 
     def read(self, numbers):
-        """Yields (number, (images, labels)) of some batches, split over the devices."""
-        for number, pixels in in_threads(self._read, numbers, threads=max(1, 8 // self._batch)):
-            yield number, devices.split(pixels, self.devices)
+        """Yields (number, _Batch split over the devices) of some batches."""
+        for number, batch in in_threads(self._read, numbers, threads=max(1, 8 // self._batch)):
+            yield number, devices.split(batch, self.devices)
 
     def _read(self, number):
-        samples = [resize(self._source[int(index)], self._size) for index in self.images[number]]
-        samples += samples[:1] * (self._batch - len(samples))
-        return np.stack([sample.image for sample in samples]), np.stack([sample.label for sample in samples])
+        indices = self.images[number].tolist()
+        samples = [self._source[index] for index in indices]
+        resized = [resize(sample, self._size) for sample in samples]
+        masks = [self._masks(index, sample.label) for index, sample in zip(indices, resized, strict=True)]
+        labels = [sample.label for sample in (samples if self._own_size else resized)]
+        missing = self._batch - len(indices)
+        images = [sample.image for sample in resized]
+        return _Batch(
+            *(np.stack(arrays + arrays[:1] * missing) for arrays in (images, masks)),
+            self._truth(labels + labels[:1] * missing),
+        )
+
+    def _masks(self, index, label):
+        """Foreground and background of each class, packed; empty where no episode has the image as support."""
+        if index not in self._supports:
+            return np.zeros((2, len(self._classes), self._size, -(-self._size // 8)), np.uint8)
+        return np.packbits(self._reader.classes(self._source, index, label, self._classes), axis=-1)
+
+    def _truth(self, labels):
+        """Labels of any size padded to a square of one, with the matrices that resample features to each."""
+        side = max(max(label.shape) for label in labels)
+        side = -(-side // SIZE_STEP) * SIZE_STEP if self._own_size else side
+        grid = -(-self._size // STRIDE)
+        padded = np.full((len(labels), side, side), IGNORE, np.uint8)
+        matrices = np.zeros((2, len(labels), side, grid), np.float32)
+        for place, label in enumerate(labels):
+            padded[place, : label.shape[0], : label.shape[1]] = label
+            for matrix, length in zip(matrices[:, place], label.shape, strict=True):
+                matrix[:length] = bilinear_matrix(length, grid)
+        return padded, *matrices
 
 
 def _sum_images(encode, batches, plan, room):
-    """The first pass: sums and counts of all images, and (features, labels) of the batches that fit into `room` bytes."""
+    """The first pass: sums and counts of all images, and (features, truth) of the batches that fit into `room` bytes."""
     kept, table = {}, []
     with tqdm(total=sum(map(len, batches.images)), desc='encoding', unit='image', disable=None) as bar:
-        for number, pixels in batches.read(range(len(batches.images))):
-            features, *sums = encode(pixels)
+        for number, batch in batches.read(range(len(batches.images))):
+            features, *sums = encode((batch.images, batch.masks))
             if number in plan and features.nbytes <= room:
-                kept[number], room = (features, pixels[1]), room - features.nbytes
+                kept[number], room = (features, batch.truth), room - features.nbytes
             whole = len(batches.images[number])
             table.append([found[:whole] for found in devices.join(sums)])
             bar.update(whole)
@@ -87,19 +154,19 @@ def _sum_images(encode, batches, plan, room):
 
 def _score_queries(encode, batches, plan, kept, prototypes, ways):
     """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
-    score = devices.sharded(lambda _, batch: count_queries(*batch), batches.devices)
+    score = _scorer(tuple(batches.devices))
     confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int64)
     others = batches.read([number for number in plan if number not in kept])
     with tqdm(total=len(ways), desc='scoring', unit='query', disable=None) as bar:
         for number, rounds in plan.items():
             if number in kept:
-                features, labels = kept.pop(number)
+                features, truth = kept.pop(number)
             else:
-                pixels = next(others)[1]
-                features, labels = encode(pixels)[0], pixels[1]
+                batch = next(others)[1]
+                features, truth = encode((batch.images, batch.masks))[0], batch.truth
             for pairs in rounds:
                 work = devices.split((prototypes[pairs], ways[pairs]), batches.devices)
-                found = devices.join(score(None, (features, labels, *work)))
+                found = devices.join(score(None, (features, *truth, *work)))
                 confusions[pairs[pairs >= 0]] = found[pairs >= 0]
                 bar.update(int((pairs >= 0).sum()))
     return confusions

@@ -14,6 +14,7 @@ from panet_jax.errors import InputError
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 # Pools follow blocks 1 to 4; the last one keeps the size, and block 5 is dilated instead.
 POOL_STRIDES = (2, 2, 2, 1)
+STRIDE = math.prod(POOL_STRIDES)
 CONV_NAMES = tuple(f'conv{block}_{i}' for block, (convs, _) in enumerate(BLOCKS, 1) for i in range(1, convs + 1))
 
 

@@ -1,6 +1,8 @@
 """Evaluation on the unseen classes of a fold: runs x episodes, IoU from summed counts."""
 
 import functools
+import hashlib
+import json
 import time
 from pathlib import Path
 
@@ -8,98 +10,163 @@ import jax
 import numpy as np
 
 from panet_jax import devices
+from panet_jax.annotations import SupportReader
+from panet_jax.authors_draw import authors_draws, authors_images
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.counting import count_episodes
 from panet_jax.datasets import open_source
 from panet_jax.encoder import encoder_width
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
-from panet_jax.metrics import PROTOCOLS, binary_iou, class_counts, confusion_matrix, iou
-from panet_jax.panet import episode_logits
-from panet_jax.pictures import save_sheet
-from panet_jax.report import save_results
-from panet_jax.sampling import Episodes, drawable_images, unseen_classes
+from panet_jax.html_report import save_report
+from panet_jax.images import resize
+from panet_jax.metrics import binary_iou, class_counts, confusion_matrix, iou
+from panet_jax.panet import encode_episode
+from panet_jax.pictures import Row, pictured_episodes, save_sheet
+from panet_jax.protocols import PROTOCOLS, test_list
+from panet_jax.prototypes import class_prototypes, cosine_logits, upsample
+from panet_jax.report import comparable_results, results_table, save_results
+from panet_jax.sampling import Episodes, drawable_images, episode_label, unseen_classes
 from panet_jax.weights import initial_params
 from panet_jax.workdir import check_split, check_unseen, check_untrained, read_config
 
 
-def episode_prediction(params, episode, *, dtype):
-    """The class of every query pixel: compact Episode -> [Q, H, W] int32 in 0..N."""
-    return episode_logits(params, prepare(episode), dtype=dtype).argmax(-1)
+@functools.partial(jax.jit, static_argnames='dtype')
+def grid_logits(params, episode, *, dtype):
+    """Logits of a compact episode's queries on the feature grid: [Q, h, w, 1 + N] float32."""
+    episode = prepare(episode)
+    support_features, query_features = encode_episode(params, episode, dtype=dtype)
+    prototypes = class_prototypes(support_features, episode.support_foreground, episode.support_background)
+    return cosine_logits(query_features, prototypes)
 
 
-def episode_confusions(params, episode, *, dtype):
+def episode_confusions(params, episode, labels, *, dtype):
     """Confusion matrix of each query of one compact episode: [Q, 1+N, 1+N] int32, rows the truth.
 
     The plain form of what `count_episodes` counts with one pass over the images.
+
+    Args:
+        params: encoder parameters.
+        episode: a compact Episode.
+        labels: Q maps in 0..N or 255, each at the size that it is scored at.
+        dtype: of the encoder's computation.
     """
-    predictions = episode_prediction(params, episode, dtype=dtype)
-    count = functools.partial(confusion_matrix, num_labels=1 + episode.support_images.shape[0])
-    return jax.vmap(count)(predictions, episode.query_labels.astype(predictions.dtype))
+    logits = grid_logits(params, episode, dtype=dtype)
+    predictions = [upsample(one, label.shape).argmax(-1) for one, label in zip(logits, labels, strict=True)]
+    count = functools.partial(confusion_matrix, num_labels=logits.shape[-1])
+    return np.stack([count(one, label.astype(one.dtype)) for one, label in zip(predictions, labels, strict=True)])
+
+
+def query_labels(episodes, draw, own_size):
+    """The maps that an episode's queries are scored with: at their own size, or at the network's."""
+    samples = [episodes.source[int(index)] for index in draw.queries]
+    if not own_size:
+        samples = [resize(sample, episodes.size) for sample in samples]
+    return [episode_label(sample.label, draw.classes) for sample in samples]
 
 
 def evaluate(config, workdir):
-    """Evaluates config.checkpoint and writes results.json, results.jsonl and a sheet of pictures.
+    """Evaluates config.checkpoint; writes results.json, results.jsonl, a sheet of pictures and report.html.
 
     Returns:
         The results, a dictionary as in results.json.
     """
-    started = time.perf_counter()
-    settings = config.evaluation
     runs = evaluation_runs(config)
-    source = runs[0].source
-    params, step, checkpoint = load_params(config, workdir)
-    if checkpoint and read_config(checkpoint)['data']['name'] == config.data.name:
-        check_unseen(checkpoint, [source.classes[c - 1] for c in runs[0].classes])
-    used = devices.usable_devices(settings.batch)
-    params = devices.replicate(params, used)
-    seeds = [episodes.seed for episodes in runs]
-    draws = [episodes.draw(index) for episodes in runs for index in range(settings.episodes)]
+    network = load_params(config, workdir)
+    draws = evaluation_draws(config, runs)
+    results, confusions = measure(config, runs, draws, *network)
+    save_results(workdir, results)  # before the pictures: what took hours is safe first
+    sheets = []
+    if config.evaluation.pictures:
+        params, step, _ = network
+        name = f'step-{step}' if step else 'untrained'
+        path = Path(workdir) / 'pictures' / f'{name}.png'
+        sheets = [(name, save_pictures(config, path, params, runs[0], draws[0], confusions))]
+    table = results_table(comparable_results(workdir, results), workdir)
+    save_report(Path(workdir) / 'report.html', f'panet_jax: {config.name}', [table], sheets, config)
+    return results
+
+
+def measure(config, runs, draws, params, step, checkpoint):
+    """Scores a network on drawn episodes.
+
+    Args:
+        config: the experiment.
+        runs: list of Episodes, one a run.
+        draws: their Draws, a list for each run.
+        params, step, checkpoint: as from `load_params`.
+
+    Returns:
+        The results, a dictionary as in results.json; and the first run's confusion matrices, [E, Q, 1 + N, 1 + N].
+    """
+    started = time.perf_counter()
+    settings, source = config.evaluation, runs[0].source
+    protocol = PROTOCOLS[settings.protocol]
     classes = runs[0].classes.tolist()
-    confusions = count_episodes(
-        params,
-        draws,
+    unseen = {source.classes[c - 1]: c for c in classes}
+    if checkpoint and read_config(checkpoint)['data']['name'] == config.data.name:
+        check_unseen(checkpoint, unseen)
+    counted = count_episodes(
+        devices.replicate(params, devices.usable_devices(settings.batch)),
+        [draw for run in draws for draw in run],
         source,
         classes,
+        runs[0].reader,
         size=config.data.size,
+        own_size=protocol.own_size,
         batch=settings.batch,
         dtype=config.encoder.dtype,
         cache_gib=settings.cache_gib,
     )
-    ways = np.array([draw.classes for draw in draws])
+    confusions = np.split(counted.confusions, len(runs))
     counts = [
-        class_counts(confusions[run], ways[run], len(source.classes), PROTOCOLS[settings.protocol])
-        for run in np.split(np.arange(len(draws)), settings.runs)
+        class_counts(
+            found,
+            np.array([draw.classes for draw in run]),
+            len(source.classes),
+            absent_false_positives=protocol.absent_false_positives,
+        )
+        for found, run in zip(confusions, draws, strict=True)
     ]
-    results = {
-        'dataset': config.data.name,
-        'split': config.data.test_split,
-        'fold': config.data.fold,
-        'fold_rule': config.data.fold_rule,
-        'fold_seed': config.data.fold_seed,
-        'unseen': list(config.data.unseen),
+    return {
+        **evaluation_identity(config, runs, draws, params, step, checkpoint),
+        'empty_supports': int(counted.empty_supports.sum()),
+        **scores(np.array(counts), unseen),
+        'seconds': round(time.perf_counter() - started, 1),
+    }, confusions[0]
+
+
+def evaluation_identity(config, runs, draws, params, step, checkpoint):
+    """What is evaluated on what: two evaluations of which all this is equal give the same scores."""
+    data, settings, source = config.data, config.evaluation, runs[0].source
+    return {
+        'dataset': data.name,
+        'split': test_list(config),
+        'fold': data.fold,
+        'fold_rule': data.fold_rule,
+        'fold_seed': data.fold_seed,
+        'unseen': list(data.unseen),
         'images': len(source),
         'skipped_images': len(source.skipped),
-        'smallest_object': config.data.smallest_object,
+        'smallest_object': data.smallest_object,
         **config.episode.to_dict(),
-        'size': config.data.size,
+        'annotation': settings.annotation,
+        'annotation_seed': data.annotation_seed,
+        'size': data.size,
         'runs': settings.runs,
         'episodes': settings.episodes,
-        'seeds': seeds,
+        'seeds': [episodes.seed for episodes in runs],
+        'draw': settings.draw,
+        'episodes_hash': episodes_hash(source, draws),
         'protocol': settings.protocol,
         'weights': config.encoder.weights,
         'width': encoder_width(params),
+        'dtype': config.encoder.dtype,
         'seed': config.seed,
         'checkpoint': checkpoint,
         'checkpoint_step': step,
-        **scores(np.array(counts), {source.classes[c - 1]: c for c in classes}),
-        'seconds': round(time.perf_counter() - started, 1),
+        'network_hash': network_hash(params),
     }
-    save_results(workdir, results)  # before the pictures: what took hours is safe first
-    if settings.pictures:
-        name = f'step-{step}' if step else 'untrained'
-        save_pictures(config, Path(workdir) / 'pictures' / f'{name}.png', params, runs[0])
-    return results
 
 
 def evaluation_runs(config):
@@ -109,7 +176,9 @@ def evaluation_runs(config):
         List of Episodes, which differ in their seeds.
     """
     data, settings = config.data, config.evaluation
-    source = open_source(data, data.test_split)
+    split = test_list(config)
+    source = open_source(data, split)
+    void_is_background = PROTOCOLS[settings.protocol].void_is_background
     return [
         Episodes(
             source,
@@ -118,10 +187,37 @@ def evaluation_runs(config):
             seed=settings.seed + run,
             size=data.size,
             drawable=drawable_images(source, smallest_object=data.smallest_object),
-            split=data.test_split,
+            split=split,
+            reader=SupportReader(settings.annotation, void_is_background, data.annotation_seed),
         )
         for run in range(settings.runs)
     ]
+
+
+def evaluation_draws(config, runs):
+    """The Draws of each run, by config.evaluation.draw: a list of lists."""
+    number = config.evaluation.episodes
+    if config.evaluation.draw == 'panet2019':
+        images = authors_images(runs[0].source, runs[0].images)
+        return [authors_draws(images, **config.episode, seed=run.seed, episodes=number) for run in runs]
+    return [[run.draw(index) for index in range(number)] for run in runs]
+
+
+def episodes_hash(source, draws):
+    """Twelve hexadecimal digits that differ if an episode does: its classes, supports or queries, by name."""
+    digest = hashlib.sha256()
+    for draw in (draw for run in draws for draw in run):
+        images = [[source.name(i) for i in group.flat] for group in (draw.supports, draw.queries)]
+        digest.update(json.dumps([[source.classes[c - 1] for c in draw.classes], *images]).encode())
+    return digest.hexdigest()[:12]
+
+
+def network_hash(params):
+    """Twelve hexadecimal digits that differ if a parameter does."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
+    return digest.hexdigest()[:12]
 
 
 def check_checkpoint(config):
@@ -172,6 +268,7 @@ def scores(counts, unseen):
     binary = np.array([binary_iou(run) for run in counts])  # [R, 2]
     return {
         'class_iou': {name: _none_if_nan(_mean(column)) for name, column in zip(unseen, class_iou.T, strict=True)},
+        'class_iou_std': {name: _none_if_nan(_std(column)) for name, column in zip(unseen, class_iou.T, strict=True)},
         'mean_iou': _none_if_nan(float(np.mean(mean_iou))),
         'mean_iou_std': _none_if_nan(float(np.std(mean_iou))),
         'binary_iou': float(binary.mean()),
@@ -188,17 +285,34 @@ def _mean(values):
     return float(known.mean()) if known.size else float('nan')
 
 
+def _std(values):
+    known = values[~np.isnan(values)]
+    return float(known.std()) if known.size else float('nan')
+
+
 def _none_if_nan(value):
     return None if np.isnan(value) else value
 
 
-def save_pictures(config, path, params, episodes):
-    """Draws the first few episodes of a run with their predictions."""
-    predict = jax.jit(functools.partial(episode_prediction, dtype=config.encoder.dtype))
+def save_pictures(config, path, params, episodes, draws, confusions):
+    """Draws some episodes of a run with their predictions.
+
+    Args:
+        config: the experiment.
+        path: of the PNG.
+        params: encoder parameters.
+        episodes, draws, confusions: of the run; the last are [E, Q, 1 + N, 1 + N].
+
+    Returns:
+        The path.
+    """
     rows = []
-    for index in range(min(config.evaluation.pictures, config.evaluation.episodes)):
-        draw = episodes.draw(index)
+    for index in pictured_episodes(confusions, config.evaluation.pictures, config.evaluation.pictured, episodes.seed):
+        draw = draws[index]
         episode = episodes.assemble(draw)
+        logits = upsample(grid_logits(params, episode, dtype=config.encoder.dtype), episode.query_labels.shape[-2:])
         names = [episodes.source.classes[c - 1] for c in draw.classes]
-        rows.append((names, episode, np.asarray(predict(params, episode))))
-    save_sheet(path, rows)
+        caption = f'episode {index}'
+        rows.append(Row(caption, names, episode, np.asarray(jax.nn.softmax(logits[0])), confusions[index, 0]))
+    save_sheet(path, rows, config.evaluation.annotation)
+    return path

@@ -21,6 +21,11 @@ def resize(sample, size):
     return sample._replace(image=np.asarray(image), label=np.asarray(label))
 
 
+def resize_map(numbers, size):
+    """A map of numbers at another size, nearest: [H, W] int -> [size, size] int32."""
+    return np.asarray(Image.fromarray(numbers.astype(np.int32)).resize((size, size), Image.Resampling.NEAREST))
+
+
 def mirror(sample):
     """The sample flipped left to right."""
     return sample._replace(image=sample.image[:, ::-1], label=sample.label[:, ::-1])

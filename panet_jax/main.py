@@ -14,9 +14,10 @@ from panet_jax import devices
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
 from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs
-from panet_jax.report import comparable_results, format_table
+from panet_jax.report import comparable_results, format_table, results_table
+from panet_jax.table import make_table
 from panet_jax.train import Interrupted, train
-from panet_jax.workdir import check_experiment, make_workdir
+from panet_jax.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
 
 CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'The experiment: a file such as configs/shapes.py, or configs/shapes.py:lite for a small one.'
@@ -24,18 +25,23 @@ CONFIG = config_flags.DEFINE_config_file(
 WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Where checkpoints, metrics and results go. By default runs/, named after the experiment.'
 )
-MODE = flags.DEFINE_enum('mode', None, ['train', 'evaluate'], 'What to do. By default both, one after the other.')
-
-
-def default_workdir(config):
-    """runs/NAME-foldF-Nway-Kshot, from the current folder; NAME has the folder's for data of one's own."""
-    name = f'{config.name}-{Path(config.data.root).name}' if config.data.name == 'custom' else config.name
-    return f'runs/{name}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
+MODE = flags.DEFINE_enum(
+    'mode',
+    None,
+    ['train', 'evaluate', 'table'],
+    'What to do. By default training and evaluation, one after the other; table evaluates all folds, shots and kinds of '
+    'support, and sets the paper beside them.',
+)
 
 
 def run_experiment(config, workdir, mode):
     """Trains, evaluates, or both, and prints the table."""
     print(f'{config.name}, workdir {workdir}', flush=True)
+    if mode == 'table':
+        print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
+        print(format_table(make_table(config, workdir)))
+        print(f'table.md, table.csv, table.json and report.html are in {workdir}')
+        return
     check_checkpoint(config)
     if mode != 'evaluate':
         make_workdir(workdir)
@@ -52,8 +58,8 @@ def run_experiment(config, workdir, mode):
             evaluate(untrained, workdir)
     print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
     results = evaluate(config, workdir)
-    print(format_table(comparable_results(workdir, results), workdir))
-    print(f'results in {workdir}/results.json, pictures in {workdir}/pictures')
+    print(format_table(results_table(comparable_results(workdir, results), workdir)))
+    print(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
 
 
 def main(_):
@@ -62,7 +68,8 @@ def main(_):
     config = CONFIG.value
     try:
         check_config(config)
-        workdir = Path(WORKDIR.value or default_workdir(config)).expanduser()
+        default = default_table_workdir if MODE.value == 'table' else default_workdir
+        workdir = Path(WORKDIR.value or default(config)).expanduser()
         run_experiment(config, workdir, MODE.value)
     except InputError as error:
         sys.exit(_fail(str(error), 2))

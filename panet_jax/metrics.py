@@ -1,7 +1,5 @@
 """Counts of pixels on the device, and IoU from their sums."""
 
-import dataclasses
-
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,32 +22,15 @@ def confusion_matrix(predictions, labels, num_labels):
     return counts[:-1].reshape(num_labels, num_labels).astype(jnp.int32)
 
 
-@dataclasses.dataclass(frozen=True)
-class Protocol:
-    """How a benchmark counts.
-
-    Attributes:
-        name: as it stands in results.
-        absent_false_positives: whether pixels predicted as a class count as false positives in a
-            query whose label does not show the class.
-    """
-
-    name: str
-    absent_false_positives: bool
-
-
-# The authors' metric skips a class that the query does not show: util/metric.py, record.
-PROTOCOLS = {'panet2019': Protocol('panet2019', absent_false_positives=False)}
-
-
-def class_counts(confusions, classes, num_classes, protocol):
+def class_counts(confusions, classes, num_classes, *, absent_false_positives):
     """Sums of true positives, false positives and false negatives by class over many episodes.
 
     Args:
         confusions: [E, Q, L, L] int, of E episodes.
         classes: [E, N] int, class number of each way.
         num_classes: of the data set.
-        protocol: a Protocol.
+        absent_false_positives: whether pixels predicted as a class count as false positives in a query
+            that does not show it.
 
     Returns:
         [3, 1 + num_classes] int64: TP, FP, FN; column 0 is the background.
@@ -58,7 +39,7 @@ def class_counts(confusions, classes, num_classes, protocol):
     true_positives = np.diagonal(confusions, axis1=2, axis2=3)  # [E, Q, L]
     false_positives = confusions.sum(2) - true_positives
     false_negatives = confusions.sum(3) - true_positives
-    if not protocol.absent_false_positives:
+    if not absent_false_positives:
         false_positives = np.where(confusions.sum(3) > 0, false_positives, 0)
     columns = np.concatenate([np.zeros((len(classes), 1), int), classes], 1)  # [E, L]
     sums = np.zeros((3, 1 + num_classes), np.int64)

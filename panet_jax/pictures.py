@@ -1,12 +1,16 @@
-"""Sheets of episodes: support, its mask, query, truth and prediction side by side."""
+"""Sheets of episodes, as in the paper's figures: annotated supports, query, truth, prediction, heat map."""
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import ndimage
 
-from panet_jax.episode import IGNORE
+from panet_jax.episode import IGNORE, Episode
+from panet_jax.metrics import iou
 
 # Colours of ways 1, 2, ... (Okabe and Ito's, told apart by colour-blind people too), and of void.
 WAY_COLOURS = np.array(
@@ -15,6 +19,52 @@ WAY_COLOURS = np.array(
 VOID_COLOUR = np.array([255, 255, 255])
 # More supports than this and only the first shot of each way is drawn.
 MOST_SUPPORTS = 5
+PICTURED = ('random', 'worst', 'first')
+
+
+class Row(NamedTuple):
+    """One episode of a sheet.
+
+    Attributes:
+        caption: what to call it.
+        names: class name of each way.
+        episode: a compact Episode.
+        probabilities: [H, W, 1 + N] float32 of its first query, background first.
+        confusion: [1 + N, 1 + N] int, what was counted of that query, rows the truth.
+    """
+
+    caption: str
+    names: list[str]
+    episode: Episode
+    probabilities: np.ndarray
+    confusion: np.ndarray
+
+
+def pictured_episodes(confusions, number, which, seed):
+    """Which episodes of a run to draw: a list of their numbers.
+
+    Args:
+        confusions: [E, Q, 1 + N, 1 + N] int, of the run.
+        number: how many, at most.
+        which: 'random', 'worst' (the lowest IoU of the first query, mean over its ways), 'first', or the
+            numbers themselves, such as '3,17'; those beyond the run are left out.
+        seed: of 'random'.
+    """
+    episodes = len(confusions)
+    if which == 'worst':
+        means = [np.nan_to_num(way_ious(confusion[0])).mean() for confusion in confusions]
+        return np.argsort(means, kind='stable')[:number].tolist()
+    if which == 'random':
+        return sorted(np.random.default_rng(seed).permutation(episodes)[:number].tolist())
+    if which == 'first':
+        return list(range(min(number, episodes)))
+    return [index for index in map(int, which.split(',')) if index < episodes]
+
+
+def way_ious(confusion):
+    """IoU of each way in one query, from [1 + N, 1 + N]: [N], nan where truth and prediction lack it."""
+    both = np.diagonal(confusion)
+    return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]
 
 
 def overlay(image, label, strength=0.65):
@@ -30,52 +80,81 @@ def overlay(image, label, strength=0.65):
     """
     blended = image * 0.6
     for way in np.unique(label[(label > 0) & (label != IGNORE)]):
-        colour = WAY_COLOURS[(way - 1) % len(WAY_COLOURS)]
+        colour = _way_colour(way)
         blended[label == way] = (1 - strength) * image[label == way] + strength * colour
     blended[label == IGNORE] = VOID_COLOUR
     return blended.astype(np.uint8)
 
 
-def episode_panels(names, episode, predictions):
-    """The panels of one episode's row, its first query: a list of (title, [H, W, 3] uint8).
+def annotated(image, foreground, background, way, kind):
+    """A support image with what an annotator drew on it.
 
     Args:
-        names: class name of each way.
-        episode: a compact Episode.
-        predictions: [Q, H, W] int in 0..N.
+        image: [H, W, 3] uint8.
+        foreground, background: [H, W] bool.
+        way: 1..N, which gives the colour.
+        kind: 'dense': the mask, filled; 'scribble': thick lines, white on the background; 'box': the
+            outline of the foreground, and thin and white that of what is neither.
+
+    Returns:
+        [H, W, 3] uint8.
     """
+    if kind == 'dense':
+        return overlay(image, way * foreground.astype(int))
+    drawn = (image * 0.8).astype(np.uint8)
+    thick = max(1, image.shape[0] // 100)
+    if kind == 'scribble':
+        drawn[_grown(background, thick)] = VOID_COLOUR
+        drawn[_grown(foreground, thick)] = _way_colour(way)
+    else:
+        drawn[_outline(~background, max(1, thick // 2))] = VOID_COLOUR
+        drawn[_outline(foreground, 2 * thick)] = _way_colour(way)
+    return drawn
+
+
+def heat_map(image, probabilities):
+    """How sure the network is of any foreground: [H, W, 3] uint8, from dark (0) to bright (1), on the grey image."""
+    warm = matplotlib.colormaps['inferno'](1 - probabilities[..., 0])[..., :3] * 255
+    return (0.25 * image.mean(-1, keepdims=True) + 0.75 * warm).astype(np.uint8)
+
+
+def episode_panels(row, kind):
+    """The panels of one episode, its first query: a list of (title, [H, W, 3] uint8)."""
+    episode = row.episode
     ways, shots = episode.support_images.shape[:2]
     shown = shots if ways * shots <= MOST_SUPPORTS else 1
     panels = []
     for way in range(ways):
         for shot in range(shown):
             image = episode.support_images[way, shot]
-            panels.append((f'support: {names[way]}', image))
-            mask = episode.support_foreground[way, shot]
-            title = 'mask' if mask.any() else f'mask: empty at {image.shape[0]} px'
-            panels.append((title, overlay(image, (way + 1) * mask.astype(int))))
-    query, truth, prediction = episode.query_images[0], episode.query_labels[0], predictions[0]
-    score = _query_iou(truth, prediction, ways)
-    panels.append(('query', query))
-    panels.append(('truth (white: void)', overlay(query, truth)))
-    panels.append((f'prediction, IoU {score}', overlay(query, prediction)))
+            masks = episode.support_foreground[way, shot], episode.support_background[way, shot]
+            rest = f', 1 of {shots}' if shown < shots else ''
+            empty = '' if masks[0].any() else f': no pixel left at {image.shape[0]} px'
+            panels.append((f'support: {row.names[way]}{rest}{empty}', annotated(image, *masks, way + 1, kind)))
+    query = episode.query_images[0]
+    scores = ['-' if np.isnan(value) else f'{100 * value:.0f}' for value in way_ious(row.confusion)]
+    panels.append((f'query, {row.caption}', query))
+    panels.append(('truth (white: void)', overlay(query, episode.query_labels[0])))
+    panels.append((f'prediction, IoU {" / ".join(scores)} %', overlay(query, row.probabilities.argmax(-1))))
+    panels.append(('P(foreground)', heat_map(query, row.probabilities)))
     return panels
 
 
-def save_sheet(path, rows):
+def save_sheet(path, rows, kind):
     """Draws episodes one below the other into a PNG, which appears whole or not at all.
 
     Args:
         path: of the PNG.
-        rows: list of (names, episode, predictions) as for `episode_panels`.
+        rows: list of Rows.
+        kind: of their annotation.
     """
-    rows = [episode_panels(*row) for row in rows]
-    figure = Figure(figsize=(2 * len(rows[0]), 2.25 * len(rows)), layout='constrained')
+    rows = [episode_panels(row, kind) for row in rows]
+    figure = Figure(figsize=(2.2 * len(rows[0]), 2.45 * len(rows)), layout='constrained')
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     for row, panels in zip(axes, rows, strict=True):
         for axis, (title, image) in zip(row, panels, strict=True):
             axis.imshow(image)
-            axis.set_title(title, fontsize=9)
+            axis.set_title(title, fontsize=8)
             axis.set_axis_off()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,12 +163,14 @@ def save_sheet(path, rows):
     temporary.replace(path)
 
 
-def _query_iou(truth, prediction, ways):
-    """IoU of each way in one query, as text in percent; '-' where truth and prediction lack it."""
-    texts = []
-    for way in range(1, ways + 1):
-        valid = truth != IGNORE
-        union = (((truth == way) | (prediction == way)) & valid).sum()
-        both = ((truth == way) & (prediction == way)).sum()
-        texts.append(f'{100 * both / union:.0f}' if union else '-')
-    return ' / '.join(texts)
+def _way_colour(way):
+    return WAY_COLOURS[(way - 1) % len(WAY_COLOURS)]
+
+
+def _grown(mask, pixels):
+    return ndimage.binary_dilation(mask, iterations=pixels)
+
+
+def _outline(mask, pixels):
+    """The border of a mask, inside it; along the image's edge too."""
+    return mask & ~ndimage.binary_erosion(mask, iterations=pixels)

@@ -52,7 +52,19 @@ def upsample(maps, size):
         [..., H, W, L] float32.
     """
     h, w = maps.shape[-3:-1]
-    rows, columns = bilinear_matrix(size[0], h), bilinear_matrix(size[1], w)
+    return resample(maps, bilinear_matrix(size[0], h), bilinear_matrix(size[1], w))
+
+
+def resample(maps, rows, columns):
+    """Maps resampled along both axes: rows maps columns^T.
+
+    Args:
+        maps: [..., h, w, L] float32.
+        rows, columns: [H, h] and [W, w] float32, such as `bilinear_matrix` gives.
+
+    Returns:
+        [..., H, W, L] float32.
+    """
     return _einsum('Hh,...hwL,Ww->...HWL', rows, maps, columns)
 
 

@@ -1,6 +1,7 @@
 """Results on disk and as a table."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
@@ -8,7 +9,8 @@ from panet_jax.workdir import append_json_line, read_json_lines, write_json
 COMPARABLE = (
     *('dataset', 'split', 'fold', 'fold_rule', 'fold_seed', 'unseen', 'images', 'smallest_object'),
     *('ways', 'shots', 'queries', 'size'),
-    *('runs', 'episodes', 'seeds', 'protocol', 'weights', 'width', 'seed'),
+    *('annotation', 'annotation_seed', 'runs', 'episodes', 'seeds', 'draw', 'episodes_hash', 'protocol'),
+    *('weights', 'width', 'dtype', 'seed'),
 )
 
 
@@ -28,8 +30,32 @@ def comparable_results(workdir, results):
     return [latest[key] for key in sorted(latest)]
 
 
-def format_table(rows, workdir):
-    """A table of evaluations on the same episodes: what was run, then IoU in percent, a row each.
+class Table(NamedTuple):
+    """A table whose cells are text.
+
+    Attributes:
+        heading: lines on what was run.
+        columns: names.
+        rows: lists of cells, as many as columns.
+        notes: sentences to stand below.
+    """
+
+    heading: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def format_table(table):
+    """A Table as lines of text, its columns aligned."""
+    lines = [table.columns, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+    text = ['  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return '\n'.join([table.heading, *text, *(f'({note})' for note in table.notes)])
+
+
+def results_table(rows, workdir):
+    """A Table of evaluations on the same episodes: IoU in percent, a row each.
 
     Args:
         rows: results, as in results.json.
@@ -37,43 +63,58 @@ def format_table(rows, workdir):
     """
     first = rows[0]
     names = list(first['class_iou'])
-    heading = (
-        f'{first["dataset"]} {first["split"]}{_skipped(first)}, {_unseen(first)}, '
-        f'{first["ways"]}-way {first["shots"]}-shot, {first["queries"]} query image(s), {first["size"]} x {first["size"]}\n'
-        f'{first["runs"]} run(s) x {first["episodes"]} episodes, seed(s) {_range(first["seeds"])}, '
-        f'protocol {first["protocol"]}; IoU in %, +- std over runs'
-    )
-    columns = ['network', *names, 'mean-IoU', 'binary-IoU', 'background', 'foreground']
-    lines = [columns]
     home = str(Path(workdir).resolve())
-    for row in rows:
-        label = f'step {row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
-        if row['checkpoint'] not in ('', home):
-            label += f' of {Path(row["checkpoint"]).name}'
-        lines.append(
-            [
-                label,
-                *(_percent(row['class_iou'][name]) for name in names),
-                _spread(row, 'mean_iou'),
-                _spread(row, 'binary_iou'),
-                _percent(row['background_iou']),
-                _percent(row['foreground_iou']),
-            ]
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    text = '\n'.join('  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    lines = [
+        [
+            _network(row, home),
+            *(percent(row['class_iou'][name]) for name in names),
+            spread(row['mean_iou'], row['mean_iou_std'], row['runs']),
+            spread(row['binary_iou'], row['binary_iou_std'], row['runs']),
+            percent(row['background_iou']),
+            percent(row['foreground_iou']),
+        ]
+        for row in rows
+    ]
     absent = [name for name in names if any(row['class_iou'][name] is None for row in rows)]
-    note = f'\n(no query showed {", ".join(absent)}: left out of the mean)' if absent else ''
-    return f'{heading}\n{text}{note}'
+    notes = [f'no query showed {", ".join(absent)}: left out of the mean'] if absent else []
+    columns = ['network', *names, 'mean-IoU', 'binary-IoU', 'background', 'foreground']
+    return Table(heading(first), columns, lines, notes + empty_notes(rows))
+
+
+def heading(row):
+    """Two lines on what was run, of one row of results."""
+    annotation = '' if row['annotation'] == 'dense' else f', {row["annotation"]} supports'
+    draw = '' if row['draw'] == 'seeded' else " as the authors' code draws them"
+    return (
+        f'{row["dataset"]} {row["split"]}{_skipped(row)}, {_unseen(row)}, '
+        f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}\n'
+        f'{row["runs"]} run(s) x {row["episodes"]} episodes{draw}, seed(s) {_range(row["seeds"])}, '
+        f'protocol {row["protocol"]}; IoU in %, +- std over runs'
+    )
+
+
+def empty_notes(rows):
+    """A sentence if annotations vanished when they were resized; the rows are of the same episodes."""
+    empty, first = max(row['empty_supports'] for row in rows), rows[0]
+    supports = first['runs'] * first['episodes'] * first['ways'] * first['shots']
+    what = (
+        f'{empty} of {supports} supports have no annotated pixel left at {first["size"]} px: nothing is found from them'
+    )
+    return [what] if empty else []
+
+
+def _network(row, home):
+    label = f'step {row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
+    return label if row['checkpoint'] in ('', home) else f'{label} of {Path(row["checkpoint"]).name}'
 
 
 def _range(seeds):
     return f'{seeds[0]}..{seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
 
 
-def _spread(row, name):
-    spread = f' +- {_percent(row[f"{name}_std"])}' if row['runs'] > 1 else ''
-    return f'{_percent(row[name])}{spread}'
+def spread(mean, std, runs):
+    """Mean and standard deviation in percent, the latter if there are several runs."""
+    return f'{percent(mean)} +- {percent(std)}' if runs > 1 else percent(mean)
 
 
 def _unseen(row):
@@ -84,5 +125,6 @@ def _skipped(row):
     return f' without {row["skipped_images"]} unreadable image(s)' if row['skipped_images'] else ''
 
 
-def _percent(value):
+def percent(value):
+    """A fraction in percent, or a dash for None."""
     return '-' if value is None else f'{100 * value:.1f}'

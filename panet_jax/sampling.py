@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from panet_jax.annotations import SupportReader
 from panet_jax.datasets.source import Source
 from panet_jax.episode import IGNORE, Episode
 from panet_jax.errors import InputError
@@ -103,22 +104,39 @@ class Episodes:
         drawable: [len(source), classes] bool, which images may be drawn for which class; by default all
             that show it.
         split: how to name the images in an error.
+        reader: how supports are annotated; by default with dense masks.
+
+    Attributes:
+        images: {class number: indices of the images that may be drawn for it}.
 
     Raises:
         InputError: there are fewer classes than ways, or a class has too few images.
     """
 
     def __init__(
-        self, source: Source, classes, *, ways, shots, queries, seed, size, flip=False, drawable=None, split='data'
+        self,
+        source: Source,
+        classes,
+        *,
+        ways,
+        shots,
+        queries,
+        seed,
+        size,
+        flip=False,
+        drawable=None,
+        split='data',
+        reader=None,
     ):
         if len(classes) < ways:
             raise InputError(f'a {ways}-way episode needs {ways} classes to draw from, but there are {len(classes)}.')
         self.source, self.classes = source, np.asarray(classes)
         self.ways, self.shots, self.queries = ways, shots, queries
         self.seed, self.size, self.flip = seed, size, flip
+        self.reader = reader or SupportReader()
         drawable = source.presence if drawable is None else drawable
-        self._images = {c: np.flatnonzero(drawable[:, c - 1]) for c in classes}
-        for c, images in self._images.items():
+        self.images = {c: np.flatnonzero(drawable[:, c - 1]) for c in classes}
+        for c, images in self.images.items():
             if len(images) < shots + queries:
                 raise InputError(
                     f'class {c} ({source.classes[c - 1]}) has {len(images)} images in {split!r}, but an episode '
@@ -135,8 +153,8 @@ class Episodes:
         classes = rng.choice(self.classes, self.ways, replace=False)
         queries = []
         for way in rng.integers(self.ways, size=self.queries):
-            queries.append(rng.choice(np.setdiff1d(self._images[classes[way]], queries)))
-        supports = [rng.choice(np.setdiff1d(self._images[c], queries), self.shots, replace=False) for c in classes]
+            queries.append(rng.choice(np.setdiff1d(self.images[classes[way]], queries)))
+        supports = [rng.choice(np.setdiff1d(self.images[c], queries), self.shots, replace=False) for c in classes]
         flips = rng.random(self.ways * self.shots + self.queries) < (0.5 if self.flip else 0)
         return Draw(
             classes,
@@ -147,21 +165,26 @@ class Episodes:
         )
 
     def assemble(self, draw):
-        """Reads, resizes and mirrors a draw's images: a compact Episode of numpy arrays."""
+        """Reads, annotates, resizes and mirrors a draw's images: a compact Episode of numpy arrays."""
         supports = [
-            [self._read(i, flip) for i, flip in zip(images, flips, strict=True)]
-            for images, flips in zip(draw.supports, draw.support_flips, strict=True)
+            [self._support(way, draw.classes, i, flip) for i, flip in zip(images, flips, strict=True)]
+            for way, (images, flips) in enumerate(zip(draw.supports, draw.support_flips, strict=True))
         ]
+        images, foreground, background = (np.array([[part[n] for part in way] for way in supports]) for n in range(3))
         queries = [self._read(i, flip) for i, flip in zip(draw.queries, draw.query_flips, strict=True)]
-        support_labels = np.array([[sample.label for sample in way] for way in supports])
-        ways = draw.classes[:, None, None, None]
         return Episode(
-            support_images=np.array([[sample.image for sample in way] for way in supports]),
-            support_foreground=support_labels == ways,
-            support_background=~np.isin(support_labels, draw.classes),
+            support_images=images,
+            support_foreground=foreground,
+            support_background=background,
             query_images=np.array([sample.image for sample in queries]),
             query_labels=np.array([episode_label(sample.label, draw.classes) for sample in queries]),
         )
+
+    def _support(self, way, classes, index, flip):
+        """Image, foreground and background of one support."""
+        sample = resize(self.source[index], self.size)
+        parts = (sample.image, *self.reader.way(self.source, index, sample.label, way, classes))
+        return [part[:, ::-1] for part in parts] if flip else parts
 
     def _read(self, index, flip):
         sample = resize(self.source[index], self.size)

@@ -15,6 +15,7 @@ from flax.training.train_state import TrainState
 from tqdm import tqdm
 
 from panet_jax import devices
+from panet_jax.annotations import SupportReader
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.datasets import open_source
 from panet_jax.episode import prepare
@@ -93,7 +94,7 @@ def create_state(params, optimizer):
 def training_episodes(config):
     """The sequence of training episodes: seen classes only, mirrored at random."""
     data = config.data
-    source = open_source(data, data.train_split)
+    source = open_source(data, data.train_split, resized=True)
     unseen = unseen_classes(source, data)
     seen = [c for c in range(1, len(source.classes) + 1) if c not in unseen]
     without = unseen if data.unseen_images == 'drop' else ()
@@ -106,6 +107,7 @@ def training_episodes(config):
         flip=data.flip,
         drawable=drawable_images(source, smallest_object=data.smallest_object, without=without),
         split=data.train_split,
+        reader=SupportReader(config.annotation, seed=data.annotation_seed),
     )
 
 

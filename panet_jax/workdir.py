@@ -21,10 +21,25 @@ from panet_jax.errors import InputError
 # What may differ between two commands on one workdir: how long, how often, where, and evaluation.
 FREE = (
     *('name', 'steps', 'checkpoint', 'checkpoint_every', 'checkpoints_kept', 'log_every', 'loader'),
-    *('evaluation', 'data.root', 'data.prepared_dir', 'data.cache', 'data.test_split'),
+    *('evaluation', 'table', 'data.root', 'data.prepared_dir', 'data.cache', 'data.test_split'),
 )
 # What an evaluation must share with the training that made the checkpoint.
 SPLIT = ('data.name', 'data.fold', 'data.fold_rule', 'data.fold_seed', 'data.unseen')
+
+
+def default_workdir(config):
+    """runs/NAME-foldF-Nway-Kshot, from the current folder; NAME has the folder's for data of one's own."""
+    return f'{_named(config)}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
+
+
+def default_table_workdir(config):
+    """runs/NAME-Nway-table."""
+    return f'{_named(config)}-{config.episode.ways}way-table'
+
+
+def _named(config):
+    name = f'{config.name}-{Path(config.data.root).name}' if config.data.name == 'custom' else config.name
+    return f'runs/{name}'
 
 
 def check_experiment(workdir, config):
@@ -86,14 +101,14 @@ def _seen_classes(workdir):
 
 @contextlib.contextmanager
 def locked(workdir):
-    """Holds `workdir` for one training at a time; the lock goes with the process, however it ends."""
+    """Holds `workdir` for one training or table at a time; the lock goes with the process, however it ends."""
     make_workdir(workdir)
     with open(Path(workdir) / '.lock', 'w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(
-                f'another training is running in {workdir}; wait for it, or choose another --workdir.'
+                f'another run is working in {workdir}; wait for it, or choose another --workdir.'
             ) from error
         yield
 
@@ -127,11 +142,16 @@ def read_config(workdir):
 
 
 def write_json(path, content):
-    """Writes a file that appears whole or not at all."""
+    """Writes a .json file that appears whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
+
+
+def write_text(path, content):
+    """Writes a text that appears whole or not at all."""
     path = Path(path)
     make_workdir(path.parent)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
+    temporary.write_text(content, encoding='utf-8')
     temporary.replace(path)
 
 

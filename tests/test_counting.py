@@ -1,45 +1,74 @@
 """One pass over the images counts what one pass over the episodes counts."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
+from varied import Varied
 
-from panet_jax import counting, devices
+from panet_jax import counting, devices, image_sums
+from panet_jax.annotations import KINDS, SupportReader
 from panet_jax.counting import count_episodes
 from panet_jax.datasets import Shapes
-from panet_jax.evaluate import episode_confusions
+from panet_jax.evaluate import episode_confusions, query_labels
 from panet_jax.image_sums import episode_prototypes
+from panet_jax.protocols import PANET2019, PROTOCOLS, STANDARD
 from panet_jax.sampling import Episodes
 
 CLASSES = [2, 5, 11, 20]
 
 
-def make(ways, shots, queries):
-    return Episodes(Shapes('test', 33), CLASSES, ways=ways, shots=shots, queries=queries, seed=3, size=33)
+def make(ways, shots, queries, kind='dense', protocol=PANET2019):
+    reader = SupportReader(kind, protocol.void_is_background)
+    numbers = {'ways': ways, 'shots': shots, 'queries': queries}
+    return Episodes(Varied(), CLASSES, **numbers, seed=3, size=33, reader=reader)
 
 
 def count(params, episodes, number, **options):
-    settings = {'size': 33, 'batch': 4, 'dtype': 'float32', 'cache_gib': 1.0} | options
+    settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32', 'cache_gib': 1.0} | options
     draws = [episodes.draw(index) for index in range(number)]
-    return count_episodes(params, draws, episodes.source, CLASSES, **settings)
+    return count_episodes(params, draws, episodes.source, CLASSES, episodes.reader, **settings).confusions
 
 
-@pytest.fixture(scope='module')
-def plain(narrow_params):
-    one = jax.jit(lambda episode: episode_confusions(narrow_params, episode, dtype='float32'))
-    return lambda episodes, number: np.array([one(episodes[index]) for index in range(number)])
+def plain(params, episodes, number, own_size=False):
+    found = []
+    for index in range(number):
+        labels = query_labels(episodes, episodes.draw(index), own_size)
+        found.append(episode_confusions(params, episodes[index], labels, dtype='float32'))
+    return np.array(found)
+
+
+def assert_same_but_for_ties(found, wanted):
+    """Pixels whose logits agree to float rounding may fall on either side: fewer than one in ten thousand do."""
+    assert found.shape == wanted.shape
+    np.testing.assert_array_equal(found.sum(-1), wanted.sum(-1))  # how often each label is the truth
+    assert np.abs(found - wanted).sum() <= 1e-4 * wanted.sum()
+    assert (found == wanted).all((1, 2, 3)).mean() > 0.8
 
 
 @pytest.mark.parametrize('numbers', [(1, 1, 1), (1, 5, 1), (2, 2, 3), (4, 1, 2)], ids=str)
-def test_counts_are_those_of_one_episode_at_a_time(narrow_params, plain, numbers):
+def test_counts_are_those_of_one_episode_at_a_time(narrow_params, numbers):
     episodes = make(*numbers)
-    wanted = plain(episodes, 12)
-    found = count(narrow_params, episodes, 12)
-    assert found.shape == wanted.shape
-    assert found.sum() == wanted.sum()  # void pixels count in neither
-    # Pixels whose logits agree to float rounding may fall on either side.
-    assert np.abs(found - wanted).sum() <= 1e-4 * wanted.sum()
-    assert (found == wanted).all((1, 2, 3)).mean() > 0.8
+    assert_same_but_for_ties(count(narrow_params, episodes, 12), plain(narrow_params, episodes, 12))
+
+
+@pytest.mark.parametrize(('kind', 'protocol'), list(itertools.product(KINDS, PROTOCOLS)))
+def test_counts_are_so_for_each_annotation_and_protocol(narrow_params, kind, protocol):
+    protocol = PROTOCOLS[protocol]
+    episodes = make(2, 2, 2, kind, protocol)
+    wanted = plain(narrow_params, episodes, 8, protocol.own_size)
+    found = count(narrow_params, episodes, 8, own_size=protocol.own_size)
+    assert_same_but_for_ties(found, wanted)
+    pixels = found.sum((2, 3)).ravel()
+    assert (pixels > 33 * 33).any() == protocol.own_size  # the labels are larger than the network's size
+
+
+def test_kinds_and_protocols_count_differently(narrow_params):
+    counts = [count(narrow_params, make(2, 1, 1, kind), 6) for kind in KINDS]
+    assert all((one != other).any() for one, other in itertools.combinations(counts, 2))
+    void_left_out = make(2, 1, 1, 'dense', STANDARD)
+    assert (count(narrow_params, void_left_out, 6) != counts[0]).any()
 
 
 def test_counts_are_the_same_for_any_cache_batch_pairs_and_devices(narrow_params, monkeypatch):
@@ -53,6 +82,15 @@ def test_counts_are_the_same_for_any_cache_batch_pairs_and_devices(narrow_params
     monkeypatch.setattr(devices, 'usable_devices', lambda _: jax.local_devices()[:1])
     for batch in (1, 7):
         assert np.abs(count(narrow_params, episodes, 15, batch=batch) - wanted).sum() <= 1e-4 * wanted.sum()
+
+
+def test_counts_are_the_same_when_large_images_are_scored_an_episode_at_a_time(narrow_params, monkeypatch):
+    episodes = make(1, 1, 1)
+    wanted = count(narrow_params, episodes, 10)
+    monkeypatch.setattr(image_sums, 'MOST_LOGITS', 1)
+    counting._scorer.cache_clear()
+    np.testing.assert_array_equal(count(narrow_params, episodes, 10), wanted)
+    counting._scorer.cache_clear()
 
 
 def test_each_image_is_read_once_with_a_cache_and_queries_twice_without(narrow_params):
@@ -75,9 +113,43 @@ def test_each_image_is_read_once_with_a_cache_and_queries_twice_without(narrow_p
         assert (len(episodes.source.reads) == len(unique)) == (cache_gib > 0)
 
 
+def test_each_pass_is_compiled_once_for_any_number_of_batches_and_evaluations(narrow_params, monkeypatch):
+    traces = []
+    for name in ('image_sums', 'count_queries'):
+        original = getattr(counting, name)
+
+        def traced(*arguments, _original=original, **keywords):
+            traces.append(_original.__name__)
+            return _original(*arguments, **keywords)
+
+        monkeypatch.setattr(counting, name, traced)
+    counting._encoder.cache_clear()
+    counting._scorer.cache_clear()
+    for _ in range(2):
+        count(narrow_params, make(1, 1, 1), 10)
+    assert sorted(traces) == ['count_queries', 'image_sums']
+
+
+def test_supports_without_an_annotated_pixel_are_counted(narrow_params):
+    class Empty(Varied):
+        def scribbles(self, index, seed=0):
+            found = super().scribbles(index, seed)
+            return np.where(found > 0, 65535, found).astype(np.uint16)
+
+    episodes = make(2, 2, 1, 'scribble')
+    draws = [episodes.draw(index) for index in range(3)]
+    settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32', 'cache_gib': 1.0}
+    found = count_episodes(narrow_params, draws, Empty(), CLASSES, episodes.reader, **settings)
+    np.testing.assert_array_equal(found.empty_supports, [4, 4, 4])
+    assert found.confusions.sum() > 0  # finite: every pixel has a prediction
+    assert found.confusions[..., 1:].sum() == 0  # and it is the background
+
+
 def test_prototypes_of_images_without_the_class_are_zero():
-    sums = np.array([[[4.0, 8.0], [0.0, 0.0]], [[1.0, 1.0], [6.0, 2.0]]])
-    counts = np.array([[4.0, 0.0], [1.0, 2.0]])
-    found = episode_prototypes(sums, counts, np.array([[[0]], [[1]]]), np.array([[1], [1]]))
+    # Two images, one class: [image, foreground or background, class, channel].
+    sums = np.array([[[[0.0, 0.0]], [[4.0, 8.0]]], [[[6.0, 2.0]], [[1.0, 1.0]]]])
+    counts = np.array([[[0.0], [4.0]], [[2.0], [1.0]]])
+    supports, ways = np.array([[[0]], [[1]]]), np.array([[0], [0]])
+    found = episode_prototypes(sums, counts, supports, ways, others_excluded=True)
     np.testing.assert_allclose(found, [[[1, 2], [0, 0]], [[1, 1], [3, 1]]], rtol=1e-4)
     assert found.dtype == np.float32

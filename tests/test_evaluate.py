@@ -11,10 +11,11 @@ from tiny import tiny_config
 
 import panet_jax as pj
 from panet_jax import evaluate as evaluation
+from panet_jax.annotations import KINDS
 from panet_jax.datasets import Shapes
-from panet_jax.metrics import PROTOCOLS, class_counts, iou
-from panet_jax.pictures import overlay, save_sheet
-from panet_jax.report import comparable_results, format_table
+from panet_jax.metrics import class_counts, iou
+from panet_jax.pictures import Row, annotated, heat_map, overlay, pictured_episodes, save_sheet
+from panet_jax.report import comparable_results, format_table, results_table
 from panet_jax.sampling import Episodes
 from panet_jax.train import train
 
@@ -71,9 +72,10 @@ def test_evaluation_equals_one_episode_at_a_time(tmp_path, counts):
         episodes = Episodes(Shapes('test', 33), [1, 2, 3, 4, 5], **config.episode, seed=seed, size=33)
         sums = np.zeros((3, 21), int)
         for index in range(5):
-            confusions = np.asarray(evaluation.episode_confusions(params, episodes[index], dtype='float32'))
-            classes = episodes.draw(index).classes
-            sums += class_counts(confusions[None], classes[None], 20, PROTOCOLS['panet2019'])
+            draw = episodes.draw(index)
+            labels = evaluation.query_labels(episodes, draw, own_size=False)
+            confusions = evaluation.episode_confusions(params, episodes[index], labels, dtype='float32')
+            sums += class_counts(confusions[None], draw.classes[None], 20, absent_false_positives=False)
         by_run.append(np.nanmean(iou(sums)[1:6]))
     np.testing.assert_allclose(results['mean_iou_by_run'], by_run, rtol=1e-6)
     assert results['mean_iou'] == pytest.approx(np.mean(by_run))
@@ -132,7 +134,7 @@ def test_table_shows_untrained_and_trained_and_says_what_was_run(workdir):
     results = json.loads((workdir / 'results.json').read_text())
     rows = comparable_results(workdir, results)
     assert [row['checkpoint_step'] for row in rows] == [0, 6]
-    table = format_table(rows, 'elsewhere')
+    table = format_table(results_table(rows, 'elsewhere'))
     for text in (
         'shapes test',
         'fold 0',
@@ -165,8 +167,11 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'seeds': [1],
         'protocol': 'p',
         'checkpoint_step': 0,
+        'annotation': 'box',
+        'draw': 'seeded',
+        'empty_supports': 1,
     }
-    assert 'no query showed dog' in format_table([settings | scores], 'elsewhere')
+    assert 'no query showed dog' in format_table(results_table([settings | scores], 'elsewhere'))
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
@@ -181,12 +186,80 @@ def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
     assert (colours[3] == 255).all()
 
 
-def test_sheet_of_many_supports_shows_one_shot_a_way(rng, tmp_path):
-    episode = random_episode(rng, 3, 4, 1, size=17)
+def row_of_noise(rng, ways, shots):
+    episode = random_episode(rng, ways, shots, 1, size=17)
     episode = episode.replace(
         support_images=np.zeros(episode.support_images.shape, np.uint8),
         query_images=np.zeros(episode.query_images.shape, np.uint8),
+        support_foreground=episode.support_foreground > 0,
+        support_background=episode.support_background > 0,
     )
-    save_sheet(tmp_path / 'sheet.png', [(['a', 'b', 'c'], episode, np.zeros((1, 17, 17), int))])
-    with Image.open(tmp_path / 'sheet.png') as sheet:
-        assert sheet.size[0] == 100 * 2 * 9
+    probabilities = np.full((17, 17, 1 + ways), 1 / (1 + ways), np.float32)
+    return Row('episode 7', ['a', 'b', 'c'][:ways], episode, probabilities, np.ones((1 + ways, 1 + ways), int))
+
+
+def test_sheet_of_many_supports_shows_one_shot_a_way(rng, tmp_path):
+    widths = []
+    for ways, shots in ((3, 4), (2, 2)):
+        save_sheet(tmp_path / 'sheet.png', [row_of_noise(rng, ways, shots)], 'dense')
+        with Image.open(tmp_path / 'sheet.png') as sheet:
+            widths.append(sheet.size[0])
+    assert widths == [220 * (3 + 4), 220 * (4 + 4)]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_annotations_are_drawn_in_the_colour_of_their_way(kind):
+    image = np.full((200, 200, 3), 100, np.uint8)
+    foreground, background = np.zeros((2, 200, 200), bool)
+    foreground[50:100, 50:150] = True
+    background[:20] = True
+    first, second = (annotated(image, foreground, background, way, kind) for way in (1, 2))
+    differ = (first != second).any(-1)
+    assert differ.any()
+    assert not differ[:40].any()
+    assert not differ[110:].any()
+    assert differ[75, 100] == (kind != 'box')  # of a box only the outline is drawn
+    assert differ[50, 100]
+    assert ((first == 255).all(-1).any()) == (kind != 'dense')  # the background's scribble; the other boxes
+
+
+def test_heat_is_brighter_where_the_foreground_is_likelier():
+    image = np.full((2, 2, 3), 100, np.uint8)
+    probabilities = np.array([[[1.0, 0.0], [0.7, 0.3]], [[0.4, 0.6], [0.0, 1.0]]])
+    brightness = heat_map(image, probabilities).mean(-1).ravel()
+    assert (np.diff(brightness) > 0).all()
+
+
+def test_pictured_episodes_are_the_first_random_worst_or_chosen_ones():
+    perfect, bad, absent = [[5, 0], [0, 5]], [[5, 4], [4, 1]], [[5, 5], [0, 0]]
+    confusions = np.array([perfect, bad, perfect, absent, perfect])[:, None]
+    assert pictured_episodes(confusions, 2, 'worst', 0) == [3, 1]
+    assert pictured_episodes(confusions, 2, 'first', 0) == [0, 1]
+    assert pictured_episodes(confusions, 9, 'first', 0) == [0, 1, 2, 3, 4]
+    assert pictured_episodes(confusions, 2, '4, 1,99', 0) == [4, 1]
+    drawn = {tuple(pictured_episodes(confusions, 2, 'random', seed)) for seed in range(20)}
+    assert len(drawn) > 5
+    assert all(one < other for one, other in drawn)
+
+
+def test_report_is_one_page_that_needs_nothing_else(workdir):
+    page = (workdir / 'report.html').read_text()
+    assert 'src="data:image/webp;base64,' in page
+    assert not [part for part in page.split('"') if part.startswith(('http', '//'))]
+    for text in ('untrained', 'step 6', 'crescent', 'shapes test, fold 0', '&#34;fold_rule&#34;: &#34;contiguous&#34;'):
+        assert text in page
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_rows_say_what_was_run(tmp_path, kind):
+    settings = {'evaluation.annotation': kind, 'evaluation.protocol': 'standard', 'evaluation.pictures': 0}
+    results = evaluation.evaluate(tiny_config(checkpoint='', **settings), tmp_path)
+    wanted = {'annotation': kind, 'protocol': 'standard', 'dataset': 'shapes', 'split': 'test', 'fold': 0}
+    wanted |= {'ways': 1, 'shots': 1, 'seeds': [1234, 1235], 'draw': 'seeded', 'empty_supports': 0}
+    assert wanted.items() <= results.items()
+    again = evaluation.evaluate(tiny_config(checkpoint='', **settings | {'evaluation.seed': 7}), tmp_path)
+    assert len(results['episodes_hash']) == 12
+    assert again['episodes_hash'] != results['episodes_hash']
+    assert again['network_hash'] == results['network_hash']
+    for name in ('class_iou', 'class_iou_std'):
+        assert list(results[name]) == ['disc', 'arrow', 'star', 'house', 'crescent']

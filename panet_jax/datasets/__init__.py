@@ -20,20 +20,21 @@ LAYOUTS = {'pascal5i': VocLayout, 'coco20i': CocoLayout, 'custom': open_custom}
 OFFICIAL = 'official'
 
 
-def open_source(data, split):
+def open_source(data, split, *, resized=False):
     """The Source that a configuration's `data` section names, prepared first where that is needed.
 
     Args:
         data: has name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir, skip_unreadable,
             cache and size.
         split: name of the image list.
+        resized: whether images of the network's size will do, which data.cache keeps.
     """
     if data.name == 'shapes':
         return Shapes(split, data.size)
     source = Prepared(prepare_list(data.name, split, data.root, data.prepared_dir, data.skip_unreadable))
     if source.skipped:
         print(left_out(source, split), flush=True)
-    return cached(source, data.size) if data.cache else source
+    return cached(source, data.size) if resized and data.cache else source
 
 
 def prepare_list(dataset, split, root='', home='', skip_unreadable=False):

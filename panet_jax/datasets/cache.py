@@ -54,8 +54,8 @@ class Cached:
         # Plain arrays over the mapped files: reading one of numpy's memmaps costs more.
         self._images, self._labels = (np.asarray(np.load(folder / name, mmap_mode='r')) for name in (IMAGES, LABELS))
         self.classes, self.presence, self.areas = source.classes, source.presence, source.areas
-        self.skipped = source.skipped
-        self.instances, self.name = source.instances, source.name
+        self.skipped, self.class_lists = source.skipped, source.class_lists
+        self.instances, self.scribbles, self.name = source.instances, source.scribbles, source.name
 
     def __reduce__(self):
         return Cached, (self._source, self._folder)  # a loader's process opens the files, and is not sent them

@@ -94,6 +94,18 @@ class CocoLayout:
         """Sizes and times of the json, of the folder of images, and of the archives."""
         return [self._json, *map(self._files.stamps, ('annotations', '')), self._files.stamps(self._folder, deep=True)]
 
+    def class_lists(self):
+        """The images of each category in the order of pycocotools' getImgIds, by which the authors draw.
+
+        It is the order of a Python set of the image ids, filled in the order of the annotations.
+        """
+        ids = {number: [] for number in range(1, 1 + len(self.classes))}
+        numbers = {category['id']: number for number, category in enumerate(self._categories, 1)}
+        for annotation in self._content['annotations']:
+            ids[numbers[annotation['category_id']]].append(annotation['image_id'])
+        names = {image['id']: name for name, (image, _) in self._annotated.items()}
+        return {number: [names[image] for image in set(images)] for number, images in ids.items()}
+
     @functools.cached_property
     def _content(self):
         return _parse(self._files.read_text(self._json), self._where)

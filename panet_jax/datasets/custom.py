@@ -7,7 +7,7 @@ import numpy as np
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.decode import decode_mask
 from panet_jax.datasets.files import Files, Folder
-from panet_jax.datasets.record import Record, objects_of
+from panet_jax.datasets.record import Record, objects_of, read_scribbles
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 
@@ -50,7 +50,8 @@ class MaskLayout:
 
     A mask is masks/NAME.png with class numbers as values (255 is void) and their names, a line each, in
     classes.txt; or masks/CLASS/NAME.png for each class, anything but 0 being the class. Where masks of
-    two classes overlap is void. Instances come from instances/NAME.png, or are the connected regions.
+    two classes overlap is void. Instances come from instances/NAME.png, or are the connected regions;
+    scribbles from scribbles/NAME.png (0 on the background's, 255 where there is none, a number each).
 
     Args:
         root: the folder.
@@ -80,7 +81,11 @@ class MaskLayout:
         else:
             instances = decode_mask(self._files.read(instance_file), self._files.where(instance_file), 65535)
             self._check_shape(instance_file, instances, label)
-        return Record(self._files.read(self._photos[name]), label, instances)
+        scribbles, file = None, self._files.find(f'scribbles/{name}.png')
+        if file:
+            where = self._files.where(file)
+            scribbles = read_scribbles(decode_mask(self._files.read(file), where), where, label)
+        return Record(self._files.read(self._photos[name]), label, instances, scribbles)
 
     def where(self, name):
         """What to call an image's file in a message."""
@@ -88,8 +93,12 @@ class MaskLayout:
 
     def stamps(self):
         """Sizes and times of the folder's files."""
-        folders = ('', 'images', *self._mask_folders(), 'instances')
+        folders = ('', 'images', *self._mask_folders(), 'instances', 'scribbles')
         return [(folder, self._files.stamps(folder)) for folder in folders]
+
+    def class_lists(self):
+        """None: the order of the names is as good as any."""
+        return {}
 
     def without_masks(self):
         """The images that no mask belongs to, which are left out."""

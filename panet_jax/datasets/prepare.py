@@ -24,7 +24,7 @@ from panet_jax.datasets.decode import decode_photo
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 
-VERSION = '1.0.0'  # of the format below; another one is prepared anew
+VERSION = '1.1.0'  # of the format below; another one is prepared anew
 FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
 THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -34,7 +34,7 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
     """A tensorflow-datasets builder of one image list; example i is image i of the list.
 
     Besides the examples it keeps, as metadata, the class names, the images' names, how many pixels of
-    each class an image shows, and what was skipped.
+    each class an image shows, in which order the authors' code draws them, and what was skipped.
 
     Args:
         dataset: name of the data set, such as 'pascal5i'.
@@ -58,9 +58,12 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
                 'label': tfds.features.Image(shape=(None, None, 1), encoding_format='png'),
                 # As COCO's panoptic PNGs: number = red + 256 green. tensorflow-datasets reads no 16 bits.
                 'instances': tfds.features.Image(encoding_format='png'),
+                'scribbles': tfds.features.Text(),  # a PNG of 16 bits, or nothing
             }
         )
-        metadata = tfds.core.MetadataDict(classes=list(self._layout.classes), names=[], areas=[], skipped=[])
+        metadata = tfds.core.MetadataDict(
+            classes=list(self._layout.classes), names=[], areas=[], skipped=[], class_lists={}
+        )
         return tfds.core.DatasetInfo(builder=self, features=features, metadata=metadata, disable_shuffling=True)
 
     def _split_generators(self, _):
@@ -78,6 +81,9 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
             yield len(kept['names']), example
             kept['names'].append(name)
             kept['areas'].append(areas)
+        places = {name: place for place, name in enumerate(kept['names'])}
+        for number, images in self._layout.class_lists().items():
+            kept['class_lists'][str(number)] = [places[name] for name in images if name in places]
         if not kept['names']:
             raise InputError(
                 f'no image can be used; {len(names)} were skipped, the first because {kept["skipped"][0][1]}'
@@ -103,12 +109,17 @@ def checked_example(layout, name):
     Raises:
         InputError: names the file that cannot be read, or is not what it should be.
     """
-    image, label, instances = layout.record(name)
+    image, label, instances, scribbles = layout.record(name)
     decode_photo(image, layout.where(name), label.shape)
     colours = np.stack([instances % 256, instances // 256, 0 * instances], -1).astype(np.uint8)
     numbers, pixels = np.unique(label, return_counts=True)
     shown = [[int(c), int(n)] for c, n in zip(numbers, pixels, strict=True) if 0 < c <= len(layout.classes)]
-    return {'name': name, 'image': image, 'label': _png(label), 'instances': _png(colours)}, shown
+    masks = {
+        'label': _png(label),
+        'instances': _png(colours),
+        'scribbles': b'' if scribbles is None else _png(scribbles),
+    }
+    return {'name': name, 'image': image, **masks}, shown
 
 
 def fingerprint(layout, skip_unreadable=False):
@@ -163,6 +174,7 @@ def is_prepared(folder):
 
 
 def _png(array):
+    """The bytes of a PNG: [H, W] or [H, W, 3] uint8, or [H, W] uint16."""
     file = io.BytesIO()
     Image.fromarray(array).save(file, 'png', compress_level=3)
     return file.getvalue()

@@ -2,15 +2,19 @@
 
 import contextlib
 import json
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from panet_jax.datasets.decode import decode_mask, decode_photo
 from panet_jax.datasets.prepare import SPLIT
 from panet_jax.datasets.source import Sample
 from panet_jax.errors import InputError
+from panet_jax.scribbles import NO_SCRIBBLE, draw_scribbles
 
 
 class Prepared:
@@ -32,6 +36,7 @@ class Prepared:
             raise _damaged(folder, error) from error
         self.classes = tuple(metadata['classes'])
         self.skipped = [(name, why) for name, why in metadata['skipped']]
+        self.class_lists = {int(c): np.array(images, int) for c, images in metadata['class_lists'].items()}
         self._names = metadata['names']
         self.areas = np.zeros((len(self._names), len(self.classes)), np.int32)
         for index, shown in enumerate(metadata['areas']):
@@ -52,6 +57,22 @@ class Prepared:
         with self._reading(index) as (example, where):
             colours = decode_photo(example['instances'], where).astype(np.int32)
             return colours[..., 0] + 256 * colours[..., 1]
+
+    def scribbles(self, index, seed=0):
+        """[H, W] uint16: the data set's own, else made from the masks once, and kept beside the data."""
+        with self._reading(index) as (example, where):
+            if example['scribbles']:
+                return decode_mask(example['scribbles'], where, NO_SCRIBBLE)
+        path = self.folder / f'scribbles-{seed}' / f'{index}.png'
+        if path.exists():
+            return decode_mask(path.read_bytes(), str(path), NO_SCRIBBLE)
+        made = draw_scribbles(self[index].label, self.instances(index), seed)
+        if os.access(self.folder, os.W_OK):  # or else they are made again the next time
+            path.parent.mkdir(exist_ok=True)
+            temporary = path.with_name(f'.{path.name}.{os.getpid()}.{threading.get_ident()}.tmp')
+            Image.fromarray(made).save(temporary, 'png')
+            temporary.replace(path)
+        return made
 
     def name(self, index):
         """The image's name in its data set."""

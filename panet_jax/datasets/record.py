@@ -6,6 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from panet_jax.episode import IGNORE
+from panet_jax.errors import InputError
+from panet_jax.scribbles import NO_SCRIBBLE
 
 
 class Record(NamedTuple):
@@ -15,11 +17,14 @@ class Record(NamedTuple):
         image: bytes of the image file, untouched.
         label: [H, W] uint8, 0 background, 1..len(classes), 255 void.
         instances: [H, W] uint16, 0 for no object, else the object's number within the image.
+        scribbles: [H, W] uint16, 0 on the background's scribble, another number on each other one, 65535
+            where there is none; None if nobody drew any.
     """
 
     image: bytes
     label: np.ndarray
     instances: np.ndarray
+    scribbles: np.ndarray | None = None
 
 
 class Layout(Protocol):
@@ -41,6 +46,18 @@ class Layout(Protocol):
 
     def stamps(self) -> list:
         """What changes when a file of the list does. Quick: no image and no annotation is read."""
+
+    def class_lists(self) -> dict[int, list[str]]:
+        """The images of each class in the order in which the authors' code draws them, where there is one."""
+
+
+def read_scribbles(values, where, label):
+    """A PNG of scribbles, 0 background, 255 nothing, as Record has it; an InputError if it has another size."""
+    if values.shape != label.shape:
+        raise InputError(
+            f'{where} is {values.shape[::-1]} pixels but the class mask is {label.shape[::-1]} (width, height).'
+        )
+    return np.where(values == IGNORE, NO_SCRIBBLE, values).astype(np.uint16)
 
 
 def objects_of(label):

@@ -9,6 +9,7 @@ Image i of a split is a pure function of (split's seed, i).
 
 import dataclasses
 import functools
+import types
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw
 from panet_jax.datasets.source import Sample
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
+from panet_jax.scribbles import draw_scribbles
 
 # Seed and number of images.
 SPLITS = {'train': (0, 2000), 'test': (1, 1000)}
@@ -230,6 +232,7 @@ class Shapes:
 
     classes = tuple(CLASSES)
     skipped = ()
+    class_lists = types.MappingProxyType({})
 
     def __init__(self, split, size):
         if split not in SPLITS:
@@ -257,6 +260,11 @@ class Shapes:
     def instances(self, index):
         """[size, size] int32: 0 for no object or an edge, else the object's number in the image."""
         return self._render(index)[2]
+
+    def scribbles(self, index, seed=0):
+        """[size, size] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere."""
+        _, label, instances = self._render(index)
+        return draw_scribbles(label, instances, seed)
 
     def name(self, index):
         """What to call image `index` in messages and pictures."""

@@ -25,12 +25,15 @@ class Source(Protocol):
         presence: [len(source), len(classes)] bool, which images show which class.
         areas: [len(source), len(classes)] int32, on how many pixels, before any resizing.
         skipped: [(name, reason)] of the images that were left out because they cannot be read.
+        class_lists: {class number: indices of its images in the order in which the authors' code draws
+            them}, where the data set has one.
     """
 
     classes: tuple[str, ...]
     presence: np.ndarray
     areas: np.ndarray
     skipped: list[tuple[str, str]]
+    class_lists: dict[int, np.ndarray]
 
     def __len__(self) -> int: ...
 
@@ -38,6 +41,9 @@ class Source(Protocol):
 
     def instances(self, index: int) -> np.ndarray:
         """[H, W] int32: 0 for no object, else the object's number within the image."""
+
+    def scribbles(self, index: int, seed: int = 0) -> np.ndarray:
+        """[H, W] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere."""
 
     def name(self, index: int) -> str:
         """What to call image `index` in messages and pictures."""

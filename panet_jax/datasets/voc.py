@@ -9,7 +9,7 @@ import scipy.io
 
 from panet_jax.datasets.decode import decode_mask
 from panet_jax.datasets.files import Archive, Files, Folder
-from panet_jax.datasets.record import Record, objects_of
+from panet_jax.datasets.record import Record, objects_of, read_scribbles
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 
@@ -25,6 +25,8 @@ PHOTOS = ('JPEGImages/{}.jpg',)
 # SBD's masks in VOC's format, as segmentation papers pass them around, come first; SBD's own come last.
 LABELS = ('SegmentationClassAug/{}.png', 'SegmentationClass/{}.png', 'cls/{}.mat')
 INSTANCES = ('SegmentationObjectAug/{}.png', 'SegmentationObject/{}.png', 'inst/{}.mat')
+# Scribbles that the authors of PANet pass around.
+SCRIBBLES = 'ScribbleAugAuto/{}.png'
 LISTS = 'ImageSets/Segmentation'
 VOC_ARCHIVE, SBD_ARCHIVE, AUGMENTED_ARCHIVE = 'VOCtrainval_11-May-2012.tar', 'benchmark.tgz', 'SegmentationClassAug.zip'
 SBD_BELOW = 'benchmark_RELEASE/dataset/'
@@ -88,7 +90,8 @@ class VocLayout:
                     f'{label.shape[::-1]} (width, height).'
                 )
             instances = np.where(instances == IGNORE, 0, instances)
-        return Record(self._files.read(self._find(PHOTOS, name)), label.astype(np.uint8), instances.astype(np.uint16))
+        photo = self._files.read(self._find(PHOTOS, name))
+        return Record(photo, label.astype(np.uint8), instances.astype(np.uint16), self._read_scribbles(name, label))
 
     def where(self, name):
         """What to call an image's file in a message."""
@@ -96,8 +99,14 @@ class VocLayout:
 
     def stamps(self):
         """Sizes and times of the folders' files, and of the archives."""
-        folders = [LISTS, *(place.rpartition('/')[0] for places in (PHOTOS, LABELS, INSTANCES) for place in places)]
+        places = (*PHOTOS, *LABELS, *INSTANCES, SCRIBBLES)
+        folders = [LISTS, f'{LISTS}/{self._split}', *(place.rpartition('/')[0] for place in places)]
         return [(folder, self._files.stamps(folder)) for folder in folders]
+
+    def class_lists(self):
+        """The authors' class1.txt to class20.txt, where they are: util/voc_classwise_filenames.py makes them."""
+        files = {number: f'{LISTS}/{self._split}/class{number}.txt' for number in range(1, 1 + len(self.classes))}
+        return {number: self._files.read_text(file).split() for number, file in files.items() if self._files.find(file)}
 
     def remarks(self):
         """What is there, and what is missing for which feature."""
@@ -110,10 +119,16 @@ class VocLayout:
             remarks.append(f'no trainaug: needs {SBD_ARCHIVE}, or SegmentationClassAug and its list')
         if not any(self._files.listing(place.rpartition('/')[0]) for place in INSTANCES):
             remarks.append('no SegmentationObject: connected regions serve as objects')
+        drawn = self._files.listing(SCRIBBLES.rpartition('/')[0])
+        remarks.append(f'ScribbleAugAuto: {len(drawn)} images' if drawn else 'no ScribbleAugAuto: scribbles are made')
         return remarks
 
     def _find(self, places, name):
         return self._files.find(*(place.format(name) for place in places))
+
+    def _read_scribbles(self, name, label):
+        file = self._files.find(SCRIBBLES.format(name))
+        return read_scribbles(self._read_mask(file, ''), self._files.where(file), label) if file else None
 
     def _read_list(self, split):
         # The authors' trainaug list has two paths a line; the id is the stem of the first.

@@ -1,0 +1,45 @@
+"""One page of HTML that needs nothing else: tables, sheets of pictures, settings."""
+
+import base64
+import io
+import json
+import os
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+
+PAGE = 'report.html.jinja'
+QUALITY = 85  # of the pictures, as WebP
+
+
+def save_report(path, title, tables, sheets, settings):
+    """Writes the page, which appears whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        title: of the page.
+        tables: list of report.Tables.
+        sheets: list of (title, path of a PNG).
+        settings: a ConfigDict.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('panet_jax', '.'), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template(PAGE).render(
+        title=title,
+        tables=tables,
+        sheets=[(name, _data_url(picture)) for name, picture in sheets],
+        settings=json.dumps(settings.to_dict(), indent=2),
+    )
+    path = Path(path)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary.write_text(page, encoding='utf-8')
+    temporary.replace(path)
+
+
+def _data_url(picture):
+    file = io.BytesIO()
+    with Image.open(picture) as image:
+        image.convert('RGB').save(file, 'webp', quality=QUALITY)
+    return f'data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}'

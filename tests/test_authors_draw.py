@@ -1,0 +1,71 @@
+"""The authors' episodes: the rule, written down a second time, and sequences that follow from it."""
+
+import random
+
+import numpy as np
+import pytest
+
+import panet_jax as pj
+from panet_jax.authors_draw import authors_draws, authors_images
+
+IMAGES = {c: np.arange(100 * c, 100 * c + 40 + c) for c in (6, 7, 8, 9, 10)}
+
+
+def by_the_rule(images, ways, shots, queries, seed, episodes):
+    """As the protocol says: choices of the queries' ways once; then classes, then images within each class."""
+    random.seed(seed)
+    ways_of_queries = random.choices(range(ways), k=queries)
+    classes = sorted(images)
+    found = []
+    for _ in range(episodes):
+        drawn = [classes[i] for i in random.sample(range(len(classes)), ways)]
+        supports, last = [], []
+        for way, c in enumerate(drawn):
+            more = ways_of_queries.count(way)
+            chosen = [int(images[c][i]) for i in random.sample(range(len(images[c])), shots + more)]
+            supports.append(chosen[:shots])
+            last += reversed(chosen[shots:])
+        found.append((drawn, supports, last))
+    return found
+
+
+@pytest.mark.parametrize('numbers', [(1, 1, 1), (1, 5, 1), (2, 1, 1), (2, 5, 3), (5, 2, 4)], ids=str)
+@pytest.mark.parametrize('seed', [1234, 1238])
+def test_draws_follow_the_rule(numbers, seed):
+    ways, shots, queries = numbers
+    draws = authors_draws(IMAGES, ways=ways, shots=shots, queries=queries, seed=seed, episodes=50)
+    found = [(d.classes.tolist(), d.supports.tolist(), d.queries.tolist()) for d in draws]
+    assert found == by_the_rule(IMAGES, *numbers, seed, 50)
+    assert not any(d.support_flips.any() or d.query_flips.any() for d in draws)
+
+
+def test_the_first_draws_of_seed_1234_are_known():
+    # Written down once, with Python 3.11: whatever Python, they must stay.
+    draws = authors_draws(IMAGES, ways=1, shots=1, queries=1, seed=1234, episodes=4)
+    assert [(int(d.classes[0]), int(d.supports[0, 0]), int(d.queries[0])) for d in draws] == [
+        (9, 907, 900),
+        (6, 637, 602),
+        (6, 606, 622),
+        (7, 701, 722),
+    ]
+
+
+def test_classes_come_in_the_order_of_the_sets_of_the_authors():
+    for classes, size in ((20, 5), (80, 20)):
+        for fold in range(4):
+            seen = set(range(1, classes + 1)) - set(range(size * fold + 1, size * fold + size + 1))
+            assert list(set(range(1, classes + 1)) - seen) == list(range(size * fold + 1, size * fold + size + 1))
+
+
+def test_lists_of_the_data_set_give_the_order():
+    class Source:
+        class_lists = {2: [5, 3, 4]}
+
+    found = authors_images(Source, {3: np.array([1, 2]), 2: np.array([3, 4, 5])})
+    assert {c: images.tolist() for c, images in found.items()} == {2: [5, 3, 4], 3: [1, 2]}
+    assert list(found) == [2, 3]
+
+
+def test_too_few_images_are_an_error():
+    with pytest.raises(pj.InputError, match=r"class 1 has 3 images, but the authors' draw takes 4"):
+        authors_draws({1: np.arange(3)}, ways=1, shots=1, queries=3, seed=0, episodes=1)
