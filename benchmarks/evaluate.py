@@ -14,14 +14,14 @@ import resource
 import tempfile
 import time
 
-import jax
 import numpy as np
 
 from panet_jax import devices
+from panet_jax.annotations import KINDS, SupportReader
 from panet_jax.counting import count_episodes
 from panet_jax.datasets import Prepared, prepare_list
 from panet_jax.evaluate import episode_confusions
-from panet_jax.metrics import PROTOCOLS, class_counts, iou
+from panet_jax.metrics import class_counts, iou
 from panet_jax.sampling import Episodes, fold_classes
 from panet_jax.weights import initial_params
 
@@ -33,13 +33,15 @@ def parse():
     parser.add_argument('--weights', default='imagenet')
     for name, default in (('shots', 1), ('runs', 5), ('episodes', 1000), ('plain-episodes', 50), ('size', 417)):
         parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--annotation', default='dense', choices=KINDS)
     parser.add_argument('--batch', type=int, default=4)
     parser.add_argument('--cache-gib', type=float, default=4.0)
     return parser.parse_args()
 
 
 def mean_iou(confusions, draws, source, classes):
-    counts = class_counts(confusions, np.array([d.classes for d in draws]), len(source.classes), PROTOCOLS['panet2019'])
+    ways = np.array([draw.classes for draw in draws])
+    counts = class_counts(confusions, ways, len(source.classes), absent_false_positives=False)
     return float(np.nanmean(iou(counts)[classes]))
 
 
@@ -50,7 +52,16 @@ def main():
         classes = fold_classes(20, 0)
         usable = [c for c in classes if source.presence[:, c - 1].sum() > arguments.shots]
         runs = [
-            Episodes(source, usable, ways=1, shots=arguments.shots, queries=1, seed=1234 + run, size=arguments.size)
+            Episodes(
+                source,
+                usable,
+                ways=1,
+                shots=arguments.shots,
+                queries=1,
+                seed=1234 + run,
+                size=arguments.size,
+                reader=SupportReader(arguments.annotation),
+            )
             for run in range(arguments.runs)
         ]
         params = initial_params(arguments.weights, 1.0 if arguments.weights == 'imagenet' else 0.125, 0)
@@ -62,11 +73,13 @@ def main():
                 draws,
                 source,
                 usable,
+                SupportReader(arguments.annotation),
                 size=arguments.size,
+                own_size=False,
                 batch=arguments.batch,
                 dtype='float32',
                 cache_gib=arguments.cache_gib,
-            )
+            ).confusions
 
         draws = [episodes.draw(index) for episodes in runs for index in range(arguments.episodes)]
         fast(draws[:2])  # compiles
@@ -74,7 +87,9 @@ def main():
         found = fast(draws)
         fast_seconds = time.perf_counter() - started
 
-        one = jax.jit(lambda episode: episode_confusions(params, episode, dtype='float32'))
+        def one(episode):
+            return episode_confusions(params, episode, episode.query_labels, dtype='float32')
+
         one(runs[0][0])
         started = time.perf_counter()
         plain = np.array([one(runs[0][index]) for index in range(arguments.plain_episodes)])

@@ -52,9 +52,13 @@ def episode_confusions(params, episode, labels, *, dtype):
         dtype: of the encoder's computation.
     """
     logits = grid_logits(params, episode, dtype=dtype)
-    predictions = [upsample(one, label.shape).argmax(-1) for one, label in zip(logits, labels, strict=True)]
-    count = functools.partial(confusion_matrix, num_labels=logits.shape[-1])
-    return np.stack([count(one, label.astype(one.dtype)) for one, label in zip(predictions, labels, strict=True)])
+    return np.stack([_count_query(one, label) for one, label in zip(logits, labels, strict=True)])
+
+
+@jax.jit
+def _count_query(logits, label):
+    prediction = upsample(logits, label.shape).argmax(-1)
+    return confusion_matrix(prediction, label.astype(prediction.dtype), logits.shape[-1])
 
 
 def query_labels(episodes, draw, own_size):

@@ -1,6 +1,7 @@
 """The authors' episodes: the rule, written down a second time, and sequences that follow from it."""
 
 import random
+import types
 
 import numpy as np
 import pytest
@@ -58,10 +59,9 @@ def test_classes_come_in_the_order_of_the_sets_of_the_authors():
 
 
 def test_lists_of_the_data_set_give_the_order():
-    class Source:
-        class_lists = {2: [5, 3, 4]}
-
-    found = authors_images(Source, {3: np.array([1, 2]), 2: np.array([3, 4, 5])})
+    found = authors_images(
+        types.SimpleNamespace(class_lists={2: [5, 3, 4]}), {3: np.array([1, 2]), 2: np.array([3, 4, 5])}
+    )
     assert {c: images.tolist() for c, images in found.items()} == {2: [5, 3, 4], 3: [1, 2]}
     assert list(found) == [2, 3]
 

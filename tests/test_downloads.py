@@ -12,6 +12,7 @@ from folders import make_official_coco, make_official_voc
 
 from panet_jax import downloads
 from panet_jax.datasets import Prepared, official, prepare_list
+from panet_jax.datasets.prepare import VERSION
 from panet_jax.downloads import Download, DownloadFailed, download
 from panet_jax.errors import InputError
 
@@ -160,7 +161,7 @@ def test_a_benchmark_downloads_and_prepares_itself(serve, tmp_path, monkeypatch,
     served_archives(server, monkeypatch)
     folder = prepare_list('pascal5i', 'trainaug', home=tmp_path)
     assert len(Prepared(folder)) == 6
-    assert folder == tmp_path / 'pascal5i' / 'trainaug-official' / '1.0.0'
+    assert folder == tmp_path / 'pascal5i' / 'trainaug-official' / VERSION
     said = capsys.readouterr().out
     assert 'pascal5i trainaug is not on this machine' in said
     assert 'VOCtrainval_11-May-2012.tar (0.' in said

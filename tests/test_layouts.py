@@ -14,12 +14,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from panet_jax.datasets import prepared as prepared_module
 from panet_jax.datasets.coco import CocoLayout, _unpack_runs, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
 from panet_jax.datasets.prepare import fingerprint
 from panet_jax.datasets.record import objects_of
 from panet_jax.datasets.voc import VocLayout, voc_lists
 from panet_jax.errors import InputError
+from panet_jax.scribbles import NO_SCRIBBLE, draw_scribbles
 
 REAL = os.environ.get('PANET_TEST_DATA')
 real = pytest.mark.skipif(not REAL, reason='PANET_TEST_DATA names no folder with voc_mini and coco_mini')
@@ -411,3 +413,70 @@ def test_real_coco_masks_are_those_of_pycocotools(tmp_path, capsys):
         label[crowd & (label == 0)] = 255
         np.testing.assert_array_equal(source[index].label, label)
         np.testing.assert_array_equal(source.instances(index), instances)
+
+
+def test_scribbles_that_a_data_set_has_are_used_and_others_are_made_once(tmp_path, monkeypatch):
+    folder = make_voc(tmp_path, count=4)
+    drawn = np.full((30, 40), 255)
+    drawn[2, 3:20], drawn[10, 10:15], drawn[12, 12] = 0, 5, 6
+    (folder / 'ScribbleAugAuto').mkdir()
+    image = Image.fromarray(drawn.astype(np.uint8)).convert('P')
+    image.putpalette(list(range(256)) * 3)
+    image.save(folder / 'ScribbleAugAuto/2007_000002.png')
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+    np.testing.assert_array_equal(source.scribbles(2), np.where(drawn == 255, NO_SCRIBBLE, drawn))
+    assert not (source.folder / 'scribbles-0').exists()
+    sample = source[1]
+    made = source.scribbles(1)
+    np.testing.assert_array_equal(made, draw_scribbles(sample.label, source.instances(1)))
+    assert set(np.unique(made)) == {0, 1, NO_SCRIBBLE}
+    monkeypatch.setattr(prepared_module, 'draw_scribbles', None)  # it would be called if nothing were kept
+    np.testing.assert_array_equal(source.scribbles(1), made)
+    assert [path.name for path in (source.folder / 'scribbles-0').iterdir()] == ['1.png']
+    (source.folder / 'scribbles-0/1.png').write_bytes(b'')
+    with pytest.raises(InputError, match=r'scribbles-0/1\.png is empty'):
+        source.scribbles(1)
+
+
+def test_own_scribbles_are_read_and_must_fit(tmp_path):
+    make_own(tmp_path)
+    layout = open_custom(tmp_path, 'all')
+    name, before = layout.names[0], fingerprint(layout)
+    shape = layout.record(name).label.shape
+    (tmp_path / 'scribbles').mkdir()
+    Image.fromarray(np.full(shape, 7, np.uint8)).save(tmp_path / f'scribbles/{name}.png')
+    layout = open_custom(tmp_path, 'all')
+    assert fingerprint(layout) != before
+    assert (layout.record(name).scribbles == 7).all()
+    assert layout.record(layout.names[1]).scribbles is None
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / f'scribbles/{name}.png')
+    with pytest.raises(InputError, match=rf'scribbles/{name}\.png is \(4, 3\) pixels but the class mask is'):
+        layout.record(name)
+
+
+def test_the_authors_lists_of_classes_give_the_order_of_their_images(tmp_path):
+    folder = make_voc(tmp_path, count=8, classes=2)
+    lists = folder / 'ImageSets/Segmentation/trainval'
+    lists.mkdir()
+    (lists / 'class1.txt').write_text('2007_000006\n2007_000000\n2007_000004\n')
+    source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
+    assert {c: images.tolist() for c, images in source.class_lists.items()} == {1: [6, 0, 4]}
+
+
+def test_coco_lists_of_classes_are_in_the_order_of_pycocotools(tmp_path, capsys):
+    path = make_coco(tmp_path, count=8)
+    content = json.loads(path.read_text())
+    for image in content['images'][:8]:  # ids whose order in a set is not theirs
+        old, image['id'] = image['id'], 8 * (image['id'] * 37 % 23) + 5000
+        for annotation in content['annotations']:
+            if annotation['image_id'] == old:
+                annotation['image_id'] = -image['id']
+    for annotation in content['annotations']:
+        annotation['image_id'] = -annotation['image_id']
+    path.write_text(json.dumps(content))
+    source = prepared(CocoLayout(tmp_path, 'train2014'), tmp_path / 'home')
+    coco = COCO(str(path))
+    for number, category in enumerate(coco.getCatIds(), 1):
+        wanted = [Path(image['file_name']).stem for image in coco.loadImgs(coco.getImgIds(catIds=[category]))]
+        assert [source.name(index) for index in source.class_lists[number]] == wanted
+    capsys.readouterr()

@@ -14,7 +14,7 @@ from folders import make_own, make_voc, prepared
 from panet_jax.datasets import cache, prepare_list
 from panet_jax.datasets.cache import cached
 from panet_jax.datasets.custom import open_custom
-from panet_jax.datasets.prepare import fingerprint, is_prepared
+from panet_jax.datasets.prepare import VERSION, fingerprint, is_prepared
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.voc import VocLayout
 from panet_jax.errors import InputError
@@ -50,7 +50,7 @@ def test_unreadable_images_are_skipped_only_when_asked(tmp_path):
     layout = VocLayout(tmp_path, 'trainval')
     with pytest.raises(InputError, match=r'2007_000003\.jpg is no image.*--config\.data\.skip_unreadable=True'):
         prepared(layout, tmp_path / 'home')
-    assert not list((tmp_path / 'home').glob('*/*/1.0.0'))
+    assert not list((tmp_path / 'home').glob(f'*/*/{VERSION}'))
     source = prepared(layout, tmp_path / 'home', skip_unreadable=True)
     assert len(source) == 11
     assert [name for name, _ in source.skipped] == ['2007_000003']
@@ -96,7 +96,7 @@ def test_kill_9_leaves_nothing_that_looks_finished(tmp_path):
             time.sleep(0.01)
         process.kill()
     (rest,) = home.glob('pascal5i/*/*incomplete*')
-    assert not list(home.glob('pascal5i/*/1.0.0'))
+    assert not list(home.glob(f'pascal5i/*/{VERSION}'))
     folder = prepare_list('pascal5i', 'trainval', tmp_path, home)
     assert len(Prepared(folder)) == 150
     assert not rest.exists()

@@ -57,7 +57,7 @@ def test_main_job_trains_then_evaluates(tmp_path):
     assert 'Warning' not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         *('.lock', 'config.json', 'classes.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
-        *('results.json', 'results.jsonl', 'pictures'),
+        *('results.json', 'results.jsonl', 'pictures', 'report.html'),
     }
     # The same command again has nothing to train and says the same.
     again = program('--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY)
@@ -171,6 +171,25 @@ def test_folders_of_photographs_train_and_evaluate(tmp_path, name, make, split, 
     assert results['checkpoint_step'] == 4
 
 
+def test_a_table_of_photographs(tmp_path):
+    make_voc(tmp_path, count=60, classes=20)
+    done = program(
+        *('--config=configs/pascal5i.py:lite', f'--workdir={tmp_path}/table', f'--config.data.root={tmp_path}'),
+        *('--config.data.test_split=trainval', '--config.encoder.weights=random', '--mode=table', *TINY),
+        *('--config.checkpoint=', '--config.table.shots=(1,2)', '--config.table.folds=(0,3)'),
+        *("--config.table.annotations=('scribble',)", '--config.evaluation.draw=panet2019'),
+        '--config.evaluation.protocol=standard',
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 run(s) x 4 episodes as the authors' code draws them, protocol standard" in done.stdout
+    assert 'no mean: fold(s) 1, 2 were not asked for' in done.stdout
+    rows = json.loads((tmp_path / 'table/table.json').read_text())['cells']
+    assert [(row['shots'], row['fold'], row['protocol']) for row in rows] == [
+        *((1, 0, 'standard'), (1, 3, 'standard')),
+        *((2, 0, 'standard'), (2, 3, 'standard')),
+    ]
+
+
 def test_photographs_of_ones_own_train_and_evaluate(tmp_path):
     make_own(tmp_path / 'own', by_class=True, count=12)
     (tmp_path / 'own/images/photo 3.jpg').write_bytes(b'broken')
@@ -229,7 +248,13 @@ def test_every_config_loads_is_locked_and_valid(name, preset):
         ('evaluation.episodes', 0, 'evaluation.episodes must be at least 1'),
         ('encoder.dtype', 'int8', 'dtype must be float32, bfloat16 or float16, got int8'),
         ('encoder.width', 0.3, 'multiple of 1/64'),
-        ('evaluation.protocol', 'hsnet', 'protocol must be panet2019, got hsnet'),
+        ('evaluation.protocol', 'hsnet', 'protocol must be panet2019 or standard, got hsnet'),
+        ('evaluation.annotation', 'click', 'evaluation.annotation must be dense, scribble or box, got click'),
+        ('evaluation.draw', 'random', 'evaluation.draw must be seeded or panet2019, got random'),
+        ('evaluation.pictured', 'best', 'evaluation.pictured must be random, worst, first, or numbers'),
+        ('table.folds', (0, 4), r'table.folds must be one or more .*each of 0, 1, 2, 3; got \(0, 4\)'),
+        ('table.shots', (), r'table.shots must be one or more .*each at least 1; got \(\)'),
+        ('table.annotations', ('dense', 'dot'), 'table.annotations must be .*each of dense, scribble, box'),
         ('data.fold_rule', 'alphabetical', r'fold_rule must be contiguous, 4x\+i or random, got alphabetical'),
         ('data.unseen_images', 'keep', 'unseen_images must be background or drop, got keep'),
         ('loader.workers', -1, 'loader.workers must be at least 0'),

@@ -170,7 +170,7 @@ def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, monkeypatch):
 
 
 def test_a_workdir_takes_one_training_at_a_time(tmp_path):
-    with locked(tmp_path), pytest.raises(pj.InputError, match='another training is running'):
+    with locked(tmp_path), pytest.raises(pj.InputError, match='another run is working'):
         training.train(tiny_config(), tmp_path)
 
 
@@ -223,3 +223,12 @@ def test_training_sees_seen_classes_only():
     episodes = training.training_episodes(tiny_config(**{'data.fold': 2}))
     assert set(episodes.classes.tolist()) == set(range(1, 21)) - {11, 12, 13, 14, 15}
     assert episodes.flip
+
+
+def test_supports_may_be_annotated_weakly(tmp_path):
+    losses = {}
+    for annotation in ('dense', 'scribble', 'box'):
+        training.train(tiny_config(annotation=annotation), tmp_path / annotation)
+        losses[annotation] = read_json_lines(tmp_path / annotation / 'metrics.jsonl')[-1]['loss']
+    assert len(set(losses.values())) == 3
+    assert np.isfinite(list(losses.values())).all()

@@ -1,0 +1,157 @@
+"""The table: all cells, kept when finished, and no mean where a fold is missing."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+import panet_jax as pj
+from panet_jax import table
+from panet_jax.paper import PUBLISHED, published
+from panet_jax.report import format_table
+from panet_jax.train import train
+
+SETTINGS = {
+    'table.shots': (1,),
+    'table.annotations': ('dense', 'box'),
+    'evaluation.pictures': 1,
+    'evaluation.runs': 2,
+    'checkpoint': '',
+}
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp('table')
+    return workdir, table.make_table(tiny_config(**SETTINGS), workdir)
+
+
+def test_every_cell_is_there_and_the_mean_is_that_of_the_folds(finished):
+    workdir, summary = finished
+    content = json.loads((workdir / 'table.json').read_text())
+    assert len(content['cells']) == 8
+    assert content['missing'] == []
+    dense = [row for row in content['cells'] if row['annotation'] == 'dense']
+    assert [row['fold'] for row in dense] == [0, 1, 2, 3]
+    mean = content['means_over_folds']['untrained, dense, 1-shot']
+    assert mean['mean_iou'] == pytest.approx(np.mean([row['mean_iou'] for row in dense]))
+    by_run = np.mean([row['mean_iou_by_run'] for row in dense], 0)
+    assert mean['mean_iou_std'] == pytest.approx(by_run.std())
+    assert len({row['episodes_hash'] for row in dense}) == 4
+    assert summary.rows[0][5] == f'{100 * mean["mean_iou"]:.1f} +- {100 * mean["mean_iou_std"]:.1f}'
+
+
+def test_markdown_csv_and_page_say_the_same(finished):
+    workdir, summary = finished
+    text = (workdir / 'table.md').read_text()
+    for row in summary.rows:
+        assert '| ' + ' | '.join(row) + ' |' in text
+    assert 'crescent' in text
+    with open(workdir / 'table.csv') as file:
+        rows = list(csv.DictReader(file))
+    cell = next(row for row in rows if (row['annotation'], row['fold'], row['quantity']) == ('box', '2', 'mean_iou'))
+    assert f'{100 * float(cell["iou"]):.1f}' in summary.rows[1][3]
+    assert (cell['seeds'], cell['protocol'], cell['split']) == ('1234 1235', 'panet2019', 'test')
+    assert len(rows) == 8 * 7  # mean-IoU, binary-IoU and five classes
+    page = (workdir / 'report.html').read_text()
+    assert page.count('data:image/webp') == 8
+    assert 'untrained, box, 1-shot' in page
+
+
+def test_finished_cells_are_kept_until_something_changes(finished, tmp_path, monkeypatch, capsys):
+    workdir, summary = tmp_path / 'copy', finished[1]
+    shutil.copytree(finished[0], workdir)
+    measured = []
+    original = table.measure
+    monkeypatch.setattr(table, 'measure', lambda *arguments: measured.append(1) or original(*arguments))
+    assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
+    assert not measured
+    assert capsys.readouterr().out.count('(kept)') == 8
+    (workdir / 'cells' / 'untrained-box-1shot-fold1.json').write_text('{"dataset": ')  # cut off
+    assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
+    assert len(measured) == 1
+    table.make_table(tiny_config(**SETTINGS | {'evaluation.protocol': 'standard', 'table.folds': (0,)}), workdir)
+    assert len(measured) == 3
+
+
+def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
+    settings = SETTINGS | {'table.folds': (0, 2), 'table.annotations': ('dense',), 'table.shots': (1, 600)}
+    summary = table.make_table(tiny_config(**settings), tmp_path)
+    assert [row[3] for row in summary.rows] == ['-', '-']
+    assert summary.rows[1][1:3] == ['missing', 'missing']
+    text = format_table(summary)
+    assert 'no mean: fold(s) 1, 3 were not asked for' in text
+    assert 'missing: untrained, dense, 600-shot, fold 0, because class 1 (disc) has' in text
+    content = json.loads((tmp_path / 'table.json').read_text())
+    assert content['means_over_folds'] == dict.fromkeys(['untrained, dense, 1-shot', 'untrained, dense, 600-shot'])
+    assert len(content['missing']) == 2
+
+
+def test_trained_networks_come_from_the_workdirs_of_their_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(tiny_config(**{'data.fold': 1}), 'runs/shapes-fold1-1way-1shot')
+    settings = SETTINGS | {'table.annotations': ('dense',), 'checkpoint': 'latest', 'evaluation.untrained': True}
+    summary = table.make_table(tiny_config(**settings), tmp_path / 'table')
+    assert [row[0] for row in summary.rows] == ['untrained, dense, 1-shot', 'trained, dense, 1-shot']
+    assert [cell == 'missing' for cell in summary.rows[1][1:5]] == [True, False, True, True]
+    assert summary.rows[1][5] == '-'
+    assert any('there is no workdir runs/shapes-fold0-1way-1shot' in note for note in summary.notes)
+    by_name = settings | {'checkpoint': 'runs/shapes-fold{fold}-{ways}way-{shots}shot', 'table.folds': (1,)}
+    again = table.make_table(tiny_config(**by_name), tmp_path / 'other')
+    assert again.rows[1][1] == summary.rows[1][2]
+    with pytest.raises(pj.InputError, match=r'checkpoint may hold \{fold\}, \{shots\} and \{ways\}'):
+        table.make_table(tiny_config(**by_name | {'checkpoint': 'runs/{split}'}), tmp_path / 'other2')
+
+
+def test_a_table_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(pj.InputError, match=r'class 1 \(disc\) has'):
+        table.make_table(tiny_config(**SETTINGS | {'table.shots': (999,)}), tmp_path)
+    with pytest.raises(pj.InputError, match='a table runs over the folds'):
+        table.make_table(tiny_config(**SETTINGS | {'data.unseen': ('disc',)}), tmp_path)
+
+
+def test_rows_made_in_different_ways_have_no_mean(finished):
+    rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
+    for name, other in {'protocol': 'standard', 'split': 'val', 'seeds': [1], 'shots': 5, 'annotation': 'box'}.items():
+        with pytest.raises(ValueError, match=f'rows of different {name} have no mean'):
+            table.mean_over_folds([*rows[:3], rows[3] | {name: other}])
+    assert table.mean_over_folds(rows[:3]) is None
+    assert table.mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) is None
+
+
+PAPERS = {
+    'dataset': 'pascal5i',
+    'checkpoint_step': 30000,
+    'ways': 1,
+    'shots': 1,
+    'annotation': 'dense',
+    'protocol': 'panet2019',
+    'size': 417,
+    'fold_rule': 'contiguous',
+    'split': 'trainaug',
+}
+
+
+def test_published_values_stand_beside_what_compares_with_them_only():
+    assert published(PAPERS)[0].mean == 48.1
+    assert published(PAPERS | {'checkpoint_step': 0})[0].mean == 35.3
+    for name, other in {'protocol': 'standard', 'split': 'val', 'size': 129, 'fold_rule': '4x+i'}.items():
+        known, why = published(PAPERS | {name: other})
+        assert known is None
+        assert f'{name} {PAPERS[name]}, not {other}' in why
+    assert published(PAPERS | {'shots': 3}) == (None, '')
+    for row in PUBLISHED.values():
+        assert not row.folds or abs(np.mean(row.folds) - row.mean) < 0.1
+
+
+def test_differences_to_the_paper_are_printed(finished):
+    rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
+    ours = {row['fold']: row | PAPERS for row in rows}
+    known, _ = published(PAPERS)
+    paper, difference = table._paper_rows(known, [0, 1, 2, 3], ours, {'mean_iou': 0.5})
+    assert paper[1:] == ['42.3*', '58.0*', '51.1*', '41.2*', '48.1', '-']
+    assert difference[5] == '+1.9'
+    assert difference[1] == f'{100 * rows[0]["mean_iou"] - 42.3:+.1f}'
