@@ -109,6 +109,7 @@ def base_config(name, preset=''):
     evaluation.seed = 1234  # of the first run; the next ones count on
     evaluation.protocol = 'panet2019'  # or 'standard'; panet_jax/protocols.py says how they differ
     evaluation.draw = 'seeded'  # episodes of our own, or 'panet2019', the very ones of the authors' code
+    evaluation.skip_small_classes = False  # leave out classes with too few images for an episode, and say which
     evaluation.annotation = 'dense'  # of supports: 'dense', 'scribble' or 'box'
     evaluation.batch = 4  # images an encoder step, over all devices
     evaluation.cache_gib = 4.0  # for their features on the devices; what does not fit is computed twice

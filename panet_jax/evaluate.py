@@ -26,7 +26,7 @@ from panet_jax.pictures import Row, pictured_episodes, save_sheet
 from panet_jax.protocols import PROTOCOLS, test_list
 from panet_jax.prototypes import class_prototypes, cosine_logits, upsample
 from panet_jax.report import comparable_results, results_table, save_results
-from panet_jax.sampling import Episodes, drawable_images, episode_label, unseen_classes
+from panet_jax.sampling import Episodes, TooFewImages, drawable_images, episode_label, unseen_classes
 from panet_jax.weights import initial_params
 from panet_jax.workdir import check_split, check_unseen, check_untrained, read_config
 
@@ -150,6 +150,7 @@ def evaluation_identity(config, runs, draws, params, step, checkpoint):
         'fold_rule': data.fold_rule,
         'fold_seed': data.fold_seed,
         'unseen': list(data.unseen),
+        'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, data) if c not in runs[0].images],
         'images': len(source),
         'skipped_images': len(source.skipped),
         'smallest_object': data.smallest_object,
@@ -182,20 +183,27 @@ def evaluation_runs(config):
     data, settings = config.data, config.evaluation
     split = test_list(config)
     source = open_source(data, split)
+    drawable = drawable_images(source, smallest_object=data.smallest_object)
+    classes = unseen_classes(source, data)
+    if settings.skip_small_classes:
+        needed = config.episode.shots + config.episode.queries
+        enough = [c for c in classes if drawable[:, c - 1].sum() >= needed]
+        classes = enough or classes  # none at all is an error that Episodes words
     void_is_background = PROTOCOLS[settings.protocol].void_is_background
-    return [
-        Episodes(
-            source,
-            unseen_classes(source, data),
-            **config.episode,
-            seed=settings.seed + run,
-            size=data.size,
-            drawable=drawable_images(source, smallest_object=data.smallest_object),
-            split=split,
-            reader=SupportReader(settings.annotation, void_is_background, data.annotation_seed),
-        )
-        for run in range(settings.runs)
-    ]
+    make = functools.partial(
+        Episodes,
+        source,
+        classes,
+        **config.episode,
+        size=data.size,
+        drawable=drawable,
+        split=split,
+        reader=SupportReader(settings.annotation, void_is_background, data.annotation_seed),
+    )
+    try:
+        return [make(seed=settings.seed + run) for run in range(settings.runs)]
+    except TooFewImages as error:
+        raise InputError(f'{error} --config.evaluation.skip_small_classes=True leaves such classes out.') from error
 
 
 def evaluation_draws(config, runs):

@@ -78,7 +78,9 @@ def results_table(rows, workdir):
     absent = [name for name in names if any(row['class_iou'][name] is None for row in rows)]
     notes = [f'no query showed {", ".join(absent)}: left out of the mean'] if absent else []
     columns = ['network', *names, 'mean-IoU', 'binary-IoU', 'background', 'foreground']
-    return Table(heading(first), columns, lines, notes + empty_notes(rows))
+    return Table(
+        heading(first), columns, lines, [*notes, *dict.fromkeys(note for row in rows for note in remarks(row))]
+    )
 
 
 def heading(row):
@@ -93,14 +95,18 @@ def heading(row):
     )
 
 
-def empty_notes(rows):
-    """A sentence if annotations vanished when they were resized; the rows are of the same episodes."""
-    empty, first = max(row['empty_supports'] for row in rows), rows[0]
-    supports = first['runs'] * first['episodes'] * first['ways'] * first['shots']
-    what = (
-        f'{empty} of {supports} supports have no annotated pixel left at {first["size"]} px: nothing is found from them'
-    )
-    return [what] if empty else []
+def remarks(row):
+    """Sentences on what a reader of one row of results should know."""
+    found = []
+    if row['left_out_classes']:
+        found.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
+    if row['empty_supports']:
+        supports = row['runs'] * row['episodes'] * row['ways'] * row['shots']
+        found.append(
+            f'{row["empty_supports"]} of {supports} supports have no annotated pixel left at {row["size"]} px: nothing is '
+            'found from them'
+        )
+    return found
 
 
 def _network(row, home):

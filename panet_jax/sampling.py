@@ -91,6 +91,10 @@ class Draw:
     query_flips: np.ndarray
 
 
+class TooFewImages(InputError):
+    """A class has fewer images than an episode takes."""
+
+
 class Episodes:
     """The endless sequence of episodes of a seed: `episodes[i]` is a pure function of (seed, i).
 
@@ -138,7 +142,7 @@ class Episodes:
         self.images = {c: np.flatnonzero(drawable[:, c - 1]) for c in classes}
         for c, images in self.images.items():
             if len(images) < shots + queries:
-                raise InputError(
+                raise TooFewImages(
                     f'class {c} ({source.classes[c - 1]}) has {len(images)} images in {split!r}, but an episode '
                     f'needs {shots} support and {queries} query images.'
                 )

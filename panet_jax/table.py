@@ -20,7 +20,7 @@ from panet_jax.evaluate import (
 )
 from panet_jax.html_report import save_report
 from panet_jax.paper import MEANING, published
-from panet_jax.report import Table, empty_notes, percent, spread
+from panet_jax.report import Table, percent, remarks, spread
 from panet_jax.sampling import FOLDS
 from panet_jax.workdir import default_workdir, locked, write_json, write_text
 
@@ -187,7 +187,7 @@ def write_table(config, workdir, done, missing):
 def summary_table(config, done, missing):
     """mean-IoU by fold and its mean, with the paper's values below: a report.Table."""
     folds = list(config.table.folds)
-    rows, notes, marks = [], {}, set()
+    rows, marks, apart = [], set(), []
     for name, of_fold in _by_row(table_cells(config), done).items():
         if not of_fold:
             rows.append([name, *['missing'] * len(folds), '-', '-'])
@@ -198,19 +198,20 @@ def summary_table(config, done, missing):
         ]
         rows.append([name, *(_score(of_fold.get(fold)) for fold in folds), *means])
         known, why = published(first)
+        apart += [why] * bool(why)
         if known:
             marks |= {known.mean_source, *([known.folds_source] if known.folds else [])}
             rows.extend(_paper_rows(known, folds, of_fold, mean))
-        found = [why] * bool(why) + [
-            f'{name}, fold {f}: {note}' for f, row in of_fold.items() for note in empty_notes([row])
-        ]
-        notes |= dict.fromkeys(found)  # each sentence once
     lacking = [str(fold) for fold in range(FOLDS) if fold not in folds]
-    notes |= {f'no mean: fold(s) {", ".join(lacking)} were not asked for': None} if lacking else {}
-    notes |= {f'missing: {cell}, because {why}': None for cell, why in missing.items()}
-    notes |= {f'{mark} {meaning}': None for mark, meaning in MEANING.items() if mark in marks}
+    notes = [
+        *dict.fromkeys(apart),
+        *_grouped((remark, cell) for cell, row in done.items() for remark in remarks(row)),
+        *([f'no mean: fold(s) {", ".join(lacking)} were not asked for'] if lacking else []),
+        *_grouped((f'missing, because {why}', cell) for cell, why in missing.items()),
+        *(f'{mark} {meaning}' for mark, meaning in MEANING.items() if mark in marks),
+    ]
     columns = ['network, supports, shots', *(f'fold {fold}' for fold in folds), 'mean', 'binary-IoU']
-    return Table(_heading(next(iter(done.values()))), columns, rows, list(notes))
+    return Table(_heading(next(iter(done.values()))), columns, rows, notes)
 
 
 def _paper_rows(known, folds, of_fold, mean):
@@ -297,6 +298,14 @@ def _by_row(cells, done):
         if cell in done:
             rows[cell.row][cell.fold] = done[cell]
     return rows
+
+
+def _grouped(remarks):
+    """Sentences that name the cells they are on, each sentence once; from (sentence, cell) pairs."""
+    cells = {}
+    for sentence, cell in remarks:
+        cells.setdefault(sentence, []).append(str(cell))
+    return [f'{"; ".join(names)}: {sentence}' for sentence, names in cells.items()]
 
 
 def _heading(row):

@@ -170,8 +170,12 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'annotation': 'box',
         'draw': 'seeded',
         'empty_supports': 1,
+        'left_out_classes': ['cow'],
     }
-    assert 'no query showed dog' in format_table(results_table([settings | scores], 'elsewhere'))
+    table = format_table(results_table([settings | scores], 'elsewhere'))
+    assert 'no query showed dog' in table
+    assert 'left out, having too few images: cow' in table
+    assert '1 of 1 supports have no annotated pixel left at 9 px' in table
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
@@ -263,3 +267,19 @@ def test_rows_say_what_was_run(tmp_path, kind):
     assert again['network_hash'] == results['network_hash']
     for name in ('class_iou', 'class_iou_std'):
         assert list(results[name]) == ['disc', 'arrow', 'star', 'house', 'crescent']
+
+
+def test_classes_with_too_few_images_are_left_out_when_asked(tmp_path):
+    images = Shapes('test', 33).presence.sum(0)[:5]
+    shots = int(sorted(images)[1])  # with a query image too many for two classes
+    settings = {'episode.shots': shots, 'evaluation.pictures': 0, 'evaluation.runs': 1, 'evaluation.episodes': 2}
+    with pytest.raises(
+        pj.InputError, match=r'has \d+ images in .test.*skip_small_classes=True leaves such classes out'
+    ):
+        evaluation.evaluate(tiny_config(checkpoint='', **settings), tmp_path)
+    settings['evaluation.skip_small_classes'] = True
+    results = evaluation.evaluate(tiny_config(checkpoint='', **settings), tmp_path)
+    assert len(results['left_out_classes']) == (images <= shots).sum() >= 2
+    assert set(results['class_iou']).isdisjoint(results['left_out_classes'])
+    with pytest.raises(pj.InputError, match='needs 9999 support'):
+        evaluation.evaluate(tiny_config(checkpoint='', **settings | {'episode.shots': 9999}), tmp_path)

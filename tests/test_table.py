@@ -84,7 +84,7 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert summary.rows[1][1:3] == ['missing', 'missing']
     text = format_table(summary)
     assert 'no mean: fold(s) 1, 3 were not asked for' in text
-    assert 'missing: untrained, dense, 600-shot, fold 0, because class 1 (disc) has' in text
+    assert 'untrained, dense, 600-shot, fold 0: missing, because class 1 (disc) has' in text
     content = json.loads((tmp_path / 'table.json').read_text())
     assert content['means_over_folds'] == dict.fromkeys(['untrained, dense, 1-shot', 'untrained, dense, 600-shot'])
     assert len(content['missing']) == 2
