@@ -47,11 +47,27 @@ def authors_draws(images, *, ways, shots, queries, seed, episodes):
     return draws
 
 
-def authors_images(source, images):
-    """The images of each class as the authors list them, where the data set says it, else as they are.
+def authors_images(source, images, *, only_these=False):
+    """The images of each class as the authors list them, if the data set says it, else as they are.
 
     Args:
         source: a Source.
         images: {class number: indices}, of the classes to draw from.
+        only_these: leave out what the authors list and `images` lacks, such as images with small objects.
+
+    Returns:
+        {class number: indices}, and whether that is the authors' order.
     """
-    return {number: np.asarray(source.class_lists.get(number, shown)) for number, shown in sorted(images.items())}
+    images = dict(sorted(images.items()))
+    lacking = [number for number in images if number not in source.class_lists]
+    if len(lacking) == len(images):
+        return images, False
+    if lacking:
+        raise InputError(
+            f"the authors' draw needs the image lists of all classes, but that of class {lacking[0]} is not there; write "
+            f'class{lacking[0]}.txt, or remove those of the others.'
+        )
+    listed = {number: np.asarray(source.class_lists[number], int) for number in images}
+    if only_these:
+        listed = {number: shown[np.isin(shown, images[number])] for number, shown in listed.items()}
+    return listed, True

@@ -5,7 +5,7 @@ import ml_collections
 from panet_jax.annotations import KINDS
 from panet_jax.encoder import BLOCKS, scaled_channels
 from panet_jax.errors import InputError
-from panet_jax.pictures import PICTURED
+from panet_jax.pictures import MOST_PICTURES, PICTURED
 from panet_jax.protocols import PROTOCOLS
 from panet_jax.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
 
@@ -160,15 +160,22 @@ def check_config(config):
             *rest, last = map(str, choices)
             wanted = f'{", ".join(rest)} or {last}' if rest else last
             raise InputError(f'{name} must be {wanted}, got {value(name)}.')
-    for name, wanted in (('folds', range(FOLDS)), ('shots', None), ('annotations', KINDS)):
-        values = config.table[name]
-        wrong = [value for value in values if (value < 1 if wanted is None else value not in wanted)]
-        if wrong or not values:
-            choices = 'at least 1' if wanted is None else f'of {", ".join(map(str, wanted))}'
-            raise InputError(f'table.{name} must be one or more numbers or names, each {choices}; got {values}.')
-    picked = config.evaluation.pictured
-    if picked not in PICTURED and not all(number.strip().isdigit() for number in picked.split(',')):
-        raise InputError(
-            f'evaluation.pictured must be {", ".join(PICTURED)}, or numbers of episodes such as 3,17; got {picked!r}.'
-        )
+    for name, choices in (('folds', range(FOLDS)), ('shots', range(1, 10**6)), ('annotations', KINDS)):
+        cells = config.table[name]
+        if not cells or not all(cell in choices for cell in cells):
+            wanted = 'a whole number from 1' if name == 'shots' else f'of {", ".join(map(str, choices))}'
+            raise InputError(f'table.{name} must be one or more, each {wanted}; got {cells}.')
+    _check_pictures(config.evaluation)
     scaled_channels(BLOCKS[0][1], config.encoder.width)
+
+
+def _check_pictures(evaluation):
+    if evaluation.pictures > MOST_PICTURES:
+        raise InputError(f'evaluation.pictures must be at most {MOST_PICTURES}, got {evaluation.pictures}.')
+    picked, last = evaluation.pictured, evaluation.episodes - 1
+    numbers = [number.strip() for number in picked.split(',')]
+    if picked not in PICTURED and not all(number.isdigit() and int(number) <= last for number in numbers):
+        raise InputError(
+            f'evaluation.pictured must be {", ".join(PICTURED)}, or numbers of episodes up to {last} such as 3,17; '
+            f'got {picked!r}.'
+        )

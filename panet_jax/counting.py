@@ -25,7 +25,8 @@ class Counted(NamedTuple):
 
     Attributes:
         confusions: [E, Q, 1 + N, 1 + N] int64, rows the truth.
-        empty_supports: [E] int64, supports of each episode whose annotation has no pixel at the network's size.
+        empty_supports: [E] int64, supports of each episode whose annotation has no pixel at the network's
+            size, having been too small or hidden.
     """
 
     confusions: np.ndarray
@@ -99,16 +100,22 @@ class _Batches:
         self._size, self._own_size, self._batch, self.devices = size, own_size, batch, used
         self.images = [images[start : start + batch] for start in range(0, len(images), batch)]
 
-    def read(self, numbers):
-        """Yields (number, _Batch split over the devices) of some batches."""
-        for number, batch in in_threads(self._read, numbers, threads=max(1, 8 // self._batch)):
+    def read(self, numbers, *, with_masks):
+        """Yields (number, _Batch split over the devices) of some batches; masks that nobody needs are empty."""
+        read = functools.partial(self._read, with_masks=with_masks)
+        for number, batch in in_threads(read, numbers, threads=max(1, 8 // self._batch)):
             yield number, devices.split(batch, self.devices)
 
-    def _read(self, number):
+    def _read(self, number, with_masks):
         indices = self.images[number].tolist()
         samples = [self._source[index] for index in indices]
         resized = [resize(sample, self._size) for sample in samples]
-        masks = [self._masks(index, sample.label) for index, sample in zip(indices, resized, strict=True)]
+        supports = self._supports if with_masks else ()
+        nothing = np.zeros((2, len(self._classes), self._size, -(-self._size // 8)), np.uint8)
+        masks = [
+            self._masks(index, sample.label) if index in supports else nothing
+            for index, sample in zip(indices, resized, strict=True)
+        ]
         labels = [sample.label for sample in (samples if self._own_size else resized)]
         missing = self._batch - len(indices)
         images = [sample.image for sample in resized]
@@ -118,9 +125,7 @@ class _Batches:
         )
 
     def _masks(self, index, label):
-        """Foreground and background of each class, packed; empty where no episode has the image as support."""
-        if index not in self._supports:
-            return np.zeros((2, len(self._classes), self._size, -(-self._size // 8)), np.uint8)
+        """Foreground and background of each class, packed."""
         return np.packbits(self._reader.classes(self._source, index, label, self._classes), axis=-1)
 
     def _truth(self, labels):
@@ -141,7 +146,7 @@ def _sum_images(encode, batches, plan, room):
     """The first pass: sums and counts of all images, and (features, truth) of the batches that fit into `room` bytes."""
     kept, table = {}, []
     with tqdm(total=sum(map(len, batches.images)), desc='encoding', unit='image', disable=None) as bar:
-        for number, batch in batches.read(range(len(batches.images))):
+        for number, batch in batches.read(range(len(batches.images)), with_masks=True):
             features, *sums = encode((batch.images, batch.masks))
             if number in plan and features.nbytes <= room:
                 kept[number], room = (features, batch.truth), room - features.nbytes
@@ -156,7 +161,7 @@ def _score_queries(encode, batches, plan, kept, prototypes, ways):
     """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
     score = _scorer(tuple(batches.devices))
     confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int64)
-    others = batches.read([number for number in plan if number not in kept])
+    others = batches.read([number for number in plan if number not in kept], with_masks=False)
     with tqdm(total=len(ways), desc='scoring', unit='query', disable=None) as bar:
         for number, rounds in plan.items():
             if number in kept:

@@ -1,8 +1,6 @@
 """Evaluation on the unseen classes of a fold: runs x episodes, IoU from summed counts."""
 
 import functools
-import hashlib
-import json
 import time
 from pathlib import Path
 
@@ -15,10 +13,10 @@ from panet_jax.authors_draw import authors_draws, authors_images
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.counting import count_episodes
 from panet_jax.datasets import open_source
-from panet_jax.encoder import encoder_width
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.html_report import save_report
+from panet_jax.identity import evaluation_identity, picture_name
 from panet_jax.images import resize
 from panet_jax.metrics import binary_iou, class_counts, confusion_matrix, iou
 from panet_jax.panet import encode_episode
@@ -80,14 +78,14 @@ def evaluate(config, workdir):
     draws = evaluation_draws(config, runs)
     results, confusions = measure(config, runs, draws, *network)
     save_results(workdir, results)  # before the pictures: what took hours is safe first
-    sheets = []
+    pictures = Path(workdir) / 'pictures'
     if config.evaluation.pictures:
-        params, step, _ = network
-        name = f'step-{step}' if step else 'untrained'
-        path = Path(workdir) / 'pictures' / f'{name}.png'
-        sheets = [(name, save_pictures(config, path, params, runs[0], draws[0], confusions))]
-    table = results_table(comparable_results(workdir, results), workdir)
-    save_report(Path(workdir) / 'report.html', f'panet_jax: {config.name}', [table], sheets, config)
+        save_pictures(config, pictures / picture_name(results), network[0], runs[0], draws[0], confusions)
+    rows = comparable_results(workdir, results)
+    sheets = [(path.stem, path) for row in rows if (path := pictures / picture_name(row)).exists()]
+    save_report(
+        Path(workdir) / 'report.html', f'panet_jax: {config.name}', [results_table(rows, workdir)], sheets, config
+    )
     return results
 
 
@@ -134,44 +132,11 @@ def measure(config, runs, draws, params, step, checkpoint):
     ]
     return {
         **evaluation_identity(config, runs, draws, params, step, checkpoint),
+        'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, config.data) if c not in classes],
         'empty_supports': int(counted.empty_supports.sum()),
         **scores(np.array(counts), unseen),
         'seconds': round(time.perf_counter() - started, 1),
     }, confusions[0]
-
-
-def evaluation_identity(config, runs, draws, params, step, checkpoint):
-    """What is evaluated on what: two evaluations of which all this is equal give the same scores."""
-    data, settings, source = config.data, config.evaluation, runs[0].source
-    return {
-        'dataset': data.name,
-        'split': test_list(config),
-        'fold': data.fold,
-        'fold_rule': data.fold_rule,
-        'fold_seed': data.fold_seed,
-        'unseen': list(data.unseen),
-        'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, data) if c not in runs[0].images],
-        'images': len(source),
-        'skipped_images': len(source.skipped),
-        'smallest_object': data.smallest_object,
-        **config.episode.to_dict(),
-        'annotation': settings.annotation,
-        'annotation_seed': data.annotation_seed,
-        'size': data.size,
-        'runs': settings.runs,
-        'episodes': settings.episodes,
-        'seeds': [episodes.seed for episodes in runs],
-        'draw': settings.draw,
-        'episodes_hash': episodes_hash(source, draws),
-        'protocol': settings.protocol,
-        'weights': config.encoder.weights,
-        'width': encoder_width(params),
-        'dtype': config.encoder.dtype,
-        'seed': config.seed,
-        'checkpoint': checkpoint,
-        'checkpoint_step': step,
-        'network_hash': network_hash(params),
-    }
 
 
 def evaluation_runs(config):
@@ -210,26 +175,9 @@ def evaluation_draws(config, runs):
     """The Draws of each run, by config.evaluation.draw: a list of lists."""
     number = config.evaluation.episodes
     if config.evaluation.draw == 'panet2019':
-        images = authors_images(runs[0].source, runs[0].images)
+        images, _ = authors_images(runs[0].source, runs[0].images, only_these=config.data.smallest_object > 1)
         return [authors_draws(images, **config.episode, seed=run.seed, episodes=number) for run in runs]
     return [[run.draw(index) for index in range(number)] for run in runs]
-
-
-def episodes_hash(source, draws):
-    """Twelve hexadecimal digits that differ if an episode does: its classes, supports or queries, by name."""
-    digest = hashlib.sha256()
-    for draw in (draw for run in draws for draw in run):
-        images = [[source.name(i) for i in group.flat] for group in (draw.supports, draw.queries)]
-        digest.update(json.dumps([[source.classes[c - 1] for c in draw.classes], *images]).encode())
-    return digest.hexdigest()[:12]
-
-
-def network_hash(params):
-    """Twelve hexadecimal digits that differ if a parameter does."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
-    return digest.hexdigest()[:12]
 
 
 def check_checkpoint(config):
@@ -283,12 +231,12 @@ def scores(counts, unseen):
         'class_iou_std': {name: _none_if_nan(_std(column)) for name, column in zip(unseen, class_iou.T, strict=True)},
         'mean_iou': _none_if_nan(float(np.mean(mean_iou))),
         'mean_iou_std': _none_if_nan(float(np.std(mean_iou))),
-        'binary_iou': float(binary.mean()),
-        'binary_iou_std': float(binary.mean(1).std()),
-        'background_iou': float(binary[:, 0].mean()),
-        'foreground_iou': float(binary[:, 1].mean()),
+        'binary_iou': _none_if_nan(float(binary.mean())),
+        'binary_iou_std': _none_if_nan(float(binary.mean(1).std())),
+        'background_iou': _none_if_nan(float(binary[:, 0].mean())),
+        'foreground_iou': _none_if_nan(float(binary[:, 1].mean())),
         'mean_iou_by_run': [_none_if_nan(value) for value in mean_iou],
-        'binary_iou_by_run': [float(value) for value in binary.mean(1)],
+        'binary_iou_by_run': [_none_if_nan(float(value)) for value in binary.mean(1)],
     }
 
 

@@ -3,11 +3,11 @@
 import base64
 import io
 import json
-import os
-from pathlib import Path
 
 import jinja2
 from PIL import Image
+
+from panet_jax.workdir import write_text
 
 PAGE = 'report.html.jinja'
 QUALITY = 85  # of the pictures, as WebP
@@ -32,10 +32,7 @@ def save_report(path, title, tables, sheets, settings):
         sheets=[(name, _data_url(picture)) for name, picture in sheets],
         settings=json.dumps(settings.to_dict(), indent=2),
     )
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(page, encoding='utf-8')
-    temporary.replace(path)
+    write_text(path, page)
 
 
 def _data_url(picture):

@@ -55,9 +55,9 @@ def episode_prototypes(sums, counts, supports, ways, *, others_excluded):
     Returns:
         [E, 1 + N, C] float32, background first: the same as `class_prototypes` of each episode.
     """
-    sums, counts = np.asarray(sums, np.float64), np.asarray(counts, np.float64)
     own = ways[:, :, None]
-    background_sums, background_counts = sums[supports, 1, own], counts[supports, 1, own]  # [E, N, K, C], [E, N, K]
+    background_sums = sums[supports, 1, own].astype(np.float64)  # [E, N, K, C]
+    background_counts = counts[supports, 1, own].astype(np.float64)  # [E, N, K]
     for other in range(ways.shape[1] if others_excluded else 0):
         elsewhere = np.arange(ways.shape[1])[:, None] != other  # [N, 1]
         column = ways[:, other, None, None]

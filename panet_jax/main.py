@@ -84,7 +84,9 @@ def main(_):
     except Interrupted as interrupted:
         sys.exit(_fail(str(interrupted), 128 + interrupted.number))
     except KeyboardInterrupt:
-        sys.exit(_fail('stopped by Ctrl-C; the same command goes on from the newest checkpoint', 130))
+        goes_on = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
+        again = goes_on.get(MODE.value, 'goes on from the newest checkpoint')
+        sys.exit(_fail(f'stopped by Ctrl-C; the same command {again}', 130))
 
 
 def _out_of_memory(error, config):

@@ -1,7 +1,5 @@
 """Sheets of episodes, as in the paper's figures: annotated supports, query, truth, prediction, heat map."""
 
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
@@ -11,6 +9,7 @@ from scipy import ndimage
 
 from panet_jax.episode import IGNORE, Episode
 from panet_jax.metrics import iou
+from panet_jax.replacing import replacing
 
 # Colours of ways 1, 2, ... (Okabe and Ito's, told apart by colour-blind people too), and of void.
 WAY_COLOURS = np.array(
@@ -20,6 +19,7 @@ VOID_COLOUR = np.array([255, 255, 255])
 # More supports than this and only the first shot of each way is drawn.
 MOST_SUPPORTS = 5
 PICTURED = ('random', 'worst', 'first')
+MOST_PICTURES = 50  # episodes on a sheet; WebP, for the report, allows no image of more than 16383 pixels
 
 
 class Row(NamedTuple):
@@ -46,19 +46,19 @@ def pictured_episodes(confusions, number, which, seed):
     Args:
         confusions: [E, Q, 1 + N, 1 + N] int, of the run.
         number: how many, at most.
-        which: 'random', 'worst' (the lowest IoU of the first query, mean over its ways), 'first', or the
-            numbers themselves, such as '3,17'; those beyond the run are left out.
+        which: 'random', 'worst' (the lowest IoU of the first query, mean over the ways that it or its
+            prediction shows), 'first', or the numbers themselves, such as '3,17'.
         seed: of 'random'.
     """
     episodes = len(confusions)
     if which == 'worst':
-        means = [np.nan_to_num(way_ious(confusion[0])).mean() for confusion in confusions]
-        return np.argsort(means, kind='stable')[:number].tolist()
+        ious = np.ma.masked_invalid([way_ious(confusion[0]) for confusion in confusions])
+        return np.argsort(ious.mean(1).filled(np.inf), kind='stable')[:number].tolist()
     if which == 'random':
         return sorted(np.random.default_rng(seed).permutation(episodes)[:number].tolist())
     if which == 'first':
         return list(range(min(number, episodes)))
-    return [index for index in map(int, which.split(',')) if index < episodes]
+    return [int(index) for index in which.split(',')]
 
 
 def way_ious(confusion):
@@ -156,11 +156,8 @@ def save_sheet(path, rows, kind):
             axis.imshow(image)
             axis.set_title(title, fontsize=8)
             axis.set_axis_off()
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    figure.savefig(temporary, format='png', dpi=100)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format='png', dpi=100)
 
 
 def _way_colour(way):

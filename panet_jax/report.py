@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
-# Two rows may stand in one table if all of these are equal.
-COMPARABLE = (
-    *('dataset', 'split', 'fold', 'fold_rule', 'fold_seed', 'unseen', 'images', 'smallest_object'),
-    *('ways', 'shots', 'queries', 'size'),
-    *('annotation', 'annotation_seed', 'runs', 'episodes', 'seeds', 'draw', 'episodes_hash', 'protocol'),
-    *('weights', 'width', 'dtype', 'seed'),
+# What a row of results says beside what was evaluated: which network, and how it scored.
+NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash')
+SCORES = (
+    *('class_iou', 'class_iou_std', 'mean_iou', 'mean_iou_std', 'mean_iou_by_run', 'binary_iou', 'binary_iou_std'),
+    *('binary_iou_by_run', 'background_iou', 'foreground_iou', 'empty_supports', 'seconds'),
 )
 
 
@@ -24,7 +23,7 @@ def comparable_results(workdir, results):
     """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
     latest = {}
     for row in read_json_lines(Path(workdir) / 'results.jsonl'):
-        same = all(row.get(name) == results[name] for name in COMPARABLE)
+        same = all(row.get(name) == value for name, value in results.items() if name not in (*NETWORK, *SCORES))
         if same and list(row['class_iou']) == list(results['class_iou']):
             latest[row['checkpoint_step'], row['checkpoint']] = row
     return [latest[key] for key in sorted(latest)]
@@ -86,7 +85,7 @@ def results_table(rows, workdir):
 def heading(row):
     """Two lines on what was run, of one row of results."""
     annotation = '' if row['annotation'] == 'dense' else f', {row["annotation"]} supports'
-    draw = '' if row['draw'] == 'seeded' else " as the authors' code draws them"
+    draw = " as the authors' code draws them" if row['authors_order'] else ''
     return (
         f'{row["dataset"]} {row["split"]}{_skipped(row)}, {_unseen(row)}, '
         f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}\n'
@@ -98,6 +97,11 @@ def heading(row):
 def remarks(row):
     """Sentences on what a reader of one row of results should know."""
     found = []
+    if row['draw'] == 'panet2019' and not row['authors_order']:
+        found.append(
+            "not the authors' very episodes, though drawn as theirs: the order of a class's images is that of the list, for "
+            'want of their class1.txt, class2.txt, ...'
+        )
     if row['left_out_classes']:
         found.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
     if row['empty_supports']:
@@ -120,7 +124,7 @@ def _range(seeds):
 
 def spread(mean, std, runs):
     """Mean and standard deviation in percent, the latter if there are several runs."""
-    return f'{percent(mean)} +- {percent(std)}' if runs > 1 else percent(mean)
+    return f'{percent(mean)} +- {percent(std)}' if runs > 1 and mean is not None else percent(mean)
 
 
 def _unseen(row):

@@ -80,7 +80,8 @@ class Draw:
     Attributes:
         classes: [N] int, the class number of each way.
         supports: [N, K] int, indices of images that show the way's class.
-        queries: [Q] int, indices of images; each shows one of the classes, and no support is among them.
+        queries: [Q] int, indices of images; each shows one of the classes. In our own draws no support is
+            among them; in the authors' one of another way may be.
         support_flips, query_flips: [N, K] and [Q] bool, which images are mirrored.
     """
 

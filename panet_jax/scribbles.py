@@ -16,6 +16,7 @@ MOST_RADIUS = 16.0  # of that disc, in pixels
 FEWEST_POINTS = 4  # of a path; shorter ones are dropped where there is a longer one
 MOST_CURVE_POINTS = 1000
 
+ROBOT_VERSION = 1  # of all this; those of another one are made anew
 NO_SCRIBBLE = 65535  # in a map of scribbles: nobody drew here
 
 

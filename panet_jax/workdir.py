@@ -17,6 +17,7 @@ import os
 from pathlib import Path
 
 from panet_jax.errors import InputError
+from panet_jax.replacing import replacing
 
 # What may differ between two commands on one workdir: how long, how often, where, and evaluation.
 FREE = (
@@ -148,11 +149,9 @@ def write_json(path, content):
 
 def write_text(path, content):
     """Writes a text that appears whole or not at all."""
-    path = Path(path)
-    make_workdir(path.parent)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(content, encoding='utf-8')
-    temporary.replace(path)
+    make_workdir(Path(path).parent)
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding='utf-8')
 
 
 def append_json_line(path, content):
@@ -178,9 +177,7 @@ def keep_json_lines(path, keep):
     """Rewrites a .jsonl file with the whole lines that satisfy `keep`."""
     kept = [line for line in read_json_lines(path) if keep(line)]
     if Path(path).exists():
-        temporary = Path(path).with_suffix(f'.{os.getpid()}.tmp')
-        temporary.write_text(''.join(json.dumps(line) + '\n' for line in kept))
-        temporary.replace(path)
+        write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))
 
 
 def _refuse(workdir, here, now, names):

@@ -12,6 +12,7 @@ from tiny import tiny_config
 import panet_jax as pj
 from panet_jax import evaluate as evaluation
 from panet_jax.annotations import KINDS
+from panet_jax.authors_draw import authors_draws
 from panet_jax.datasets import Shapes
 from panet_jax.metrics import class_counts, iou
 from panet_jax.pictures import Row, annotated, heat_map, overlay, pictured_episodes, save_sheet
@@ -168,20 +169,22 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'protocol': 'p',
         'checkpoint_step': 0,
         'annotation': 'box',
-        'draw': 'seeded',
+        'draw': 'panet2019',
+        'authors_order': False,
         'empty_supports': 1,
         'left_out_classes': ['cow'],
     }
     table = format_table(results_table([settings | scores], 'elsewhere'))
     assert 'no query showed dog' in table
     assert 'left out, having too few images: cow' in table
+    assert "not the authors' very episodes" in table
     assert '1 of 1 supports have no annotated pixel left at 9 px' in table
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
-    with Image.open(workdir / 'pictures' / 'untrained.png') as image:
+    with Image.open(workdir / 'pictures' / 'untrained-1way-1shot-dense-panet2019.png') as image:
         sheet = np.asarray(image)
-    assert (workdir / 'pictures' / 'step-6.png').exists()
+    assert (workdir / 'pictures' / 'step-6-1way-1shot-dense-panet2019.png').exists()
     assert sheet.shape[0] > 300
     image = np.full((4, 4, 3), 100, np.uint8)
     label = np.array([[0, 1, 2, 255]] * 4)
@@ -235,12 +238,13 @@ def test_heat_is_brighter_where_the_foreground_is_likelier():
 
 
 def test_pictured_episodes_are_the_first_random_worst_or_chosen_ones():
-    perfect, bad, absent = [[5, 0], [0, 5]], [[5, 4], [4, 1]], [[5, 5], [0, 0]]
-    confusions = np.array([perfect, bad, perfect, absent, perfect])[:, None]
+    perfect, bad, absent, nothing = [[5, 0], [0, 5]], [[5, 4], [4, 1]], [[5, 5], [0, 0]], [[9, 0], [0, 0]]
+    confusions = np.array([nothing, bad, perfect, absent, perfect])[:, None]
     assert pictured_episodes(confusions, 2, 'worst', 0) == [3, 1]
     assert pictured_episodes(confusions, 2, 'first', 0) == [0, 1]
     assert pictured_episodes(confusions, 9, 'first', 0) == [0, 1, 2, 3, 4]
-    assert pictured_episodes(confusions, 2, '4, 1,99', 0) == [4, 1]
+    assert pictured_episodes(confusions, 9, 'worst', 0) == [3, 1, 2, 4, 0]
+    assert pictured_episodes(confusions, 2, '4, 1', 0) == [4, 1]
     drawn = {tuple(pictured_episodes(confusions, 2, 'random', seed)) for seed in range(20)}
     assert len(drawn) > 5
     assert all(one < other for one, other in drawn)
@@ -248,7 +252,7 @@ def test_pictured_episodes_are_the_first_random_worst_or_chosen_ones():
 
 def test_report_is_one_page_that_needs_nothing_else(workdir):
     page = (workdir / 'report.html').read_text()
-    assert 'src="data:image/webp;base64,' in page
+    assert page.count('src="data:image/webp;base64,') == 2  # untrained and trained
     assert not [part for part in page.split('"') if part.startswith(('http', '//'))]
     for text in ('untrained', 'step 6', 'crescent', 'shapes test, fold 0', '&#34;fold_rule&#34;: &#34;contiguous&#34;'):
         assert text in page
@@ -283,3 +287,24 @@ def test_classes_with_too_few_images_are_left_out_when_asked(tmp_path):
     assert set(results['class_iou']).isdisjoint(results['left_out_classes'])
     with pytest.raises(pj.InputError, match='needs 9999 support'):
         evaluation.evaluate(tiny_config(checkpoint='', **settings | {'episode.shots': 9999}), tmp_path)
+
+
+def test_a_run_without_any_foreground_has_no_score_and_still_a_file(tmp_path):
+    counts = np.zeros((2, 3, 3), int)
+    counts[:, 0, 0] = 9  # background only
+    scores = evaluation.scores(counts, {'cat': 1, 'dog': 2})
+    assert scores['mean_iou'] is scores['binary_iou'] is scores['foreground_iou'] is None
+    json.dumps(scores, allow_nan=False)
+
+
+def test_the_draw_and_the_seed_of_annotations_reach_the_evaluation(tmp_path):
+    config = tiny_config(checkpoint='', **{'evaluation.draw': 'panet2019', 'data.annotation_seed': 3})
+    runs = evaluation.evaluation_runs(config)
+    assert runs[0].reader.seed == 3
+    images = {c: np.flatnonzero(Shapes('test', 33).presence[:, c - 1]) for c in range(1, 6)}
+    wanted = [authors_draws(images, ways=1, shots=1, queries=1, seed=seed, episodes=5) for seed in (1234, 1235)]
+    found = evaluation.evaluation_draws(config, runs)
+    for one, other in zip(found, wanted, strict=True):
+        assert [(d.supports.item(), d.queries.item()) for d in one] == [
+            (d.supports.item(), d.queries.item()) for d in other
+        ]

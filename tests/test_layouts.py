@@ -425,16 +425,16 @@ def test_scribbles_that_a_data_set_has_are_used_and_others_are_made_once(tmp_pat
     image.save(folder / 'ScribbleAugAuto/2007_000002.png')
     source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
     np.testing.assert_array_equal(source.scribbles(2), np.where(drawn == 255, NO_SCRIBBLE, drawn))
-    assert not (source.folder / 'scribbles-0').exists()
+    assert not (source.folder / 'scribbles-v1-0').exists()
     sample = source[1]
     made = source.scribbles(1)
     np.testing.assert_array_equal(made, draw_scribbles(sample.label, source.instances(1)))
     assert set(np.unique(made)) == {0, 1, NO_SCRIBBLE}
     monkeypatch.setattr(prepared_module, 'draw_scribbles', None)  # it would be called if nothing were kept
     np.testing.assert_array_equal(source.scribbles(1), made)
-    assert [path.name for path in (source.folder / 'scribbles-0').iterdir()] == ['1.png']
-    (source.folder / 'scribbles-0/1.png').write_bytes(b'')
-    with pytest.raises(InputError, match=r'scribbles-0/1\.png is empty'):
+    assert [path.name for path in (source.folder / 'scribbles-v1-0').iterdir()] == ['1.png']
+    (source.folder / 'scribbles-v1-0/1.png').write_bytes(b'')
+    with pytest.raises(InputError, match=r'scribbles-v1-0/1\.png is empty'):
         source.scribbles(1)
 
 

@@ -9,9 +9,11 @@ import pytest
 from tiny import tiny_config
 
 import panet_jax as pj
-from panet_jax import table
+from panet_jax import table, table_report
+from panet_jax.datasets import Shapes
 from panet_jax.paper import PUBLISHED, published
 from panet_jax.report import format_table
+from panet_jax.table_report import _paper_rows, mean_over_folds
 from panet_jax.train import train
 
 SETTINGS = {
@@ -52,10 +54,12 @@ def test_markdown_csv_and_page_say_the_same(finished):
     assert 'crescent' in text
     with open(workdir / 'table.csv') as file:
         rows = list(csv.DictReader(file))
-    cell = next(row for row in rows if (row['annotation'], row['fold'], row['quantity']) == ('box', '2', 'mean_iou'))
+    by_place = {(row['row'], row['fold'], row['quantity']): row for row in rows}
+    cell = by_place['untrained, box, 1-shot', '2', 'mean_iou']
     assert f'{100 * float(cell["iou"]):.1f}' in summary.rows[1][3]
     assert (cell['seeds'], cell['protocol'], cell['split']) == ('1234 1235', 'panet2019', 'test')
-    assert len(rows) == 8 * 7  # mean-IoU, binary-IoU and five classes
+    assert f'{100 * float(by_place["untrained, dense, 1-shot", "mean", "mean_iou"]["iou"]):.1f}' in summary.rows[0][5]
+    assert len(rows) == 8 * 7 + 2  # mean-IoU, binary-IoU and five classes; two means
     page = (workdir / 'report.html').read_text()
     assert page.count('data:image/webp') == 8
     assert 'untrained, box, 1-shot' in page
@@ -73,8 +77,42 @@ def test_finished_cells_are_kept_until_something_changes(finished, tmp_path, mon
     (workdir / 'cells' / 'untrained-box-1shot-fold1.json').write_text('{"dataset": ')  # cut off
     assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
     assert len(measured) == 1
-    table.make_table(tiny_config(**SETTINGS | {'evaluation.protocol': 'standard', 'table.folds': (0,)}), workdir)
-    assert len(measured) == 3
+    next((workdir / 'pictures').glob('*-box-*')).unlink()
+    assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
+    assert len(measured) == 2
+
+
+CHANGES = {
+    'protocol': {'evaluation.protocol': 'standard'},
+    'draw': {'evaluation.draw': 'panet2019'},
+    'seed of annotations': {'data.annotation_seed': 1},
+    'network': {'seed': 7},
+    'episodes': {'evaluation.seed': 7},
+    'size': {'data.size': 25},
+}
+
+
+@pytest.mark.parametrize('change', [*CHANGES, 'data', 'nothing'])
+def test_a_cell_is_measured_again_if_anything_that_matters_changed(finished, tmp_path, monkeypatch, change):
+    shutil.copytree(finished[0], tmp_path / 'copy')
+    measured = []
+    original = table.measure
+    monkeypatch.setattr(table, 'measure', lambda *arguments: measured.append(1) or original(*arguments))
+    if change == 'data':
+        monkeypatch.setattr(Shapes, 'fingerprint', 'another')
+    settings = SETTINGS | {'table.folds': (0,), 'table.annotations': ('dense',)} | CHANGES.get(change, {})
+    table.make_table(tiny_config(**settings), tmp_path / 'copy')
+    assert len(measured) == (change != 'nothing')
+
+
+def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
+    images = sorted(Shapes('test', 33).presence.sum(0)[:5])
+    settings = SETTINGS | {'table.folds': (0,), 'table.annotations': ('dense',), 'table.shots': (int(images[0]), 1)}
+    table.make_table(tiny_config(**settings | {'evaluation.skip_small_classes': True}), tmp_path)
+    text = (tmp_path / 'table.md').read_text()
+    classes = next(line for line in text.splitlines() if 'crescent' in line)
+    assert classes.count('|') == 9  # all five classes
+    assert 'left out, having too few images' in text
 
 
 def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
@@ -83,10 +121,10 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert [row[3] for row in summary.rows] == ['-', '-']
     assert summary.rows[1][1:3] == ['missing', 'missing']
     text = format_table(summary)
-    assert 'no mean: fold(s) 1, 3 were not asked for' in text
+    assert 'untrained, dense, 1-shot: no mean, because fold(s) 1, 3 are not there' in text
     assert 'untrained, dense, 600-shot, fold 0: missing, because class 1 (disc) has' in text
     content = json.loads((tmp_path / 'table.json').read_text())
-    assert content['means_over_folds'] == dict.fromkeys(['untrained, dense, 1-shot', 'untrained, dense, 600-shot'])
+    assert [mean['mean_iou'] for mean in content['means_over_folds'].values()] == [None, None]
     assert len(content['missing']) == 2
 
 
@@ -99,6 +137,7 @@ def test_trained_networks_come_from_the_workdirs_of_their_training(tmp_path, mon
     assert [cell == 'missing' for cell in summary.rows[1][1:5]] == [True, False, True, True]
     assert summary.rows[1][5] == '-'
     assert any('there is no workdir runs/shapes-fold0-1way-1shot' in note for note in summary.notes)
+    assert any(note.endswith('trained, dense, 1-shot: step 6') for note in summary.notes)
     by_name = settings | {'checkpoint': 'runs/shapes-fold{fold}-{ways}way-{shots}shot', 'table.folds': (1,)}
     again = table.make_table(tiny_config(**by_name), tmp_path / 'other')
     assert again.rows[1][1] == summary.rows[1][2]
@@ -115,11 +154,20 @@ def test_a_table_of_nothing_is_an_error(tmp_path):
 
 def test_rows_made_in_different_ways_have_no_mean(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
-    for name, other in {'protocol': 'standard', 'split': 'val', 'seeds': [1], 'shots': 5, 'annotation': 'box'}.items():
-        with pytest.raises(ValueError, match=f'rows of different {name} have no mean'):
-            table.mean_over_folds([*rows[:3], rows[3] | {name: other}])
-    assert table.mean_over_folds(rows[:3]) is None
-    assert table.mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) is None
+    others = {
+        'protocol': 'standard',
+        'split': 'val',
+        'seeds': [1],
+        'shots': 5,
+        'annotation': 'box',
+        'checkpoint_step': 9,
+    }
+    for name, other in others.items():
+        mean, why = mean_over_folds([*rows[:3], rows[3] | {name: other}])
+        assert mean is None
+        assert f'the folds differ in {name}' in why
+    assert mean_over_folds(rows[:3]) == (None, 'fold(s) 3 are not there')
+    assert mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) == (None, 'a fold has no score')
 
 
 PAPERS = {
@@ -132,16 +180,31 @@ PAPERS = {
     'size': 417,
     'fold_rule': 'contiguous',
     'split': 'trainaug',
+    'queries': 1,
+    'smallest_object': 1,
+    'weights': 'imagenet',
+    'width': 1.0,
+    'left_out_classes': [],
+    'unseen': [],
 }
 
 
 def test_published_values_stand_beside_what_compares_with_them_only():
     assert published(PAPERS)[0].mean == 48.1
     assert published(PAPERS | {'checkpoint_step': 0})[0].mean == 35.3
-    for name, other in {'protocol': 'standard', 'split': 'val', 'size': 129, 'fold_rule': '4x+i'}.items():
+    others = {
+        'protocol': 'standard',
+        'split': 'val',
+        'size': 129,
+        'fold_rule': '4x+i',
+        'weights': 'random',
+        'queries': 5,
+    }
+    for name, other in {**others, 'checkpoint_step': 200, 'width': 0.5, 'left_out_classes': ['cow']}.items():
         known, why = published(PAPERS | {name: other})
         assert known is None
-        assert f'{name} {PAPERS[name]}, not {other}' in why
+        assert f'their {name} is' in why
+        assert f'not {other}' in why
     assert published(PAPERS | {'shots': 3}) == (None, '')
     for row in PUBLISHED.values():
         assert not row.folds or abs(np.mean(row.folds) - row.mean) < 0.1
@@ -151,7 +214,15 @@ def test_differences_to_the_paper_are_printed(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     ours = {row['fold']: row | PAPERS for row in rows}
     known, _ = published(PAPERS)
-    paper, difference = table._paper_rows(known, [0, 1, 2, 3], ours, {'mean_iou': 0.5})
+    paper, difference = _paper_rows(known, [0, 1, 2, 3], ours, {'mean_iou': 0.5})
     assert paper[1:] == ['42.3*', '58.0*', '51.1*', '41.2*', '48.1', '-']
     assert difference[5] == '+1.9'
     assert difference[1] == f'{100 * rows[0]["mean_iou"] - 42.3:+.1f}'
+
+
+def test_files_have_the_papers_means(finished, monkeypatch):
+    rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
+    of_fold = {row['fold']: row | PAPERS | {'fold': row['fold'], 'annotation': 'box'} for row in rows}
+    found = table_report._with_paper(of_fold)
+    assert found['paper'] == pytest.approx(0.451)
+    assert found['difference'] == pytest.approx(found['mean_iou'] - 0.451)

@@ -104,7 +104,9 @@ class CocoLayout:
         for annotation in self._content['annotations']:
             ids[numbers[annotation['category_id']]].append(annotation['image_id'])
         names = {image['id']: name for name, (image, _) in self._annotated.items()}
-        return {number: [names[image] for image in set(images)] for number, images in ids.items()}
+        # A set of texts has another order in each process.
+        ordered = dict.fromkeys if any(isinstance(image, str) for image in names) else set
+        return {number: [names[image] for image in ordered(images)] for number, images in ids.items()}
 
     @functools.cached_property
     def _content(self):

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from panet_jax.datasets.decode import decode_mask, decode_photo
 from panet_jax.datasets.prepare import SPLIT
 from panet_jax.datasets.source import Sample
 from panet_jax.errors import InputError
-from panet_jax.scribbles import NO_SCRIBBLE, draw_scribbles
+from panet_jax.replacing import replacing
+from panet_jax.scribbles import NO_SCRIBBLE, ROBOT_VERSION, draw_scribbles
 
 
 class Prepared:
@@ -26,6 +26,7 @@ class Prepared:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self.fingerprint = f'{self.folder.parent.name}-{self.folder.name}'
         try:
             # Bytes, not arrays: tensorflow-datasets decodes differently when OpenCV is installed.
             raw = dict.fromkeys(('image', 'label', 'instances'), tfds.decode.SkipDecoding())
@@ -63,15 +64,13 @@ class Prepared:
         with self._reading(index) as (example, where):
             if example['scribbles']:
                 return decode_mask(example['scribbles'], where, NO_SCRIBBLE)
-        path = self.folder / f'scribbles-{seed}' / f'{index}.png'
+        path = self.folder / f'scribbles-v{ROBOT_VERSION}-{seed}' / f'{index}.png'
         if path.exists():
             return decode_mask(path.read_bytes(), str(path), NO_SCRIBBLE)
         made = draw_scribbles(self[index].label, self.instances(index), seed)
         if os.access(self.folder, os.W_OK):  # or else they are made again the next time
-            path.parent.mkdir(exist_ok=True)
-            temporary = path.with_name(f'.{path.name}.{os.getpid()}.{threading.get_ident()}.tmp')
-            Image.fromarray(made).save(temporary, 'png')
-            temporary.replace(path)
+            with replacing(path) as temporary:
+                Image.fromarray(made).save(temporary, 'png')
         return made
 
     def name(self, index):

@@ -231,6 +231,7 @@ class Shapes:
     """
 
     classes = tuple(CLASSES)
+    fingerprint = 'shapes-1'  # another number if anything is drawn differently
     skipped = ()
     class_lists = types.MappingProxyType({})
 

@@ -24,6 +24,7 @@ class Source(Protocol):
         classes: names of the classes; label value c is classes[c - 1].
         presence: [len(source), len(classes)] bool, which images show which class.
         areas: [len(source), len(classes)] int32, on how many pixels, before any resizing.
+        fingerprint: what changes when an image or a mask does.
         skipped: [(name, reason)] of the images that were left out because they cannot be read.
         class_lists: {class number: indices of its images in the order in which the authors' code draws
             them}, where the data set has one.
@@ -32,6 +33,7 @@ class Source(Protocol):
     classes: tuple[str, ...]
     presence: np.ndarray
     areas: np.ndarray
+    fingerprint: str
     skipped: list[tuple[str, str]]
     class_lists: dict[int, np.ndarray]
 

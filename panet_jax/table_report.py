@@ -1,0 +1,220 @@
+"""A table on disk: Markdown, CSV and JSON of its cells, beside the paper's values."""
+
+import csv
+import io
+
+import numpy as np
+
+from panet_jax.paper import MEANING, published
+from panet_jax.report import SCORES, Table, percent, remarks, spread
+from panet_jax.sampling import FOLDS
+from panet_jax.workdir import write_json, write_text
+
+# In what the four folds of a mean may differ, besides their scores.
+OF_FOLD = ('fold', 'episodes_hash', 'left_out_classes', 'checkpoint', 'network_hash')
+
+
+def mean_over_folds(rows):
+    """Mean and standard deviation over runs of the mean over all four folds, of mean-IoU and binary-IoU.
+
+    Args:
+        rows: results, one a fold.
+
+    Returns:
+        {'mean_iou', 'mean_iou_std', 'binary_iou', 'binary_iou_std'} and ''; or None and the reason why there
+        is no mean: a fold is missing, has no score, or was not made like the others.
+    """
+    lacking = sorted(set(range(FOLDS)) - {row['fold'] for row in rows})
+    if lacking:
+        return None, f'fold(s) {", ".join(map(str, lacking))} are not there'
+    for name in rows[0]:
+        values = {str(row['fold']): row[name] for row in rows}
+        if name not in (*OF_FOLD, *SCORES) and any(value != rows[0][name] for value in values.values()):
+            return None, f'the folds differ in {name}: {values}'
+    if any(None in (row['mean_iou'], row['binary_iou']) for row in rows):
+        return None, 'a fold has no score'
+    found = {}
+    for name in ('mean_iou', 'binary_iou'):
+        by_run = np.mean([row[f'{name}_by_run'] for row in rows], axis=0)
+        found |= {name: float(by_run.mean()), f'{name}_std': float(by_run.std())}
+    return found, ''
+
+
+def write_table(folds, cells, workdir, done, missing):
+    """Writes table.md, table.csv and table.json.
+
+    Args:
+        folds: numbers of the folds that are asked for.
+        cells: all Cells that are asked for, in order.
+        workdir: of the table.
+        done: {Cell: results}, not empty.
+        missing: {Cell: why it is not there}.
+
+    Returns:
+        List of report.Tables: the summary, and one a fold.
+    """
+    summary = summary_table(folds, cells, done, missing)
+    tables = [summary, *(fold_table(fold, done) for fold in folds if any(c.fold == fold for c in done))]
+    write_text(workdir / 'table.md', '\n\n'.join(map(markdown, tables)) + '\n')
+    by_row = _by_row(cells, done)
+    means = {name: _with_paper(of_fold) for name, of_fold in by_row.items()}
+    write_text(workdir / 'table.csv', long_csv(done, missing, means))
+    write_json(
+        workdir / 'table.json',
+        {
+            'means_over_folds': means,
+            'cells': [{'network': cell.network, **row, 'paper': _paper_of_fold(row)} for cell, row in done.items()],
+            'missing': [{'cell': str(cell), 'why': why} for cell, why in missing.items()],
+        },
+    )
+    return tables
+
+
+def _with_paper(of_fold):
+    """The mean over folds of one row of a table, with the paper's and the difference, as fractions."""
+    rows = list(of_fold.values())
+    mean, why = mean_over_folds(rows) if rows else (None, 'no fold is there')
+    known = published(rows[0])[0] if rows else None
+    paper = known and known.mean / 100
+    difference = mean['mean_iou'] - paper if mean and known else None
+    return {**(mean or {'mean_iou': None, 'why': why}), 'paper': paper, 'difference': difference}
+
+
+def _paper_of_fold(row):
+    """The paper's mean-IoU of one fold as a fraction, or None."""
+    known, _ = published(row)
+    return known.folds[row['fold']] / 100 if known and known.folds else None
+
+
+def summary_table(folds, cells, done, missing):
+    """mean-IoU by fold and its mean, with the paper's values below: a report.Table."""
+    rows, marks, apart, no_mean, steps = [], set(), [], [], []
+    for name, of_fold in _by_row(cells, done).items():
+        if not of_fold:
+            rows.append([name, *['missing'] * len(folds), '-', '-'])
+            continue
+        first = next(iter(of_fold.values()))
+        mean, why_no_mean = mean_over_folds(list(of_fold.values()))
+        no_mean += [(f'no mean, because {why_no_mean}', name)] * (mean is None)
+        means = [
+            spread(mean[of], mean[f'{of}_std'], first['runs']) if mean else '-' for of in ('mean_iou', 'binary_iou')
+        ]
+        rows.append([name, *(_score(of_fold.get(fold)) for fold in folds), *means])
+        known, why = published(first)
+        apart += [why] * bool(why)
+        if known:
+            marks |= {known.mean_source, *([known.folds_source] if known.folds else [])}
+            rows.extend(_paper_rows(known, folds, of_fold, mean))
+        steps += [(f'step {row["checkpoint_step"]}', name) for row in of_fold.values() if row['checkpoint_step']]
+    notes = [
+        *dict.fromkeys(apart),
+        *_grouped((remark, cell) for cell, row in done.items() for remark in remarks(row)),
+        *_grouped(dict.fromkeys(steps)),
+        *_grouped(no_mean),
+        *_grouped((f'missing, because {why}', cell) for cell, why in missing.items()),
+        *(f'{mark} {meaning}' for mark, meaning in MEANING.items() if mark in marks),
+    ]
+    columns = ['network, supports, shots', *(f'fold {fold}' for fold in folds), 'mean', 'binary-IoU']
+    return Table(_heading(next(iter(done.values()))), columns, rows, notes)
+
+
+def _paper_rows(known, folds, of_fold, mean):
+    """The paper's values, and the differences to them."""
+    values = {fold: known.folds[fold] for fold in folds} if known.folds else {}
+    paper = [f'{values[fold]:.1f}{known.folds_source}' if values else '-' for fold in folds]
+    ours = {fold: row['mean_iou'] for fold, row in of_fold.items()}
+    differences = [_difference(ours.get(fold), values.get(fold)) for fold in folds]
+    total = _difference(mean and mean['mean_iou'], known.mean)
+    return [
+        ['the paper', *paper, f'{known.mean:.1f}{known.mean_source}', '-'],
+        ['difference to it', *differences, total, '-'],
+    ]
+
+
+def fold_table(fold, done):
+    """IoU by class on one fold: a report.Table; classes that a cell has left out have a dash."""
+    cells = [(cell, row) for cell, row in done.items() if cell.fold == fold]
+    names = list(dict.fromkeys(name for _, row in cells for name in row['class_iou']))
+    lines = [
+        [
+            cell.row,
+            *(percent(row['class_iou'].get(name)) for name in names),
+            _score(row),
+            spread(row['binary_iou'], row['binary_iou_std'], row['runs']),
+        ]
+        for cell, row in cells
+    ]
+    hashes = ', '.join(dict.fromkeys(f'{row["shots"]}-shot {row["episodes_hash"]}' for _, row in cells))
+    columns = ['network, supports, shots', *names, 'mean-IoU', 'binary-IoU']
+    return Table(f'Fold {fold}, IoU by class in %; episodes {hashes}', columns, lines, [])
+
+
+def markdown(table):
+    """A Table as GitHub's Markdown."""
+    lines = [table.columns, ['---'] + ['---:'] * (len(table.columns) - 1), *table.rows]
+    text = '\n'.join('| ' + ' | '.join(cell.strip().replace('|', r'\|') for cell in line) + ' |' for line in lines)
+    notes = '\n'.join(f'- {note.replace("*", chr(92) + "*")}' for note in table.notes)
+    return '\n\n'.join(part for part in (table.heading, text, notes) if part)
+
+
+def long_csv(done, missing, means):
+    """One line for each cell and quantity (mean_iou, binary_iou, each class), and each mean; IoU as fractions."""
+    about = ('dataset', 'split', 'fold_rule', 'ways', 'queries', 'size', 'runs', 'episodes', 'draw', 'protocol')
+    about += ('seeds', 'episodes_hash', 'checkpoint', 'checkpoint_step', 'network_hash')
+    columns = ('row', 'fold', 'quantity', 'iou', 'std', 'paper', 'difference', 'missing', *about)
+    lines = []
+    for cell, row in done.items():
+        what = {name: row[name] for name in about} | {'row': cell.row, 'fold': cell.fold}
+        what['seeds'] = ' '.join(map(str, row['seeds']))
+        lines.append(what | _quantity('mean_iou', row['mean_iou'], row['mean_iou_std'], _paper_of_fold(row)))
+        lines.append(what | _quantity('binary_iou', row['binary_iou'], row['binary_iou_std']))
+        lines += [what | _quantity(name, iou, row['class_iou_std'][name]) for name, iou in row['class_iou'].items()]
+    for name, mean in means.items():
+        numbers = (mean['mean_iou'], mean.get('mean_iou_std'), mean['paper'])
+        lines.append({'row': name, 'fold': 'mean', 'missing': mean.get('why', '')} | _quantity('mean_iou', *numbers))
+    for cell, why in missing.items():
+        lines.append({'row': cell.row, 'fold': cell.fold, 'quantity': 'mean_iou', 'missing': why})
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+def _quantity(name, iou, std, paper=None):
+    difference = None if iou is None or paper is None else iou - paper
+    return {'quantity': name, 'iou': iou, 'std': std, 'paper': paper, 'difference': difference}
+
+
+def _by_row(cells, done):
+    """{name of a table's row: {fold: results}} of the cells that are done, in the order of `cells`."""
+    rows = {cell.row: {} for cell in cells}
+    for cell in cells:
+        if cell in done:
+            rows[cell.row][cell.fold] = done[cell]
+    return rows
+
+
+def _grouped(remarks):
+    """Sentences that name the cells they are on, each sentence once; from (sentence, cell) pairs."""
+    cells = {}
+    for sentence, cell in remarks:
+        cells.setdefault(sentence, []).append(str(cell))
+    return [f'{"; ".join(names)}: {sentence}' for sentence, names in cells.items()]
+
+
+def _heading(row):
+    ways = f'{row["ways"]}-way, {row["queries"]} query image(s), {row["size"]} x {row["size"]}'
+    draw = " as the authors' code draws them" if row['authors_order'] else ''
+    return (
+        f'{row["dataset"]} {row["split"]}, folds {row["fold_rule"]}, {ways}\n{row["runs"]} run(s) x {row["episodes"]} '
+        f'episodes{draw}, protocol {row["protocol"]}; mean-IoU in %, +- std over runs'
+    )
+
+
+def _score(row):
+    return spread(row['mean_iou'], row['mean_iou_std'], row['runs']) if row else 'missing'
+
+
+def _difference(ours, theirs):
+    return '-' if ours is None or theirs is None else f'{100 * ours - theirs:+.1f}'
