@@ -1,6 +1,6 @@
 """How much one pass over the images saves: evaluation episode by episode, and as the program does it.
 
-    python benchmarks/evaluate.py --root=VOC2012 [--list trainval] [--shots 1] [--runs 5] [--episodes 1000]
+    python benchmarks/evaluate.py --root=VOC2012 [--dataset pascal5i] [--list trainval] [--shots 1] [--runs 5] [--episodes 1000]
         [--plain-episodes 50] [--size 417] [--cache-gib 4] [--weights imagenet]
 
 Counts the untrained network's pixels over runs x episodes of fold 0 in one pass over the images, and
@@ -28,7 +28,8 @@ from panet_jax.weights import initial_params
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--root', required=True, help="a folder in VOC's layout")
+    parser.add_argument('--root', required=True, help="a folder in VOC's layout, or in COCO's")
+    parser.add_argument('--dataset', default='pascal5i', choices=('pascal5i', 'coco20i'))
     parser.add_argument('--list', default='trainval')
     parser.add_argument('--weights', default='imagenet')
     for name, default in (('shots', 1), ('runs', 5), ('episodes', 1000), ('plain-episodes', 50), ('size', 417)):
@@ -48,8 +49,8 @@ def mean_iou(confusions, draws, source, classes):
 def main():
     arguments = parse()
     with tempfile.TemporaryDirectory() as folder:
-        source = Prepared(prepare_list('pascal5i', arguments.list, arguments.root, folder))
-        classes = fold_classes(20, 0)
+        source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
+        classes = fold_classes(len(source.classes), 0)
         usable = [c for c in classes if source.presence[:, c - 1].sum() > arguments.shots]
         runs = [
             Episodes(

@@ -57,7 +57,7 @@ def count_episodes(params, draws, source, classes, reader, *, size, own_size, ba
         own_size: whether queries are scored at the size of their label, not at `size`.
         batch: images an encoder step, over all devices.
         dtype: of the encoder's computation.
-        cache_gib: for features, over all devices, in GiB.
+        cache_gib: for features and labels, over all devices, in GiB.
 
     Returns:
         A Counted.
@@ -148,8 +148,9 @@ def _sum_images(encode, batches, plan, room):
     with tqdm(total=sum(map(len, batches.images)), desc='encoding', unit='image', disable=None) as bar:
         for number, batch in batches.read(range(len(batches.images)), with_masks=True):
             features, *sums = encode((batch.images, batch.masks))
-            if number in plan and features.nbytes <= room:
-                kept[number], room = (features, batch.truth), room - features.nbytes
+            needed = features.nbytes + sum(part.nbytes for part in batch.truth)
+            if number in plan and needed <= room:
+                kept[number], room = (features, batch.truth), room - needed
             whole = len(batches.images[number])
             table.append([found[:whole] for found in devices.join(sums)])
             bar.update(whole)
