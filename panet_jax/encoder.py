@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from panet_jax.convolution import convolve
 from panet_jax.errors import InputError
 
 # (number of convolutions, channels at width 1) of the five blocks.
@@ -39,10 +40,12 @@ class VGG16(nn.Module):
         for block, (convs, channels) in enumerate(BLOCKS, 1):
             for i in range(1, convs + 1):
                 name = f'conv{block}_{i}'
+                dilation = 2 if block == 5 else 1
                 x = nn.Conv(
                     scaled_channels(channels, self.width),
                     kernel_size=(3, 3),
-                    kernel_dilation=2 if block == 5 else 1,
+                    kernel_dilation=dilation,
+                    conv_general_dilated=partial(_convolve, dilation=dilation),
                     kernel_init=nn.initializers.he_normal(),
                     dtype=self.dtype,
                     name=name,
@@ -53,6 +56,11 @@ class VGG16(nn.Module):
                 pools = {'cpu': max_pool_by_where, 'default': max_pool}
                 x = jax.lax.platform_dependent(x, **{name: partial(f, stride=stride) for name, f in pools.items()})
         return x.astype(jnp.float32).reshape(*images.shape[:-3], *x.shape[1:])
+
+
+def _convolve(images, kernel, *_, dilation, **__):
+    """`convolve` as Flax calls it: strides, padding and the like are fixed, and the dilation is known."""
+    return convolve(images, kernel, dilation)
 
 
 def max_pool(x, stride):

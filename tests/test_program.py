@@ -271,7 +271,10 @@ def test_values_out_of_range_are_named(setting, value, message):
         check_config(config)
 
 
-PURE = ('episode', 'prototypes', 'losses', 'encoder', 'panet', 'metrics', 'images', 'image_sums')
+PURE = (
+    *('episode', 'prototypes', 'losses', 'encoder', 'convolution', 'panet', 'metrics', 'images', 'image_sums'),
+    *('annotations', 'scribbles', 'protocols', 'paper', 'authors_draw', 'identity'),
+)
 EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
 
 

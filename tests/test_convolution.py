@@ -1,0 +1,59 @@
+"""The encoder's convolution equals XLA's in value and gradient."""
+
+import functools
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from panet_jax.convolution import convolve, kernel_gradient_by_rows, plain_convolve
+
+
+def draw(seed, shape, dtype=jnp.float32):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
+
+
+def gradients(function, images, kernel, weights, dilation):
+    return jax.grad(lambda *both: (function(*both, dilation) * weights).sum(), (0, 1))(images, kernel)
+
+
+@hypothesis.given(
+    st.integers(1, 3),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from((1, 2)),
+)
+def test_value_and_gradients_are_those_of_the_plain_form(batch, height, width, channels, out, dilation):
+    images, kernel = draw(0, (batch, height, width, channels)), draw(1, (3, 3, channels, out))
+    weights = draw(2, (batch, height, width, out))
+    np.testing.assert_array_equal(convolve(images, kernel, dilation), plain_convolve(images, kernel, dilation))
+    found = gradients(convolve, images, kernel, weights, dilation)
+    wanted = gradients(plain_convolve, images, kernel, weights, dilation)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('dilation', [1, 2])
+def test_it_can_be_mapped_and_rematerialised(dilation):
+    images, kernel, weights = draw(0, (4, 2, 8, 8, 3)), draw(1, (3, 3, 3, 5)), draw(2, (4, 2, 8, 8, 5))
+
+    def loss(function, kernel):
+        return jax.vmap(lambda images, weights: (function(images, kernel, dilation) * weights).sum())(
+            images, weights
+        ).sum()
+
+    found = jax.jit(jax.grad(jax.checkpoint(functools.partial(loss, convolve))))(kernel)
+    np.testing.assert_allclose(found, jax.grad(functools.partial(loss, plain_convolve))(kernel), rtol=1e-4, atol=1e-4)
+
+
+def test_half_precision_is_summed_in_single():
+    images, gradient = draw(0, (1, 64, 64, 2)), draw(1, (1, 64, 64, 3))
+    exact = kernel_gradient_by_rows(images, gradient, 1)
+    half = kernel_gradient_by_rows(images.astype(jnp.bfloat16), gradient.astype(jnp.bfloat16), 1)
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(np.float32), exact, atol=0.02 * np.abs(exact).max())
