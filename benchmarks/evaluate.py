@@ -18,7 +18,7 @@ import numpy as np
 
 from panet_jax import devices
 from panet_jax.annotations import KINDS, SupportReader
-from panet_jax.counting import count_episodes
+from panet_jax.counting import FeatureCache, count_episodes
 from panet_jax.datasets import Prepared, prepare_list
 from panet_jax.evaluate import episode_confusions
 from panet_jax.metrics import class_counts, iou
@@ -75,11 +75,11 @@ def main():
                 source,
                 usable,
                 SupportReader(arguments.annotation),
+                FeatureCache(arguments.cache_gib),
                 size=arguments.size,
                 own_size=False,
                 batch=arguments.batch,
                 dtype='float32',
-                cache_gib=arguments.cache_gib,
             ).confusions
 
         draws = [episodes.draw(index) for episodes in runs for index in range(arguments.episodes)]

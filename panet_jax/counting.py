@@ -9,9 +9,9 @@ from tqdm import tqdm
 from panet_jax import devices
 from panet_jax.ahead import in_threads
 from panet_jax.annotations import KINDS
-from panet_jax.encoder import STRIDE
-from panet_jax.episode import IGNORE
-from panet_jax.image_sums import count_queries, episode_prototypes, image_sums
+from panet_jax.encoder import STRIDE, encode
+from panet_jax.episode import IGNORE, normalize
+from panet_jax.image_sums import count_queries, episode_prototypes, mask_sums
 from panet_jax.images import resize
 from panet_jax.prototypes import bilinear_matrix
 
@@ -33,19 +33,49 @@ class Counted(NamedTuple):
     empty_supports: np.ndarray
 
 
+class FeatureCache:
+    """Features of batches of images, kept on the devices within a budget.
+
+    Within an evaluation they go from the first pass to the second; the next evaluation of the same
+    network finds those of the batches that are its own too.
+
+    Args:
+        gib: the budget over all devices.
+    """
+
+    def __init__(self, gib):
+        self._budget, self._kept, self._of = gib * 2**30, {}, None
+
+    def begin(self, of, batches):
+        """Forgets what an evaluation of the network and data `of` on these batches has no use for."""
+        wanted = {batch.tobytes() for batch in batches} if of is not None and of == self._of else ()
+        self._kept = {batch: features for batch, features in self._kept.items() if batch in wanted}
+        self._of = of
+
+    def put(self, batch, features):
+        """Keeps the features of a batch if there is room; returns whether it did."""
+        used = sum(kept.nbytes for kept in self._kept.values())
+        if batch.tobytes() not in self._kept and used + features.nbytes <= self._budget:
+            self._kept[batch.tobytes()] = features
+        return batch.tobytes() in self._kept
+
+    def get(self, batch):
+        """The features of a batch, or None."""
+        return self._kept.get(batch.tobytes())
+
+
 class _Batch(NamedTuple):
     images: np.ndarray  # [B, size, size, 3] uint8
-    masks: np.ndarray  # as image_sums takes them
+    masks: np.ndarray  # as mask_sums takes them
     truth: tuple  # labels, rows and columns, as count_queries takes them
 
 
-def count_episodes(params, draws, source, classes, reader, *, size, own_size, batch, dtype, cache_gib):
+def count_episodes(params, draws, source, classes, reader, cache, *, size, own_size, batch, dtype, network=None):
     """Confusion matrices of all queries of many episodes.
 
     The first pass takes every image once and keeps its sums under masks, from which all prototypes
-    follow; the second takes every query image once with all its episodes. Features of the first pass are
-    kept on the devices for the second within `cache_gib`; the others are computed again. What is counted
-    is the same either way.
+    follow; the second takes every query image once with all its episodes. Features are kept within the
+    cache's budget; the others are computed again. What is counted is the same either way.
 
     Args:
         params: encoder parameters, on the devices that will work.
@@ -53,11 +83,12 @@ def count_episodes(params, draws, source, classes, reader, *, size, own_size, ba
         source: the images.
         classes: sorted list of the class numbers that the draws are from.
         reader: a SupportReader.
+        cache: a FeatureCache.
         size: side of the images in pixels.
         own_size: whether queries are scored at the size of their label, not at `size`.
         batch: images an encoder step, over all devices.
         dtype: of the encoder's computation.
-        cache_gib: for features and labels, over all devices, in GiB.
+        network: what names the parameters and the data set, for a cache that goes on to another evaluation.
 
     Returns:
         A Counted.
@@ -70,26 +101,34 @@ def count_episodes(params, draws, source, classes, reader, *, size, own_size, ba
     support_rows, query_rows = rows[: supports.size].reshape(supports.shape), rows[supports.size :]
     batches = _Batches(source, images, set(supports.flat), classes, reader, size, own_size, batch, used)
     plan = _plan(query_rows, batch)
-    encode = functools.partial(_encoder(dtype, tuple(used)), params)
+    encoder = functools.partial(_encoder(dtype, tuple(used)), params)
+    cache.begin(network and (network, size, dtype, batch), batches.images)
 
-    sums, counts, kept = _sum_images(encode, batches, plan, cache_gib * 2**30)
+    sums, counts, truths = _sum_images(encoder, batches, plan, cache)
     columns = np.searchsorted(classes, ways)
     excluded = KINDS[reader.kind].others_excluded
     prototypes = episode_prototypes(sums, counts, support_rows, columns, others_excluded=excluded)
     of_query = np.arange(queries.size) // queries.shape[1]  # the episode of each query
-    confusions = _score_queries(encode, batches, plan, kept, prototypes[of_query], ways[of_query])
+    confusions = _score_queries(encoder, batches, plan, cache, truths, prototypes[of_query], ways[of_query])
     empty = counts[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
     return Counted(confusions.reshape(*queries.shape, *confusions.shape[1:]), empty.sum((1, 2)))
 
 
 @functools.cache  # another evaluation of this process compiles nothing
 def _encoder(dtype, used):
-    return devices.sharded(lambda params, pixels: image_sums(params, *pixels, dtype=dtype), used)
+    return devices.sharded(
+        lambda params, images: encode(params, normalize(images), dtype=dtype), used, with_params=True
+    )
+
+
+@functools.cache
+def _summer(used):
+    return devices.sharded(lambda batch: mask_sums(*batch), used)
 
 
 @functools.cache
 def _scorer(used):
-    return devices.sharded(lambda _, batch: count_queries(*batch), used)
+    return devices.sharded(lambda batch: count_queries(*batch), used)
 
 
 class _Batches:
@@ -142,37 +181,37 @@ class _Batches:
         return padded, *matrices
 
 
-def _sum_images(encode, batches, plan, room):
-    """The first pass: sums and counts of all images, and (features, truth) of the batches that fit into `room` bytes."""
-    kept, table = {}, []
+def _sum_images(encoder, batches, plan, cache):
+    """The first pass: sums and counts of all images, and {batch: truth} of those whose features are kept."""
+    summer, truths, table = _summer(tuple(batches.devices)), {}, []
     with tqdm(total=sum(map(len, batches.images)), desc='encoding', unit='image', disable=None) as bar:
         for number, batch in batches.read(range(len(batches.images)), with_masks=True):
-            features, *sums = encode((batch.images, batch.masks))
-            needed = features.nbytes + sum(part.nbytes for part in batch.truth)
-            if number in plan and needed <= room:
-                kept[number], room = (features, batch.truth), room - needed
-            whole = len(batches.images[number])
-            table.append([found[:whole] for found in devices.join(sums)])
-            bar.update(whole)
+            images = batches.images[number]
+            features = cache.get(images)
+            features = encoder(batch.images) if features is None else features
+            if number in plan and cache.put(images, features):
+                truths[number] = batch.truth
+            table.append([found[: len(images)] for found in devices.join(summer((features, batch.masks)))])
+            bar.update(len(images))
     sums, counts = map(np.concatenate, zip(*table, strict=True))
-    return sums, counts, kept
+    return sums, counts, truths
 
 
-def _score_queries(encode, batches, plan, kept, prototypes, ways):
+def _score_queries(encoder, batches, plan, cache, truths, prototypes, ways):
     """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
     score = _scorer(tuple(batches.devices))
     confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int64)
-    others = batches.read([number for number in plan if number not in kept], with_masks=False)
+    others = batches.read([number for number in plan if number not in truths], with_masks=False)
     with tqdm(total=len(ways), desc='scoring', unit='query', disable=None) as bar:
         for number, rounds in plan.items():
-            if number in kept:
-                features, truth = kept.pop(number)
+            if number in truths:
+                features, truth = cache.get(batches.images[number]), truths.pop(number)
             else:
                 batch = next(others)[1]
-                features, truth = encode((batch.images, batch.masks))[0], batch.truth
+                features, truth = encoder(batch.images), batch.truth
             for pairs in rounds:
                 work = devices.split((prototypes[pairs], ways[pairs]), batches.devices)
-                found = devices.join(score(None, (features, *truth, *work)))
+                found = devices.join(score((features, *truth, *work)))
                 confusions[pairs[pairs >= 0]] = found[pairs >= 0]
                 bar.update(int((pairs >= 0).sum()))
     return confusions

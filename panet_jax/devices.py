@@ -47,18 +47,19 @@ def parallel(function, devices):
     return lambda state, batch: mapped(state, split(batch, devices))
 
 
-def sharded(function, devices):
-    """Runs function(params, batch) on several devices; what goes in and comes out stays where it is.
+def sharded(function, devices, *, with_params=False):
+    """Runs function(batch) or function(params, batch) on several devices; all stays where it is.
 
     Args:
         function: pure; params are whole on each device, the batch is a share of it.
         devices: to run on.
+        with_params: whether the function takes params.
 
     Returns:
         A compiled function that takes a batch from `split`, or what another such function returned, and
         returns arrays [devices, batch / devices, ...].
     """
-    return jax.pmap(function, AXIS, in_axes=(None, 0), devices=devices)
+    return jax.pmap(function, AXIS, in_axes=(None, 0) if with_params else 0, devices=devices)
 
 
 def mean_over_devices(tree):

@@ -11,7 +11,7 @@ from panet_jax import devices
 from panet_jax.annotations import SupportReader
 from panet_jax.authors_draw import authors_draws, authors_images
 from panet_jax.checkpoints import Checkpoints
-from panet_jax.counting import count_episodes
+from panet_jax.counting import FeatureCache, count_episodes
 from panet_jax.datasets import open_source
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
@@ -89,7 +89,7 @@ def evaluate(config, workdir):
     return results
 
 
-def measure(config, runs, draws, params, step, checkpoint):
+def measure(config, runs, draws, params, step, checkpoint, cache=None):
     """Scores a network on drawn episodes.
 
     Args:
@@ -97,6 +97,7 @@ def measure(config, runs, draws, params, step, checkpoint):
         runs: list of Episodes, one a run.
         draws: their Draws, a list for each run.
         params, step, checkpoint: as from `load_params`.
+        cache: a FeatureCache that goes from one evaluation to the next; by default one for this alone.
 
     Returns:
         The results, a dictionary as in results.json; and the first run's confusion matrices, [E, Q, 1 + N, 1 + N].
@@ -108,17 +109,19 @@ def measure(config, runs, draws, params, step, checkpoint):
     unseen = {source.classes[c - 1]: c for c in classes}
     if checkpoint and read_config(checkpoint)['data']['name'] == config.data.name:
         check_unseen(checkpoint, unseen)
+    identity = evaluation_identity(config, runs, draws, params, step, checkpoint)
     counted = count_episodes(
         devices.replicate(params, devices.usable_devices(settings.batch)),
         [draw for run in draws for draw in run],
         source,
         classes,
         runs[0].reader,
+        cache or FeatureCache(settings.cache_gib),
         size=config.data.size,
         own_size=protocol.own_size,
         batch=settings.batch,
         dtype=config.encoder.dtype,
-        cache_gib=settings.cache_gib,
+        network=(identity['network_hash'], identity['data_fingerprint']),
     )
     confusions = np.split(counted.confusions, len(runs))
     counts = [
@@ -131,7 +134,7 @@ def measure(config, runs, draws, params, step, checkpoint):
         for found, run in zip(confusions, draws, strict=True)
     ]
     return {
-        **evaluation_identity(config, runs, draws, params, step, checkpoint),
+        **identity,
         'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, config.data) if c not in classes],
         'empty_supports': int(counted.empty_supports.sum()),
         **scores(np.array(counts), unseen),

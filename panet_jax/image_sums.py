@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from panet_jax.encoder import encode
-from panet_jax.episode import IGNORE, normalize
+from panet_jax.episode import IGNORE
 from panet_jax.metrics import confusion_matrix
 from panet_jax.prototypes import COUNT_EPSILON, cosine_logits, masked_sum, resample
 
@@ -21,33 +20,28 @@ from panet_jax.prototypes import COUNT_EPSILON, cosine_logits, masked_sum, resam
 MOST_LOGITS = 2**23
 
 
-def image_sums(params, images, masks, *, dtype):
-    """Features of images, and their sums under masks.
+def mask_sums(features, masks):
+    """Sums of the upsampled features of images under masks.
 
     Args:
-        params: encoder parameters.
-        images: [B, H, W, 3] uint8.
-        masks: [B, 2, U, H, ceil(W / 8)] uint8: foreground and background of each class, eight pixels a
-            byte as numpy.packbits makes them.
-        dtype: of the encoder's computation.
+        features: [B, h, w, C] float32.
+        masks: [B, 2, U, H, ceil(H / 8)] uint8: foreground and background of each class on square images,
+            eight pixels a byte as numpy.packbits makes them.
 
     Returns:
-        features: [B, h, w, C] float32.
         sums: [B, 2, U, C] float32.
         counts: [B, 2, U] float32.
     """
-    features = encode(params, normalize(images), dtype=dtype)
-    masks = jnp.unpackbits(masks, axis=-1, count=images.shape[2]).astype(jnp.float32)
+    masks = jnp.unpackbits(masks, axis=-1, count=masks.shape[-2]).astype(jnp.float32)
     under_masks = jax.vmap(jax.vmap(masked_sum, (None, 0)), (None, 0))
-    sums = jax.vmap(under_masks)(features, masks)
-    return features, sums, masks.sum((-2, -1))
+    return jax.vmap(under_masks)(features, masks), masks.sum((-2, -1))
 
 
 def episode_prototypes(sums, counts, supports, ways, *, others_excluded):
     """Prototypes of many episodes from the rows of their support images.
 
     Args:
-        sums, counts: [images, 2, U, C] and [images, 2, U], as from `image_sums`.
+        sums, counts: [images, 2, U, C] and [images, 2, U], as from `mask_sums`.
         supports: [E, N, K] int, rows of the support images.
         ways: [E, N] int in 0..U-1, column of each way's class.
         others_excluded: whether a way's background is without the foreground of the other ways.

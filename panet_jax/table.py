@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from panet_jax.counting import FeatureCache
 from panet_jax.errors import InputError
 from panet_jax.evaluate import (
     evaluation_draws,
@@ -67,10 +68,12 @@ def make_table(config, workdir):
     workdir = Path(workdir)
     with locked(workdir):
         cells, done, missing = table_cells(config), {}, {}
-        for number, cell in enumerate(cells, 1):
+        cache = FeatureCache(config.evaluation.cache_gib)
+        # The kinds of support one after the other: they share their images, which are encoded once.
+        for number, cell in enumerate(sorted(cells, key=lambda cell: (cell.trained, cell.shots, cell.fold)), 1):
             print(f'{number}/{len(cells)} {cell}: ', end='', flush=True)
             try:
-                done[cell], kept = finish_cell(config, cell, workdir)
+                done[cell], kept = finish_cell(config, cell, workdir, cache)
                 text = spread(done[cell]['mean_iou'], done[cell]['mean_iou_std'], done[cell]['runs'])
                 print(f'mean-IoU {text}{" (kept)" if kept else ""}', flush=True)
             except InputError as error:
@@ -108,7 +111,7 @@ def cell_config(config, cell):
     return of_cell
 
 
-def finish_cell(config, cell, workdir):
+def finish_cell(config, cell, workdir, cache):
     """The results of one cell, and whether they were there already."""
     config = cell_config(config, cell)
     runs = evaluation_runs(config)
@@ -120,7 +123,7 @@ def finish_cell(config, cell, workdir):
     pictured = picture.exists() or not config.evaluation.pictures
     if pictured and {name: before.get(name) for name in identity} == identity:
         return before, True
-    results, confusions = measure(config, runs, draws, *network)
+    results, confusions = measure(config, runs, draws, *network, cache)
     write_json(path, results)
     if config.evaluation.pictures:
         save_pictures(config, picture, network[0], runs[0], draws[0], confusions)

@@ -9,7 +9,7 @@ from varied import Varied
 
 from panet_jax import counting, devices, image_sums
 from panet_jax.annotations import KINDS, SupportReader
-from panet_jax.counting import count_episodes
+from panet_jax.counting import FeatureCache, count_episodes
 from panet_jax.datasets import Shapes
 from panet_jax.evaluate import episode_confusions, query_labels
 from panet_jax.image_sums import episode_prototypes
@@ -27,8 +27,10 @@ def make(ways, shots, queries, kind='dense', protocol=PANET2019):
 
 def count(params, episodes, number, **options):
     settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32', 'cache_gib': 1.0} | options
+    cache = settings.pop('cache', None) or FeatureCache(settings['cache_gib'])
+    del settings['cache_gib']
     draws = [episodes.draw(index) for index in range(number)]
-    return count_episodes(params, draws, episodes.source, CLASSES, episodes.reader, **settings).confusions
+    return count_episodes(params, draws, episodes.source, CLASSES, episodes.reader, cache, **settings).confusions
 
 
 def plain(params, episodes, number, own_size=False):
@@ -115,7 +117,7 @@ def test_each_image_is_read_once_with_a_cache_and_queries_twice_without(narrow_p
 
 def test_each_pass_is_compiled_once_for_any_number_of_batches_and_evaluations(narrow_params, monkeypatch):
     traces = []
-    for name in ('image_sums', 'count_queries'):
+    for name in ('encode', 'mask_sums', 'count_queries'):
         original = getattr(counting, name)
 
         def traced(*arguments, _original=original, **keywords):
@@ -123,11 +125,48 @@ def test_each_pass_is_compiled_once_for_any_number_of_batches_and_evaluations(na
             return _original(*arguments, **keywords)
 
         monkeypatch.setattr(counting, name, traced)
-    counting._encoder.cache_clear()
-    counting._scorer.cache_clear()
+    for compiled in (counting._encoder, counting._summer, counting._scorer):
+        compiled.cache_clear()
     for _ in range(2):
         count(narrow_params, make(1, 1, 1), 10)
-    assert sorted(traces) == ['count_queries', 'image_sums']
+    assert sorted(traces) == ['count_queries', 'encode', 'mask_sums']
+
+
+def test_another_evaluation_of_the_same_network_encodes_only_what_is_new(narrow_params, monkeypatch):
+    encoded = []
+    original = counting._encoder
+
+    def counted(dtype, used):
+        encoder = original(dtype, used)
+        return lambda params, images: encoded.append(1) or encoder(params, images)
+
+    monkeypatch.setattr(counting, '_encoder', counted)
+    cache, wanted = FeatureCache(1.0), {}
+    for kind in KINDS:
+        wanted[kind] = count(narrow_params, make(1, 1, 1, kind), 10)
+    each = len(encoded) // 3
+    assert each >= 4
+    for network, kind, passes in (
+        ('a', 'dense', 1),
+        ('a', 'scribble', 1),
+        ('b', 'box', 2),
+        (None, 'dense', 3),
+        (None, 'dense', 4),
+    ):
+        found = count(narrow_params, make(1, 1, 1, kind), 10, cache=cache, network=network)
+        np.testing.assert_array_equal(found, wanted[kind])
+        assert len(encoded) == each * (3 + passes)
+
+
+def test_a_cache_keeps_to_its_budget():
+    cache, features = FeatureCache(3 * 400 / 2**30), np.zeros(100, np.float32)
+    batches = [np.array([number]) for number in range(4)]
+    cache.begin('network', batches)
+    assert [cache.put(batch, features) for batch in batches] == [True, True, True, False]
+    assert cache.put(batches[0], features)
+    cache.begin('network', batches[2:])
+    assert [cache.get(batch) is None for batch in batches] == [True, True, False, True]
+    assert cache.put(batches[3], features)
 
 
 def test_supports_without_an_annotated_pixel_are_counted(narrow_params):
@@ -138,8 +177,8 @@ def test_supports_without_an_annotated_pixel_are_counted(narrow_params):
 
     episodes = make(2, 2, 1, 'scribble')
     draws = [episodes.draw(index) for index in range(3)]
-    settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32', 'cache_gib': 1.0}
-    found = count_episodes(narrow_params, draws, Empty(), CLASSES, episodes.reader, **settings)
+    settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32'}
+    found = count_episodes(narrow_params, draws, Empty(), CLASSES, episodes.reader, FeatureCache(1.0), **settings)
     np.testing.assert_array_equal(found.empty_supports, [4, 4, 4])
     assert found.confusions.sum() > 0  # finite: every pixel has a prediction
     assert found.confusions[..., 1:].sum() == 0  # and it is the background
