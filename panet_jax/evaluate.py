@@ -82,7 +82,7 @@ def evaluate(config, workdir):
     if config.evaluation.pictures:
         save_pictures(config, pictures / picture_name(results), network[0], runs[0], draws[0], confusions)
     rows = comparable_results(workdir, results)
-    sheets = [(path.stem, path) for row in rows if (path := pictures / picture_name(row)).exists()]
+    sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
     save_report(
         Path(workdir) / 'report.html', f'panet_jax: {config.name}', [results_table(rows, workdir)], sheets, config
     )
@@ -107,7 +107,8 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     protocol = PROTOCOLS[settings.protocol]
     classes = runs[0].classes.tolist()
     unseen = {source.classes[c - 1]: c for c in classes}
-    if checkpoint and read_config(checkpoint)['data']['name'] == config.data.name:
+    trained_on = read_config(checkpoint)['data']['name'] if checkpoint else ''
+    if trained_on == config.data.name:
         check_unseen(checkpoint, unseen)
     identity = evaluation_identity(config, runs, draws, params, step, checkpoint)
     counted = count_episodes(
@@ -135,6 +136,7 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     ]
     return {
         **identity,
+        'trained_on': trained_on,
         'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, config.data) if c not in classes],
         'empty_supports': int(counted.empty_supports.sum()),
         **scores(np.array(counts), unseen),
@@ -171,6 +173,8 @@ def evaluation_runs(config):
     try:
         return [make(seed=settings.seed + run) for run in range(settings.runs)]
     except TooFewImages as error:
+        if settings.skip_small_classes:
+            raise InputError(f'no class is large enough: {error}') from error
         raise InputError(f'{error} --config.evaluation.skip_small_classes=True leaves such classes out.') from error
 
 

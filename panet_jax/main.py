@@ -2,6 +2,7 @@
 
 import errno
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -52,19 +53,28 @@ def run_experiment(config, workdir, mode):
         train(config, workdir)
         if mode == 'train':
             return
-        if config.evaluation.untrained:
-            untrained = config.copy_and_resolve_references()
-            untrained.checkpoint = ''
-            evaluate(untrained, workdir)
     print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
+    if config.evaluation.untrained and config.checkpoint != '':
+        untrained = config.copy_and_resolve_references()
+        untrained.checkpoint = ''
+        evaluate(untrained, workdir)
     results = evaluate(config, workdir)
     print(format_table(results_table(comparable_results(workdir, results), workdir)))
     print(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
 
 
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def _terminate(*_):
+    raise Terminated
+
+
 def main(_):
     """Runs the experiment; a user's mistake becomes one sentence and exit status 2."""
     logging.set_verbosity(logging.ERROR)
+    signal.signal(signal.SIGTERM, _terminate)  # training has a handler of its own
     config = CONFIG.value
     try:
         check_config(config)
@@ -83,10 +93,11 @@ def main(_):
         sys.exit(_fail(_out_of_memory(error, config), 2))
     except Interrupted as interrupted:
         sys.exit(_fail(str(interrupted), 128 + interrupted.number))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as stop:
         goes_on = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
         again = goes_on.get(MODE.value, 'goes on from the newest checkpoint')
-        sys.exit(_fail(f'stopped by Ctrl-C; the same command {again}', 130))
+        name, status = ('SIGTERM', 143) if isinstance(stop, Terminated) else ('Ctrl-C', 130)
+        sys.exit(_fail(f'stopped by {name}; the same command {again}', status))
 
 
 def _out_of_memory(error, config):

@@ -129,14 +129,17 @@ def episode_panels(row, kind):
             image = episode.support_images[way, shot]
             masks = episode.support_foreground[way, shot], episode.support_background[way, shot]
             rest = f', 1 of {shots}' if shown < shots else ''
-            empty = '' if masks[0].any() else f': no pixel left at {image.shape[0]} px'
-            panels.append((f'support: {row.names[way]}{rest}{empty}', annotated(image, *masks, way + 1, kind)))
+            rest += ' (white: background)' if kind == 'scribble' else ''
+            title = (
+                f'{row.names[way]}{rest}' if masks[0].any() else f'{row.names[way]}: no pixel at {image.shape[0]} px'
+            )
+            panels.append((title, annotated(image, *masks, way + 1, kind)))
     query = episode.query_images[0]
-    scores = ['-' if np.isnan(value) else f'{100 * value:.0f}' for value in way_ious(row.confusion)]
+    scores = ['none' if np.isnan(value) else f'{100 * value:.0f} %' for value in way_ious(row.confusion)]
     panels.append((f'query, {row.caption}', query))
     panels.append(('truth (white: void)', overlay(query, episode.query_labels[0])))
-    panels.append((f'prediction, IoU {" / ".join(scores)} %', overlay(query, row.probabilities.argmax(-1))))
-    panels.append(('P(foreground)', heat_map(query, row.probabilities)))
+    panels.append((f'prediction, IoU {" / ".join(scores)}', overlay(query, row.probabilities.argmax(-1))))
+    panels.append(('P(foreground): dark 0, bright 1', heat_map(query, row.probabilities)))
     return panels
 
 

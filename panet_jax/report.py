@@ -6,7 +6,7 @@ from typing import NamedTuple
 from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
 # What a row of results says beside what was evaluated: which network, and how it scored.
-NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash')
+NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on')
 SCORES = (
     *('class_iou', 'class_iou_std', 'mean_iou', 'mean_iou_std', 'mean_iou_by_run', 'binary_iou', 'binary_iou_std'),
     *('binary_iou_by_run', 'background_iou', 'foreground_iou', 'empty_supports', 'seconds'),
@@ -66,20 +66,16 @@ def results_table(rows, workdir):
     lines = [
         [
             _network(row, home),
-            *(percent(row['class_iou'][name]) for name in names),
             spread(row['mean_iou'], row['mean_iou_std'], row['runs']),
             spread(row['binary_iou'], row['binary_iou_std'], row['runs']),
             percent(row['background_iou']),
             percent(row['foreground_iou']),
+            *(percent(row['class_iou'][name]) for name in names),
         ]
         for row in rows
     ]
-    absent = [name for name in names if any(row['class_iou'][name] is None for row in rows)]
-    notes = [f'no query showed {", ".join(absent)}: left out of the mean'] if absent else []
-    columns = ['network', *names, 'mean-IoU', 'binary-IoU', 'background', 'foreground']
-    return Table(
-        heading(first), columns, lines, [*notes, *dict.fromkeys(note for row in rows for note in remarks(row))]
-    )
+    columns = ['network', 'mean-IoU', 'binary-IoU', 'background', 'foreground', *names]
+    return Table(heading(first), columns, lines, list(dict.fromkeys(note for row in rows for note in remarks(row))))
 
 
 def heading(row):
@@ -90,8 +86,13 @@ def heading(row):
         f'{row["dataset"]} {row["split"]}{_skipped(row)}, {_unseen(row)}, '
         f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}\n'
         f'{row["runs"]} run(s) x {row["episodes"]} episodes{draw}, seed(s) {_range(row["seeds"])}, '
-        f'protocol {row["protocol"]}; IoU in %, +- std over runs'
+        f'protocol {row["protocol"]}; IoU in %{spread_meaning(row)}'
     )
+
+
+def spread_meaning(row):
+    """What follows the +- in a table, if anything does."""
+    return ', +- std over runs' if row['runs'] > 1 else ''
 
 
 def remarks(row):
@@ -102,6 +103,11 @@ def remarks(row):
             "not the authors' very episodes, though drawn as theirs: the order of a class's images is that of the list, for "
             'want of their class1.txt, class2.txt, ...'
         )
+    if row['trained_on'] not in ('', row['dataset']):
+        found.append(f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked')
+    absent = [name for name, value in row['class_iou'].items() if value is None]
+    if absent:
+        found.append(f'no query showed {", ".join(absent)}: left out of the mean')
     if row['left_out_classes']:
         found.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
     if row['empty_supports']:
@@ -120,6 +126,14 @@ def _network(row, home):
 
 def _range(seeds):
     return f'{seeds[0]}..{seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
+
+
+def classes_scored(rows):
+    """How many classes a mean is of, such as ' (3 of 5)'; nothing if it is of all. From rows of results."""
+    rows = list(rows)
+    scored = sum(value is not None for row in rows for value in row['class_iou'].values())
+    there = sum(len(row['class_iou']) + len(row['left_out_classes']) for row in rows)
+    return f' ({scored} of {there})' if scored < there else ''
 
 
 def spread(mean, std, runs):

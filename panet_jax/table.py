@@ -70,6 +70,8 @@ def make_table(config, workdir):
         cells, done, missing = table_cells(config), {}, {}
         cache = FeatureCache(config.evaluation.cache_gib)
         # The kinds of support one after the other: they share their images, which are encoded once.
+        for cell in cells:
+            cell_config(config, cell)  # a mistake in the pattern of checkpoints shows before the first cell
         for number, cell in enumerate(sorted(cells, key=lambda cell: (cell.trained, cell.shots, cell.fold)), 1):
             print(f'{number}/{len(cells)} {cell}: ', end='', flush=True)
             try:
@@ -79,14 +81,13 @@ def make_table(config, workdir):
             except InputError as error:
                 missing[cell] = str(error)
                 print(f'missing, because {error}', flush=True)
-            if done:
-                tables = write_table(
-                    config.table.folds, cells, workdir, done, missing
-                )  # whatever comes, what is there is in it
+            if done:  # whatever comes next, what is there is in the files
+                done = {cell: done[cell] for cell in cells if cell in done}
+                tables = write_table(config.table.folds, cells, workdir, done, missing)
+                sheets = [(str(cell), path) for cell in done if (path := _picture(workdir, cell)).exists()]
+                save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
         if not done:
             raise InputError(next(iter(missing.values())))
-        sheets = [(str(cell), path) for cell in done if (path := _picture(workdir, cell)).exists()]
-        save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
         return tables[0]
 
 
@@ -101,13 +102,15 @@ def cell_config(config, cell):
     """The experiment of one cell; {fold}, {shots} and {ways} in config.checkpoint are filled in."""
     of_cell = config.copy_and_resolve_references()
     of_cell.data.fold, of_cell.episode.shots, of_cell.evaluation.annotation = cell.fold, cell.shots, cell.annotation
+    if not cell.trained:
+        of_cell.checkpoint = ''
+        return of_cell
     try:
-        wanted = str(config.checkpoint).format(fold=cell.fold, shots=cell.shots, ways=config.episode.ways)
+        of_cell.checkpoint = str(config.checkpoint).format(fold=cell.fold, shots=cell.shots, ways=config.episode.ways)
     except (KeyError, IndexError, ValueError) as error:
         raise InputError(
             f'checkpoint may hold {{fold}}, {{shots}} and {{ways}}, got {config.checkpoint!r} ({error}).'
         ) from error
-    of_cell.checkpoint = wanted if cell.trained else ''
     return of_cell
 
 

@@ -6,7 +6,7 @@ import io
 import numpy as np
 
 from panet_jax.paper import MEANING, published
-from panet_jax.report import SCORES, Table, percent, remarks, spread
+from panet_jax.report import SCORES, Table, classes_scored, percent, remarks, spread, spread_meaning
 from panet_jax.sampling import FOLDS
 from panet_jax.workdir import write_json, write_text
 
@@ -26,7 +26,7 @@ def mean_over_folds(rows):
     """
     lacking = sorted(set(range(FOLDS)) - {row['fold'] for row in rows})
     if lacking:
-        return None, f'fold(s) {", ".join(map(str, lacking))} are not there'
+        return None, f'it would be of all four folds, and {", ".join(map(str, lacking))} is not there'
     for name in rows[0]:
         values = {str(row['fold']): row[name] for row in rows}
         if name not in (*OF_FOLD, *SCORES) and any(value != rows[0][name] for value in values.values()):
@@ -58,7 +58,7 @@ def write_table(folds, cells, workdir, done, missing):
     write_text(workdir / 'table.md', '\n\n'.join(map(markdown, tables)) + '\n')
     by_row = _by_row(cells, done)
     means = {name: _with_paper(of_fold) for name, of_fold in by_row.items()}
-    write_text(workdir / 'table.csv', long_csv(done, missing, means))
+    write_text(workdir / 'table.csv', long_csv(cells, done, missing, means))
     write_json(
         workdir / 'table.json',
         {
@@ -91,7 +91,7 @@ def summary_table(folds, cells, done, missing):
     rows, marks, apart, no_mean, steps = [], set(), [], [], []
     for name, of_fold in _by_row(cells, done).items():
         if not of_fold:
-            rows.append([name, *['missing'] * len(folds), '-', '-'])
+            rows.append([name, *(_absent(cells, name, fold, missing) for fold in folds), '-', '-'])
             continue
         first = next(iter(of_fold.values()))
         mean, why_no_mean = mean_over_folds(list(of_fold.values()))
@@ -99,14 +99,18 @@ def summary_table(folds, cells, done, missing):
         means = [
             spread(mean[of], mean[f'{of}_std'], first['runs']) if mean else '-' for of in ('mean_iou', 'binary_iou')
         ]
-        rows.append([name, *(_score(of_fold.get(fold)) for fold in folds), *means])
+        means[0] += classes_scored(of_fold.values()) if mean else ''
+        there = [_score(of_fold[f]) if f in of_fold else _absent(cells, name, f, missing) for f in folds]
+        rows.append([name, *there, *means])
         known, why = published(first)
         apart += [why] * bool(why)
         if known:
             marks |= {known.mean_source, *([known.folds_source] if known.folds else [])}
             rows.extend(_paper_rows(known, folds, of_fold, mean))
         steps += [(f'step {row["checkpoint_step"]}', name) for row in of_fold.values() if row['checkpoint_step']]
+    left = len(cells) - len(done) - len(missing)
     notes = [
+        *([f'unfinished: {left} of {len(cells)} cells are yet to come; the same command goes on'] if left else []),
         *dict.fromkeys(apart),
         *_grouped((remark, cell) for cell, row in done.items() for remark in remarks(row)),
         *_grouped(dict.fromkeys(steps)),
@@ -138,14 +142,14 @@ def fold_table(fold, done):
     lines = [
         [
             cell.row,
-            *(percent(row['class_iou'].get(name)) for name in names),
             _score(row),
             spread(row['binary_iou'], row['binary_iou_std'], row['runs']),
+            *(percent(row['class_iou'].get(name)) for name in names),
         ]
         for cell, row in cells
     ]
     hashes = ', '.join(dict.fromkeys(f'{row["shots"]}-shot {row["episodes_hash"]}' for _, row in cells))
-    columns = ['network, supports, shots', *names, 'mean-IoU', 'binary-IoU']
+    columns = ['network, supports, shots', 'mean-IoU', 'binary-IoU', *names]
     return Table(f'Fold {fold}, IoU by class in %; episodes {hashes}', columns, lines, [])
 
 
@@ -157,28 +161,51 @@ def markdown(table):
     return '\n\n'.join(part for part in (table.heading, text, notes) if part)
 
 
-def long_csv(done, missing, means):
+OF_DATA = ('dataset', 'split', 'fold_rule', 'ways', 'queries', 'size', 'runs', 'episodes', 'draw', 'protocol')
+OF_CELL = ('episodes_hash', 'checkpoint', 'checkpoint_step', 'network_hash')
+COLUMNS = (
+    *('network', 'annotation', 'shots', 'fold', 'quantity', 'iou', 'std', 'paper', 'difference', 'classes', 'missing'),
+    *(*OF_DATA, 'seeds', *OF_CELL),
+)
+
+
+def long_csv(cells, done, missing, means):
     """One line for each cell and quantity (mean_iou, binary_iou, each class), and each mean; IoU as fractions."""
-    about = ('dataset', 'split', 'fold_rule', 'ways', 'queries', 'size', 'runs', 'episodes', 'draw', 'protocol')
-    about += ('seeds', 'episodes_hash', 'checkpoint', 'checkpoint_step', 'network_hash')
-    columns = ('row', 'fold', 'quantity', 'iou', 'std', 'paper', 'difference', 'missing', *about)
+    any_row = next(iter(done.values()))
+    shared = {name: any_row[name] for name in OF_DATA} | {'seeds': ' '.join(map(str, any_row['seeds']))}
+
+    def place(cell):
+        return {'network': cell.network, 'annotation': cell.annotation, 'shots': cell.shots, 'fold': cell.fold} | shared
+
     lines = []
-    for cell, row in done.items():
-        what = {name: row[name] for name in about} | {'row': cell.row, 'fold': cell.fold}
-        what['seeds'] = ' '.join(map(str, row['seeds']))
-        lines.append(what | _quantity('mean_iou', row['mean_iou'], row['mean_iou_std'], _paper_of_fold(row)))
-        lines.append(what | _quantity('binary_iou', row['binary_iou'], row['binary_iou_std']))
-        lines += [what | _quantity(name, iou, row['class_iou_std'][name]) for name, iou in row['class_iou'].items()]
+    for cell in cells:
+        if cell in done:
+            of_cell = {name: done[cell][name] for name in OF_CELL}
+            lines += [place(cell) | of_cell | quantity for quantity in _quantities(done[cell])]
+        else:
+            lines.append(place(cell) | {'quantity': 'mean_iou', 'missing': missing.get(cell, 'not yet')})
     for name, mean in means.items():
-        numbers = (mean['mean_iou'], mean.get('mean_iou_std'), mean['paper'])
-        lines.append({'row': name, 'fold': 'mean', 'missing': mean.get('why', '')} | _quantity('mean_iou', *numbers))
-    for cell, why in missing.items():
-        lines.append({'row': cell.row, 'fold': cell.fold, 'quantity': 'mean_iou', 'missing': why})
+        where = place(next(cell for cell in cells if cell.row == name)) | {
+            'fold': 'mean',
+            'missing': mean.get('why', ''),
+        }
+        lines.append(where | _quantity('mean_iou', mean['mean_iou'], mean.get('mean_iou_std'), mean['paper']))
+        lines.append(where | _quantity('binary_iou', mean.get('binary_iou'), mean.get('binary_iou_std')))
     file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator='\n')
+    writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
     writer.writeheader()
     writer.writerows(lines)
     return file.getvalue()
+
+
+def _quantities(row):
+    """All that one row of results scored: `classes` says how many a mean is of."""
+    scored = {'classes': sum(value is not None for value in row['class_iou'].values())}
+    return [
+        _quantity('mean_iou', row['mean_iou'], row['mean_iou_std'], _paper_of_fold(row)) | scored,
+        _quantity('binary_iou', row['binary_iou'], row['binary_iou_std']) | scored,
+        *(_quantity(name, iou, row['class_iou_std'][name]) for name, iou in row['class_iou'].items()),
+    ]
 
 
 def _quantity(name, iou, std, paper=None):
@@ -208,12 +235,18 @@ def _heading(row):
     draw = " as the authors' code draws them" if row['authors_order'] else ''
     return (
         f'{row["dataset"]} {row["split"]}, folds {row["fold_rule"]}, {ways}\n{row["runs"]} run(s) x {row["episodes"]} '
-        f'episodes{draw}, protocol {row["protocol"]}; mean-IoU in %, +- std over runs'
+        f'episodes{draw}, protocol {row["protocol"]}; mean-IoU in %{spread_meaning(row)}'
     )
 
 
 def _score(row):
-    return spread(row['mean_iou'], row['mean_iou_std'], row['runs']) if row else 'missing'
+    return spread(row['mean_iou'], row['mean_iou_std'], row['runs']) + classes_scored([row])
+
+
+def _absent(cells, name, fold, missing):
+    """Why a cell has no score, in a word."""
+    cell = next(cell for cell in cells if (cell.row, cell.fold) == (name, fold))
+    return 'missing' if cell in missing else 'not yet'
 
 
 def _difference(ours, theirs):

@@ -173,18 +173,20 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'authors_order': False,
         'empty_supports': 1,
         'left_out_classes': ['cow'],
+        'trained_on': 'coco20i',
     }
     table = format_table(results_table([settings | scores], 'elsewhere'))
     assert 'no query showed dog' in table
+    assert 'the network was trained on coco20i: whether it saw these classes is not checked' in table
     assert 'left out, having too few images: cow' in table
     assert "not the authors' very episodes" in table
     assert '1 of 1 supports have no annotated pixel left at 9 px' in table
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):
-    with Image.open(workdir / 'pictures' / 'untrained-1way-1shot-dense-panet2019.png') as image:
+    with Image.open(workdir / 'pictures' / 'untrained-1way-1shot-dense-protocol-panet2019.png') as image:
         sheet = np.asarray(image)
-    assert (workdir / 'pictures' / 'step-6-1way-1shot-dense-panet2019.png').exists()
+    assert (workdir / 'pictures' / 'step-6-1way-1shot-dense-protocol-panet2019.png').exists()
     assert sheet.shape[0] > 300
     image = np.full((4, 4, 3), 100, np.uint8)
     label = np.array([[0, 1, 2, 255]] * 4)
@@ -285,7 +287,7 @@ def test_classes_with_too_few_images_are_left_out_when_asked(tmp_path):
     results = evaluation.evaluate(tiny_config(checkpoint='', **settings), tmp_path)
     assert len(results['left_out_classes']) == (images <= shots).sum() >= 2
     assert set(results['class_iou']).isdisjoint(results['left_out_classes'])
-    with pytest.raises(pj.InputError, match='needs 9999 support'):
+    with pytest.raises(pj.InputError, match=r'no class is large enough: class 1 .* needs 9999 support'):
         evaluation.evaluate(tiny_config(checkpoint='', **settings | {'episode.shots': 9999}), tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_a_table_of_photographs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert '1 run(s) x 4 episodes, protocol standard' in done.stdout
-    assert 'no mean, because fold(s) 1, 2 are not there' in done.stdout
+    assert 'no mean, because it would be of all four folds, and 1, 2 is not there' in done.stdout
     assert "not the authors' very episodes" in done.stdout
     rows = json.loads((tmp_path / 'table/table.json').read_text())['cells']
     assert [(row['shots'], row['fold'], row['protocol']) for row in rows] == [

@@ -43,7 +43,9 @@ def test_every_cell_is_there_and_the_mean_is_that_of_the_folds(finished):
     by_run = np.mean([row['mean_iou_by_run'] for row in dense], 0)
     assert mean['mean_iou_std'] == pytest.approx(by_run.std())
     assert len({row['episodes_hash'] for row in dense}) == 4
-    assert summary.rows[0][5] == f'{100 * mean["mean_iou"]:.1f} +- {100 * mean["mean_iou_std"]:.1f}'
+    assert summary.rows[0][5].startswith(f'{100 * mean["mean_iou"]:.1f} +- {100 * mean["mean_iou_std"]:.1f}')
+    scored = sum(value is not None for row in dense for value in row['class_iou'].values())
+    assert summary.rows[0][5].endswith(f' ({scored} of 20)') == (scored < 20)
 
 
 def test_markdown_csv_and_page_say_the_same(finished):
@@ -54,12 +56,18 @@ def test_markdown_csv_and_page_say_the_same(finished):
     assert 'crescent' in text
     with open(workdir / 'table.csv') as file:
         rows = list(csv.DictReader(file))
-    by_place = {(row['row'], row['fold'], row['quantity']): row for row in rows}
-    cell = by_place['untrained, box, 1-shot', '2', 'mean_iou']
+    by_place = {(row['annotation'], row['fold'], row['quantity']): row for row in rows}
+    cell = by_place['box', '2', 'mean_iou']
+    assert (cell['network'], cell['shots']) == ('untrained', '1')
+    assert (
+        int(cell['classes'])
+        == sum(row['iou'] != '' for row in rows if (row['annotation'], row['fold']) == ('box', '2')) - 2
+    )
     assert f'{100 * float(cell["iou"]):.1f}' in summary.rows[1][3]
     assert (cell['seeds'], cell['protocol'], cell['split']) == ('1234 1235', 'panet2019', 'test')
-    assert f'{100 * float(by_place["untrained, dense, 1-shot", "mean", "mean_iou"]["iou"]):.1f}' in summary.rows[0][5]
-    assert len(rows) == 8 * 7 + 2  # mean-IoU, binary-IoU and five classes; two means
+    assert f'{100 * float(by_place["dense", "mean", "mean_iou"]["iou"]):.1f}' in summary.rows[0][5]
+    assert by_place['dense', 'mean', 'binary_iou']['protocol'] == 'panet2019'
+    assert len(rows) == 8 * 7 + 4  # mean-IoU, binary-IoU and five classes; two means
     page = (workdir / 'report.html').read_text()
     assert page.count('data:image/webp') == 8
     assert 'untrained, box, 1-shot' in page
@@ -113,6 +121,28 @@ def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
     classes = next(line for line in text.splitlines() if 'crescent' in line)
     assert classes.count('|') == 9  # all five classes
     assert 'left out, having too few images' in text
+    assert '(4 of 5)' in text
+
+
+def test_a_table_that_was_interrupted_says_what_is_yet_to_come(tmp_path, monkeypatch):
+    original, measured = table.measure, []
+
+    def stop_at_the_third(*arguments):
+        measured.append(1)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(table, 'measure', stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        table.make_table(tiny_config(**SETTINGS), tmp_path)
+    text = (tmp_path / 'table.md').read_text()
+    assert 'unfinished: 6 of 8 cells are yet to come; the same command goes on' in text
+    assert text.count('not yet') == 6
+    assert (tmp_path / 'report.html').exists()
+    summary = table.make_table(tiny_config(**SETTINGS), tmp_path)
+    assert len(measured) == 3 + 6
+    assert 'not yet' not in format_table(summary)
 
 
 def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
@@ -121,7 +151,7 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert [row[3] for row in summary.rows] == ['-', '-']
     assert summary.rows[1][1:3] == ['missing', 'missing']
     text = format_table(summary)
-    assert 'untrained, dense, 1-shot: no mean, because fold(s) 1, 3 are not there' in text
+    assert 'untrained, dense, 1-shot: no mean, because it would be of all four folds, and 1, 3 is not there' in text
     assert 'untrained, dense, 600-shot, fold 0: missing, because class 1 (disc) has' in text
     content = json.loads((tmp_path / 'table.json').read_text())
     assert [mean['mean_iou'] for mean in content['means_over_folds'].values()] == [None, None]
@@ -166,7 +196,7 @@ def test_rows_made_in_different_ways_have_no_mean(finished):
         mean, why = mean_over_folds([*rows[:3], rows[3] | {name: other}])
         assert mean is None
         assert f'the folds differ in {name}' in why
-    assert mean_over_folds(rows[:3]) == (None, 'fold(s) 3 are not there')
+    assert mean_over_folds(rows[:3]) == (None, 'it would be of all four folds, and 3 is not there')
     assert mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) == (None, 'a fold has no score')
 
 
