@@ -203,6 +203,13 @@ def load_params(config, workdir):
     if config.checkpoint == '':
         check_untrained(workdir, config)
         return initial_params(config.encoder.weights, config.encoder.width, config.seed), 0, ''
+    home, step = find_checkpoint(config, workdir)
+    with Checkpoints(home) as checkpoints:
+        return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home.resolve())
+
+
+def find_checkpoint(config, workdir):
+    """Where config.checkpoint is: (workdir of its training, step); an InputError if there is none."""
     wanted = str(config.checkpoint)
     home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted).expanduser()
     if not home.is_dir():
@@ -216,8 +223,7 @@ def load_params(config, workdir):
             raise InputError(
                 f"{home} has no checkpoint; train first, or use --config.checkpoint='' for the untrained network."
             )
-        step = int(wanted) if wanted.isdigit() else checkpoints.steps()[-1]
-        return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home.resolve())
+        return home, int(wanted) if wanted.isdigit() else checkpoints.steps()[-1]
 
 
 def scores(counts, unseen):

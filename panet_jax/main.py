@@ -14,7 +14,7 @@ from ml_collections import config_flags
 from panet_jax import devices
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
-from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs
+from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
 from panet_jax.report import comparable_results, format_table, results_table
 from panet_jax.table import make_table
 from panet_jax.train import Interrupted, train
@@ -55,6 +55,7 @@ def run_experiment(config, workdir, mode):
             return
     print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
     if config.evaluation.untrained and config.checkpoint != '':
+        find_checkpoint(config, workdir)  # what is not there must show before the other evaluation
         untrained = config.copy_and_resolve_references()
         untrained.checkpoint = ''
         evaluate(untrained, workdir)

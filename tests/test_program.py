@@ -87,7 +87,7 @@ MISTAKES = {
     'no get_config': (['--config=tests/tiny.py'], 'has no function get_config'),
     'weights': (['--config=configs/shapes.py', '--config.encoder.weights=gone.pth'], 'there is no file gone.pth'),
     'unwritable': (['--config=configs/shapes.py', '--workdir=/proc/none', *TINY], '/proc/none'),
-    'nothing trained': (['--config=configs/shapes.py', '--mode=evaluate', '--workdir=/nowhere'], 'train first'),
+    'nothing trained': (['--config=configs/shapes.py', '--mode=evaluate', '--workdir=nowhere'], 'train first'),
 }
 
 
