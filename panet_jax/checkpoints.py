@@ -1,13 +1,18 @@
-"""The training state on disk, by Orbax: atomic, the newest few kept."""
+"""The training state on disk, by Orbax: atomic, the newest few kept.
+
+What is written are plain arrays: a run goes on with any number of devices and processes. One process reads
+and writes; the others get the state from it.
+"""
 
 import shutil
 from pathlib import Path
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from panet_jax.downloads import gigabytes
-from panet_jax.encoder import init_encoder_params
+from panet_jax.encoder import encoder_shapes
 from panet_jax.errors import InputError
 
 
@@ -22,7 +27,15 @@ class Checkpoints:
     def __init__(self, workdir, keep=None):
         self.folder = Path(workdir).resolve() / 'checkpoints'
         # create=False: looking at a workdir must not change it.
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=keep is not None)
+        me = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f'process_{me}'
+        )
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=False, enable_async_checkpointing=keep is not None, multiprocessing_options=alone
+        )
+        if keep:
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options) if keep or self.folder.is_dir() else None
 
     def __enter__(self):
@@ -43,6 +56,7 @@ class Checkpoints:
         if step in self.steps():
             return
         self._check_room(state, step)
+        state = jax.tree.map(np.array, state)  # a copy: the next step reuses the memory
         items = ocp.args.Composite(
             params=ocp.args.StandardSave(state.params), opt_state=ocp.args.StandardSave(state.opt_state)
         )
@@ -60,27 +74,24 @@ class Checkpoints:
             )
 
     def restore(self, state):
-        """The newest state, bit for bit, placed like `state`; `state` itself if there is none.
+        """The newest state, bit for bit, in numpy arrays; `state` itself if there is none.
 
         Args:
-            state: a fresh TrainState, already on its devices.
+            state: a fresh TrainState.
         """
         if not self.steps():
             return state
         step = self.steps()[-1]
-        like = jax.tree.map(ocp.utils.to_shape_dtype_struct, (state.params, state.opt_state))
+        like = jax.tree.map(_empty, (state.params, state.opt_state))
         items = self._read(step, params=like[0], opt_state=like[1])
-        return state.replace(params=items.params, opt_state=items.opt_state, step=state.step + step)
+        return state.replace(params=items.params, opt_state=items.opt_state, step=np.asarray(step, np.int32))
 
     def restore_params(self, step, width):
-        """The encoder parameters alone, of one step, on the default device."""
+        """The encoder parameters alone, of one step, in numpy arrays."""
         if step not in self.steps():
             there = ', '.join(map(str, self.steps())) or 'none'
             raise InputError(f'no checkpoint of step {step} in {self.folder}; steps there: {there}.')
-        device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        shapes = jax.eval_shape(lambda: init_encoder_params(jax.random.key(0), width))
-        like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device), shapes)
-        return self._read(step, params=like).params
+        return self._read(step, params=jax.tree.map(_empty, encoder_shapes(width))).params
 
     def _read(self, step, **like):
         items = {name: ocp.args.StandardRestore(tree) for name, tree in like.items()}
@@ -91,3 +102,8 @@ class Checkpoints:
                 f'the checkpoint {self.folder / str(step)} cannot be read ({str(error).strip(chr(39))[:200]}); copy it '
                 'again, or remove that folder to go on from the one before.'
             ) from error
+
+
+def _empty(leaf):
+    """What tells Orbax to restore a numpy array of this shape."""
+    return np.empty(leaf.shape, leaf.dtype)

@@ -3,7 +3,7 @@
 import ml_collections
 
 from panet_jax.annotations import KINDS
-from panet_jax.encoder import BLOCKS, scaled_channels
+from panet_jax.encoder import BLOCKS, COMPUTATIONS, scaled_channels
 from panet_jax.errors import InputError
 from panet_jax.pictures import MOST_PICTURES, PICTURED
 from panet_jax.protocols import PROTOCOLS
@@ -11,7 +11,7 @@ from panet_jax.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
 
 # Settings that are counts, periods or sizes, and the least value of each.
 LEAST = {
-    **dict.fromkeys(('steps', 'batch', 'log_every', 'checkpoint_every', 'checkpoints_kept'), 1),
+    **dict.fromkeys(('steps', 'batch', 'accumulate', 'log_every', 'checkpoint_every', 'checkpoints_kept'), 1),
     **{
         'loader.threads': 0,
         'loader.workers': 0,
@@ -34,7 +34,7 @@ CHOICES = {
     'data.fold': tuple(range(FOLDS)),
     'data.fold_rule': FOLD_RULES,
     'data.unseen_images': UNSEEN_IMAGES,
-    'encoder.dtype': ('float32', 'bfloat16', 'float16'),
+    'encoder.dtype': tuple(COMPUTATIONS),
     'annotation': tuple(KINDS),
     'evaluation.annotation': tuple(KINDS),
     'evaluation.protocol': tuple(PROTOCOLS),
@@ -55,7 +55,8 @@ def base_config(name, preset=''):
     config.name = f'{name}-{preset}' if preset else name
     config.seed = 1234
     config.steps = 30_000
-    config.batch = 1  # episodes a step, over all devices
+    config.batch = 1  # episodes a step, over all devices of all processes
+    config.accumulate = 1  # parts of a device's share that are computed one after the other, to save memory
     config.align_weight = 1.0
     config.annotation = 'dense'  # of supports in training: 'dense', 'scribble' or 'box'
     config.checkpoint = 'latest'  # to evaluate: 'latest', a step, another workdir, '' for no training
@@ -93,7 +94,8 @@ def base_config(name, preset=''):
     config.encoder = encoder = ml_collections.ConfigDict()
     encoder.weights = 'imagenet'  # or 'random', or a path
     encoder.width = 1.0
-    encoder.dtype = 'float32'
+    encoder.dtype = 'tf32'  # the device's fast float32; 'float32', 'bfloat16'; parameters are float32 in all
+    encoder.rematerialize = False  # in training: an episode's images one by one, a third more work for less memory
 
     config.optimizer = optimizer = ml_collections.ConfigDict()
     optimizer.learning_rate = 1e-3

@@ -10,38 +10,46 @@ import jax
 import jax.numpy as jnp
 
 
-def plain_convolve(images, kernel, dilation):
+def plain_convolve(images, kernel, dilation, precision=None):
     """A 3 x 3 convolution with stride 1 that keeps the size.
 
     Args:
         images: [B, H, W, C] float.
         kernel: [3, 3, C, O] float.
         dilation: of the kernel.
+        precision: a jax.lax.Precision, of the products, or None for the device's own.
 
     Returns:
         [B, H, W, O] float.
     """
     return jax.lax.conv_general_dilated(
-        images, kernel, (1, 1), 'SAME', rhs_dilation=(dilation, dilation), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        images,
+        kernel,
+        window_strides=(1, 1),
+        padding='SAME',
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+        precision=precision,
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def convolve(images, kernel, dilation):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve(images, kernel, dilation, precision=None):
     """The same as `plain_convolve`, in value and in gradient."""
-    return plain_convolve(images, kernel, dilation)
+    return plain_convolve(images, kernel, dilation, precision)
 
 
-def _forward(images, kernel, dilation):
-    return plain_convolve(images, kernel, dilation), (images, kernel)
+def _forward(images, kernel, dilation, precision):
+    return plain_convolve(images, kernel, dilation, precision), (images, kernel)
 
 
-def _backward(dilation, saved, gradient):
+def _backward(dilation, precision, saved, gradient):
     images, kernel = saved
-    (of_images,) = jax.linear_transpose(lambda images: plain_convolve(images, kernel, dilation), images)(gradient)
+    plain = functools.partial(plain_convolve, dilation=dilation, precision=precision)
+    (of_images,) = jax.linear_transpose(lambda images: plain(images, kernel), images)(gradient)
 
     def of_kernel(images, gradient):
-        return jax.linear_transpose(lambda kernel: plain_convolve(images, kernel, dilation), kernel)(gradient)[0]
+        return jax.linear_transpose(lambda kernel: plain(images, kernel), kernel)(gradient)[0]
 
     by_rows = functools.partial(kernel_gradient_by_rows, dilation=dilation)
     return of_images, jax.lax.platform_dependent(images, gradient, cpu=by_rows, default=of_kernel)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from panet_jax import devices
+from panet_jax import devices, hosts
 from panet_jax.ahead import in_threads
 from panet_jax.annotations import KINDS
 from panet_jax.encoder import STRIDE, encode
@@ -86,8 +86,8 @@ def count_episodes(params, draws, source, classes, reader, cache, *, size, own_s
         cache: a FeatureCache.
         size: side of the images in pixels.
         own_size: whether queries are scored at the size of their label, not at `size`.
-        batch: images an encoder step, over all devices.
-        dtype: of the encoder's computation.
+        batch: images an encoder step, over all devices of a process; several processes share the images.
+        dtype: of the encoder's computation, as in `encode`.
         network: what names the parameters and the data set, for a cache that goes on to another evaluation.
 
     Returns:
@@ -100,7 +100,7 @@ def count_episodes(params, draws, source, classes, reader, cache, *, size, own_s
     images, rows = np.unique(np.concatenate([supports.ravel(), queries.ravel()]), return_inverse=True)
     support_rows, query_rows = rows[: supports.size].reshape(supports.shape), rows[supports.size :]
     batches = _Batches(source, images, set(supports.flat), classes, reader, size, own_size, batch, used)
-    plan = _plan(query_rows, batch)
+    plan = {number: rounds for number, rounds in _plan(query_rows, batch).items() if hosts.is_mine(number)}
     encoder = functools.partial(_encoder(dtype, tuple(used)), params)
     cache.begin(network and (network, size, dtype, batch), batches.images)
 
@@ -183,26 +183,39 @@ class _Batches:
 
 def _sum_images(encoder, batches, plan, cache):
     """The first pass: sums and counts of all images, and {batch: truth} of those whose features are kept."""
-    summer, truths, table = _summer(tuple(batches.devices)), {}, []
-    with tqdm(total=sum(map(len, batches.images)), desc='encoding', unit='image', disable=None) as bar:
-        for number, batch in batches.read(range(len(batches.images)), with_masks=True):
+    summer, truths = _summer(tuple(batches.devices)), {}
+    table = [None] * len(batches.images)
+    mine = [number for number in range(len(batches.images)) if hosts.is_mine(number)]
+    with tqdm(
+        total=sum(len(batches.images[n]) for n in mine), desc='encoding', unit='image', disable=hosts.bar_hidden()
+    ) as bar:
+        for number, batch in batches.read(mine, with_masks=True):
             images = batches.images[number]
             features = cache.get(images)
             features = encoder(batch.images) if features is None else features
             if number in plan and cache.put(images, features):
                 truths[number] = batch.truth
-            table.append([found[: len(images)] for found in devices.join(summer((features, batch.masks)))])
+            table[number] = [found[: len(images)] for found in devices.join(summer((features, batch.masks)))]
             bar.update(len(images))
-    sums, counts = map(np.concatenate, zip(*table, strict=True))
-    return sums, counts, truths
+    return *_gathered(table, batches.images), truths
+
+
+def _gathered(table, images):
+    """Sums and counts of all images, from all processes: zeros stand for what another one computed."""
+    like = next(filter(None, table), None)
+    shapes = hosts.value_from_primary(lambda: [found.shape[1:] for found in like])
+    nothing = [[np.zeros((len(batch), *shape), np.float32) for shape in shapes] for batch in images]
+    rows = [found or zeros for found, zeros in zip(table, nothing, strict=True)]
+    return [hosts.total(np.concatenate(column)) for column in zip(*rows, strict=True)]
 
 
 def _score_queries(encoder, batches, plan, cache, truths, prototypes, ways):
     """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
     score = _scorer(tuple(batches.devices))
-    confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int64)
+    confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int32)
     others = batches.read([number for number in plan if number not in truths], with_masks=False)
-    with tqdm(total=len(ways), desc='scoring', unit='query', disable=None) as bar:
+    queries = sum(int((pairs >= 0).sum()) for rounds in plan.values() for pairs in rounds)
+    with tqdm(total=queries, desc='scoring', unit='query', disable=hosts.bar_hidden()) as bar:
         for number, rounds in plan.items():
             if number in truths:
                 features, truth = cache.get(batches.images[number]), truths.pop(number)
@@ -214,7 +227,7 @@ def _score_queries(encoder, batches, plan, cache, truths, prototypes, ways):
                 found = devices.join(score((features, *truth, *work)))
                 confusions[pairs[pairs >= 0]] = found[pairs >= 0]
                 bar.update(int((pairs >= 0).sum()))
-    return confusions
+    return hosts.total(confusions).astype(np.int64)
 
 
 def _plan(query_rows, batch):

@@ -1,18 +1,37 @@
 """The only file that knows there are several devices."""
 
+import collections
 import math
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from panet_jax.errors import InputError
+
 AXIS = 'devices'
 
 
 def usable_devices(batch):
-    """As many local devices as a batch of `batch` episodes can be divided among evenly."""
+    """As many devices of this process as a batch of `batch` can be divided among evenly."""
     devices = jax.local_devices()
     return devices[: math.gcd(batch, len(devices))] if batch % len(devices) else devices
+
+
+def training_devices(batch):
+    """The devices that share a batch of `batch` episodes: of this process, or all of all processes.
+
+    Raises:
+        InputError: several processes cannot share the batch evenly.
+    """
+    if jax.process_count() == 1:
+        return usable_devices(batch)
+    if batch % jax.device_count():
+        raise InputError(
+            f'batch must be a multiple of {jax.device_count()}, the devices of {jax.process_count()} processes, got {batch}; '
+            f'type --config.batch={-(-batch // jax.device_count()) * jax.device_count()}.'
+        )
+    return jax.devices()
 
 
 def host_share():
@@ -20,11 +39,12 @@ def host_share():
     return {'host': jax.process_index(), 'hosts': jax.process_count()}
 
 
-def banner(batch, what):
-    """One line on what runs where: a batch of `what`, such as 'episode(s)'."""
-    used, there = usable_devices(batch), jax.local_devices()
+def banner(batch, used, what):
+    """One line on what runs where: a batch of `what`, such as 'episode(s)', on the devices `used`."""
+    there, hosts = jax.device_count(), jax.process_count()
+    where = f' of {hosts} processes' if hosts > 1 else ''
     return (
-        f'jax {jax.__version__} on {len(used)} of {len(there)} {there[0].device_kind} device(s), '
+        f'jax {jax.__version__} on {len(used)} of {there} {used[0].device_kind} device(s){where}, '
         f'{batch // len(used)} {what} each a step'
     )
 
@@ -41,10 +61,9 @@ def parallel(function, devices):
         devices: to run on; their number divides the batch.
 
     Returns:
-        A compiled function of the same signature.
+        A compiled function (state, batch from `split`) -> (state, metrics).
     """
-    mapped = jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
-    return lambda state, batch: mapped(state, split(batch, devices))
+    return jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
 
 
 def sharded(function, devices, *, with_params=False):
@@ -52,7 +71,7 @@ def sharded(function, devices, *, with_params=False):
 
     Args:
         function: pure; params are whole on each device, the batch is a share of it.
-        devices: to run on.
+        devices: to run on, of this process.
         with_params: whether the function takes params.
 
     Returns:
@@ -69,16 +88,64 @@ def mean_over_devices(tree):
 
 def replicate(tree, devices):
     """Places a tree on all devices once; without it the first two calls of a step would compile twice."""
-    sharding = NamedSharding(Mesh(np.array(devices), (AXIS,)), PartitionSpec())
-    return jax.device_put(tree, sharding)
+    return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
 
 
 def split(batch, devices):
-    """A tree of arrays [B, ...] -> [devices, B / devices, ...]."""
-    count = len(devices)
+    """A tree of arrays [B, ...], this process's share -> [d, B / d, ...] for its d devices among `devices`."""
+    count = len(_local(devices))
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
+
+
+def prefetched(batches, devices, ahead=2):
+    """`split` batches on their devices, sent `ahead` before they are asked for: while the devices compute.
+
+    Args:
+        batches: iterator of trees of numpy arrays [B, ...], this process's share.
+        devices: as for `parallel`.
+        ahead: how many wait on the devices.
+    """
+    sharding = NamedSharding(_mesh(devices), PartitionSpec(AXIS))
+    waiting = collections.deque()
+    for batch in batches:
+        waiting.append(jax.device_put(split(batch, devices), sharding))
+        if len(waiting) > ahead:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def join(outputs):
     """What a sharded function returned -> numpy arrays [B, ...]."""
     return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)
+
+
+class Votes:
+    """Whether some process wants to stop, so that all of them stop at the same step.
+
+    With several processes the answer is that of the call before: it is there already, and the devices
+    need not be waited for.
+    """
+
+    def __init__(self):
+        self._ask = jax.pmap(lambda vote: jax.lax.pmax(vote, AXIS), AXIS, out_axes=None, devices=jax.devices())
+        self._before = None
+
+    def __call__(self, wanted):
+        """This process's vote; whether to stop now."""
+        if jax.process_count() == 1:
+            return wanted
+        before, self._before = self._before, self._ask(np.full(jax.local_device_count(), wanted))
+        return before is not None and bool(before)
+
+    def last(self, wanted):
+        """The same, and waits: after the last step there is no later one."""
+        self(wanted)
+        return self(wanted)
+
+
+def _local(devices):
+    return [device for device in devices if device.process_index == jax.process_index()]
+
+
+def _mesh(devices):
+    return Mesh(np.array(_local(devices)), (AXIS,))

@@ -16,6 +16,12 @@ BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 # Pools follow blocks 1 to 4; the last one keeps the size, and block 5 is dilated instead.
 POOL_STRIDES = (2, 2, 2, 1)
 STRIDE = math.prod(POOL_STRIDES)
+# How the convolutions compute: the type of activations and kernels, and the precision of products.
+COMPUTATIONS = {
+    'float32': (jnp.float32, jax.lax.Precision.HIGHEST),
+    'tf32': (jnp.float32, jax.lax.Precision.DEFAULT),
+    'bfloat16': (jnp.bfloat16, jax.lax.Precision.DEFAULT),
+}
 CONV_NAMES = tuple(f'conv{block}_{i}' for block, (convs, _) in enumerate(BLOCKS, 1) for i in range(1, convs + 1))
 
 
@@ -27,15 +33,16 @@ class VGG16(nn.Module):
 
     Attributes:
         width: multiplies the channels of every layer; 1 is VGG-16, 1/4 suits a laptop.
-        dtype: of the computation; parameters and returned features are float32.
+        dtype: of the computation, as in `encode`; parameters and returned features are float32.
     """
 
     width: float = 1.0
-    dtype: jnp.dtype = jnp.float32
+    dtype: str = 'float32'
 
     @nn.compact
     def __call__(self, images):
         """[..., H, W, 3] float32 normalised -> [..., h, w, 512 * width] float32, h = ceil(H / 8)."""
+        dtype, precision = COMPUTATIONS[self.dtype]
         x = images.reshape(-1, *images.shape[-3:])
         for block, (convs, channels) in enumerate(BLOCKS, 1):
             for i in range(1, convs + 1):
@@ -47,7 +54,8 @@ class VGG16(nn.Module):
                     kernel_dilation=dilation,
                     conv_general_dilated=partial(_convolve, dilation=dilation),
                     kernel_init=nn.initializers.he_normal(),
-                    dtype=self.dtype,
+                    dtype=dtype,
+                    precision=precision,
                     name=name,
                 )(x)
                 x = x if name == 'conv5_3' else nn.relu(x)
@@ -58,9 +66,9 @@ class VGG16(nn.Module):
         return x.astype(jnp.float32).reshape(*images.shape[:-3], *x.shape[1:])
 
 
-def _convolve(images, kernel, *_, dilation, **__):
+def _convolve(images, kernel, *_, dilation, precision, **__):
     """`convolve` as Flax calls it: strides, padding and the like are fixed, and the dilation is known."""
-    return convolve(images, kernel, dilation)
+    return convolve(images, kernel, dilation, precision)
 
 
 def max_pool(x, stride):
@@ -92,25 +100,43 @@ def init_encoder_params(key, width=1.0):
     return VGG16(width).init(key, jnp.zeros((1, 8, 8, 3)))['params']
 
 
+def encoder_shapes(width=1.0):
+    """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
+    return jax.eval_shape(lambda: init_encoder_params(jax.random.key(0), width))
+
+
 def encoder_width(params):
     """The width that encoder parameters were made with."""
     return params['conv1_1']['kernel'].shape[-1] / BLOCKS[0][1]
 
 
-def encode(params, images, *, dtype=jnp.float32):
+def encode(params, images, *, dtype='float32', rematerialize=False):
     """Features of images; the network's width is read off its parameters.
 
     Args:
         params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.
         images: [..., H, W, 3] float32, normalised.
-        dtype: of the computation.
+        dtype: of the computation: 'float32'; 'tf32', which is a GPU's or a TPU's fast way with float32 (TF32 on
+            NVIDIA's, products of bfloat16 on a TPU) and plain float32 on a CPU; or 'bfloat16'.
+        rematerialize: images go through one after the other, and a gradient keeps their features only and computes
+            what is before again: the memory of one image, for a third more work.
 
     Returns:
         [..., h, w, C] float32, h = ceil(H / 8), C = 512 * width.
 
     Raises:
         TypeError: the images are not floating point (uint8 images go through `normalize`).
+        InputError: there is no such dtype.
     """
     if not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(f'encode wants normalised float images, got {images.dtype}; use pj.normalize(images).')
-    return VGG16(encoder_width(params), dtype).apply({'params': params}, images)
+    if dtype not in COMPUTATIONS:
+        raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype}.')
+
+    def apply(images):
+        return VGG16(encoder_width(params), dtype).apply({'params': params}, images)
+
+    if not rematerialize:
+        return apply(images)
+    features = jax.lax.map(jax.checkpoint(apply), images.reshape(-1, *images.shape[-3:]))
+    return features.reshape(*images.shape[:-3], *features.shape[1:])

@@ -7,12 +7,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from panet_jax import devices
+from panet_jax import devices, hosts
 from panet_jax.annotations import SupportReader
 from panet_jax.authors_draw import authors_draws, authors_images
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.counting import FeatureCache, count_episodes
 from panet_jax.datasets import open_source
+from panet_jax.encoder import encoder_shapes
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.html_report import save_report
@@ -70,6 +71,8 @@ def query_labels(episodes, draw, own_size):
 def evaluate(config, workdir):
     """Evaluates config.checkpoint; writes results.json, results.jsonl, a sheet of pictures and report.html.
 
+    Several processes share the images; the primary one writes.
+
     Returns:
         The results, a dictionary as in results.json.
     """
@@ -77,16 +80,23 @@ def evaluate(config, workdir):
     network = load_params(config, workdir)
     draws = evaluation_draws(config, runs)
     results, confusions = measure(config, runs, draws, *network)
+    with hosts.together():
+        if hosts.is_primary():
+            save_evaluation(config, workdir, results, network[0], runs[0], draws[0], confusions)
+    return results
+
+
+def save_evaluation(config, workdir, results, params, episodes, draws, confusions):
+    """Writes results, pictures of the first run and the page; arguments as for `save_pictures`."""
     save_results(workdir, results)  # before the pictures: what took hours is safe first
     pictures = Path(workdir) / 'pictures'
     if config.evaluation.pictures:
-        save_pictures(config, pictures / picture_name(results), network[0], runs[0], draws[0], confusions)
+        save_pictures(config, pictures / picture_name(results), params, episodes, draws, confusions)
     rows = comparable_results(workdir, results)
     sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
     save_report(
         Path(workdir) / 'report.html', f'panet_jax: {config.name}', [results_table(rows, workdir)], sheets, config
     )
-    return results
 
 
 def measure(config, runs, draws, params, step, checkpoint, cache=None):
@@ -107,9 +117,7 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     protocol = PROTOCOLS[settings.protocol]
     classes = runs[0].classes.tolist()
     unseen = {source.classes[c - 1]: c for c in classes}
-    trained_on = read_config(checkpoint)['data']['name'] if checkpoint else ''
-    if trained_on == config.data.name:
-        check_unseen(checkpoint, unseen)
+    trained_on = hosts.value_from_primary(lambda: _trained_on(config, checkpoint, unseen))
     identity = evaluation_identity(config, runs, draws, params, step, checkpoint)
     counted = count_episodes(
         devices.replicate(params, devices.usable_devices(settings.batch)),
@@ -144,6 +152,14 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     }, confusions[0]
 
 
+def _trained_on(config, checkpoint, unseen):
+    """The data set that a checkpoint was trained on, '' for none; checks that its classes were others."""
+    trained_on = read_config(checkpoint)['data']['name'] if checkpoint else ''
+    if trained_on == config.data.name:
+        check_unseen(checkpoint, unseen)
+    return trained_on
+
+
 def evaluation_runs(config):
     """The episodes of each run, on the unseen classes; opening them finds what is wrong with the data.
 
@@ -152,7 +168,7 @@ def evaluation_runs(config):
     """
     data, settings = config.data, config.evaluation
     split = test_list(config)
-    source = open_source(data, split)
+    source = hosts.primary_first(lambda: open_source(data, split))
     drawable = drawable_images(source, smallest_object=data.smallest_object)
     classes = unseen_classes(source, data)
     if settings.skip_small_classes:
@@ -201,11 +217,22 @@ def load_params(config, workdir):
         (parameters, step, 0 if untrained, and what to call the checkpoint in the results).
     """
     if config.checkpoint == '':
-        check_untrained(workdir, config)
-        return initial_params(config.encoder.weights, config.encoder.width, config.seed), 0, ''
+        hosts.value_from_primary(lambda: check_untrained(workdir, config))
+        encoder = config.encoder
+        return hosts.primary_first(lambda: initial_params(encoder.weights, encoder.width, config.seed)), 0, ''
+    home, step, width = hosts.value_from_primary(lambda: _checkpoint(config, workdir))
+
+    def restore():
+        with Checkpoints(home) as checkpoints:
+            return checkpoints.restore_params(step, width)
+
+    return hosts.from_primary(restore, encoder_shapes(width)), step, home
+
+
+def _checkpoint(config, workdir):
+    """Folder, step and width of config.checkpoint."""
     home, step = find_checkpoint(config, workdir)
-    with Checkpoints(home) as checkpoints:
-        return checkpoints.restore_params(step, read_config(home)['encoder']['width']), step, str(home.resolve())
+    return str(home.resolve()), step, read_config(home)['encoder']['width']
 
 
 def find_checkpoint(config, workdir):

@@ -1,6 +1,8 @@
 """The program: `python -m panet_jax.main --config=configs/shapes.py`."""
 
 import errno
+import functools
+import os
 import re
 import signal
 import sys
@@ -11,14 +13,21 @@ import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from panet_jax import devices
+from panet_jax import devices, hosts
+from panet_jax.compiled import keep_compiled
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
 from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
 from panet_jax.report import comparable_results, format_table, results_table
 from panet_jax.table import make_table
-from panet_jax.train import Interrupted, train
+from panet_jax.train import Interrupted, train, training_devices
 from panet_jax.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
+
+
+def _environment_number(name):
+    """A whole number from the environment, or None."""
+    return int(value) if (value := os.environ.get(name, '')).isdigit() else None
+
 
 CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'The experiment: a file such as configs/shapes.py, or configs/shapes.py:lite for a small one.'
@@ -33,35 +42,65 @@ MODE = flags.DEFINE_enum(
     'What to do. By default training and evaluation, one after the other; table evaluates all folds, shots and kinds of '
     'support, and sets the paper beside them.',
 )
+DISTRIBUTED = flags.DEFINE_bool(
+    'distributed',
+    False,
+    'Several processes train together, each started with this same command: on Cloud TPU, under SLURM and Open MPI they '
+    'find each other, elsewhere by the next three flags.',
+)
+COORDINATOR = flags.DEFINE_string(
+    'coordinator', os.environ.get('JAX_COORDINATOR_ADDRESS'), 'HOST:PORT of process 0; means --distributed.'
+)
+PROCESSES = flags.DEFINE_integer('processes', _environment_number('JAX_NUM_PROCESSES'), 'How many processes there are.')
+PROCESS = flags.DEFINE_integer('process', _environment_number('JAX_PROCESS_ID'), "This process's number, from 0.")
+COMPILATION_CACHE = flags.DEFINE_string(
+    'compilation_cache',
+    None,
+    "Where compiled programs are kept, so that a second run begins at once: '' is nowhere, and by default it is "
+    'compiled/ in $PANET_JAX_CACHE or ~/.cache/panet_jax. $JAX_COMPILATION_CACHE_DIR has its way.',
+)
 
 
 def run_experiment(config, workdir, mode):
     """Trains, evaluates, or both, and prints the table."""
-    print(f'{config.name}, workdir {workdir}', flush=True)
+    say = functools.partial(print, flush=True) if hosts.is_primary() else lambda _: None
+    say(f'{config.name}, workdir {workdir}')
     if mode == 'table':
-        print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
-        print(format_table(make_table(config, workdir)))
-        print(f'table.md, table.csv, table.json and report.html are in {workdir}')
+        if jax.process_count() > 1:
+            raise InputError('--mode=table is for one process; leave out --distributed.')
+        say(_evaluation_banner(config))
+        say(format_table(make_table(config, workdir)))
+        say(f'table.md, table.csv, table.json and report.html are in {workdir}')
         return
-    check_checkpoint(config)
+    hosts.value_from_primary(lambda: check_checkpoint(config))
     if mode != 'evaluate':
-        make_workdir(workdir)
-        check_experiment(workdir, config)
+        hosts.value_from_primary(lambda: _begin(config, workdir))
         if mode is None:
             evaluation_runs(config)  # what is wrong there must not show only after a day of training
-        print(f'training: {devices.banner(config.batch, "episode(s)")}', flush=True)
+        say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
         train(config, workdir)
         if mode == 'train':
             return
-    print(f'evaluating: {devices.banner(config.evaluation.batch, "image(s)")}', flush=True)
+    say(_evaluation_banner(config))
     if config.evaluation.untrained and config.checkpoint != '':
-        find_checkpoint(config, workdir)  # what is not there must show before the other evaluation
+        hosts.value_from_primary(lambda: find_checkpoint(config, workdir) and None)  # before the other evaluation
         untrained = config.copy_and_resolve_references()
         untrained.checkpoint = ''
         evaluate(untrained, workdir)
     results = evaluate(config, workdir)
-    print(format_table(results_table(comparable_results(workdir, results), workdir)))
-    print(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+    if hosts.is_primary():
+        say(format_table(results_table(comparable_results(workdir, results), workdir)))
+    say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+
+
+def _begin(config, workdir):
+    make_workdir(workdir)
+    check_experiment(workdir, config)
+
+
+def _evaluation_banner(config):
+    batch = config.evaluation.batch
+    return f'evaluating: {devices.banner(batch, devices.usable_devices(batch), "image(s)")}'
 
 
 class Terminated(BaseException):
@@ -78,7 +117,10 @@ def main(_):
     signal.signal(signal.SIGTERM, _terminate)  # training has a handler of its own
     config = CONFIG.value
     try:
+        keep_compiled(COMPILATION_CACHE.value)
         check_config(config)
+        if DISTRIBUTED.value or COORDINATOR.value:
+            hosts.join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
         default = default_table_workdir if MODE.value == 'table' else default_workdir
         workdir = Path(WORKDIR.value or default(config)).expanduser()
         run_experiment(config, workdir, MODE.value)

@@ -14,7 +14,7 @@ import optax
 from flax.training.train_state import TrainState
 from tqdm import tqdm
 
-from panet_jax import devices
+from panet_jax import devices, hosts
 from panet_jax.annotations import SupportReader
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.datasets import open_source
@@ -44,28 +44,47 @@ class Interrupted(Exception):
         self.number = number
 
 
-def train_step(state, episodes, *, align_weight, dtype):
+def train_step(state, episodes, *, align_weight, dtype='float32', rematerialize=False, accumulate=1):
     """One step of SGD on a batch of episodes; runs inside `devices.parallel`.
 
     Args:
         state: TrainState, the same on every device.
         episodes: compact Episode [B, ...], this device's share of the batch.
         align_weight: weight of the alignment loss.
-        dtype: of the encoder's computation.
+        dtype, rematerialize: how the encoder computes, as in `encode`.
+        accumulate: into how many parts the share is divided that are computed one after the other. The step
+            is the same for less memory.
 
     Returns:
         The next state, and {'loss', 'segmentation', 'alignment'} averaged over all episodes, and the
         'gradient_norm' before clipping.
     """
 
-    def mean_loss(params):
-        losses, terms = jax.vmap(lambda e: episode_loss(params, prepare(e), align_weight, dtype=dtype))(episodes)
+    def mean_loss(params, part):
+        loss = functools.partial(episode_loss, params, dtype=dtype, rematerialize=rematerialize)
+        losses, terms = jax.vmap(lambda episode: loss(prepare(episode), align_weight))(part)
         return losses.mean(), {'loss': losses.mean()} | jax.tree.map(lambda term: term.mean(), terms)
 
-    gradients, metrics = jax.grad(mean_loss, has_aux=True)(state.params)
-    gradients, metrics = devices.mean_over_devices((gradients, metrics))
+    means = _mean_over_parts(jax.grad(mean_loss, has_aux=True), state.params, episodes, accumulate)
+    gradients, metrics = devices.mean_over_devices(means)
     metrics['gradient_norm'] = optax.tree.norm(gradients)
     return state.apply_gradients(grads=gradients), metrics
+
+
+def _mean_over_parts(function, params, episodes, count):
+    """The mean of function(params, part) over `count` parts of a batch, of which one is in memory at a time."""
+    if count == 1:
+        return function(params, episodes)
+    parts = jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), episodes)
+    nothing = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, params, jax.tree.map(lambda x: x[0], parts))
+    )
+
+    def add(sums, part):
+        return jax.tree.map(jnp.add, sums, function(params, part)), None
+
+    sums, _ = jax.lax.scan(add, nothing, parts)
+    return jax.tree.map(lambda x: x / count, sums)
 
 
 def learning_rate_schedule(learning_rate, milestones, decay):
@@ -94,7 +113,7 @@ def create_state(params, optimizer):
 def training_episodes(config):
     """The sequence of training episodes: seen classes only, mirrored at random."""
     data = config.data
-    source = open_source(data, data.train_split, resized=True)
+    source = hosts.primary_first(lambda: open_source(data, data.train_split, resized=True))
     unseen = unseen_classes(source, data)
     seen = [c for c in range(1, len(source.classes) + 1) if c not in unseen]
     without = unseen if data.unseen_images == 'drop' else ()
@@ -114,64 +133,111 @@ def training_episodes(config):
 def train(config, workdir):
     """Trains until config.steps, going on where the workdir's newest checkpoint stands.
 
+    Several processes train together when they have joined (`hosts.join`); the primary one reads and writes
+    the workdir.
+
     Raises:
         InputError: the workdir holds another experiment, or the loss became non-finite.
         Interrupted: on SIGINT or SIGTERM, after saving.
     """
-    check_experiment(workdir, config)
+    hosts.value_from_primary(lambda: check_experiment(workdir, config))
+    used = training_devices(config)
     episodes = training_episodes(config)
     schedule = learning_rate_schedule(
         config.optimizer.learning_rate, config.optimizer.milestones, config.optimizer.decay
     )
-    optimizer = make_optimizer(
-        schedule,
-        momentum=config.optimizer.momentum,
-        weight_decay=config.optimizer.weight_decay,
-        clip_norm=config.optimizer.clip_norm,
-    )
-    used = devices.usable_devices(config.batch)
-    params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
-    state = create_state(params, optimizer)
-    step_function = devices.parallel(
-        functools.partial(train_step, align_weight=config.align_weight, dtype=config.encoder.dtype), used
-    )
-    with locked(workdir), Checkpoints(workdir, config.checkpoints_kept) as checkpoints:
-        state = checkpoints.restore(devices.replicate(state, used))
-        start = int(state.step)
-        if start > config.steps:
-            raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
-        check_same_classes(workdir, [episodes.source.classes[c - 1] for c in episodes.classes])
-        write_json(Path(workdir) / 'config.json', config.to_dict())
-        if start < config.steps:
-            state = _loop(config, workdir, episodes, schedule, step_function, state, checkpoints)
-    save_encoder_params(Path(workdir) / 'encoder.safetensors', jax.device_get(state.params))
+    encoder = config.encoder
+    params = hosts.primary_first(lambda: initial_params(encoder.weights, encoder.width, config.seed))
+    state = create_state(params, training_optimizer(config, schedule))
+    with contextlib.ExitStack() as opened:
+
+        def begin():
+            opened.enter_context(locked(workdir))
+            checkpoints = opened.enter_context(Checkpoints(workdir, config.checkpoints_kept))
+            restored = checkpoints.restore(state)
+            _begin_workdir(config, workdir, episodes, int(restored.step))
+            return checkpoints, restored
+
+        with hosts.together():
+            checkpoints, restored = begin() if hosts.is_primary() else (None, None)
+        state = devices.replicate(hosts.from_primary(lambda: restored, state), used)
+        if int(state.step) < config.steps:
+            log = Log(workdir if hosts.is_primary() else None, int(state.step), config, schedule)
+            state = _loop(config, episodes, compiled_step(config, used), used, state, checkpoints, log)
+    if hosts.is_primary():
+        save_encoder_params(Path(workdir) / 'encoder.safetensors', jax.device_get(state.params))
 
 
-def _loop(config, workdir, episodes, schedule, step_function, state, checkpoints):
-    start = int(state.step)
-    log = Log(workdir, start, config, schedule)
+def training_devices(config):
+    """The devices that train, of all processes; checks that their shares divide into config.accumulate parts."""
+    used = devices.training_devices(config.batch)
+    share = config.batch // len(used)
+    if share % config.accumulate:
+        raise InputError(
+            f'accumulate must divide the {share} episode(s) that each of {len(used)} device(s) has of a batch of '
+            f'{config.batch}, got {config.accumulate}.'
+        )
+    return used
+
+
+def training_optimizer(config, schedule):
+    """The optimiser that config.optimizer describes."""
+    settings = config.optimizer
+    return make_optimizer(
+        schedule, momentum=settings.momentum, weight_decay=settings.weight_decay, clip_norm=settings.clip_norm
+    )
+
+
+def compiled_step(config, used):
+    """The training step of a configuration on the devices `used`: `devices.parallel` of `train_step`."""
+    step = functools.partial(
+        train_step,
+        align_weight=config.align_weight,
+        dtype=config.encoder.dtype,
+        rematerialize=config.encoder.rematerialize,
+        accumulate=config.accumulate,
+    )
+    return devices.parallel(step, used)
+
+
+def _begin_workdir(config, workdir, episodes, start):
+    """Checks that training can go on from step `start`, and writes down the experiment."""
+    if start > config.steps:
+        raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
+    check_same_classes(workdir, [episodes.source.classes[c - 1] for c in episodes.classes])
+    write_json(Path(workdir) / 'config.json', config.to_dict())
+
+
+def _loop(config, episodes, step_function, used, state, checkpoints, log):
+    start, votes = int(state.step), devices.Votes()
     with (
         episode_batches(
             episodes, config.batch, config.steps, start=start, **config.loader, **devices.host_share()
         ) as batches,
         caught_signals() as caught,
-        tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=None) as bar,
+        tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=hosts.bar_hidden()) as bar,
     ):
+        placed = devices.prefetched(batches, used)
         for step in range(start + 1, config.steps + 1):
-            state, metrics = step_function(state, next(batches))
+            batch, before = next(placed), time.perf_counter()
+            state, metrics = step_function(state, batch)
+            if step == start + 1:
+                log.compiled(time.perf_counter() - before)
             log.add(metrics)
             bar.update()
-            stop = bool(caught)  # looked at once: a signal from here on waits for the next step
+            # Looked at once: a signal from here on waits for the next step.
+            stop = votes.last(bool(caught)) if step == config.steps else votes(bool(caught))
             save = step % config.checkpoint_every == 0 or step == config.steps or stop
             if save or step % config.log_every == 0:
                 log.write(step, bar)
             if save:
-                checkpoints.save(state)
+                if checkpoints:
+                    checkpoints.save(state)
                 log.saved = step
             if stop:
                 break
-    if caught:
-        raise Interrupted(caught[0], step)
+    if stop:
+        raise Interrupted(caught[0] if caught else signal.SIGTERM, step)
     return state
 
 
@@ -179,19 +245,34 @@ class Log:
     """Collects the metrics of steps on the device and writes their means now and then.
 
     Reading a metric waits for its step, so all that came since the last line are read together.
+
+    Args:
+        workdir: where metrics.jsonl is, or None to write and print nothing.
+        start: the step that training begins or goes on after.
+        config, schedule: of the training.
     """
 
     def __init__(self, workdir, start, config, schedule):
-        self._path = Path(workdir) / 'metrics.jsonl'
+        self._path = workdir and Path(workdir) / 'metrics.jsonl'
         self._batch, self._schedule = config.batch, schedule
         self._pending, self._time = [], time.perf_counter()
         self.saved = start  # step of the newest checkpoint
-        # A run that died after its last checkpoint repeats some steps: their lines go.
-        keep_json_lines(self._path, lambda line: line['step'] <= start)
+        if self._path:  # a run that died after its last checkpoint repeats some steps: their lines go
+            keep_json_lines(self._path, lambda line: line['step'] <= start)
+
+    def compiled(self, seconds):
+        """Notes that the first step has been compiled; the rate of episodes is without that."""
+        self._time = time.perf_counter()
+        if self._path:
+            tqdm.write(f'the step is compiled, in {seconds:.1f} s')
 
     def add(self, metrics):
-        """Notes a step's metrics without waiting for them."""
+        """Notes a step's metrics, and waits for those of the step before the last: the bar tells the truth, and
+        no more than two batches wait on the devices.
+        """
         self._pending.append(metrics)
+        if len(self._pending) > 2:
+            jax.block_until_ready(self._pending[-3])
 
     def write(self, step, bar):
         """Writes the means since the last line; an InputError names the first non-finite step."""
@@ -207,6 +288,9 @@ class Log:
                 f'{self.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
                 '--config.optimizer.clip_norm=1, in another --workdir.'
             )
+        if self._path is None:
+            self._pending = []
+            return
         now = time.perf_counter()
         line = {'step': step} | {name: float(value.mean()) for name, value in values.items()}
         line['learning_rate'] = float(self._schedule(step - 1))

@@ -21,7 +21,17 @@ from panet_jax.replacing import replacing
 
 # What may differ between two commands on one workdir: how long, how often, where, and evaluation.
 FREE = (
-    *('name', 'steps', 'checkpoint', 'checkpoint_every', 'checkpoints_kept', 'log_every', 'loader'),
+    *(
+        'name',
+        'steps',
+        'accumulate',
+        'encoder.rematerialize',
+        'checkpoint',
+        'checkpoint_every',
+        'checkpoints_kept',
+        'log_every',
+        'loader',
+    ),
     *('evaluation', 'table', 'data.root', 'data.prepared_dir', 'data.cache', 'data.test_split'),
 )
 # What an evaluation must share with the training that made the checkpoint.

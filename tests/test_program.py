@@ -247,7 +247,7 @@ def test_every_config_loads_is_locked_and_valid(name, preset):
     [
         ('batch', 0, 'batch must be at least 1, got 0'),
         ('evaluation.episodes', 0, 'evaluation.episodes must be at least 1'),
-        ('encoder.dtype', 'int8', 'dtype must be float32, bfloat16 or float16, got int8'),
+        ('encoder.dtype', 'int8', 'dtype must be float32, tf32 or bfloat16, got int8'),
         ('encoder.width', 0.3, 'multiple of 1/64'),
         ('evaluation.protocol', 'hsnet', 'protocol must be panet2019 or standard, got hsnet'),
         ('evaluation.annotation', 'click', 'evaluation.annotation must be dense, scribble or box, got click'),

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import signal
 import types
@@ -40,20 +41,26 @@ def compact_batch(size, episodes=4):
     return jax.tree.map(lambda *x: np.stack(x), *batch)
 
 
-def run_steps(count, batch, steps=2):
-    """`steps` steps on `count` devices; parameters, metrics and how often the step was traced."""
-    used, traces = jax.local_devices()[:count], []
+def make_step(count, traces=None, **options):
+    """A training step on `count` devices, and a state that is on them."""
+    used = jax.local_devices()[:count]
     optimizer = training.make_optimizer(optax.constant_schedule(0.01), momentum=0.9, weight_decay=5e-4)
 
     def step(state, episodes):
-        traces.append(1)
-        return training.train_step(state, episodes, align_weight=1.0, dtype='float32')
+        if traces is not None:
+            traces.append(1)
+        return training.train_step(state, episodes, align_weight=1.0, **options)
 
     state = training.create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
-    state = devices.replicate(state, used)
-    function = devices.parallel(step, used)
-    for _ in range(steps):
-        state, metrics = function(state, batch)
+    return devices.parallel(step, used), devices.replicate(state, used), used
+
+
+def run_steps(count, batch, steps=2, **options):
+    """`steps` steps on `count` devices; parameters, metrics and how often the step was traced."""
+    traces = []
+    function, state, used = make_step(count, traces, **options)
+    for placed in devices.prefetched([batch] * steps, used):
+        state, metrics = function(state, placed)
     assert int(state.step) == steps
     return jax.device_get(state.params), jax.device_get(metrics), len(traces)
 
@@ -72,7 +79,41 @@ def test_devices_are_used_as_far_as_they_divide_the_batch():
     assert len(jax.local_devices()) >= 2
     assert len(devices.usable_devices(1)) == 1
     assert len(devices.usable_devices(4)) == 2
-    assert 'on 1 of 2' in devices.banner(3, 'episode(s)')
+    assert 'on 1 of 2' in devices.banner(3, devices.usable_devices(3), 'episode(s)')
+
+
+def test_gradients_and_metrics_of_a_step_are_reduced_at_once_and_the_state_is_reused():
+    function, state, used = make_step(2)
+    batch = devices.split(compact_batch(17), used)
+    program = function.lower(state, batch).compile().as_text()
+    assert len(re.findall(r' all-reduce(?:-start)?\(', program)) == 1
+    before = jax.tree.leaves(state.params)
+    function(state, batch)
+    assert all(leaf.is_deleted() for leaf in before)
+
+
+@pytest.mark.parametrize('options', [{'accumulate': 2}, {'accumulate': 4}, {'rematerialize': True}], ids=str)
+def test_what_saves_memory_changes_no_step(options):
+    batch = compact_batch(17)
+    plain, metrics, _ = run_steps(1, batch)
+    saving, metrics_saving, _ = run_steps(1, batch, **options)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), saving, plain)
+    for name, value in metrics.items():
+        np.testing.assert_allclose(metrics_saving[name], value, rtol=1e-5)
+
+
+def test_rematerialisation_keeps_less_in_memory():
+    def bytes_of(**options):
+        function, state, used = make_step(1, **options)
+        program = function.lower(state, devices.split(compact_batch(65), used)).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert bytes_of(rematerialize=True) < 0.8 * bytes_of()
+
+
+def test_a_batch_that_does_not_divide_into_parts_is_refused():
+    with pytest.raises(pj.InputError, match=r'accumulate must divide the 2 episode\(s\) that each of 2 device'):
+        training.training_devices(tiny_config(batch=4, accumulate=3))
 
 
 @pytest.mark.parametrize('clip_norm', [0.0, 0.5])
