@@ -1,7 +1,8 @@
-"""PANet in plain PyTorch, written from the paper, to measure against: one episode at a time, as the original.
+"""PANet in plain PyTorch, written from the paper, to measure against.
 
-Features are upsampled to the image before they are pooled (section 3.2), and images are encoded in one
-pass. Not a reference for numbers: parity is tested against recordings of the authors' own code.
+Features are upsampled to the image before they are pooled (section 3.2). All images of a batch of episodes
+are encoded in one pass; what follows is done for one episode after the other. Not a reference for
+numbers: parity is tested against recordings of the authors' own code.
 """
 
 import torch
@@ -36,26 +37,46 @@ def cosine_logits(features, prototypes):
     return 20 * torch.stack([F.cosine_similarity(features, p[None, :, None, None], dim=1) for p in prototypes], 1)
 
 
-def segment(encoder, episode):
-    """Support features, query features and logits on the grid, of one 1-way episode of tensors."""
-    supports, foreground, background, queries, _ = episode
-    features = encoder(torch.cat([supports, queries]))
-    support_features, query_features = features[: len(supports)], features[len(supports) :]
+def encode(encoder, episodes):
+    """Support and query features of each 1-way episode, a tuple of tensors."""
+    images = [images for supports, _, _, queries, _ in episodes for images in (supports, queries)]
+    features = encoder(torch.cat(images)).split([len(group) for group in images])
+    return list(zip(features[::2], features[1::2], strict=True))
+
+
+def segment(features, episode):
+    """Logits of the queries on the grid, from the features of one episode."""
+    support_features, query_features = features
+    _, foreground, background, _, _ = episode
     means = [masked_mean(support_features, masks).mean(0) for masks in (background, foreground)]
-    return support_features, query_features, cosine_logits(query_features, torch.stack(means))
+    return cosine_logits(query_features, torch.stack(means))
 
 
-def loss(encoder, episode):
-    """Segmentation and alignment loss of one 1-way episode."""
+def upsample(logits, episode):
+    return F.interpolate(logits, episode[-1].shape[-2:], mode='bilinear', align_corners=False)
+
+
+def predict(encoder, episodes):
+    """The predicted labels of each episode."""
+    features = encode(encoder, episodes)
+    return [upsample(segment(*both), both[1]).argmax(1) for both in zip(features, episodes, strict=True)]
+
+
+def mean_loss(encoder, episodes):
+    """Segmentation and alignment loss, the mean over episodes."""
+    features = encode(encoder, episodes)
+    return torch.stack([episode_loss(*both) for both in zip(features, episodes, strict=True)]).mean()
+
+
+def episode_loss(features, episode):
+    support_features, query_features = features
     _, foreground, background, _, labels = episode
-    support_features, query_features, logits = segment(encoder, episode)
-    size = labels.shape[-2:]
-    resize = {'size': size, 'mode': 'bilinear', 'align_corners': False}
-    segmentation = F.cross_entropy(F.interpolate(logits, **resize), labels, ignore_index=255)
+    logits = segment(features, episode)
+    segmentation = F.cross_entropy(upsample(logits, episode), labels, ignore_index=255)
     assigned = F.one_hot(logits.argmax(1), 2).permute(0, 3, 1, 2).float()  # [Q, 2, h, w]
     sums = torch.einsum('qchw,qlhw->lc', query_features, assigned)
     prototypes = sums / (assigned.sum((0, 2, 3))[:, None] + 1e-5)
     truth = torch.full_like(foreground, 255, dtype=torch.long)
     truth[background > 0], truth[foreground > 0] = 0, 1
-    back = F.interpolate(cosine_logits(support_features, prototypes), **resize)
+    back = upsample(cosine_logits(support_features, prototypes), episode)
     return segmentation + F.cross_entropy(back, truth, ignore_index=255)

@@ -1,11 +1,16 @@
 """A training step and a prediction, beside plain PyTorch, in one run.
 
-    python benchmarks/train_step.py [--size 417] [--batches 1 4] [--repeats 5] [--dtype float32] [--no-pytorch]
+    python benchmarks/train_step.py [--size 417] [--batches 1 4] [--dtype tf32] [--repeats 5] [--no-pytorch]
+        [--rematerialize] [--accumulate 1] [--parts] [--trace FOLDER]
 
-1-way 1-shot episodes of noise at full width. The two programs take turns, so that what else the machine
-does meets both; the median of each is printed with the ratio, and the speed as a share of a large matrix
-product's, measured in the same run. PyTorch computes one episode after the other and adds the gradients,
-as the original would. Needs the extra [benchmark] for PyTorch.
+1-way 1-shot episodes of noise, full width. The programs take turns, so that what else the machine does
+meets both, and medians are printed. The share of the peak is that of a large matrix product measured in
+the same run; GB/s are the least that must be read and written (each layer's input, output and kernel in
+each pass), beside the rate at which the machine copies. PyTorch, from the extra [benchmark], encodes the
+images of a batch in one pass too; `times` is its seconds by ours, batch by batch, and `to its 1` the
+seconds an episode takes in its batch of 1 by ours.
+
+--parts says what the time of one step goes to; --trace writes one step for TensorBoard or Perfetto.
 """
 
 import argparse
@@ -19,14 +24,16 @@ import numpy as np
 import optax
 
 from panet_jax import devices
-from panet_jax.encoder import BLOCKS, POOL_STRIDES, init_encoder_params
-from panet_jax.episode import Episode
-from panet_jax.evaluate import grid_logits
-from panet_jax.prototypes import upsample
+from panet_jax.encoder import BLOCKS, COMPUTATIONS, POOL_STRIDES, encode, init_encoder_params
+from panet_jax.episode import Episode, normalize, prepare
+from panet_jax.losses import alignment_loss, segmentation_loss
+from panet_jax.panet import episode_logits
+from panet_jax.prototypes import class_prototypes, cosine_logits
 from panet_jax.train import create_state, make_optimizer, train_step
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
 LEARNING_RATE = 1e-3
+PASSES = {'training': 3, 'prediction': 1}
 
 
 def parse():
@@ -34,21 +41,27 @@ def parse():
     parser.add_argument('--size', type=int, default=417)
     parser.add_argument('--batches', type=int, nargs='+', default=(1, 4))
     parser.add_argument('--repeats', type=int, default=5)
-    parser.add_argument('--dtype', default='float32')
+    parser.add_argument('--dtype', default='tf32', choices=COMPUTATIONS)
     parser.add_argument('--no-pytorch', dest='pytorch', action='store_false')
+    parser.add_argument('--rematerialize', action='store_true')
+    parser.add_argument('--accumulate', type=int, default=1)
+    parser.add_argument('--parts', action='store_true')
+    parser.add_argument('--trace')
     return parser.parse_args()
 
 
-def encoder_flop(size):
-    """Operations of one forward pass of one image; training takes three times as many."""
-    flop, channels = 0, 3
+def encoder_work(size, itemsize):
+    """FLOP of one forward pass of one image, and the least bytes that it moves."""
+    flop, moved, channels = 0, 0, 3
     for block, (convolutions, out) in enumerate(BLOCKS):
         for _ in range(convolutions):
             flop += 2 * 9 * channels * out * size**2
+            moved += itemsize * ((channels + out) * size**2 + 9 * channels * out)
             channels = out
         if block < len(POOL_STRIDES):
-            size = -(-size // POOL_STRIDES[block])
-    return flop
+            before, size = size, -(-size // POOL_STRIDES[block])
+            moved += itemsize * channels * (before**2 + size**2)
+    return flop, moved
 
 
 def noise(batch, size):
@@ -65,50 +78,65 @@ def noise(batch, size):
     )
 
 
-def matrix_product(dtype):
-    """Operations a second of a large matrix product: what the machine can do at best."""
-    side = 2048 if jax.default_backend() == 'cpu' else 8192
-    matrix = jnp.ones((side, side), dtype)
-    product = jax.jit(lambda a: a @ a)
-    jax.block_until_ready(product(matrix))
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        jax.block_until_ready(product(matrix))
-        seconds.append(time.perf_counter() - started)
-    return 2 * side**3 / statistics.median(seconds)
+def median_seconds(functions, repeats):
+    """Median seconds of each function; they take turns, after one call that does not count."""
+    seconds = [[] for _ in functions]
+    for repeat in range(repeats + 1):
+        for function, mine in zip(functions, seconds, strict=True):
+            started = time.perf_counter()
+            jax.block_until_ready(function())
+            if repeat:
+                mine.append(time.perf_counter() - started)
+    return [statistics.median(mine) for mine in seconds]
 
 
-def ours(batch, dtype):
-    """Functions that train one step, and that predict each episode of the batch."""
+def ceilings(dtype):
+    """Operations a second of a large matrix product, and bytes a second of a copy (read and write)."""
+    side = 2048 if jax.default_backend() == 'cpu' else 16384
+    kind, precision = COMPUTATIONS[dtype]
+    matrix, vector = jnp.ones((side, side), kind), jnp.ones(2**26)
+    product = jax.jit(lambda a: jnp.matmul(a, a, precision=precision))
+    copy = jax.jit(lambda a: a + 1)
+    seconds = median_seconds([lambda: product(matrix), lambda: copy(vector)], 7)
+    return 2 * side**3 / seconds[0], 2 * vector.nbytes / seconds[1]
+
+
+def ours(batch, arguments):
+    """{'training': function, 'prediction': function}, and the GiB of memory that a step uses beside its state."""
     used = devices.usable_devices(len(batch.query_images))
     params = init_encoder_params(jax.random.key(0))
-    state = create_state(params, make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE))
-    holder = [devices.replicate(state, used)]
-    step = devices.parallel(functools.partial(train_step, align_weight=1.0, dtype=dtype), used)
+    optimizer = make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE)
+    trained = jax.tree.map(jnp.copy, params)  # whose memory each step takes
+    holder = [devices.replicate(create_state(trained, optimizer), used)]
+    options = {'dtype': arguments.dtype, 'rematerialize': arguments.rematerialize, 'accumulate': arguments.accumulate}
+    step = devices.parallel(functools.partial(train_step, align_weight=1.0, **options), used)
+    placed = next(devices.prefetched([batch], used))
+    program = step.lower(holder[0], placed).compile()
 
     def train():
-        holder[0], metrics = step(holder[0], batch)
-        jax.block_until_ready(metrics)
+        holder[0], metrics = step(holder[0], placed)
+        return metrics
 
-    episodes = [jax.tree.map(lambda x, i=i: x[i], batch) for i in range(len(batch.query_images))]
-    resize = jax.jit(lambda logits: upsample(logits, batch.query_labels.shape[-2:]).argmax(-1))
+    @jax.jit
+    def predict(params, batch):
+        return jax.vmap(lambda e: episode_logits(params, prepare(e), dtype=arguments.dtype).argmax(-1))(batch)
 
-    def predict():
-        for episode in episodes:
-            jax.block_until_ready(resize(grid_logits(params, episode, dtype=dtype)))
-
-    return train, predict
+    on_device = jax.device_put(batch)
+    memory = program.memory_analysis().temp_size_in_bytes / 2**30
+    return {'training': train, 'prediction': lambda: predict(params, on_device)}, memory
 
 
-def theirs(batch):
+def theirs(batch, dtype):
     """The same in PyTorch, on a GPU if there is one."""
     import pytorch_panet
     import torch
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = dtype != 'float32'
+    torch.backends.cudnn.benchmark = True
     encoder = pytorch_panet.make_encoder().to(device)
     optimizer = torch.optim.SGD(encoder.parameters(), LEARNING_RATE, **RECIPE)
+    half = torch.autocast(device, torch.bfloat16, enabled=dtype == 'bfloat16')
 
     def tensors(i):
         images = [torch.tensor(x[i].reshape(-1, *x.shape[-3:])) for x in (batch.support_images, batch.query_images)]
@@ -125,52 +153,98 @@ def theirs(batch):
 
     def train():
         optimizer.zero_grad()
-        for episode in episodes:
-            (pytorch_panet.loss(encoder, episode) / len(episodes)).backward()
+        with half:
+            loss = pytorch_panet.mean_loss(encoder, episodes)
+        loss.backward()
         optimizer.step()
         finish()
 
     def predict():
-        with torch.no_grad():
-            for episode in episodes:
-                logits = pytorch_panet.segment(encoder, episode)[2]
-                size = episode[-1].shape[-2:]
-                torch.nn.functional.interpolate(logits, size, mode='bilinear', align_corners=False).argmax(1)
+        with torch.no_grad(), half:
+            pytorch_panet.predict(encoder, episodes)
         finish()
 
-    return train, predict
+    return {'training': train, 'prediction': predict}
 
 
-def medians(functions, repeats):
-    """Median seconds of each function; they take turns, after one call that does not count."""
-    seconds = [[] for _ in functions]
-    for repeat in range(repeats + 1):
-        for function, mine in zip(functions, seconds, strict=True):
-            started = time.perf_counter()
-            function()
-            if repeat:
-                mine.append(time.perf_counter() - started)
-    return [statistics.median(mine) for mine in seconds]
-
-
-def main():
-    arguments = parse()
-    peak = matrix_product(arguments.dtype)
+def print_table(arguments):
+    flops, copied = ceilings(arguments.dtype)
+    itemsize = jnp.dtype(COMPUTATIONS[arguments.dtype][0]).itemsize
     print(
-        f'{jax.devices()[0].device_kind}, jax {jax.__version__}, {arguments.dtype}; a matrix product: {peak / 1e12:.2f} TFLOP/s'
+        f'{jax.devices()[0].device_kind}, jax {jax.__version__}, {arguments.dtype}, {arguments.size} x {arguments.size}; '
+        f'a matrix product has {flops / 1e12:.2f} TFLOP/s, a copy {copied / 1e9:.0f} GB/s'
     )
-    print('batch  what        seconds  of the peak  PyTorch  times as fast')
-    for size in arguments.batches:
-        batch = noise(size, arguments.size)
-        programs = [ours(batch, arguments.dtype)] + ([theirs(batch)] if arguments.pytorch else [])
-        for what, passes, functions in zip(
-            ('training', 'prediction'), (3, 1), zip(*programs, strict=True), strict=True
-        ):
-            mine, *other = medians(functions, arguments.repeats)
-            share = 2 * size * passes * encoder_flop(arguments.size) / mine / peak
-            beside = f'{other[0]:7.2f}  {other[0] / mine:13.2f}' if other else ''
-            print(f'{size:5}  {what:10}  {mine:7.3f}  {share:10.0%}   {beside}', flush=True)
+    print('batch  what        seconds  episodes/s  of the peak   GB/s    GiB  PyTorch  times  to its 1')
+    alone = {}
+    for batch_size in arguments.batches:
+        batch = noise(batch_size, arguments.size)
+        mine, memory = ours(batch, arguments)
+        other = theirs(batch, arguments.dtype) if arguments.pytorch else {}
+        for what, passes in PASSES.items():
+            seconds, *torch = median_seconds([mine[what], *([other[what]] if other else [])], arguments.repeats)
+            flop, moved = (2 * batch_size * passes * amount for amount in encoder_work(arguments.size, itemsize))
+            alone.setdefault(what, [t / batch_size for t in torch] if batch_size == 1 else [])
+            beside = ''.join(f'{t:9.3f}  {t / seconds:5.2f}' for t in torch)
+            beside += ''.join(f'  {batch_size * t / seconds:8.2f}' for t in alone[what])
+            taken = f'{memory:5.1f}' if what == 'training' else '     '
+            print(
+                f'{batch_size:5}  {what:10}  {seconds:7.3f}  {batch_size / seconds:10.2f}  {flop / seconds / flops:11.0%}  '
+                f'{moved / seconds / 1e9:5.0f}  {taken}{beside}',
+                flush=True,
+            )
+
+
+def print_parts(arguments):
+    """What a step consists of, for the first batch; a gradient's seconds include its forward pass."""
+    batch_size = arguments.batches[0]
+    batch = jax.device_put(noise(batch_size, arguments.size))
+    params = init_encoder_params(jax.random.key(0))
+    optimizer = make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE)
+    state = create_state(params, optimizer)
+    images = normalize(jnp.concatenate([batch.support_images[:, 0], batch.query_images], 1))
+    features = jax.jit(lambda p, x: encode(p, x, dtype=arguments.dtype))
+    episodes = jax.vmap(prepare)(batch)
+
+    def total(params, images):
+        return encode(params, images, dtype=arguments.dtype).sum()
+
+    def head(features):
+        def loss(both, episode):
+            support, query = both[None, :1], both[1:]
+            masks = episode.support_foreground, episode.support_background
+            logits = cosine_logits(query, class_prototypes(support, *masks))
+            aligned = alignment_loss(query, logits, support, *masks)
+            return segmentation_loss(logits, episode.query_labels) + aligned
+
+        return jax.vmap(loss)(features, episodes).mean()
+
+    gradient, of_head = jax.jit(jax.grad(total)), jax.jit(jax.value_and_grad(head))
+    update = jax.jit(lambda state: state.apply_gradients(grads=state.params))
+    found = features(params, images)
+    parts = {
+        'encoder, forward': lambda: features(params, images),
+        'encoder, forward and backward': lambda: gradient(params, images),
+        'prototypes and losses, forward and backward': lambda: of_head(found),
+        'optimiser': lambda: update(state),
+        'the step': ours(noise(batch_size, arguments.size), arguments)[0]['training'],
+    }
+    for name, seconds in zip(parts, median_seconds(list(parts.values()), arguments.repeats), strict=True):
+        print(f'{name:45} {1000 * seconds:9.1f} ms', flush=True)
+
+
+def write_trace(arguments):
+    train = ours(noise(arguments.batches[0], arguments.size), arguments)[0]['training']
+    jax.block_until_ready(train())
+    with jax.profiler.trace(arguments.trace):
+        jax.block_until_ready(train())
+    print(f'one step is in {arguments.trace}')
 
 
 if __name__ == '__main__':
-    main()
+    chosen = parse()
+    if chosen.trace:
+        write_trace(chosen)
+    elif chosen.parts:
+        print_parts(chosen)
+    else:
+        print_table(chosen)

@@ -7,6 +7,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from panet_jax.convolution import convolve
 from panet_jax.errors import InputError
@@ -22,6 +23,7 @@ COMPUTATIONS = {
     'tf32': (jnp.float32, jax.lax.Precision.DEFAULT),
     'bfloat16': (jnp.bfloat16, jax.lax.Precision.DEFAULT),
 }
+TRUNCATED_STD = 0.8796256610342398  # of a standard normal variable cut at -2 and 2
 CONV_NAMES = tuple(f'conv{block}_{i}' for block, (convs, _) in enumerate(BLOCKS, 1) for i in range(1, convs + 1))
 
 
@@ -53,7 +55,6 @@ class VGG16(nn.Module):
                     kernel_size=(3, 3),
                     kernel_dilation=dilation,
                     conv_general_dilated=partial(_convolve, dilation=dilation),
-                    kernel_init=nn.initializers.he_normal(),
                     dtype=dtype,
                     precision=precision,
                     name=name,
@@ -95,14 +96,24 @@ def scaled_channels(channels, width):
     return int(scaled)
 
 
-def init_encoder_params(key, width=1.0):
-    """Random parameters (He normal kernels, zero biases): {'conv1_1': {'kernel', 'bias'}, ...}."""
-    return VGG16(width).init(key, jnp.zeros((1, 8, 8, 3)))['params']
-
-
 def encoder_shapes(width=1.0):
-    """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
-    return jax.eval_shape(lambda: init_encoder_params(jax.random.key(0), width))
+    """Shapes and dtypes of the parameters: {'conv1_1': {'kernel', 'bias'}, ...} of jax.ShapeDtypeStruct."""
+    return jax.eval_shape(VGG16(width).init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))['params']
+
+
+def init_encoder_params(key, width=1.0):
+    """Random parameters, of the structure of `encoder_shapes`: He normal kernels, zero biases.
+
+    The kernels are one draw, cut up: thirteen draws of thirteen shapes would take ten seconds to compile.
+    """
+    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), encoder_shapes(width))
+    ends = np.cumsum([params[name]['kernel'].size for name in CONV_NAMES])
+    draws = jnp.split(jax.random.truncated_normal(key, -2, 2, (int(ends[-1]),)), ends[:-1])
+    for name, draw in zip(CONV_NAMES, draws, strict=True):
+        shape = params[name]['kernel'].shape
+        scale = math.sqrt(2 / math.prod(shape[:-1])) / TRUNCATED_STD
+        params[name]['kernel'] = scale * draw.reshape(shape)
+    return params
 
 
 def encoder_width(params):
