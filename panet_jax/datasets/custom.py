@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from panet_jax.datasets.coco import CocoLayout, coco_lists
-from panet_jax.datasets.decode import decode_mask
 from panet_jax.datasets.files import Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
+from panet_jax.decode import decode_mask
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 
