@@ -7,6 +7,8 @@ from PIL import Image, ImageOps
 
 from panet_jax.errors import InputError
 
+# Of the files that are taken for photographs.
+ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
 
 

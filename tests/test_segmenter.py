@@ -1,8 +1,5 @@
 """The Segmenter: the same numbers as an episode has, on images and annotations of every kind."""
 
-import os
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
@@ -324,12 +321,12 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
             make(**settings)
     with pytest.raises(pj.InputError, match='there is no file'):
         pj.Segmenter('nowhere')
-    with pytest.raises(pj.InputError, match='has no config.json'):
+    with pytest.raises(pj.InputError, match='has no config'):
         pj.Segmenter(tmp_path)
     with pytest.raises(pj.InputError, match='parameters of an encoder'):
         pj.Segmenter({'conv': 1})
     segmenter_ = make().fit({'cat': [(IMAGE, MASK)]})
-    with pytest.raises(pj.InputError, match='there is no file nowhere.jpg'):
+    with pytest.raises(pj.InputError, match=r'there is no file nowhere\.jpg'):
         segmenter_.predict([IMAGE, 'nowhere.jpg'])
     outcomes = list(segmenter_.stream([IMAGE, 'nowhere.jpg', IMAGE, IMAGE], on_error='yield'))
     assert [isinstance(each, pj.InputError) for each in outcomes] == [False, True, False, False]
@@ -337,7 +334,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
 
 def test_a_workdir_gives_its_network_and_size(params, tmp_path):
     (tmp_path / 'config.json').write_text('{"data": {"size": 41}, "encoder": {"width": 0.0625}}')
-    with pytest.raises(pj.InputError, match='neither encoder.safetensors nor a checkpoint'):
+    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a checkpoint'):
         pj.Segmenter(tmp_path)
     pj.save_encoder_params(tmp_path / 'encoder.safetensors', params)
     assert pj.Segmenter(tmp_path).size == 41
