@@ -1,12 +1,15 @@
 """`panet-jax data`: what is in a data set, and preparing it."""
 
 import argparse
+from pathlib import Path
 
+from panet_jax.contact_sheet import MOST_IMAGES, save_contact_sheet
 from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepared_home
-from panet_jax.datasets.check import check_folder, check_prepared, format_report
+from panet_jax.datasets.check import check_folder, check_prepared, format_report, sample_images
 from panet_jax.datasets.official import NEEDED
 from panet_jax.errors import InputError
 
+SHEET_ENDINGS = ('.png', '.jpg', '.pdf')
 DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
 
 OWN_FLAGS = {
@@ -46,6 +49,12 @@ def _parser():
     check.add_argument('--shots', type=_positive, default=1, help='support images a class in an episode (%(default)s)')
     check.add_argument('--queries', type=_positive, default=1, help='query images in an episode (%(default)s)')
     check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, in place of four folds')
+    check.add_argument(
+        '--sheet',
+        metavar='FILE',
+        help='where to draw some images with their masks (FOLDER-sheet.png in the current folder, unless that is in '
+        'FOLDER); --sheet= draws none',
+    )
     check.set_defaults(action=_check)
     prepare = actions.add_parser(
         'prepare',
@@ -65,6 +74,7 @@ def _parser():
 
 
 def _check(arguments):
+    sheet = _sheet_path(arguments)
     if arguments.target in NEEDED:
         report = check_prepared(arguments.target, prepared_home(arguments.prepared_dir))
     else:
@@ -72,7 +82,28 @@ def _check(arguments):
     unseen = tuple(name for name in arguments.unseen.split(',') if name)
     text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
     print(text)
+    if sheet:
+        _draw_sheet(sheet, arguments.target)
     return 0 if ready else 1
+
+
+def _sheet_path(arguments):
+    """Where the contact sheet goes, or None: never into the data unless that was typed."""
+    if arguments.sheet is not None or arguments.target in NEEDED:
+        path = Path(arguments.sheet or '')
+        if arguments.sheet and path.suffix.lower() not in SHEET_ENDINGS:
+            raise InputError(f'--sheet must end in {" or ".join(SHEET_ENDINGS)}, got {arguments.sheet!r}.')
+        return path if arguments.sheet else None
+    folder = Path(arguments.target).resolve()
+    inside = Path.cwd().is_relative_to(folder)
+    return None if inside else Path(f'{folder.name}-sheet.png')
+
+
+def _draw_sheet(path, folder):
+    images, classes = sample_images(folder, MOST_IMAGES)
+    if images:
+        save_contact_sheet(path, images, classes)
+        print(f'{len(images)} image(s) with their masks are drawn in {path}')
 
 
 def _prepare(arguments):

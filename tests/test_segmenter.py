@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from drawn import draw_disc
 from PIL import Image
 
 import panet_jax as pj
@@ -13,24 +14,9 @@ from panet_jax.references import class_mask, read_marks, read_photo
 SIZE = 33
 
 
-def drawn(seed, shape=(40, 60), colour=(220, 40, 30), centre=(20, 30), radius=10):
-    """A disc of a colour on a noisy ground, and its mask."""
-    rng = np.random.default_rng(seed)
-    image = rng.integers(60, 130, (*shape, 3)).astype(np.uint8)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    mask = np.hypot(y - centre[0], x - centre[1]) < radius
-    image[mask] = colour
-    return image, mask
-
-
-@pytest.fixture(scope='module')
-def params(narrow_params):
-    return narrow_params
-
-
 @pytest.fixture
-def make(params):
-    return lambda **settings: pj.Segmenter(params, **{'size': SIZE, 'batch': 2, **settings})
+def make(narrow_params):
+    return lambda **settings: pj.Segmenter(narrow_params, **{'size': SIZE, 'batch': 2, **settings})
 
 
 def episode_of(ways, query):
@@ -43,21 +29,23 @@ def episode_of(ways, query):
 
 
 @pytest.mark.parametrize('ways', [1, 2])
-def test_dense_masks_give_the_logits_of_the_episode(make, params, ways):
+def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
     colours = ((220, 40, 30), (20, 60, 240))[:ways]
-    references = [[drawn(10 * way + shot, colour=colour) for shot in range(2)] for way, colour in enumerate(colours)]
-    query, _ = drawn(99, shape=(SIZE, SIZE))
+    references = [
+        [draw_disc(10 * way + shot, colour=colour) for shot in range(2)] for way, colour in enumerate(colours)
+    ]
+    query, _ = draw_disc(99, shape=(SIZE, SIZE))
     result = make().fit({f'class {way}': pairs for way, pairs in enumerate(references)}).predict(query)
-    wanted = jax.jit(pj.episode_logits)(params, episode_of(references, query))[0]
+    wanted = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
     np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), wanted, atol=1e-4)
     np.testing.assert_array_equal(result.labels, wanted.argmax(-1))
     np.testing.assert_allclose(result.probabilities, jax.nn.softmax(wanted).transpose(2, 0, 1), atol=1e-5)
 
 
 def test_results_are_of_the_images_own_size(make):
-    segmenter_ = make().fit({'disc': [drawn(0)]})
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
     shapes = [(20, 300), (150, 31), (1, 5), (40, 60)]
-    results = segmenter_.predict([drawn(1, shape)[0] for shape in shapes])
+    results = segmenter_.predict([draw_disc(1, shape)[0] for shape in shapes])
     for shape, result in zip(shapes, results, strict=True):
         assert result.labels.shape == shape
         assert result.labels.dtype == np.uint8
@@ -70,8 +58,8 @@ def test_results_are_of_the_images_own_size(make):
 
 
 def test_a_batch_gives_what_its_images_give_alone(make):
-    segmenter_ = make().fit({'disc': [drawn(0)]})
-    images = [drawn(seed, shape=(30 + seed, 44))[0] for seed in range(5)]
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    images = [draw_disc(seed, shape=(30 + seed, 44))[0] for seed in range(5)]
     for image, result in zip(images, segmenter_.predict(images), strict=True):
         np.testing.assert_allclose(result.logits, segmenter_.predict(image).logits, atol=1e-4)
     np.testing.assert_array_equal(
@@ -81,18 +69,18 @@ def test_a_batch_gives_what_its_images_give_alone(make):
 
 
 def test_each_size_of_image_is_compiled_once(make):
-    segmenter_ = make().fit({'disc': [drawn(0)]})
-    segmenter_.predict([drawn(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
     functions = segmenter._features, segmenter._grid_logits, segmentation._band_labels
     before = [function._cache_size() for function in functions]
     for seed in range(5):
-        for result in segmenter_.predict([drawn(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
+        for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
             assert result.labels.any() in (True, False)
     assert [function._cache_size() for function in functions] == before
 
 
 def test_adding_computes_only_what_is_new(make, monkeypatch):
-    (cat, cat_mask), (dog, dog_mask) = drawn(0), drawn(1, colour=(20, 60, 240))
+    (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, colour=(20, 60, 240))
     both = make().fit({'cat': [(cat, cat_mask)], 'dog': [(dog, dog_mask)]})
     grown = make().fit({'cat': [(cat, cat_mask)]})
     encoded, original = [], pj.Segmenter._encode
@@ -109,8 +97,8 @@ def test_adding_computes_only_what_is_new(make, monkeypatch):
 
 
 def test_an_image_with_two_classes_has_a_background_without_both(make):
-    image, cat = drawn(0, centre=(20, 15))
-    dog = drawn(0, centre=(20, 45))[1]
+    image, cat = draw_disc(0, centre=(20, 15))
+    dog = draw_disc(0, centre=(20, 45))[1]
     image[dog] = (20, 60, 240)
     together = make().fit({'cat': [(image, cat)], 'dog': [(image, dog)]})
     later = make().fit({'cat': [(image, cat)]}).add('dog', image, dog)
@@ -121,7 +109,7 @@ def test_an_image_with_two_classes_has_a_background_without_both(make):
 
 
 def test_boxes_points_and_scribbles_find_what_masks_find(make):
-    image, mask = drawn(0)
+    image, mask = draw_disc(0)
     strokes = np.full(mask.shape, 255, np.uint8)
     strokes[20, 25:35], strokes[3] = 1, 0
     annotations = {
@@ -190,7 +178,7 @@ def test_what_a_mask_of_numbers_means():
 
 @pytest.mark.parametrize('mode', ['L', '1', 'P', 'RGB', 'RGBA', 'LA', 'transparent', 'array', 'bool', 'one channel'])
 def test_masks_of_every_kind_are_one(mode, tmp_path):
-    _, mask = drawn(0)
+    _, mask = draw_disc(0)
     grey = Image.fromarray(mask.astype(np.uint8) * 255)
     if mode in ('array', 'bool', 'one channel'):
         given = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
@@ -208,7 +196,7 @@ def test_masks_of_every_kind_are_one(mode, tmp_path):
 
 
 def test_photographs_of_every_kind_are_rgb(tmp_path):
-    image, _ = drawn(0)
+    image, _ = draw_disc(0)
     picture = Image.fromarray(image)
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
@@ -222,17 +210,17 @@ def test_photographs_of_every_kind_are_rgb(tmp_path):
         np.testing.assert_array_equal(read_photo(given, 'x'), np.repeat(grey[..., None], 3, -1))
 
 
-def test_saved_and_loaded_it_is_the_same(make, params, tmp_path):
-    pj.save_encoder_params(tmp_path / 'narrow.safetensors', params)
+def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
+    pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
     weights = tmp_path / 'narrow.safetensors'
-    image, mask = drawn(0)
-    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [drawn(1, colour=(20, 60, 240))]})
+    image, mask = draw_disc(0)
+    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, colour=(20, 60, 240))]})
     first.save(tmp_path / 'animals.npz')
     assert (tmp_path / 'animals.npz').stat().st_size < 4000
     second = pj.Segmenter.load(tmp_path / 'animals.npz')
     assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
-    other = drawn(0, centre=(8, 8))[1]
+    other = draw_disc(0, centre=(8, 8))[1]
     np.testing.assert_array_equal(
         second.add('bird', image, other)._prototypes(), first.add('bird', image, other)._prototypes()
     )
@@ -242,7 +230,7 @@ def test_saved_and_loaded_it_is_the_same(make, params, tmp_path):
         pj.Segmenter.load(tmp_path / 'animals.npz')
     pj.Segmenter.load(tmp_path / 'animals.npz', tmp_path / 'moved.safetensors')
     with pytest.raises(pj.InputError, match='was made with other weights'):
-        pj.Segmenter.load(tmp_path / 'animals.npz', jax.tree.map(lambda leaf: leaf + 1, params))
+        pj.Segmenter.load(tmp_path / 'animals.npz', jax.tree.map(lambda leaf: leaf + 1, narrow_params))
     make().fit({'cat': [(image, mask)]}).save(tmp_path / 'given.npz')
     with pytest.raises(pj.InputError, match='came from no file; give them as weights='):
         pj.Segmenter.load(tmp_path / 'given.npz')
@@ -262,7 +250,7 @@ def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path):
         pj.Segmenter.load(tmp_path / 'x.pkl')
 
 
-IMAGE, MASK = drawn(0)
+IMAGE, MASK = draw_disc(0)
 
 
 @pytest.mark.parametrize(
@@ -332,11 +320,11 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
     assert [isinstance(each, pj.InputError) for each in outcomes] == [False, True, False, False]
 
 
-def test_a_workdir_gives_its_network_and_size(params, tmp_path):
+def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
     (tmp_path / 'config.json').write_text('{"data": {"size": 41}, "encoder": {"width": 0.0625}}')
     with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a checkpoint'):
         pj.Segmenter(tmp_path)
-    pj.save_encoder_params(tmp_path / 'encoder.safetensors', params)
+    pj.save_encoder_params(tmp_path / 'encoder.safetensors', narrow_params)
     assert pj.Segmenter(tmp_path).size == 41
     assert pj.Segmenter(tmp_path, size=33).size == 33
     assert pj.Segmenter(tmp_path / 'encoder.safetensors').size == 417
