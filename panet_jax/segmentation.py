@@ -4,9 +4,10 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from panet_jax.prototypes import bilinear_matrix, resample
+from panet_jax.prototypes import bilinear_matrix, masked_sum, resample, unit
 
 # An image is resampled in bands of so many rows, and its width is padded to a multiple of it: photographs of many
 # megapixels take little memory, and few widths mean few compilations.
@@ -49,17 +50,26 @@ class Segmentation:
         return {name: float(count / self.labels.size) for name, count in zip(self.classes, counts[1:], strict=True)}
 
 
-def absence(logits):
-    """How sure the network is that a class is not in the image.
+def absence(features, logits, prototypes):
+    """How sure the network is that a class is not in an image.
+
+    1 - cos(p_n, q_n), where q_n is the mean of the image's features under the class's probabilities: a
+    prototype made of what was found, as in the paper's alignment, beside the one of what was shown. It
+    ranks images by whether they show the class, but is no calibrated probability: choose a threshold on
+    images of your own. benchmarks/absence.py compares it with simpler measures.
 
     Args:
-        logits: [h, w, 1 + N] float32 on the network's grid, background first.
+        features: [h, w, C] float32 of the image.
+        logits: [h, w, 1 + N] float32, as `cosine_logits` makes them of the prototypes.
+        prototypes: [1 + N, C] float32, background first.
 
     Returns:
-        [N] float, in [0, 1].
+        [N] float32 in [0, 1].
     """
-    probabilities = np.asarray(jax.nn.softmax(logits, axis=-1))
-    return 1 - probabilities[..., 1:].max((0, 1))
+    probabilities = jnp.moveaxis(jax.nn.softmax(logits, axis=-1), -1, 0)[1:]
+    found = jax.vmap(masked_sum, (None, 0))(features, probabilities)
+    cosines = (unit(found) * unit(prototypes[1:])).sum(-1)
+    return jnp.clip(1 - cosines, 0, 1)
 
 
 @jax.jit

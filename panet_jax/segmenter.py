@@ -252,9 +252,8 @@ class Segmenter:
                 if isinstance(one, InputError):
                     yield one
                     continue
-                logits = np.asarray(_grid_logits(next(features), prototypes))
-                absent = dict(zip(classes, absence(logits).tolist(), strict=True))
-                yield Segmentation(logits, one[1], classes, absent)
+                logits, absent = map(np.asarray, _compare(next(features), prototypes))
+                yield Segmentation(logits, one[1], classes, dict(zip(classes, absent.tolist(), strict=True)))
 
         waiting = []
         for _, one in in_threads(read, enumerate(images, 1), THREADS):
@@ -287,8 +286,9 @@ def _features(params, images, *, dtype):
 
 
 @jax.jit
-def _grid_logits(features, prototypes):
-    return cosine_logits(features, prototypes)
+def _compare(features, prototypes):
+    logits = cosine_logits(features, prototypes)
+    return logits, absence(features, logits, prototypes)
 
 
 @jax.jit

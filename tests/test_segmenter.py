@@ -71,7 +71,7 @@ def test_a_batch_gives_what_its_images_give_alone(make):
 def test_each_size_of_image_is_compiled_once(make):
     segmenter_ = make().fit({'disc': [draw_disc(0)]})
     segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
-    functions = segmenter._features, segmenter._grid_logits, segmentation._band_labels
+    functions = segmenter._features, segmenter._compare, segmentation._band_labels
     before = [function._cache_size() for function in functions]
     for seed in range(5):
         for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
