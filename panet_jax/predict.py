@@ -1,27 +1,20 @@
 """`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
 
 import argparse
-import collections
 import glob
-import os
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from panet_jax.ahead import in_threads
 from panet_jax.decode import ENDINGS
 from panet_jax.errors import InputError
-from panet_jax.pictures import VOID_COLOUR, overlay, way_colour
-from panet_jax.references import Box, Points, Scribble, read_photo
-from panet_jax.replacing import replacing
-from panet_jax.segmentation import BAND
+from panet_jax.prediction_files import RESULTS, check_out, output_stems, write_prediction
+from panet_jax.references import Box, Points, Scribble
 from panet_jax.segmenter import DTYPES, THREADS, Segmenter
 from panet_jax.segmenter_file import checked_name
 from panet_jax.workdir import write_json
 
-RESULTS = 'results.json'
 EPILOG = """\
 An annotation is
   cat1.png                      a mask: anything but 0 is the class; 255 beside other numbers is void
@@ -44,17 +37,20 @@ def run(arguments):
         parser.error('say where to look with --query, or --save-segmenter FILE for later')
     supports = [_support(text) for text in arguments.support]
     queries = find_queries(arguments.query)
-    stems = output_stems(queries)
+    stems, out = output_stems(queries), Path(arguments.out).expanduser()
     if queries:
-        _check_out(arguments.out, stems, [*queries, *(path for support in supports for path in _files(support))])
+        check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])
     if arguments.save_segmenter:
         checked_name(arguments.save_segmenter)
-    segmenter = _segmenter(arguments, supports)
+    try:
+        segmenter = _segmenter(arguments, supports)
+    except InputError as error:  # the readers of weights speak of an experiment's settings
+        raise InputError(str(error).replace('--config.encoder.weights=', '--weights=')) from error
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
     if arguments.save_segmenter:
         segmenter.save(arguments.save_segmenter)
         print(f'the references are in {arguments.save_segmenter}', flush=True)
-    return _segment(segmenter, dict(zip(queries, stems, strict=True)), Path(arguments.out), arguments.probabilities)
+    return _segment(segmenter, dict(zip(queries, stems, strict=True)), out, arguments.probabilities)
 
 
 def find_queries(patterns):
@@ -80,23 +76,6 @@ def find_queries(patterns):
         for image in images:
             found.setdefault(image.resolve(), image)
     return list(found.values())
-
-
-def output_stems(queries):
-    """A name for the results of each image: its own without ending, with a number where others have it too.
-
-    Upper and lower case count as the same, as in some file systems.
-    """
-    stems, taken = [], collections.Counter(path.stem.lower() for path in queries)
-    used = set()
-    for path in queries:
-        stem, number = path.stem, 1
-        while stem.lower() in used or (number > 1 and stem.lower() in taken):
-            number += 1
-            stem = f'{path.stem}-{number}'
-        used.add(stem.lower())
-        stems.append(stem)
-    return stems
 
 
 def _parser():
@@ -187,30 +166,6 @@ def _files(support):
     return [image, annotation] if isinstance(annotation, Path) else [image]
 
 
-def _check_out(out, stems, inputs):
-    """Makes the folder of the results, and checks that they will replace nothing but earlier results."""
-    out = Path(out).expanduser()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError('no permission to write')
-    except OSError as error:
-        raise InputError(
-            f'--out {out} cannot be written to ({error.strerror or error}); name another folder.'
-        ) from error
-    ours = [out / name for stem in stems for name in _names(stem)]
-    read = {path.resolve() for path in inputs}
-    lost = [path for path in ours if path.resolve() in read]
-    if not lost and not (out / RESULTS).exists():
-        lost = [path for path in ours if path.exists()]
-    if lost:
-        raise InputError(f'the results would replace {lost[0]}; name another folder with --out.')
-
-
-def _names(stem):
-    return f'{stem}.png', f'{stem}-overlay.jpg', f'{stem}.npz'
-
-
 def _segmenter(arguments, supports):
     settings = {'size': arguments.size, 'dtype': arguments.dtype}
     given = {name: value for name, value in settings.items() if value is not None}
@@ -236,7 +191,7 @@ def _segment(segmenter, stems, out, probabilities):
         try:
             if isinstance(found, InputError):
                 raise found
-            return _write(found, path, out, stems[path], probabilities)
+            return write_prediction(found, path, out, stems[path], probabilities)
         except InputError as error:
             return {'image': str(path), 'error': str(error)}
 
@@ -257,30 +212,3 @@ def _segment(segmenter, stems, out, probabilities):
         print(f'{len(failed)} image(s) could not be segmented:')
         print(*(f'  {outcome["error"]}' for outcome in failed), sep='\n')
     return 1 if failed else 0
-
-
-def _write(found, path, out, stem, probabilities):
-    """Writes what was found in one image; returns its entry in results.json."""
-    label_file, overlay_file, probability_file = _names(stem)
-    label_image = Image.fromarray(found.labels)
-    label_image.putpalette(_palette())
-    with replacing(out / label_file) as temporary:
-        label_image.save(temporary, 'png')
-    with replacing(out / overlay_file) as temporary:
-        Image.fromarray(_overlay(read_photo(path, str(path)), found.labels)).save(temporary, 'jpeg', quality=90)
-    if probabilities:
-        with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
-            np.savez_compressed(file, probabilities=found.probabilities.astype(np.float16), classes=found.classes)
-    return {'image': str(path), 'labels': label_file, 'shares': found.shares, 'absent': found.absent}
-
-
-def _overlay(image, labels):
-    """The image with its labels in colours, drawn in bands for the memory's sake."""
-    bands = [slice(first, first + BAND) for first in range(0, len(labels), BAND)]
-    return np.concatenate([overlay(image[band], labels[band]) for band in bands])
-
-
-def _palette():
-    """The colours of labels 0..255, as Pillow takes them."""
-    colours = [np.zeros(3, int), *(way_colour(label) for label in range(1, 255)), VOID_COLOUR]
-    return np.array(colours, np.uint8).tobytes()

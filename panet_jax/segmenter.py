@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import numbers
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -10,20 +11,17 @@ import jax
 import numpy as np
 
 from panet_jax.ahead import in_threads
-from panet_jax.encoder import CONV_NAMES, encode
+from panet_jax.encoder import encode
 from panet_jax.episode import IGNORE, normalize
 from panet_jax.errors import InputError
 from panet_jax.identity import network_hash
 from panet_jax.images import resize_image
+from panet_jax.network import load_network
 from panet_jax.prototypes import COUNT_EPSILON, cosine_logits, masked_sum
 from panet_jax.references import Marks, read_marks, read_photo
 from panet_jax.segmentation import Segmentation, absence
 from panet_jax.segmenter_file import read_file, write_file
-from panet_jax.weights import load_encoder_params
-from panet_jax.workdir import read_config
 
-SIZE = 417  # the paper's
-TRAINED = 'encoder.safetensors'  # in a workdir whose training has ended
 DTYPES = ('float32', 'bfloat16', 'float16')
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
@@ -73,13 +71,14 @@ class Segmenter:
     """
 
     def __init__(self, weights='imagenet', size=None, dtype='float32', batch=4):
-        for name, value, least in (('size', SIZE if size is None else size, 8), ('batch', batch, 1)):
-            if not isinstance(value, int) or value < least:
+        given = {'batch': (batch, 1)} | ({} if size is None else {'size': (size, 8)})
+        for name, (value, least) in given.items():
+            if not isinstance(value, numbers.Integral) or value < least:
                 raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
         if dtype not in DTYPES:
             raise InputError(f'dtype must be {", ".join(DTYPES)}, got {dtype!r}.')
-        self._params, self.weights, own_size = _network(weights)
-        self.size, self.dtype, self.batch = size or own_size, dtype, batch
+        self._params, self.weights, own_size = load_network(weights)
+        self.size, self.dtype, self.batch = int(size or own_size), dtype, int(batch)
         self._references, self._backgrounds = [], {}
 
     @property
@@ -179,7 +178,10 @@ class Segmenter:
             raise InputError(
                 f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as weights=.'
             ) from error
-        if network_hash(segmenter._params) != about['network']:
+        channels = {each[3][0].size for each in references}
+        if network_hash(segmenter._params) != about['network'] or channels != {
+            segmenter._params['conv5_3']['bias'].size
+        }:
             raise InputError(
                 f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
                 f'{network_hash(segmenter._params)}, wanted {about["network"]}; name the right ones as weights=, or fit anew.'
@@ -197,15 +199,16 @@ class Segmenter:
         if len(names) >= IGNORE:
             raise InputError(f'a segmenter has at most {IGNORE - 1} classes, got {len(names)}.')
         images = {image: pixels for _, image, pixels, _ in read}
-        features = dict(zip(images, self._encode(images.values()), strict=True))
-        references = references + [
-            Reference(name, image, marks, _sum(features[image], marks.foreground)) for name, image, _, marks in read
+        marks = [(each.image, each.marks) for each in references] + [(image, marks) for _, image, _, marks in read]
+        foregrounds, anew = {}, {}
+        for image, features in zip(images, self._encode(images.values()), strict=True):
+            anew[image] = _sum(features, background([some for of, some in marks if of == image]))
+            mine = [number for number, (_, of, _, _) in enumerate(read) if of == image]
+            foregrounds |= {number: _sum(features, read[number][3].foreground) for number in mine}
+        learnt = [
+            Reference(name, image, some, foregrounds[number]) for number, (name, image, _, some) in enumerate(read)
         ]
-        anew = {
-            image: _sum(features[image], background([each.marks for each in references if each.image == image]))
-            for image in images
-        }
-        return references, backgrounds | anew
+        return references + learnt, backgrounds | anew
 
     def _read(self, name, photo, annotation, where):
         """A reference's name, hash of the image, [size, size, 3] uint8 and Marks."""
@@ -315,29 +318,3 @@ def _listed(references):
                     f'reference {number} of {name!r} must be a pair (image, annotation), got {pair!r:.60}.'
                 )
             yield name, *pair, f'reference {number} of {name!r}'
-
-
-def _network(weights):
-    """Parameters, where they can be had again (None if nowhere), and the size that belongs to them."""
-    if isinstance(weights, dict):
-        if set(weights) != set(CONV_NAMES):
-            raise InputError(f'weights must be the parameters of an encoder, with {CONV_NAMES[0]} and so on.')
-        return weights, None, SIZE
-    folder = Path(weights).expanduser()
-    if weights == 'imagenet' or not folder.is_dir():
-        known = weights == 'imagenet'
-        return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
-    config = read_config(folder)
-    return _trained(folder, config), str(folder.resolve()), config['data']['size']
-
-
-def _trained(workdir, config):
-    """Parameters of a workdir: the trained ones, or the newest checkpoint's if training has not ended."""
-    if (workdir / TRAINED).is_file():
-        return load_encoder_params(workdir)
-    from panet_jax.checkpoints import Checkpoints  # Orbax, of which nobody else here has need
-
-    with Checkpoints(workdir) as checkpoints:
-        if not checkpoints.steps():
-            raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
-        return checkpoints.restore_params(checkpoints.steps()[-1], config['encoder']['width'])

@@ -67,7 +67,7 @@ def read_file(path):
                 raise ValueError('it is far too large')
         with np.load(path, allow_pickle=False) as file:
             return _content(json.loads(str(file['about'])), file)
-    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, LookupError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f'{path} is no saved segmenter that can be read ({error}).') from error
 
 
@@ -86,6 +86,8 @@ def _content(about, file):
     for name, kind in SETTINGS.items():
         if not isinstance(settings[name], kind):
             raise ValueError(f'{name} is {settings[name]!r:.40}')
+    if not about['names'] or not all(isinstance(name, str) for name in about['names']):
+        raise ValueError('it names no classes')
     count, images, size = len(about['names']), about['images'], settings['size']
     channels = file['sums'].shape[-1]
     shapes = {
@@ -106,9 +108,9 @@ def _content(about, file):
             name,
             images[about['image_of'][row]],
             (*marks[row], bool(arrays['drawn'][row])),
-            (arrays['sums'][row], float(arrays['pixels'][row])),
+            (arrays['sums'][row].astype(np.float32), float(arrays['pixels'][row])),
         )
         for row, name in enumerate(about['names'])
     ]
-    sums = zip(arrays['background_sums'], arrays['background_pixels'].tolist(), strict=True)
+    sums = zip(arrays['background_sums'].astype(np.float32), arrays['background_pixels'].tolist(), strict=True)
     return settings, references, dict(zip(images, sums, strict=True))

@@ -1,6 +1,7 @@
 """`panet-jax predict`, as typed."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 import panet_jax as pj
 from panet_jax import cli, predict
 from panet_jax.pictures import way_colour
+from panet_jax.prediction_files import output_stems
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     status, out, _ = command(*NETWORK, *CAT, *dog, '--query', 'photos/**/*', '--out', 'found', '--probabilities')
     assert status == 0
     assert 'label 1 is cat, label 2 is dog' in out
-    results = json.loads((tmp_path / 'found/results.json').read_text())
+    results = json.loads((tmp_path / 'found/predictions.json').read_text())
     assert [(entry['image'], entry['labels']) for entry in results['images']] == [
         ('photos/a.jpg', 'a.png'),
         ('photos/b.png', 'b.png'),
@@ -54,7 +56,7 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     ]
     assert (results['classes'], results['failed']) == (['cat', 'dog'], [])
     names = {path.name for path in (tmp_path / 'found').iterdir()}
-    assert names == {'results.json'} | {
+    assert names == {'predictions.json'} | {
         f'{stem}{end}' for stem in ('a', 'b', 'a-2') for end in ('.png', '-overlay.jpg', '.npz')
     }
     expected = pj.Segmenter('narrow.safetensors', size=33, batch=2)
@@ -77,7 +79,7 @@ def test_one_image_that_fails_is_told_at_the_end_and_the_others_are_kept(command
     assert status == 1
     assert '2 image(s) in found' in out
     assert '1 image(s) could not be segmented:\n  photos/broken.jpg is no image' in out
-    results = json.loads((tmp_path / 'found/results.json').read_text())
+    results = json.loads((tmp_path / 'found/predictions.json').read_text())
     assert [entry['image'] for entry in results['failed']] == ['photos/broken.jpg']
     assert not (tmp_path / 'found/broken.png').exists()
     # Again, over the earlier results:
@@ -104,14 +106,14 @@ def test_paths_may_have_colons(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ('C:cat.jpg', 'C:cat.png', 'cat.jpg'):
         (tmp_path / name).touch()
-    assert predict._support('a=C:cat.jpg:C:cat.png')[1:] == (predict.Path('C:cat.jpg'), predict.Path('C:cat.png'))
-    assert predict._support('a=cat.jpg:scribble=C:cat.png')[2] == pj.Scribble(predict.Path('C:cat.png'))
+    assert predict._support('a=C:cat.jpg:C:cat.png')[1:] == (Path('C:cat.jpg'), Path('C:cat.png'))
+    assert predict._support('a=cat.jpg:scribble=C:cat.png')[2] == pj.Scribble(Path('C:cat.png'))
     assert predict._support('a=cat.jpg:points=1,2,3,4.5/6,7')[2] == pj.Points([(1, 2), (3, 4.5)], [(6, 7)])
 
 
 def test_results_of_one_name_get_numbers():
-    paths = [predict.Path(path) for path in ('a/x.jpg', 'b/X.jpg', 'x.png', 'x-2.jpg', 'y.jpg')]
-    assert predict.output_stems(paths) == ['x', 'X-3', 'x-4', 'x-2', 'y']
+    paths = [Path(path) for path in ('a/x.jpg', 'b/X.jpg', 'x.png', 'x-2.jpg', 'y.jpg')]
+    assert output_stems(paths) == ['x', 'X-3', 'x-4', 'x-2', 'y']
 
 
 @pytest.mark.parametrize(

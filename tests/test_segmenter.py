@@ -1,13 +1,19 @@
 """The Segmenter: the same numbers as an episode has, on images and annotations of every kind."""
 
+import os
+from pathlib import Path
+
 import jax
 import numpy as np
+import optax
 import pytest
 from drawn import draw_disc
+from flax.training import train_state
 from PIL import Image
 
 import panet_jax as pj
 from panet_jax import segmentation, segmenter
+from panet_jax.checkpoints import Checkpoints
 from panet_jax.images import resize_image, resize_map
 from panet_jax.references import class_mask, read_marks, read_photo
 
@@ -304,14 +310,14 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
         make().save(tmp_path / 'x.npz')
     with pytest.raises(pj.InputError, match='show no background'):
         make().fit({'cat': [(IMAGE, np.ones((40, 60), bool))]}).predict(IMAGE)
-    for settings in ({'size': 4}, {'size': 33.0}, {'batch': 0}, {'dtype': 'int8'}):
+    for settings in ({'size': 4}, {'size': 33.0}, {'batch': 0}, {'batch': None}, {'dtype': 'int8'}):
         with pytest.raises(pj.InputError, match=next(iter(settings))):
             make(**settings)
     with pytest.raises(pj.InputError, match='there is no file'):
         pj.Segmenter('nowhere')
     with pytest.raises(pj.InputError, match='has no config'):
         pj.Segmenter(tmp_path)
-    with pytest.raises(pj.InputError, match='parameters of an encoder'):
+    with pytest.raises(pj.InputError, match='the parameters of an encoder, got'):
         pj.Segmenter({'conv': 1})
     segmenter_ = make().fit({'cat': [(IMAGE, MASK)]})
     with pytest.raises(pj.InputError, match=r'there is no file nowhere\.jpg'):
@@ -324,7 +330,48 @@ def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
     (tmp_path / 'config.json').write_text('{"data": {"size": 41}, "encoder": {"width": 0.0625}}')
     with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a checkpoint'):
         pj.Segmenter(tmp_path)
+    state = train_state.TrainState.create(apply_fn=None, params=narrow_params, tx=optax.sgd(0.1))
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(state.replace(step=3))
+    image, mask = draw_disc(0)
+    from_checkpoint = pj.Segmenter(tmp_path).fit({'cat': [(image, mask)]}).predict(image)
     pj.save_encoder_params(tmp_path / 'encoder.safetensors', narrow_params)
+    np.testing.assert_array_equal(
+        pj.Segmenter(tmp_path).fit({'cat': [(image, mask)]}).predict(image).logits, from_checkpoint.logits
+    )
     assert pj.Segmenter(tmp_path).size == 41
     assert pj.Segmenter(tmp_path, size=33).size == 33
     assert pj.Segmenter(tmp_path / 'encoder.safetensors').size == 417
+
+
+PHOTOS = Path(os.environ.get('PANET_TEST_DATA', '/nowhere')) / 'voc_mini/VOCdevkit/VOC2012'
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason='wants photographs in $PANET_TEST_DATA')
+def test_cats_are_found_in_photographs():
+    names = [path.stem for path in sorted((PHOTOS / 'SegmentationClass').glob('*.png'))]
+    labels = {name: np.asarray(Image.open(PHOTOS / 'SegmentationClass' / f'{name}.png')) for name in names}
+    cats = [name for name in names if (labels[name] == 8).mean() > 0.05]
+    photo = {name: PHOTOS / 'JPEGImages' / f'{name}.jpg' for name in names}
+    shown, others = cats[0], cats[1:4]
+    mask = np.where(labels[shown] == 255, 255, labels[shown] == 8).astype(np.uint8)
+    rows, columns = np.nonzero(mask == 1)
+    middle = len(rows) // 2
+    annotations = {
+        'mask': mask,
+        'box': pj.Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
+        'points': [(columns[place], rows[place]) for place in (middle // 2, middle, middle * 3 // 2)],
+        'strokes': pj.Scribble(np.where(np.arange(len(mask))[:, None] % 40 == 0, labels[shown] == 8, 255)),
+    }
+    segmenter_ = pj.Segmenter('imagenet', size=193)
+    for kind, annotation in annotations.items():
+        found = segmenter_.fit({'cat': [(photo[shown], annotation)]}).predict(photo[shown]).labels == 1
+        union = (found | (mask == 1)) & (mask != 255)
+        assert (found & (mask == 1)).sum() > 0.45 * union.sum(), kind
+    segmenter_.fit({'cat': [(photo[shown], mask)]})
+    without = [name for name in names if (labels[name] == 8).sum() == 0][:8]
+    absent = [
+        [found.absent['cat'] for found in segmenter_.predict([photo[name] for name in some])]
+        for some in (others, without)
+    ]
+    assert np.mean(absent[0]) < np.mean(absent[1])
