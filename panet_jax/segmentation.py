@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from panet_jax.prototypes import bilinear_matrix, masked_sum, resample, unit
+from panet_jax.prototypes import LENGTH_EPSILON, bilinear_matrix, masked_sum, resample, unit
 
 # An image is resampled in bands of so many rows, and its width is padded to a multiple of it: photographs of many
 # megapixels take little memory, and few widths mean few compilations.
@@ -53,10 +53,13 @@ class Segmentation:
 def absence(features, logits, prototypes):
     """How sure the network is that a class is not in an image.
 
-    1 - cos(p_n, q_n), where q_n is the mean of the image's features under the class's probabilities: a
-    prototype made of what was found, as in the paper's alignment, beside the one of what was shown. It
-    ranks images by whether they show the class, but is no calibrated probability: choose a threshold on
-    images of your own. benchmarks/absence.py compares it with simpler measures.
+    A prototype q_n is made of what was found, the mean of the features under the class's probabilities,
+    as in the paper's alignment, and compared with p_n, the one of what was shown: with the distance
+    d(a, b) = 1 - cos(a, b) it is d(q_n, p_n) / (d(q_n, p_n) + d(p_0, p_n)), which is 0.5 where what was
+    found is as unlike the class as the background is. It ranks images by whether they show the class
+    (AUC 0.81 with one reference, the mean over 72 classes of 160 of COCO's photographs and the ImageNet
+    network, where the largest probability has 0.72: benchmarks/absence.py), but is no calibrated
+    probability: choose a threshold on images of your own.
 
     Args:
         features: [h, w, C] float32 of the image.
@@ -66,10 +69,17 @@ def absence(features, logits, prototypes):
     Returns:
         [N] float32 in [0, 1].
     """
-    probabilities = jnp.moveaxis(jax.nn.softmax(logits, axis=-1), -1, 0)[1:]
-    found = jax.vmap(masked_sum, (None, 0))(features, probabilities)
-    cosines = (unit(found) * unit(prototypes[1:])).sum(-1)
-    return jnp.clip(1 - cosines, 0, 1)
+    logs = jnp.moveaxis(jax.nn.log_softmax(logits, axis=-1), -1, 0)[1:]
+    weights = jnp.exp(logs - logs.max((1, 2), keepdims=True))  # however small the probabilities are
+    found = jax.vmap(masked_sum, (None, 0))(features, weights)
+    of_found = _distance(found, prototypes[1:])
+    of_background = _distance(prototypes[:1], prototypes[1:])
+    return of_found / (of_found + of_background + LENGTH_EPSILON)
+
+
+def _distance(a, b):
+    """1 - cos: [..., C] -> [...] in [0, 2]."""
+    return jnp.maximum(1 - (unit(a) * unit(b)).sum(-1), 0)
 
 
 @jax.jit

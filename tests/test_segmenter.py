@@ -63,6 +63,16 @@ def test_results_are_of_the_images_own_size(make):
         assert result.shares['disc'] == pytest.approx((result.labels == 1).mean())
 
 
+def test_absence_is_0_where_the_class_is_found_as_it_was_shown_and_half_where_the_background_is(rng):
+    prototypes = rng.normal(size=(3, 8)).astype(np.float32)
+    for shown, expected in ((1, (0, None)), (2, (None, 0)), (0, (0.5, 0.5))):
+        features = np.broadcast_to(prototypes[shown], (4, 5, 8))
+        absent = jax.jit(segmentation.absence)(features, pj.cosine_logits(features, prototypes), prototypes)
+        for value, wanted in zip(absent, expected, strict=True):
+            assert 0 <= value <= 1
+            assert wanted is None or value == pytest.approx(wanted, abs=1e-5)
+
+
 def test_a_batch_gives_what_its_images_give_alone(make):
     segmenter_ = make().fit({'disc': [draw_disc(0)]})
     images = [draw_disc(seed, shape=(30 + seed, 44))[0] for seed in range(5)]
