@@ -59,7 +59,7 @@ def encode_all(source, arguments):
     encode = jax.jit(lambda image: pj.encode(params, pj.normalize(image)).astype(jnp.float16))
     samples = (resize(source[index], arguments.size) for index in tqdm(range(len(source)), 'encoding', disable=None))
     features, labels = zip(*((encode(sample.image), sample.label) for sample in samples), strict=True)
-    return np.stack(features), np.stack(labels)
+    return jnp.stack(features), np.stack(labels)
 
 
 @jax.jit
@@ -87,8 +87,9 @@ def main():
             shown = rng.choice(large, arguments.shots, replace=False)
             prototypes = prototypes_of(features[shown], (labels[shown] == column + 1).astype(np.float32))
             others = np.setdiff1d(np.arange(len(source)), shown)
-            for name, scores in scores_of(features[others], prototypes).items():
-                with_it, without = (np.asarray(scores)[there[others] == present] for present in (True, False))
+            for name, scores in scores_of(features, prototypes).items():
+                of_others = np.asarray(scores)[others]
+                with_it, without = (of_others[there[others] == present] for present in (True, False))
                 auc = mannwhitneyu(with_it, without).statistic / (len(with_it) * len(without))
                 aucs.setdefault(name, {}).setdefault(column, []).append(auc)
     print(f'{len(source)} images, {len(next(iter(aucs.values())))} classes, {arguments.shots}-shot')
