@@ -23,9 +23,9 @@ from PIL import Image
 
 from panet_jax.datasets.coco import CocoLayout
 from panet_jax.datasets.custom import open_custom
-from panet_jax.datasets.decode import decode_photo
 from panet_jax.datasets.prepare import checked_example
 from panet_jax.datasets.voc import VocLayout
+from panet_jax.decode import decode_photo
 from panet_jax.errors import InputError
 
 READ, REFUSED, EITHER = 'read', 'refused', 'either'

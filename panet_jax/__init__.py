@@ -6,14 +6,22 @@ from panet_jax.errors import InputError
 from panet_jax.losses import alignment_loss, segmentation_loss
 from panet_jax.panet import encode_episode, episode_logits, episode_loss
 from panet_jax.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
+from panet_jax.references import Box, Points, Scribble
+from panet_jax.segmentation import Segmentation
+from panet_jax.segmenter import Segmenter
 from panet_jax.weights import load_encoder_params, save_encoder_params
 
 __version__ = '0.1.0'
 
 __all__ = [
     'IGNORE',
+    'Box',
     'Episode',
     'InputError',
+    'Points',
+    'Scribble',
+    'Segmentation',
+    'Segmenter',
     'alignment_loss',
     'class_prototypes',
     'cosine_logits',

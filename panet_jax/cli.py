@@ -1,35 +1,24 @@
-"""The console script: `panet-jax --config=...` runs an experiment, `panet-jax data ...` sees to its data."""
+"""The console script: `panet-jax --config=...` runs an experiment, `panet-jax data` and `predict` do the rest."""
 
-import argparse
+import importlib
 import sys
 
-from panet_jax import main
-from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepared_home
-from panet_jax.datasets.check import check_folder, check_prepared, format_report
-from panet_jax.datasets.official import NEEDED
 from panet_jax.errors import InputError
 
-DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
-
-OWN_FLAGS = {
-    '--config.data.train_split= and --config.data.test_split=': '--list=',
-    '--config.data.skip_unreadable=True': '--skip-unreadable',
-    '--config.data.root=': '--root=',
-    '--config.data.prepared_dir=': '--prepared-dir=',
-    '--config.data.unseen=': '--unseen=',
-}
+# Commands with parsers of their own, each in a module with run(arguments) -> exit status.
+COMMANDS = {'data': 'panet_jax.data_command', 'predict': 'panet_jax.predict'}
 
 
 def run():
     """Entry point."""
-    if sys.argv[1:2] != ['data']:
-        main.run()
+    command = COMMANDS.get(''.join(sys.argv[1:2]), '')
+    if not command:
+        importlib.import_module('panet_jax.main').run()
         return
-    arguments = _parser().parse_args(sys.argv[2:])
     try:
-        status = arguments.action(arguments)
+        status = importlib.import_module(command).run(sys.argv[2:])
     except InputError as error:
-        print(f'panet_jax: {_in_own_flags(str(error))}', file=sys.stderr)
+        print(f'panet_jax: {error}', file=sys.stderr)
         status = 2
     except OSError as error:
         print(f'panet_jax: {error.strerror}: {error.filename}', file=sys.stderr)
@@ -38,68 +27,3 @@ def run():
         print('panet_jax: stopped by Ctrl-C; the same command begins again', file=sys.stderr)
         status = 130
     sys.exit(status)
-
-
-def _in_own_flags(sentence):
-    """The readers speak of an experiment's settings; here they have shorter names."""
-    for setting, flag in OWN_FLAGS.items():
-        sentence = sentence.replace(setting, flag)
-    return sentence
-
-
-def _parser():
-    parser = argparse.ArgumentParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
-    actions = parser.add_subparsers(required=True, metavar='check|prepare')
-    check = actions.add_parser(
-        'check',
-        help='say what is in a folder or of a benchmark, and whether training can start (exit status 0)',
-        description='Reads every image and mask. Exit status 0: training can start; 1: it cannot; 2: wrong arguments.',
-    )
-    check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(NEEDED)}')
-    check.add_argument('--shots', type=_positive, default=1, help='support images a class in an episode (%(default)s)')
-    check.add_argument('--queries', type=_positive, default=1, help='query images in an episode (%(default)s)')
-    check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, in place of four folds')
-    check.set_defaults(action=_check)
-    prepare = actions.add_parser(
-        'prepare',
-        help='check and write an image list as ArrayRecord; a training does that by itself',
-        description='Checks and writes image lists as ArrayRecord, downloading a benchmark if no --root is given.',
-    )
-    prepare.add_argument('name', metavar='NAME', choices=list(LAYOUTS), help=', '.join(LAYOUTS))
-    prepare.add_argument('--root', default='', help='folder of the files; without it, the official archives')
-    prepare.add_argument('--list', action='append', help='an image list; may be repeated (default: as the configs use)')
-    prepare.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
-    prepare.set_defaults(action=_prepare)
-    for action in (check, prepare):
-        action.add_argument(
-            '--prepared-dir', default='', help='where prepared data are ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
-        )
-    return parser
-
-
-def _check(arguments):
-    if arguments.target in NEEDED:
-        report = check_prepared(arguments.target, prepared_home(arguments.prepared_dir))
-    else:
-        report = check_folder(arguments.target)
-    unseen = tuple(name for name in arguments.unseen.split(',') if name)
-    text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
-    print(text)
-    return 0 if ready else 1
-
-
-def _prepare(arguments):
-    for name in arguments.list or DEFAULT_LISTS[arguments.name]:
-        folder = prepare_list(arguments.name, name, arguments.root, arguments.prepared_dir, arguments.skip_unreadable)
-        source = Prepared(folder)
-        print(folder, flush=True)
-        if source.skipped:
-            print(left_out(source, name), flush=True)
-    return 0
-
-
-def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
-    return number

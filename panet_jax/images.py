@@ -16,9 +16,13 @@ def resize(sample, size):
     """
     if sample.label.shape == (size, size):
         return sample
-    image = Image.fromarray(sample.image).resize((size, size), Image.Resampling.BILINEAR)
     label = Image.fromarray(sample.label).resize((size, size), Image.Resampling.NEAREST)
-    return sample._replace(image=np.asarray(image), label=np.asarray(label))
+    return sample._replace(image=resize_image(sample.image, size), label=np.asarray(label))
+
+
+def resize_image(image, size):
+    """The image of a sample alone: [H, W, 3] uint8 -> [size, size, 3] uint8."""
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def resize_map(numbers, size):

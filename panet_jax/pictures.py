@@ -80,7 +80,7 @@ def overlay(image, label, strength=0.65):
     """
     blended = image * 0.6
     for way in np.unique(label[(label > 0) & (label != IGNORE)]):
-        colour = _way_colour(way)
+        colour = way_colour(way)
         blended[label == way] = (1 - strength) * image[label == way] + strength * colour
     blended[label == IGNORE] = VOID_COLOUR
     return blended.astype(np.uint8)
@@ -105,10 +105,10 @@ def annotated(image, foreground, background, way, kind):
     thick = max(1, image.shape[0] // 100)
     if kind == 'scribble':
         drawn[_grown(background, thick)] = VOID_COLOUR
-        drawn[_grown(foreground, thick)] = _way_colour(way)
+        drawn[_grown(foreground, thick)] = way_colour(way)
     else:
         drawn[_outline(~background, max(1, thick // 2))] = VOID_COLOUR
-        drawn[_outline(foreground, 2 * thick)] = _way_colour(way)
+        drawn[_outline(foreground, 2 * thick)] = way_colour(way)
     return drawn
 
 
@@ -163,7 +163,8 @@ def save_sheet(path, rows, kind):
         figure.savefig(temporary, format='png', dpi=100)
 
 
-def _way_colour(way):
+def way_colour(way):
+    """The colour of way 1, 2, ...: [3] int, 0..255; the eighth is the first again."""
     return WAY_COLOURS[(way - 1) % len(WAY_COLOURS)]
 
 

@@ -1,6 +1,7 @@
 """`panet-jax data check` and `panet-jax data prepare`, as typed."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from panet_jax import cli
 
 
 @pytest.fixture
-def command(monkeypatch, tmp_path, capsys):
+def command(monkeypatch, tmp_path, tmp_path_factory, capsys):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'home'))
+    monkeypatch.chdir(tmp_path_factory.mktemp('here'))
 
     def run(*arguments):
         monkeypatch.setattr('sys.argv', ['panet-jax', 'data', *map(str, arguments)])
@@ -87,6 +89,24 @@ def test_check_knows_named_unseen_classes_and_a_voc_folder_with_a_json(command, 
     status, out, _ = command('check', folder)
     assert status == 0
     assert "PASCAL VOC's layout" in out
+
+
+def test_check_draws_a_sheet_but_not_into_the_data(command, tmp_path, monkeypatch):
+    make_own(tmp_path / 'own')
+    (tmp_path / 'own/images/photo 3.jpg').write_bytes(b'')
+    _, out, _ = command('check', tmp_path / 'own')
+    assert '5 image(s) with their masks are drawn in own-sheet.png' in out
+    with Image.open('own-sheet.png') as sheet:
+        assert sheet.width > 1000
+    _, out, _ = command('check', tmp_path / 'own', '--sheet=sheets/mine.png')
+    assert Path('sheets/mine.png').is_file()
+    monkeypatch.chdir(tmp_path / 'own/images')
+    before = sorted(tmp_path.rglob('*'))
+    assert 'are drawn' not in command('check', tmp_path / 'own')[1]
+    assert 'are drawn' not in command('check', tmp_path / 'own', '--sheet=')[1]
+    assert sorted(tmp_path.rglob('*')) == before
+    status, _, err = command('check', tmp_path / 'own', '--sheet=mine.txt')
+    assert (status, '--sheet must end in .png or .jpg' in err) == (2, True)
 
 
 def test_prepare_names_its_own_flags_and_what_it_left_out(command, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from panet_jax.datasets.decode import decode_mask, decode_photo
+from panet_jax.decode import decode_mask, decode_photo
 from panet_jax.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)

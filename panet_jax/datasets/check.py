@@ -13,6 +13,7 @@ from panet_jax.datasets.official import ARCHIVES, NEEDED
 from panet_jax.datasets.prepare import THREADS, VERSION, checked_example, is_prepared
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.voc import VOC_ARCHIVE, VocLayout, voc_lists
+from panet_jax.decode import decode_photo
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 from panet_jax.sampling import FOLDS
@@ -74,6 +75,38 @@ def check_folder(root):
     heading, lists, open_layout, remarks = _recognize(root)
     done = {}
     return heading, remarks, [_check_list(open_layout, root, name, done) for name in lists]
+
+
+def sample_images(root, most):
+    """Some images of a folder with their masks, evenly spread over its lists; those with a problem are left out.
+
+    Args:
+        root: the folder.
+        most: how many.
+
+    Returns:
+        A list of (name, [H, W, 3] uint8, label [H, W] uint8), and the names of the classes.
+    """
+    root = Path(root)
+    _, lists, open_layout, _ = _recognize(root)
+    found, classes = {}, ()
+    for split in lists:
+        try:
+            layout = open_layout(root, split)
+            found |= dict.fromkeys(layout.names, layout)
+            classes = classes or layout.classes
+        except InputError:  # the report says what is wrong
+            continue
+    names = list(found)
+    spread = dict.fromkeys(names[round(place)] for place in np.linspace(0, len(names) - 1, most)) if names else ()
+    images = []
+    for name in spread:
+        try:
+            image, label, *_ = found[name].record(name)
+            images.append((name, decode_photo(image, found[name].where(name), label.shape), label))
+        except InputError:
+            continue
+    return images, classes
 
 
 def check_prepared(dataset, home):

@@ -5,13 +5,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from panet_jax.datasets.coco import CocoLayout, coco_lists
-from panet_jax.datasets.decode import decode_mask
 from panet_jax.datasets.files import Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
+from panet_jax.decode import ENDINGS, decode_mask
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 
-ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 # What a first line of classes.txt may say for value 0; it is no class.
 BACKGROUND = ('background', '_background_', '__background__')
 ALL = 'all'

@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from panet_jax.ahead import in_threads
-from panet_jax.datasets.decode import decode_photo
+from panet_jax.decode import decode_photo
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 

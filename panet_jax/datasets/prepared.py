@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from panet_jax.datasets.decode import decode_mask, decode_photo
 from panet_jax.datasets.prepare import SPLIT
 from panet_jax.datasets.source import Sample
+from panet_jax.decode import decode_mask, decode_photo
 from panet_jax.errors import InputError
 from panet_jax.replacing import replacing
 from panet_jax.scribbles import NO_SCRIBBLE, ROBOT_VERSION, draw_scribbles

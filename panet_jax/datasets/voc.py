@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from panet_jax.datasets.decode import decode_mask
 from panet_jax.datasets.files import Archive, Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
+from panet_jax.decode import decode_mask
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 

@@ -7,6 +7,8 @@ from PIL import Image, ImageOps
 
 from panet_jax.errors import InputError
 
+# Of the files that are taken for photographs.
+ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
 
 
@@ -49,10 +51,16 @@ def decode_photo(data, where, shape=None):
         raise InputError(
             f'{where} is {image.size} pixels but its mask is {shape[::-1]} (width, height); mend it or leave it out.'
         )
-    return np.asarray(_to_rgb(image, where))
+    return np.asarray(to_rgb(image, where))
 
 
-def _to_rgb(image, where):
+def to_rgb(image, where):
+    """A Pillow image of any mode as one of 8-bit RGB; transparency is dropped.
+
+    Args:
+        image: a Pillow image.
+        where: what to call it in an error.
+    """
     if image.mode in DEEP:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
@@ -73,7 +81,11 @@ def decode_mask(data, where, largest=255):
         where: what to call the file in an error.
         largest: the largest number allowed.
     """
-    image = open_image(data, where)
+    return mask_numbers(open_image(data, where), where, largest)
+
+
+def mask_numbers(image, where, largest=255):
+    """The numbers of a mask that Pillow has opened; arguments and result as of `decode_mask`."""
     if image.format == 'JPEG':
         raise InputError(f'{where} is a JPEG, whose compression changes class numbers; save masks as PNG.')
     values = np.asarray(image)

@@ -1,0 +1,50 @@
+"""An encoder for use outside of an experiment: by name, by the workdir that trained it, or from a file."""
+
+from pathlib import Path
+
+import jax
+
+from panet_jax.encoder import CONV_NAMES
+from panet_jax.errors import InputError
+from panet_jax.weights import load_encoder_params
+from panet_jax.workdir import read_config
+
+SIZE = 417  # the paper's
+TRAINED = 'encoder.safetensors'  # in a workdir whose training has ended
+
+
+def load_network(weights):
+    """An encoder's parameters with what belongs to them.
+
+    Args:
+        weights: 'imagenet'; the workdir of a training, of which it takes the trained network or, before
+            the end, the newest checkpoint; a file as for `load_encoder_params`; or the parameters.
+
+    Returns:
+        The parameters; where they can be had again, 'imagenet' or a path, None if nowhere; and the side
+        of the images that they were trained on.
+    """
+    if isinstance(weights, dict) and set(weights) == set(CONV_NAMES):
+        return jax.tree.map(jax.numpy.asarray, weights), None, SIZE
+    if not isinstance(weights, str | Path):
+        raise InputError(
+            f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(weights)[:40]!r}."
+        )
+    folder = Path(weights).expanduser()
+    if weights == 'imagenet' or not folder.is_dir():
+        known = weights == 'imagenet'
+        return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
+    config = read_config(folder)
+    return _trained(folder, config), str(folder.resolve()), config['data']['size']
+
+
+def _trained(workdir, config):
+    """Parameters of a workdir: the trained ones, or the newest checkpoint's if training has not ended."""
+    if (workdir / TRAINED).is_file():
+        return load_encoder_params(workdir)
+    from panet_jax.checkpoints import Checkpoints  # Orbax, of which nobody else here has need
+
+    with Checkpoints(workdir) as checkpoints:
+        if not checkpoints.steps():
+            raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
+        return checkpoints.restore_params(checkpoints.steps()[-1], config['encoder']['width'])

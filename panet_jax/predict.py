@@ -1,0 +1,214 @@
+"""`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
+
+import argparse
+import glob
+from pathlib import Path
+
+from tqdm import tqdm
+
+from panet_jax.ahead import in_threads
+from panet_jax.decode import ENDINGS
+from panet_jax.errors import InputError
+from panet_jax.prediction_files import RESULTS, check_out, output_stems, write_prediction
+from panet_jax.references import Box, Points, Scribble
+from panet_jax.segmenter import DTYPES, THREADS, Segmenter
+from panet_jax.segmenter_file import checked_name
+from panet_jax.workdir import write_json
+
+EPILOG = """\
+An annotation is
+  cat1.png                      a mask: anything but 0 is the class; 255 beside other numbers is void
+  box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image
+  points=X,Y,X,Y,...            on the class; after a slash, on the background: points=30,40/5,5,90,90
+  scribble=strokes.png          0 on strokes on the background, 255 where there is none, else on the class
+
+  panet-jax predict --support cat=cat1.jpg:cat1.png --support cat=cat2.jpg:box=40,30,210,180 \\
+      --query 'folder/*.jpg' --out results
+"""
+
+
+def run(arguments):
+    """Does what the arguments say; returns the exit status: 0, or 1 if some images could not be segmented."""
+    parser = _parser()
+    arguments = parser.parse_args(arguments)
+    if not arguments.support and not arguments.segmenter:
+        parser.error('show what to look for with --support NAME=IMAGE:ANNOTATION, or with --segmenter FILE')
+    if not arguments.query and not arguments.save_segmenter:
+        parser.error('say where to look with --query, or --save-segmenter FILE for later')
+    supports = [_support(text) for text in arguments.support]
+    queries = find_queries(arguments.query)
+    stems, out = output_stems(queries), Path(arguments.out).expanduser()
+    if queries:
+        check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])
+    if arguments.save_segmenter:
+        checked_name(arguments.save_segmenter)
+    try:
+        segmenter = _segmenter(arguments, supports)
+    except InputError as error:  # the readers of weights speak of an experiment's settings
+        raise InputError(str(error).replace('--config.encoder.weights=', '--weights=')) from error
+    print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
+    if arguments.save_segmenter:
+        segmenter.save(arguments.save_segmenter)
+        print(f'the references are in {arguments.save_segmenter}', flush=True)
+    return _segment(segmenter, dict(zip(queries, stems, strict=True)), out, arguments.probabilities)
+
+
+def find_queries(patterns):
+    """The images that files, folders and globs name, each once, in order: a list of Paths.
+
+    Raises:
+        InputError: one of them names none.
+    """
+    found = {}
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        if path.is_file():
+            paths = [path]
+        elif path.is_dir():
+            paths = sorted(path.iterdir())
+        else:
+            # Path.glob takes no absolute pattern.
+            paths = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+        images = [each for each in paths if each.suffix.lower() in ENDINGS and each.is_file()]
+        if not images:
+            there = f'{len(paths)} file(s) there, none with' if paths else 'there is nothing; wanted files with'
+            raise InputError(f'--query {pattern} names no image: {there} one of the endings {", ".join(ENDINGS)}.')
+        for image in images:
+            found.setdefault(image.resolve(), image)
+    return list(found.values())
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog='panet-jax predict',
+        description='Segments photographs, given a few annotated ones of each class.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        '--support',
+        action='append',
+        default=[],
+        metavar='NAME=IMAGE:ANNOTATION',
+        help='an annotated image of a class; may be repeated, for one class or several',
+    )
+    parser.add_argument(
+        '--query', action='extend', nargs='+', default=[], metavar='FILE', help='images, folders or globs to segment'
+    )
+    parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
+    parser.add_argument('--weights', help='imagenet (the default), the workdir of a training, or a file')
+    parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
+    parser.add_argument('--dtype', choices=DTYPES, help='of the computation (float32)')
+    parser.add_argument('--batch', type=int, default=4, help='images a step (%(default)s)')
+    parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
+    parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')
+    parser.add_argument('--probabilities', action='store_true', help='also write NAME.npz, [1 + N, H, W] float16')
+    return parser
+
+
+def _support(text):
+    r"""(name, path of the image, annotation) of NAME=IMAGE:ANNOTATION.
+
+    A path may have colons (C:\cat.jpg): the first one after which the image's name is that of a file counts.
+    """
+    name, equals, rest = text.partition('=')
+    places = [place for place, letter in enumerate(rest) if letter == ':']
+    if not (name and equals and places):
+        raise InputError(
+            f'--support wants NAME=IMAGE:ANNOTATION, such as cat=cat1.jpg:cat1.png or cat=cat1.jpg:box=10,20,200,180, got '
+            f'{text!r}.'
+        )
+    place = next((place for place in places if Path(rest[:place]).expanduser().is_file()), places[-1])
+    image = Path(rest[:place]).expanduser()
+    if not image.is_file():
+        raise InputError(f'there is no image {image}, which --support {text} names.')
+    return name, image, _annotation(rest[place + 1 :], text)
+
+
+def _annotation(text, support):
+    kind, _, rest = text.partition('=')
+    if kind == 'box':
+        corners = _numbers(rest, support)
+        if len(corners) != 4:
+            raise InputError(
+                f'a box is box=LEFT,TOP,RIGHT,BOTTOM, got {len(corners)} number(s) in --support {support}.'
+            )
+        return Box(*corners)
+    if kind == 'points':
+        on_class, _, elsewhere = rest.partition('/')
+        return Points(_pairs(on_class, support), _pairs(elsewhere, support) if elsewhere else [])
+    path = Path(rest if kind == 'scribble' else text).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f'there is no annotation {path}, which --support {support} names; wanted a PNG, box=, points= or scribble=.'
+        )
+    return Scribble(path) if kind == 'scribble' else path
+
+
+def _numbers(text, support):
+    try:
+        return [float(number) for number in text.split(',')]
+    except ValueError as error:
+        raise InputError(f'wanted numbers with commas between them, got {text!r} in --support {support}.') from error
+
+
+def _pairs(text, support):
+    coordinates = _numbers(text, support)
+    if len(coordinates) % 2:
+        raise InputError(f'points are X,Y,X,Y,..., got {len(coordinates)} number(s) in --support {support}.')
+    return list(zip(coordinates[::2], coordinates[1::2], strict=True))
+
+
+def _files(support):
+    """The files that a support is read from."""
+    _, image, annotation = support
+    annotation = annotation.strokes if isinstance(annotation, Scribble) else annotation
+    return [image, annotation] if isinstance(annotation, Path) else [image]
+
+
+def _segmenter(arguments, supports):
+    settings = {'size': arguments.size, 'dtype': arguments.dtype}
+    given = {name: value for name, value in settings.items() if value is not None}
+    if not arguments.segmenter:
+        segmenter = Segmenter(arguments.weights or 'imagenet', batch=arguments.batch, **given)
+        references = {}
+        for name, *pair in supports:
+            references.setdefault(name, []).append(pair)
+        return segmenter.fit(references)
+    if given:
+        raise InputError(f'a saved segmenter keeps the {" and ".join(given)} it was made with; leave that out.')
+    segmenter = Segmenter.load(arguments.segmenter, arguments.weights, arguments.batch)
+    for support in supports:
+        segmenter.add(*support)
+    return segmenter
+
+
+def _segment(segmenter, stems, out, probabilities):
+    """Segments and draws all images; what could not be done is told at the end. Returns the exit status."""
+
+    def finish(item):
+        path, found = item
+        try:
+            if isinstance(found, InputError):
+                raise found
+            return write_prediction(found, path, out, stems[path], probabilities)
+        except InputError as error:
+            return {'image': str(path), 'error': str(error)}
+
+    outcomes = []
+    try:
+        items = zip(stems, segmenter.stream(stems, on_error='yield'), strict=True)
+        finished = in_threads(finish, items, THREADS)
+        for _, outcome in tqdm(finished, 'segmenting', len(stems), unit='image', disable=None):
+            outcomes.append(outcome)
+    finally:  # what is done is told after Ctrl-C too
+        failed = [outcome for outcome in outcomes if 'error' in outcome]
+        if stems:
+            about = {'classes': segmenter.classes, 'weights': segmenter.weights, 'size': segmenter.size}
+            done = [outcome for outcome in outcomes if 'error' not in outcome]
+            write_json(out / RESULTS, {**about, 'images': done, 'failed': failed})
+            print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
+    if failed:
+        print(f'{len(failed)} image(s) could not be segmented:')
+        print(*(f'  {outcome["error"]}' for outcome in failed), sep='\n')
+    return 1 if failed else 0

@@ -1,0 +1,387 @@
+"""The Segmenter: the same numbers as an episode has, on images and annotations of every kind."""
+
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import pytest
+from drawn import draw_disc
+from flax.training import train_state
+from PIL import Image
+
+import panet_jax as pj
+from panet_jax import segmentation, segmenter
+from panet_jax.checkpoints import Checkpoints
+from panet_jax.images import resize_image, resize_map
+from panet_jax.references import class_mask, read_marks, read_photo
+
+SIZE = 33
+
+
+@pytest.fixture
+def make(narrow_params):
+    return lambda **settings: pj.Segmenter(narrow_params, **{'size': SIZE, 'batch': 2, **settings})
+
+
+def episode_of(ways, query):
+    """The same task as an Episode, at the network's size."""
+    images = np.array([[resize_image(image, SIZE) for image, _ in way] for way in ways])
+    foreground = np.array([[resize_map(mask, SIZE) for _, mask in way] for way in ways])
+    labels = np.zeros((1, SIZE, SIZE), np.uint8)
+    compact = pj.Episode(images, foreground > 0, foreground == 0, resize_image(query, SIZE)[None], labels)
+    return pj.prepare(compact)
+
+
+@pytest.mark.parametrize('ways', [1, 2])
+def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
+    colours = ((220, 40, 30), (20, 60, 240))[:ways]
+    references = [
+        [draw_disc(10 * way + shot, colour=colour) for shot in range(2)] for way, colour in enumerate(colours)
+    ]
+    query, _ = draw_disc(99, shape=(SIZE, SIZE))
+    result = make().fit({f'class {way}': pairs for way, pairs in enumerate(references)}).predict(query)
+    wanted = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
+    np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), wanted, atol=1e-4)
+    np.testing.assert_array_equal(result.labels, wanted.argmax(-1))
+    np.testing.assert_allclose(result.probabilities, jax.nn.softmax(wanted).transpose(2, 0, 1), atol=1e-5)
+
+
+def test_results_are_of_the_images_own_size(make):
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    shapes = [(20, 300), (150, 31), (1, 5), (40, 60)]
+    results = segmenter_.predict([draw_disc(1, shape)[0] for shape in shapes])
+    for shape, result in zip(shapes, results, strict=True):
+        assert result.labels.shape == shape
+        assert result.labels.dtype == np.uint8
+        assert result.probabilities.shape == (2, *shape)
+        np.testing.assert_allclose(result.probabilities.sum(0), 1, atol=1e-5)
+        np.testing.assert_array_equal(result.labels, result.probabilities.argmax(0))
+        assert set(result.absent) == {'disc'}
+        assert 0 <= result.absent['disc'] <= 1
+        assert result.shares['disc'] == pytest.approx((result.labels == 1).mean())
+
+
+def test_absence_is_0_where_the_class_is_found_as_it_was_shown_and_half_where_the_background_is(rng):
+    prototypes = rng.normal(size=(3, 8)).astype(np.float32)
+    for shown, expected in ((1, (0, None)), (2, (None, 0)), (0, (0.5, 0.5))):
+        features = np.broadcast_to(prototypes[shown], (4, 5, 8))
+        absent = jax.jit(segmentation.absence)(features, pj.cosine_logits(features, prototypes), prototypes)
+        for value, wanted in zip(absent, expected, strict=True):
+            assert 0 <= value <= 1
+            assert wanted is None or value == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_batch_gives_what_its_images_give_alone(make):
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    images = [draw_disc(seed, shape=(30 + seed, 44))[0] for seed in range(5)]
+    for image, result in zip(images, segmenter_.predict(images), strict=True):
+        np.testing.assert_allclose(result.logits, segmenter_.predict(image).logits, atol=1e-4)
+    np.testing.assert_array_equal(
+        [result.logits for result in segmenter_.stream(iter(images))],
+        [result.logits for result in segmenter_.predict(images)],
+    )
+
+
+def test_each_size_of_image_is_compiled_once(make):
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
+    functions = segmenter._features, segmenter._compare, segmentation._band_labels
+    before = [function._cache_size() for function in functions]
+    for seed in range(5):
+        for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
+            assert result.labels.any() in (True, False)
+    assert [function._cache_size() for function in functions] == before
+
+
+def test_adding_computes_only_what_is_new(make, monkeypatch):
+    (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, colour=(20, 60, 240))
+    both = make().fit({'cat': [(cat, cat_mask)], 'dog': [(dog, dog_mask)]})
+    grown = make().fit({'cat': [(cat, cat_mask)]})
+    encoded, original = [], pj.Segmenter._encode
+    monkeypatch.setattr(
+        pj.Segmenter,
+        '_encode',
+        lambda self, images: original(self, [encoded.append(image) or image for image in images]),
+    )
+    assert grown.add('dog', dog, dog_mask) is grown
+    assert len(encoded) == 1
+    np.testing.assert_array_equal(encoded[0], resize_image(dog, SIZE))
+    assert grown.classes == both.classes == ('cat', 'dog')
+    np.testing.assert_allclose(grown.predict(cat).logits, both.predict(cat).logits, atol=1e-4)
+
+
+def test_an_image_with_two_classes_has_a_background_without_both(make):
+    image, cat = draw_disc(0, centre=(20, 15))
+    dog = draw_disc(0, centre=(20, 45))[1]
+    image[dog] = (20, 60, 240)
+    together = make().fit({'cat': [(image, cat)], 'dog': [(image, dog)]})
+    later = make().fit({'cat': [(image, cat)]}).add('dog', image, dog)
+    void = np.where(dog, 255, cat).astype(np.uint8)  # neither the cat nor its background
+    cat_alone = make().fit({'cat': [(image, void)]})
+    np.testing.assert_allclose(later._prototypes(), together._prototypes(), atol=1e-5)
+    np.testing.assert_allclose(together._prototypes()[:2], cat_alone._prototypes(), atol=1e-5)
+
+
+def test_boxes_points_and_scribbles_find_what_masks_find(make):
+    image, mask = draw_disc(0)
+    strokes = np.full(mask.shape, 255, np.uint8)
+    strokes[20, 25:35], strokes[3] = 1, 0
+    annotations = {
+        'box': pj.Box(20, 10, 41, 30),
+        'four numbers': (20, 10, 41, 30),
+        'points': pj.Points([(30, 20), (33, 22)], background=[(5, 5), (55, 35)]),
+        'list of points': [(30, 20), (33, 22)],
+        'scribble': pj.Scribble(strokes),
+        'scribble on the class only': pj.Scribble(np.where(strokes == 1, 7, 255)),
+    }
+    for kind, annotation in annotations.items():
+        found = make().fit({'disc': [(image, annotation)]}).predict(image).probabilities[1]
+        assert found[mask].mean() > found[~mask].mean() + 0.1, kind
+
+
+def test_marks_of_each_kind_at_the_size_of_the_network():
+    marks = read_marks(pj.Box(10, 0, 20, 10), (40, 40), 20, 'box')
+    assert marks.foreground[:5, 5:10].all()
+    assert marks.foreground.sum() == 25
+    assert (marks.background == ~marks.foreground).all()
+    assert read_marks(pj.Box(39.9, 39.9, 40, 40), (40, 40), 8, 'box').foreground.sum() == 1
+    marks = read_marks(pj.Points([(0, 0)], background=[(40, 40)]), (40, 40), 20, 'points')
+    assert marks.foreground[0, 0]
+    assert marks.background[19, 19]
+    assert marks.drawn
+    line = np.full((400, 400), 255, np.uint8)
+    line[201] = 3  # one pixel of twenty
+    marks = read_marks(pj.Scribble(line), (400, 400), 20, 'scribble')
+    assert marks.foreground[10].all()
+    assert marks.foreground.sum() == 20
+    assert not marks.drawn
+    assert marks.background[0].all()
+    assert 0 < marks.background.mean() <= 0.25
+    speck = np.zeros((400, 400), bool)
+    speck[7, 13] = True
+    assert np.argwhere(read_marks(speck, (400, 400), 20, 'mask').foreground).tolist() == [[0, 0]]
+
+
+def test_the_background_of_an_image_is_what_is_marked_or_what_all_leave():
+    box = read_marks(pj.Box(0, 0, 10, 10), (40, 40), 40, 'box')
+    other = read_marks(pj.Box(30, 30, 40, 40), (40, 40), 40, 'box')
+    points = read_marks(pj.Points([(20, 20)], background=[(5, 5), (35, 5)]), (40, 40), 40, 'points')
+    outside = segmenter.background([box, other])
+    assert (outside == ~(box.foreground | other.foreground)).all()
+    marked = segmenter.background([box, points])
+    assert (marked == points.background & ~box.foreground).all()
+    assert marked.any()
+
+
+def test_what_a_mask_of_numbers_means():
+    def mask(*values, soft=True):
+        foreground, void = class_mask(np.array([values], np.uint8), soft=soft)
+        return foreground[0].astype(int).tolist(), void[0].astype(int).tolist()
+
+    assert mask(0, 1) == ([0, 1], [0, 0])
+    assert mask(0, 255) == ([0, 1], [0, 0])  # a painted one
+    assert mask(0, 15, 255) == ([0, 1, 0], [0, 0, 1])  # VOC's
+    assert mask(0, 1, 2, 3) == ([0, 1, 1, 1], [0, 0, 0, 0])  # objects
+    soft = np.arange(0, 256, 5)
+    assert mask(*soft)[0] == (soft >= 128).astype(int).tolist()
+    assert mask(*soft, soft=False) == (
+        ((soft > 0) & (soft < 255)).astype(int).tolist(),
+        (soft == 255).astype(int).tolist(),
+    )
+
+
+@pytest.mark.parametrize('mode', ['L', '1', 'P', 'RGB', 'RGBA', 'LA', 'transparent', 'array', 'bool', 'one channel'])
+def test_masks_of_every_kind_are_one(mode, tmp_path):
+    _, mask = draw_disc(0)
+    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    if mode in ('array', 'bool', 'one channel'):
+        given = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
+    else:
+        image = grey.convert('RGBA' if mode == 'transparent' else mode)
+        if mode == 'P':
+            image = Image.fromarray(mask.astype(np.uint8))
+            image.putpalette([0, 0, 0, 128, 0, 0])
+        if mode == 'transparent':
+            image.putalpha(grey)
+        image.save(given := tmp_path / 'mask.png')
+    marks = read_marks(given, mask.shape, SIZE, 'the mask')
+    np.testing.assert_array_equal(marks.foreground, resize_map(mask, SIZE) > 0)
+    np.testing.assert_array_equal(marks.background, ~marks.foreground)
+
+
+def test_photographs_of_every_kind_are_rgb(tmp_path):
+    image, _ = draw_disc(0)
+    picture = Image.fromarray(image)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    picture.save(tmp_path / 'turned.png', exif=exif)
+    for given in (tmp_path / 'turned.png', str(tmp_path / 'turned.png'), Image.open(tmp_path / 'turned.png')):
+        np.testing.assert_array_equal(read_photo(given, 'x'), np.rot90(image, -1))
+    for mode in ('L', 'P', 'RGBA', 'LA', '1', 'CMYK', 'I;16'):
+        assert read_photo(picture.convert('L' if mode == 'I;16' else mode).convert(mode), 'x').shape == image.shape
+    grey = image[..., 0]
+    for given in (grey, grey[..., None], np.repeat(grey[..., None], 4, -1), jax.numpy.asarray(grey)):
+        np.testing.assert_array_equal(read_photo(given, 'x'), np.repeat(grey[..., None], 3, -1))
+
+
+def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
+    pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
+    weights = tmp_path / 'narrow.safetensors'
+    image, mask = draw_disc(0)
+    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, colour=(20, 60, 240))]})
+    first.save(tmp_path / 'animals.npz')
+    assert (tmp_path / 'animals.npz').stat().st_size < 4000
+    second = pj.Segmenter.load(tmp_path / 'animals.npz')
+    assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
+    np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
+    other = draw_disc(0, centre=(8, 8))[1]
+    np.testing.assert_array_equal(
+        second.add('bird', image, other)._prototypes(), first.add('bird', image, other)._prototypes()
+    )
+    assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
+    weights.rename(tmp_path / 'moved.safetensors')
+    with pytest.raises(pj.InputError, match=r'weights of .*animals.npz cannot be had .*; name them as weights='):
+        pj.Segmenter.load(tmp_path / 'animals.npz')
+    pj.Segmenter.load(tmp_path / 'animals.npz', tmp_path / 'moved.safetensors')
+    with pytest.raises(pj.InputError, match='was made with other weights'):
+        pj.Segmenter.load(tmp_path / 'animals.npz', jax.tree.map(lambda leaf: leaf + 1, narrow_params))
+    make().fit({'cat': [(image, mask)]}).save(tmp_path / 'given.npz')
+    with pytest.raises(pj.InputError, match='came from no file; give them as weights='):
+        pj.Segmenter.load(tmp_path / 'given.npz')
+
+
+def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path):
+    for content in (b'', b'PK\x03\x04 and rubbish'):
+        (tmp_path / 'x.npz').write_bytes(content)
+        with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
+            pj.Segmenter.load(tmp_path / 'x.npz')
+    np.savez(tmp_path / 'x.npz', about=np.array([{}], object))
+    with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
+        pj.Segmenter.load(tmp_path / 'x.npz')
+    with pytest.raises(pj.InputError, match='there is no file'):
+        pj.Segmenter.load(tmp_path / 'y.npz')
+    with pytest.raises(pj.InputError, match=r'saved as NAME\.npz'):
+        pj.Segmenter.load(tmp_path / 'x.pkl')
+
+
+IMAGE, MASK = draw_disc(0)
+
+
+@pytest.mark.parametrize(
+    ('annotation', 'message'),
+    [
+        (MASK[:, :-1], r'as large as its image, \(60, 40\) pixels .*, got \(59, 40\)'),
+        (np.zeros((40, 60), bool), 'is empty'),
+        (MASK.astype(float), 'got an array of float64'),
+        ('nowhere.png', 'there is no file nowhere.png'),
+        (None, "got NoneType 'None'"),
+        ([1, 2, 3], 'as large as its image'),
+        ((30, 10, 20, 30), 'got left 30, top 10, right 20'),
+        (pj.Box(0, 0, 61, 40), r'in the image of \(60, 40\) pixels'),
+        (pj.Points([]), 'must have a point on the class'),
+        ([(70, 20)], 'got x 70, y 20'),
+        (pj.Points([('a', 'b')]), r"points \(x, y\), got \('a', 'b'\)"),
+        (pj.Scribble(np.full((40, 60), 255)), 'has no stroke on the class'),
+        (pj.Scribble(MASK[1:].astype(int)), 'as large as its image'),
+    ],
+)
+def test_a_wrong_annotation_is_one_sentence_and_changes_nothing(make, annotation, message):
+    segmenter_ = make().fit({'dog': [(IMAGE, MASK)]})
+    with pytest.raises(pj.InputError, match=message):
+        segmenter_.fit({'cat': [(IMAGE, annotation)]})
+    with pytest.raises(pj.InputError, match=message):
+        segmenter_.add('cat', IMAGE, annotation)
+    assert segmenter_.classes == ('dog',)
+
+
+@pytest.mark.parametrize(
+    ('references', 'message'),
+    [
+        ({}, 'fit wants'),
+        ([(IMAGE, MASK)], 'fit wants'),
+        ({'cat': []}, "references of 'cat' must be a list"),
+        ({'cat': (IMAGE, MASK)}, r"reference 1 of 'cat' must be a pair"),
+        ({3: [(IMAGE, MASK)]}, 'name of a class must be a text, got 3'),
+        ({'cat': [(IMAGE.astype(float), MASK)]}, "reference 1 of 'cat' must be a path.*got an array of float64"),
+        ({'cat': [(IMAGE[..., :2], MASK)]}, r'got shape \(40, 60, 2\)'),
+    ],
+)
+def test_wrong_references_are_one_sentence(make, references, message):
+    with pytest.raises(pj.InputError, match=message):
+        make().fit(references)
+
+
+def test_other_mistakes_are_one_sentence(make, tmp_path):
+    with pytest.raises(pj.InputError, match='no references yet'):
+        make().predict(IMAGE)
+    with pytest.raises(pj.InputError, match='no references to save'):
+        make().save(tmp_path / 'x.npz')
+    with pytest.raises(pj.InputError, match='show no background'):
+        make().fit({'cat': [(IMAGE, np.ones((40, 60), bool))]}).predict(IMAGE)
+    for settings in ({'size': 4}, {'size': 33.0}, {'batch': 0}, {'batch': None}, {'dtype': 'int8'}):
+        with pytest.raises(pj.InputError, match=next(iter(settings))):
+            make(**settings)
+    with pytest.raises(pj.InputError, match='there is no file'):
+        pj.Segmenter('nowhere')
+    with pytest.raises(pj.InputError, match='has no config'):
+        pj.Segmenter(tmp_path)
+    with pytest.raises(pj.InputError, match='the parameters of an encoder, got'):
+        pj.Segmenter({'conv': 1})
+    segmenter_ = make().fit({'cat': [(IMAGE, MASK)]})
+    with pytest.raises(pj.InputError, match=r'there is no file nowhere\.jpg'):
+        segmenter_.predict([IMAGE, 'nowhere.jpg'])
+    outcomes = list(segmenter_.stream([IMAGE, 'nowhere.jpg', IMAGE, IMAGE], on_error='yield'))
+    assert [isinstance(each, pj.InputError) for each in outcomes] == [False, True, False, False]
+
+
+def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
+    (tmp_path / 'config.json').write_text('{"data": {"size": 41}, "encoder": {"width": 0.0625}}')
+    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a checkpoint'):
+        pj.Segmenter(tmp_path)
+    state = train_state.TrainState.create(apply_fn=None, params=narrow_params, tx=optax.sgd(0.1))
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(state.replace(step=3))
+    image, mask = draw_disc(0)
+    from_checkpoint = pj.Segmenter(tmp_path).fit({'cat': [(image, mask)]}).predict(image)
+    pj.save_encoder_params(tmp_path / 'encoder.safetensors', narrow_params)
+    np.testing.assert_array_equal(
+        pj.Segmenter(tmp_path).fit({'cat': [(image, mask)]}).predict(image).logits, from_checkpoint.logits
+    )
+    assert pj.Segmenter(tmp_path).size == 41
+    assert pj.Segmenter(tmp_path, size=33).size == 33
+    assert pj.Segmenter(tmp_path / 'encoder.safetensors').size == 417
+
+
+PHOTOS = Path(os.environ.get('PANET_TEST_DATA', '/nowhere')) / 'voc_mini/VOCdevkit/VOC2012'
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason='wants photographs in $PANET_TEST_DATA')
+def test_cats_are_found_in_photographs():
+    names = [path.stem for path in sorted((PHOTOS / 'SegmentationClass').glob('*.png'))]
+    labels = {name: np.asarray(Image.open(PHOTOS / 'SegmentationClass' / f'{name}.png')) for name in names}
+    cats = [name for name in names if (labels[name] == 8).mean() > 0.05]
+    photo = {name: PHOTOS / 'JPEGImages' / f'{name}.jpg' for name in names}
+    shown, others = cats[0], cats[1:4]
+    mask = np.where(labels[shown] == 255, 255, labels[shown] == 8).astype(np.uint8)
+    rows, columns = np.nonzero(mask == 1)
+    middle = len(rows) // 2
+    annotations = {
+        'mask': mask,
+        'box': pj.Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
+        'points': [(columns[place], rows[place]) for place in (middle // 2, middle, middle * 3 // 2)],
+        'strokes': pj.Scribble(np.where(np.arange(len(mask))[:, None] % 40 == 0, labels[shown] == 8, 255)),
+    }
+    segmenter_ = pj.Segmenter('imagenet', size=193)
+    for kind, annotation in annotations.items():
+        found = segmenter_.fit({'cat': [(photo[shown], annotation)]}).predict(photo[shown]).labels == 1
+        union = (found | (mask == 1)) & (mask != 255)
+        assert (found & (mask == 1)).sum() > 0.45 * union.sum(), kind
+    segmenter_.fit({'cat': [(photo[shown], mask)]})
+    without = [name for name in names if (labels[name] == 8).sum() == 0][:8]
+    absent = [
+        [found.absent['cat'] for found in segmenter_.predict([photo[name] for name in some])]
+        for some in (others, without)
+    ]
+    assert np.mean(absent[0]) < np.mean(absent[1])
