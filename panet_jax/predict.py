@@ -8,10 +8,11 @@ from tqdm import tqdm
 
 from panet_jax.ahead import in_threads
 from panet_jax.decode import ENDINGS
+from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
 from panet_jax.prediction_files import RESULTS, check_out, output_stems, write_prediction
 from panet_jax.references import Box, Points, Scribble
-from panet_jax.segmenter import DTYPES, THREADS, Segmenter
+from panet_jax.segmenter import THREADS, Segmenter
 from panet_jax.segmenter_file import checked_name
 from panet_jax.workdir import write_json
 
@@ -98,7 +99,7 @@ def _parser():
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
     parser.add_argument('--weights', help='imagenet (the default), the workdir of a training, or a file')
     parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
-    parser.add_argument('--dtype', choices=DTYPES, help='of the computation (float32)')
+    parser.add_argument('--dtype', choices=COMPUTATIONS, help='of the computation (float32)')
     parser.add_argument('--batch', type=int, default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from panet_jax.ahead import in_threads
-from panet_jax.encoder import encode
+from panet_jax.encoder import COMPUTATIONS, encode
 from panet_jax.episode import IGNORE, normalize
 from panet_jax.errors import InputError
 from panet_jax.identity import network_hash
@@ -22,7 +22,6 @@ from panet_jax.references import Marks, read_marks, read_photo
 from panet_jax.segmentation import Segmentation, absence
 from panet_jax.segmenter_file import read_file, write_file
 
-DTYPES = ('float32', 'bfloat16', 'float16')
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
 
@@ -66,7 +65,7 @@ class Segmenter:
             the end, the newest checkpoint; a file as for `load_encoder_params`; or the parameters.
         size: side in pixels to which images are squashed for the network. By default the one that the
             workdir's network was trained with, otherwise 417.
-        dtype: of the encoder's computation: 'float32', 'bfloat16' or 'float16'.
+        dtype: of the encoder's computation: 'float32', 'tf32' or 'bfloat16', as in `encode`.
         batch: images an encoder step, where there are so many.
     """
 
@@ -75,8 +74,8 @@ class Segmenter:
         for name, (value, least) in given.items():
             if not isinstance(value, numbers.Integral) or value < least:
                 raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
-        if dtype not in DTYPES:
-            raise InputError(f'dtype must be {", ".join(DTYPES)}, got {dtype!r}.')
+        if dtype not in COMPUTATIONS:
+            raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype!r}.')
         self._params, self.weights, own_size = load_network(weights)
         self.size, self.dtype, self.batch = int(size or own_size), dtype, int(batch)
         self._references, self._backgrounds = [], {}
