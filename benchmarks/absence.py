@@ -38,7 +38,7 @@ def measures(features, prototypes):
         'mean probability': probabilities.mean(),
         'largest cosine': cosines.max(),
         'largest product of probability and cosine': (probabilities * cosines).max(),
-        'cosine with the mean of what was found (taken)': 1 - absence(features, logits, prototypes)[0],
+        'what was found beside what was shown (taken)': 1 - absence(features, logits, prototypes)[0],
     }
 
 
