@@ -26,9 +26,7 @@ import optax
 from panet_jax import devices
 from panet_jax.encoder import BLOCKS, COMPUTATIONS, POOL_STRIDES, encode, init_encoder_params
 from panet_jax.episode import Episode, normalize, prepare
-from panet_jax.losses import alignment_loss, segmentation_loss
-from panet_jax.panet import episode_logits
-from panet_jax.prototypes import class_prototypes, cosine_logits
+from panet_jax.panet import encode_episodes, logits_of_features, loss_of_features
 from panet_jax.train import create_state, make_optimizer, train_step
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
@@ -119,7 +117,9 @@ def ours(batch, arguments):
 
     @jax.jit
     def predict(params, batch):
-        return jax.vmap(lambda e: episode_logits(params, prepare(e), dtype=arguments.dtype).argmax(-1))(batch)
+        episodes = jax.vmap(prepare)(batch)
+        features = encode_episodes(params, episodes, dtype=arguments.dtype)
+        return jax.vmap(lambda *each: logits_of_features(*each).argmax(-1))(*features, episodes)
 
     on_device = jax.device_put(batch)
     memory = program.memory_analysis().temp_size_in_bytes / 2**30
@@ -209,14 +209,9 @@ def print_parts(arguments):
         return encode(params, images, dtype=arguments.dtype).sum()
 
     def head(features):
-        def loss(both, episode):
-            support, query = both[None, :1], both[1:]
-            masks = episode.support_foreground, episode.support_background
-            logits = cosine_logits(query, class_prototypes(support, *masks))
-            aligned = alignment_loss(query, logits, support, *masks)
-            return segmentation_loss(logits, episode.query_labels) + aligned
-
-        return jax.vmap(loss)(features, episodes).mean()
+        return jax.vmap(lambda *each: loss_of_features(*each)[0])(
+            features[:, None, :1], features[:, 1:], episodes
+        ).mean()
 
     gradient, of_head = jax.jit(jax.grad(total)), jax.jit(jax.value_and_grad(head))
     update = jax.jit(lambda state: state.apply_gradients(grads=state.params))

@@ -1,13 +1,16 @@
-"""The encoder's convolution, with a weight gradient that a CPU computes at the speed of its matrix products.
+"""The encoder's convolution, in the way that suits a CPU where there is no other device.
 
-XLA's own runs at a tenth of that speed on a CPU: there it is a convolution whose kernel is the whole
-image. The forward pass and the gradient of the images are XLA's everywhere.
+The weight gradient is computed at the speed of the CPU's matrix products; XLA's own runs at a tenth of that:
+there it is a convolution whose kernel is the whole image. And images go through in pairs, which
+takes a tenth less time than all at once. Elsewhere everything is XLA's.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+
+MOST_PARTS = 8  # of a batch: each is a program to compile
 
 
 def plain_convolve(images, kernel, dilation, precision=None):
@@ -36,23 +39,37 @@ def plain_convolve(images, kernel, dilation, precision=None):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(images, kernel, dilation, precision=None):
     """The same as `plain_convolve`, in value and in gradient."""
-    return plain_convolve(images, kernel, dilation, precision)
+    plain = functools.partial(plain_convolve, dilation=dilation, precision=precision)
+    return jax.lax.platform_dependent(images, kernel, cpu=functools.partial(_in_pairs, plain), default=plain)
+
+
+def _in_pairs(function, images, kernel):
+    """function(images, kernel) of two images at a time, of more where there would be many parts: [B, ...] -> [B, ...]."""
+    size = max(2, -(-len(images) // MOST_PARTS))
+    return jnp.concatenate([function(images[i : i + size], kernel) for i in range(0, len(images), size)])
 
 
 def _forward(images, kernel, dilation, precision):
-    return plain_convolve(images, kernel, dilation, precision), (images, kernel)
+    return convolve(images, kernel, dilation, precision), (images, kernel)
 
 
 def _backward(dilation, precision, saved, gradient):
     images, kernel = saved
     plain = functools.partial(plain_convolve, dilation=dilation, precision=precision)
-    (of_images,) = jax.linear_transpose(lambda images: plain(images, kernel), images)(gradient)
+
+    def of_images(gradient, kernel):
+        like = jax.ShapeDtypeStruct((len(gradient), *images.shape[1:]), images.dtype)
+        return jax.linear_transpose(lambda images: plain(images, kernel), like)(gradient)[0]
 
     def of_kernel(images, gradient):
         return jax.linear_transpose(lambda kernel: plain(images, kernel), kernel)(gradient)[0]
 
+    in_pairs = functools.partial(_in_pairs, of_images)
     by_rows = functools.partial(kernel_gradient_by_rows, dilation=dilation)
-    return of_images, jax.lax.platform_dependent(images, gradient, cpu=by_rows, default=of_kernel)
+    return (
+        jax.lax.platform_dependent(gradient, kernel, cpu=in_pairs, default=of_images),
+        jax.lax.platform_dependent(images, gradient, cpu=by_rows, default=of_kernel),
+    )
 
 
 convolve.defvjp(_forward, _backward)

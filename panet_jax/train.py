@@ -21,7 +21,7 @@ from panet_jax.datasets import open_source
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.loader import episode_batches
-from panet_jax.panet import episode_loss
+from panet_jax.panet import encode_episodes, loss_of_features
 from panet_jax.sampling import Episodes, drawable_images, unseen_classes
 from panet_jax.weights import initial_params, save_encoder_params
 from panet_jax.workdir import (
@@ -61,8 +61,9 @@ def train_step(state, episodes, *, align_weight, dtype='float32', rematerialize=
     """
 
     def mean_loss(params, part):
-        loss = functools.partial(episode_loss, params, dtype=dtype, rematerialize=rematerialize)
-        losses, terms = jax.vmap(lambda episode: loss(prepare(episode), align_weight))(part)
+        episodes = jax.vmap(prepare)(part)
+        features = encode_episodes(params, episodes, dtype=dtype, rematerialize=rematerialize)
+        losses, terms = jax.vmap(functools.partial(loss_of_features, align_weight=align_weight))(*features, episodes)
         return losses.mean(), {'loss': losses.mean()} | jax.tree.map(lambda term: term.mean(), terms)
 
     means = _mean_over_parts(jax.grad(mean_loss, has_aux=True), state.params, episodes, accumulate)

@@ -21,7 +21,7 @@ def gradients(function, images, kernel, weights, dilation):
 
 
 @hypothesis.given(
-    st.integers(1, 3),
+    st.sampled_from((1, 2, 3, 4, 17)),
     st.integers(1, 9),
     st.integers(1, 9),
     st.integers(1, 4),
@@ -31,7 +31,8 @@ def gradients(function, images, kernel, weights, dilation):
 def test_value_and_gradients_are_those_of_the_plain_form(batch, height, width, channels, out, dilation):
     images, kernel = draw(0, (batch, height, width, channels)), draw(1, (3, 3, channels, out))
     weights = draw(2, (batch, height, width, out))
-    np.testing.assert_array_equal(convolve(images, kernel, dilation), plain_convolve(images, kernel, dilation))
+    plain = plain_convolve(images, kernel, dilation)
+    np.testing.assert_allclose(convolve(images, kernel, dilation), plain, rtol=1e-5, atol=1e-5)
     found = gradients(convolve, images, kernel, weights, dilation)
     wanted = gradients(plain_convolve, images, kernel, weights, dilation)
     for one, other in zip(found, wanted, strict=True):
