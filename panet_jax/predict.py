@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from panet_jax.ahead import in_threads
+from panet_jax.compiled import keep_compiled
 from panet_jax.decode import ENDINGS
 from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
@@ -43,6 +44,7 @@ def run(arguments):
         check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])
     if arguments.save_segmenter:
         checked_name(arguments.save_segmenter)
+    keep_compiled()
     try:
         segmenter = _segmenter(arguments, supports)
     except InputError as error:  # the readers of weights speak of an experiment's settings
