@@ -1,6 +1,7 @@
 """PANet in plain PyTorch, written from the paper, to measure against.
 
-Features are upsampled to the image before they are pooled (section 3.2). All images of a batch of episodes
+Features are upsampled to the image before they are pooled (section 3.2), for each mask anew as in the
+authors' code. Images are NCHW, and nothing is compiled. All images of a batch of episodes
 are encoded in one pass; what follows is done for one episode after the other. Not a reference for
 numbers: parity is tested against recordings of the authors' own code.
 """

@@ -101,7 +101,7 @@ def ceilings(dtype):
 
 def ours(batch, arguments):
     """{'training': function, 'prediction': function}, and the GiB of memory that a step uses beside its state."""
-    used = devices.usable_devices(len(batch.query_images))
+    used = jax.local_devices()[:1]  # as PyTorch
     params = init_encoder_params(jax.random.key(0))
     optimizer = make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE)
     trained = jax.tree.map(jnp.copy, params)  # whose memory each step takes
@@ -109,7 +109,7 @@ def ours(batch, arguments):
     options = {'dtype': arguments.dtype, 'rematerialize': arguments.rematerialize, 'accumulate': arguments.accumulate}
     step = devices.parallel(functools.partial(train_step, align_weight=1.0, **options), used)
     placed = next(devices.prefetched([batch], used))
-    program = step.lower(holder[0], placed).compile()
+    program = step.lower(holder[0], placed).compile()  # which is kept, for the first call
 
     def train():
         holder[0], metrics = step(holder[0], placed)
@@ -176,7 +176,7 @@ def print_table(arguments):
     )
     print('batch  what        seconds  episodes/s  of the peak   GB/s    GiB  PyTorch  times  to its 1')
     alone = {}
-    for batch_size in arguments.batches:
+    for batch_size in sorted(arguments.batches):
         batch = noise(batch_size, arguments.size)
         mine, memory = ours(batch, arguments)
         other = theirs(batch, arguments.dtype) if arguments.pytorch else {}

@@ -38,13 +38,15 @@ def plain_convolve(images, kernel, dilation, precision=None):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(images, kernel, dilation, precision=None):
-    """The same as `plain_convolve`, in value and in gradient."""
+    """The same as `plain_convolve`, in value and in gradient, to float rounding."""
     plain = functools.partial(plain_convolve, dilation=dilation, precision=precision)
     return jax.lax.platform_dependent(images, kernel, cpu=functools.partial(_in_pairs, plain), default=plain)
 
 
 def _in_pairs(function, images, kernel):
     """function(images, kernel) of two images at a time, of more where there would be many parts: [B, ...] -> [B, ...]."""
+    if len(images) <= 2:
+        return function(images, kernel)
     size = max(2, -(-len(images) // MOST_PARTS))
     return jnp.concatenate([function(images[i : i + size], kernel) for i in range(0, len(images), size)])
 

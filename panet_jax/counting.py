@@ -40,7 +40,7 @@ class FeatureCache:
     network finds those of the batches that are its own too.
 
     Args:
-        gib: the budget over all devices.
+        gib: the budget over all devices of this process.
     """
 
     def __init__(self, gib):

@@ -42,9 +42,10 @@ def host_share():
 def banner(batch, used, what):
     """One line on what runs where: a batch of `what`, such as 'episode(s)', on the devices `used`."""
     there, hosts = jax.device_count(), jax.process_count()
+    count = len(used) * (hosts if len(_local(used)) == len(used) else 1)  # a share of this process's, or all
     where = f' of {hosts} processes' if hosts > 1 else ''
     return (
-        f'jax {jax.__version__} on {len(used)} of {there} {used[0].device_kind} device(s){where}, '
+        f'jax {jax.__version__} on {count} of {there} {used[0].device_kind} device(s){where}, '
         f'{batch // len(used)} {what} each a step'
     )
 
@@ -122,8 +123,8 @@ def join(outputs):
 class Votes:
     """Whether some process wants to stop, so that all of them stop at the same step.
 
-    With several processes the answer is that of the call before: it is there already, and the devices
-    need not be waited for.
+    With several processes the answer is that of the call before, so that the devices have the next step to
+    do while this one is waited for.
     """
 
     def __init__(self):

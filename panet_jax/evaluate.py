@@ -169,6 +169,7 @@ def evaluation_runs(config):
     data, settings = config.data, config.evaluation
     split = test_list(config)
     source = hosts.primary_first(lambda: open_source(data, split))
+    hosts.check_same('the test data', source.fingerprint)
     drawable = drawable_images(source, smallest_object=data.smallest_object)
     classes = unseen_classes(source, data)
     if settings.skip_small_classes:

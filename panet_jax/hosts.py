@@ -6,15 +6,24 @@ the plain thing when there is one process only.
 
 import contextlib
 import json
+import os
+import socket
+import sys
+import threading
+import time
 
 import jax
 import numpy as np
+from jax._src import distributed  # its client has no public name, and only it can end a process that waits
 from jax.experimental import multihost_utils
 
 from panet_jax.errors import InputError
 
 LONGEST_TEXT = 4096
 PIECE_BYTES = 2**26  # of an array that is summed over processes
+PATIENCE = 300  # seconds that a process waits for the first one
+FAILED = 'panet_jax/failed'  # where a process that ends says why
+_leaving = threading.Event()
 
 
 def join(coordinator=None, processes=None, process=None):
@@ -27,15 +36,78 @@ def join(coordinator=None, processes=None, process=None):
         process: this one's number, or None.
 
     Raises:
-        InputError: something is missing or wrong, or the others did not come within five minutes.
+        InputError: something is missing or wrong, or process 0 cannot be reached within five minutes. (Process
+            0, if the others do not come, is ended by JAX after five minutes.)
     """
+    # JAX would answer a SIGTERM itself, by noting it only.
+    jax.config.update('jax_enable_preemption_service', False)
     try:
+        if coordinator and process:
+            _wait_for(coordinator)
         jax.distributed.initialize(coordinator, processes, process)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, IndexError, RuntimeError, OSError) as error:
         raise InputError(
             f'the processes could not join ({str(error).splitlines()[0][:160]}); type --coordinator=HOST:PORT --processes=N '
             '--process=I on each, or start them with SLURM, Open MPI or on Cloud TPU.'
         ) from error
+    counts = np.bincount([device.process_index for device in jax.devices()])
+    if counts.min() != counts.max():
+        raise InputError(f'each process must have as many devices, got {", ".join(map(str, counts))}.')
+    threading.Thread(target=_end_with_others, daemon=True).start()
+
+
+def _wait_for(coordinator):
+    """Returns when process 0 listens: JAX, which cannot wait for that in vain, would abort the program."""
+    host, _, port = coordinator.rpartition(':')
+    for _ in range(PATIENCE):
+        try:
+            with socket.create_connection((host, int(port)), timeout=5):
+                return
+        except OSError as error:
+            failure = error
+            time.sleep(1)
+    raise failure
+
+
+def _end_with_others():
+    """Ends this process when another one says that it failed: it may wait for that one in a collective."""
+    client = distributed.global_state.client
+    while not _leaving.is_set():
+        time.sleep(1)  # a wait within the client would abort the interpreter when it ends
+        with contextlib.suppress(Exception):  # nothing is there, or the job is over
+            print(f'panet_jax: {client.key_value_try_get(FAILED)}', file=sys.stderr, flush=True)
+            _exit(2)
+
+
+def leave(status, sentence):
+    """Ends this process of several, and all others: they might wait for it for ever."""
+    _leaving.set()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with contextlib.suppress(Exception):  # another one was first
+        text = f'process {jax.process_index()} ended: {sentence}'
+        distributed.global_state.client.key_value_set(FAILED, text)
+    _exit(status)
+
+
+def _exit(status):
+    """Ends this process at once; process 0, which keeps what was said, after all can have read it."""
+    if is_primary():
+        time.sleep(3)
+    os._exit(status)
+
+
+def check_same(what, value):
+    """Checks that all processes have the same; what differs would be averaged all the same.
+
+    Args:
+        what: to call it in the error.
+        value: a text.
+    """
+    primary = value_from_primary(lambda: value)
+    with together():
+        if primary != value:
+            raise InputError(f'{what} must be the same on all processes; here it differs from that of process 0.')
 
 
 def is_primary():
@@ -65,11 +137,12 @@ def together():
         yield
     except Exception as found:
         error = found
+        error.everywhere = True
     if jax.process_count() > 1:
-        texts = multihost_utils.process_allgather(_to_bytes(str(error) if error else ''))
+        texts = multihost_utils.process_allgather(_to_bytes((str(error) or type(error).__name__) if error else ''))
         found = [(number, text) for number, text in enumerate(map(_to_text, texts)) if text]
         if found and not error:
-            raise InputError(f'process {found[0][0]} of {len(texts)} failed: {found[0][1]}')
+            error = InputError.on_all(f'process {found[0][0]} of {len(texts)} failed: {found[0][1]}')
     if error:
         raise error
 

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import hashlib
 import os
 import re
 import signal
@@ -119,23 +120,26 @@ def main(_):
     try:
         keep_compiled(COMPILATION_CACHE.value)
         check_config(config)
-        if DISTRIBUTED.value or COORDINATOR.value:
-            hosts.join(COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
+        if DISTRIBUTED.value or told != (None, None, None):
+            hosts.join(*told)
+            hosts.check_same('the configuration', _shared_settings(config))
         default = default_table_workdir if MODE.value == 'table' else default_workdir
         workdir = Path(WORKDIR.value or default(config)).expanduser()
         run_experiment(config, workdir, MODE.value)
     except InputError as error:
-        sys.exit(_fail(str(error), 2))
+        sys.exit(_fail(str(error), 2, everywhere=error.everywhere))
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:  # a defect, which wants its traceback
             raise
-        sys.exit(_fail(f'{error.strerror}: {error.filename or "the workdir"}', 2))
+        everywhere = getattr(error, 'everywhere', False)
+        sys.exit(_fail(f'{error.strerror}: {error.filename or "the workdir"}', 2, everywhere=everywhere))
     except jax.errors.JaxRuntimeError as error:
         if 'RESOURCE_EXHAUSTED' not in str(error):
             raise
         sys.exit(_fail(_out_of_memory(error, config), 2))
     except Interrupted as interrupted:
-        sys.exit(_fail(str(interrupted), 128 + interrupted.number))
+        sys.exit(_fail(str(interrupted), 128 + interrupted.number, everywhere=True))
     except (KeyboardInterrupt, Terminated) as stop:
         goes_on = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
         again = goes_on.get(MODE.value, 'goes on from the newest checkpoint')
@@ -200,9 +204,19 @@ def _sentence(error):
     return prefix + ' '.join(text.partition('Other fields present')[0].split())
 
 
-def _fail(sentence, status):
+def _fail(sentence, status, everywhere=False):
+    """Prints the sentence and returns the status; other processes that do not know of it are ended."""
     print(f'panet_jax: {sentence}', file=sys.stderr)
+    if not everywhere and jax.distributed.is_initialized() and jax.process_count() > 1:
+        hosts.leave(status, sentence)
     return status
+
+
+def _shared_settings(config):
+    """A hash of all settings but the places on this machine's disk, which may differ between processes."""
+    shared = config.copy_and_resolve_references()
+    shared.data.root = shared.data.prepared_dir = ''
+    return hashlib.sha256(shared.to_json(sort_keys=True).encode()).hexdigest()
 
 
 def run():

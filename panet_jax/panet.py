@@ -30,6 +30,7 @@ def encode_episodes(params, episodes, *, dtype='float32', rematerialize=False):
 
 def encode_episode(params, episode, *, dtype='float32', rematerialize=False):
     """`encode_episodes` of one: [N, K, h, w, C] and [Q, h, w, C] float32."""
+    check_episode(episode)  # here its values are known, if they are anywhere
     one = jax.tree.map(lambda array: array[None], episode)
     support_features, query_features = encode_episodes(params, one, dtype=dtype, rematerialize=rematerialize)
     return support_features[0], query_features[0]

@@ -1,8 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
-import os
-import threading
+import uuid
 from pathlib import Path
 
 
@@ -11,7 +10,7 @@ def replacing(path):
     """Gives a temporary path to write to, which becomes `path` at the end, and is removed if that fails."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.{threading.get_ident()}.tmp')
+    temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')
     try:
         yield temporary
         temporary.replace(path)

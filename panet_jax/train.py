@@ -18,6 +18,7 @@ from panet_jax import devices, hosts
 from panet_jax.annotations import SupportReader
 from panet_jax.checkpoints import Checkpoints
 from panet_jax.datasets import open_source
+from panet_jax.encoder import encoder_shapes
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.loader import episode_batches
@@ -115,6 +116,7 @@ def training_episodes(config):
     """The sequence of training episodes: seen classes only, mirrored at random."""
     data = config.data
     source = hosts.primary_first(lambda: open_source(data, data.train_split, resized=True))
+    hosts.check_same('the training data', source.fingerprint)
     unseen = unseen_classes(source, data)
     seen = [c for c in range(1, len(source.classes) + 1) if c not in unseen]
     without = unseen if data.unseen_images == 'drop' else ()
@@ -147,24 +149,22 @@ def train(config, workdir):
     schedule = learning_rate_schedule(
         config.optimizer.learning_rate, config.optimizer.milestones, config.optimizer.decay
     )
-    encoder = config.encoder
-    params = hosts.primary_first(lambda: initial_params(encoder.weights, encoder.width, config.seed))
-    state = create_state(params, training_optimizer(config, schedule))
+    like = jax.eval_shape(functools.partial(initial_state, config, schedule), encoder_shapes(config.encoder.width))
     with contextlib.ExitStack() as opened:
+        checkpoints = []  # of the primary
 
         def begin():
             opened.enter_context(locked(workdir))
-            checkpoints = opened.enter_context(Checkpoints(workdir, config.checkpoints_kept))
-            restored = checkpoints.restore(state)
-            _begin_workdir(config, workdir, episodes, int(restored.step))
-            return checkpoints, restored
+            checkpoints.append(opened.enter_context(Checkpoints(workdir, config.checkpoints_kept)))
+            params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
+            state = checkpoints[0].restore(initial_state(config, schedule, params))
+            _begin_workdir(config, workdir, episodes, int(state.step))
+            return state
 
-        with hosts.together():
-            checkpoints, restored = begin() if hosts.is_primary() else (None, None)
-        state = devices.replicate(hosts.from_primary(lambda: restored, state), used)
+        state = devices.replicate(hosts.from_primary(begin, like), used)
         if int(state.step) < config.steps:
             log = Log(workdir if hosts.is_primary() else None, int(state.step), config, schedule)
-            state = _loop(config, episodes, compiled_step(config, used), used, state, checkpoints, log)
+            state = _loop(config, episodes, compiled_step(config, used), used, state, log, *checkpoints)
     if hosts.is_primary():
         save_encoder_params(Path(workdir) / 'encoder.safetensors', jax.device_get(state.params))
 
@@ -181,12 +181,13 @@ def training_devices(config):
     return used
 
 
-def training_optimizer(config, schedule):
-    """The optimiser that config.optimizer describes."""
+def initial_state(config, schedule, params):
+    """The state at step 0, with the optimiser that config.optimizer describes."""
     settings = config.optimizer
-    return make_optimizer(
+    optimizer = make_optimizer(
         schedule, momentum=settings.momentum, weight_decay=settings.weight_decay, clip_norm=settings.clip_norm
     )
+    return create_state(params, optimizer)
 
 
 def compiled_step(config, used):
@@ -209,7 +210,7 @@ def _begin_workdir(config, workdir, episodes, start):
     write_json(Path(workdir) / 'config.json', config.to_dict())
 
 
-def _loop(config, episodes, step_function, used, state, checkpoints, log):
+def _loop(config, episodes, step_function, used, state, log, checkpoints=None):
     start, votes = int(state.step), devices.Votes()
     with (
         episode_batches(
@@ -227,7 +228,7 @@ def _loop(config, episodes, step_function, used, state, checkpoints, log):
             log.add(metrics)
             bar.update()
             # Looked at once: a signal from here on waits for the next step.
-            stop = votes.last(bool(caught)) if step == config.steps else votes(bool(caught))
+            stop = step < config.steps and votes(bool(caught))
             save = step % config.checkpoint_every == 0 or step == config.steps or stop
             if save or step % config.log_every == 0:
                 log.write(step, bar)
@@ -237,6 +238,7 @@ def _loop(config, episodes, step_function, used, state, checkpoints, log):
                 log.saved = step
             if stop:
                 break
+        stop = stop or votes.last(bool(caught))
     if stop:
         raise Interrupted(caught[0] if caught else signal.SIGTERM, step)
     return state
@@ -269,7 +271,7 @@ class Log:
 
     def add(self, metrics):
         """Notes a step's metrics, and waits for those of the step before the last: the bar tells the truth, and
-        no more than two batches wait on the devices.
+        batches do not pile up on the devices.
         """
         self._pending.append(metrics)
         if len(self._pending) > 2:
@@ -284,7 +286,7 @@ class Log:
         if bad.size:
             first = step - len(self._pending) + 1 + int(bad[0])
             what = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
-            raise InputError(
+            raise InputError.on_all(
                 f'the {what} became non-finite at step {first}; the last good checkpoint is '
                 f'{self.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
                 '--config.optimizer.clip_norm=1, in another --workdir.'

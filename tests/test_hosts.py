@@ -35,19 +35,23 @@ def start(workdir, *arguments, device_count):
     )
 
 
-def start_two(workdir, *arguments):
+def start_two(workdir, *arguments, of_second=()):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         coordinator = f'--coordinator=127.0.0.1:{free.getsockname()[1]}'
     return [
-        start(workdir, *arguments, coordinator, '--processes=2', f'--process={number}', device_count=2)
-        for number in range(2)
+        start(workdir, *arguments, *extra, coordinator, '--processes=2', f'--process={number}', device_count=2)
+        for number, extra in enumerate([(), of_second])
     ]
 
 
 def ended(*processes):
     """(status, stdout, stderr) of each."""
-    outputs = [process.communicate(timeout=300) for process in processes]
+    try:
+        outputs = [process.communicate(timeout=200) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     return [(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
 
 
@@ -114,7 +118,29 @@ def test_a_mistake_on_one_process_ends_all(alone, tmp_path):
         assert 'batch must be a multiple of 4, the devices of 2 processes, got 6; type --config.batch=8.' in errors
 
 
-def test_a_process_that_nobody_joins_says_so():
+def test_another_configuration_on_one_process_ends_both(tmp_path):
+    both = ended(*start_two(tmp_path, '--mode=train', of_second=['--config.log_every=3']))
+    for status, _, errors in both:
+        assert status == 2, errors
+        assert 'the configuration must be the same on all processes' in errors
+
+
+def test_a_signal_while_evaluating_ends_both(alone, tmp_path):
+    processes = start_two(
+        tmp_path / 'evaluation',
+        *('--mode=evaluate', f'--config.checkpoint={alone}', '--config.evaluation.episodes=200000'),
+    )
+    assert any(line.startswith('evaluating') for line in processes[0].stdout)
+    time.sleep(3)
+    processes[1].send_signal(signal.SIGTERM)
+    (status, _, errors), (other_status, _, other_errors) = ended(*processes)
+    assert other_status == 143, other_errors
+    assert 'stopped by SIGTERM' in other_errors
+    assert status == 2, errors
+    assert 'process 1 ended: stopped by SIGTERM' in errors
+
+
+def test_a_job_without_its_address_says_so():
     ((status, _, errors),) = ended(start('unused', '--distributed', device_count=1))
     assert status == 2
     assert 'could not join' in errors
