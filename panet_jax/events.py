@@ -37,7 +37,8 @@ def begin_training_events(workdir, start):
         The path, for `add_training_events`.
     """
     path = Path(workdir) / FOLDER / 'training' / _new_name()
-    with replacing(path) as temporary, open(temporary, 'xb') as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'xb') as file:
         _begin(file, start + 1)
     return path
 
@@ -57,9 +58,10 @@ def save_evaluation_events(workdir, rows, pictures):
         pictures: folder of the sheets; those that are not there are left out.
     """
     folder = Path(workdir) / FOLDER / f'evaluation-{setting_name(rows[0])}'
-    before = list(folder.glob('*tfevents*'))
-    # A new name, because TensorBoard does not read a file again from its beginning.
-    with replacing(folder / _new_name()) as temporary, open(temporary, 'xb') as file:
+    before = sorted(folder.glob('*tfevents*'))
+    path = folder / _new_name()  # a new one: TensorBoard does not read a file again from its beginning
+    whole = path.with_name(path.name.replace('tfevents', 'unseen'))  # nor may it see half of one
+    with replacing(whole) as temporary, open(temporary, 'xb') as file:
         _begin(file, 0)
         for row in rows:
             scores = {f'evaluation/{name}': row[name] for name in SCORES}
@@ -67,8 +69,9 @@ def save_evaluation_events(workdir, rows, pictures):
             values = [_scalar(name, value) for name, value in scores.items() if value is not None]
             sheet = Path(pictures) / picture_name(row)
             _write(file, row['checkpoint_step'], values + ([_picture('pictures', sheet)] if sheet.exists() else []))
-    for path in before:
-        path.unlink(missing_ok=True)
+    whole.rename(path)
+    for old in before[:-1]:  # the last one may be read just now; it is void from here on
+        old.unlink(missing_ok=True)
 
 
 def _new_name():

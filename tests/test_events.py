@@ -69,7 +69,7 @@ def test_evaluations_show_their_iou_and_pictures_by_step(trained, tmp_path):
     assert set(events.Tags()['scalars']) == set(shown)
     for tag, expected in shown.items():
         assert points(events, tag) == [(step, pytest.approx(value)) for step, value in expected]
-    assert len(list((workdir / 'tensorboard' / folder).iterdir())) == 1
+    assert len(list((workdir / 'tensorboard' / folder).iterdir())) == 2  # this one and the one before
     sheets = [('untrained', 0), ('step-6', 6)]
     for image, (network, step) in zip(events.Images('pictures'), sheets, strict=True):
         path = workdir / 'pictures' / f'{network}-1way-1shot-dense-protocol-panet2019.png'
