@@ -299,12 +299,11 @@ class Log:
         line['episodes_per_second'] = self._batch * len(self._pending) / (now - self._time)
         append_json_line(self._path, line)
         add_training_events(self._events, step, {name: value for name, value in line.items() if name != 'step'})
-        shown = ' '.join(f'{name} {line[name]:.3f}' for name in ('loss', 'segmentation', 'alignment'))
-        text = f'{shown}, {line["episodes_per_second"]:.1f} episodes/s'
         if bar.disable:
-            print(f'step {step}: {text}', flush=True)
-        else:
-            bar.set_postfix_str(text)
+            shown = ' '.join(f'{name} {line[name]:.3f}' for name in ('loss', 'segmentation', 'alignment'))
+            print(f'step {step}: {shown}, {line["episodes_per_second"]:.1f} episodes/s', flush=True)
+        else:  # no more than fits 80 columns beside the steps and their rate
+            bar.set_postfix_str(f'loss {line["loss"]:.3f}')
         self._pending, self._time = [], now
 
 
