@@ -16,6 +16,7 @@ from panet_jax.datasets import open_source
 from panet_jax.encoder import encoder_shapes
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
+from panet_jax.events import save_evaluation_events
 from panet_jax.html_report import save_report
 from panet_jax.identity import evaluation_identity, picture_name
 from panet_jax.images import resize
@@ -69,7 +70,8 @@ def query_labels(episodes, draw, own_size):
 
 
 def evaluate(config, workdir):
-    """Evaluates config.checkpoint; writes results.json, results.jsonl, a sheet of pictures and report.html.
+    """Evaluates config.checkpoint; writes results.json, results.jsonl, a sheet of pictures, report.html
+    and events for TensorBoard.
 
     Several processes share the images; the primary one writes.
 
@@ -87,7 +89,7 @@ def evaluate(config, workdir):
 
 
 def save_evaluation(config, workdir, results, params, episodes, draws, confusions):
-    """Writes results, pictures of the first run and the page; arguments as for `save_pictures`."""
+    """Writes results, pictures of the first run, the page and TensorBoard's events; arguments as for `save_pictures`."""
     save_results(workdir, results)  # before the pictures: what took hours is safe first
     pictures = Path(workdir) / 'pictures'
     if config.evaluation.pictures:
@@ -97,6 +99,7 @@ def save_evaluation(config, workdir, results, params, episodes, draws, confusion
     save_report(
         Path(workdir) / 'report.html', f'panet_jax: {config.name}', [results_table(rows, workdir)], sheets, config
     )
+    save_evaluation_events(workdir, rows, pictures)
 
 
 def measure(config, runs, draws, params, step, checkpoint, cache=None):

@@ -51,8 +51,13 @@ def evaluation_identity(config, runs, draws, params, step, checkpoint):
 def picture_name(row):
     """The file name of the pictures of one row of results."""
     network = f'step-{row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
+    return f'{network}-{setting_name(row)}.png'
+
+
+def setting_name(row):
+    """What one row of results was measured on, for the name of a file."""
     draw = '-authors-draw' if row['draw'] == 'panet2019' else ''
-    return f'{network}-{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{draw}.png'
+    return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{draw}'
 
 
 def episodes_hash(source, draws):

@@ -151,7 +151,16 @@ def save_sheet(path, rows, kind):
         rows: list of Rows.
         kind: of their annotation.
     """
-    rows = [episode_panels(row, kind) for row in rows]
+    save_panels(path, [episode_panels(row, kind) for row in rows])
+
+
+def save_panels(path, rows):
+    """Draws pictures with their titles, row by row, into a PNG, which appears whole or not at all.
+
+    Args:
+        path: of the PNG.
+        rows: lists of (title, [H, W, 3] uint8), all of one length.
+    """
     figure = Figure(figsize=(2.2 * len(rows[0]), 2.45 * len(rows)), layout='constrained')
     axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     for row, panels in zip(axes, rows, strict=True):

@@ -21,6 +21,7 @@ from panet_jax.datasets import open_source
 from panet_jax.encoder import encoder_shapes
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
+from panet_jax.events import add_training_events, begin_training_events
 from panet_jax.loader import episode_batches
 from panet_jax.panet import encode_episodes, loss_of_features
 from panet_jax.sampling import Episodes, drawable_images, unseen_classes
@@ -250,7 +251,7 @@ class Log:
     Reading a metric waits for its step, so all that came since the last line are read together.
 
     Args:
-        workdir: where metrics.jsonl is, or None to write and print nothing.
+        workdir: where metrics.jsonl and the events for TensorBoard are, or None to write and print nothing.
         start: the step that training begins or goes on after.
         config, schedule: of the training.
     """
@@ -262,6 +263,7 @@ class Log:
         self.saved = start  # step of the newest checkpoint
         if self._path:  # a run that died after its last checkpoint repeats some steps: their lines go
             keep_json_lines(self._path, lambda line: line['step'] <= start)
+            self._events = begin_training_events(workdir, start)
 
     def compiled(self, seconds):
         """Notes that the first step has been compiled; the rate of episodes is without that."""
@@ -299,12 +301,12 @@ class Log:
         line['learning_rate'] = float(self._schedule(step - 1))
         line['episodes_per_second'] = self._batch * len(self._pending) / (now - self._time)
         append_json_line(self._path, line)
-        shown = ' '.join(f'{name} {line[name]:.3f}' for name in ('loss', 'segmentation', 'alignment'))
-        text = f'{shown}, {line["episodes_per_second"]:.1f} episodes/s'
+        add_training_events(self._events, step, {name: value for name, value in line.items() if name != 'step'})
         if bar.disable:
-            print(f'step {step}: {text}', flush=True)
-        else:
-            bar.set_postfix_str(text)
+            shown = ' '.join(f'{name} {line[name]:.3f}' for name in ('loss', 'segmentation', 'alignment'))
+            print(f'step {step}: {shown}, {line["episodes_per_second"]:.1f} episodes/s', flush=True)
+        else:  # no more than fits 80 columns beside the steps and their rate
+            bar.set_postfix_str(f'loss {line["loss"]:.3f}')
         self._pending, self._time = [], now
 
 

@@ -7,6 +7,7 @@ metrics.jsonl          losses of training, a line every log_every steps
 encoder.safetensors    the trained parameters with torchvision's names, when training has ended
 results.json           the latest evaluation;  results.jsonl  all of them
 pictures/              sheets of episodes
+tensorboard/           the same for TensorBoard
 """
 
 import contextlib

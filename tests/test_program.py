@@ -57,7 +57,7 @@ def test_main_job_trains_then_evaluates(tmp_path):
     assert 'Warning' not in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
         *('.lock', 'config.json', 'classes.json', 'checkpoints', 'metrics.jsonl', 'encoder.safetensors'),
-        *('results.json', 'results.jsonl', 'pictures', 'report.html'),
+        *('results.json', 'results.jsonl', 'pictures', 'report.html', 'tensorboard'),
     }
     # The same command again has nothing to train and says the same.
     again = program('--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY)
