@@ -60,8 +60,9 @@ def _serve(page, arguments):
             css=STYLE,
         )
     except OSError as error:
+        where = f'{arguments.host}, port {arguments.port}' if arguments.port else arguments.host
         raise InputError(
-            f'the page cannot be served at {arguments.host}:{arguments.port} ({error}); name another --port or --host.'
+            f'the page cannot be served at {where}; name a free --port, or a --host of this machine.'
         ) from error
     print(f'The page is at {address} until Ctrl-C.', flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -80,6 +81,6 @@ def _parser():
     )
     parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
     parser.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
-    parser.add_argument('--port', type=int, default=7860, help='(%(default)s)')
+    parser.add_argument('--port', type=int, help='(the first from 7860 that is free)')
     parser.add_argument('--open', action='store_true', help='open the page in the browser')
     return parser

@@ -116,7 +116,7 @@ def _result_part():
     gr.Markdown('### 2. Where to look')
     part = SimpleNamespace(chosen=gr.State(0))
     part.queries = gr.Gallery(
-        show_label=False,
+        label='Images',
         type='filepath',
         file_types=['image'],
         sources=['upload', 'clipboard'],

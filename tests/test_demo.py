@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,8 +23,8 @@ from panet_jax.demo_session import Session, class_heat_map
 from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.pictures import way_colour
 
-SHAPE = (160, 240)
-CENTRE, RADIUS = (70, 120), 40
+SHAPE, RADIUS = (160, 240), 45
+RED, BLUISH = (220, 40, 30), (20, 60, 240)
 ORANGE, BLUE = (bytes.fromhex(colour[1:]) for colour in (CLASS_COLOUR, BACKGROUND_COLOUR))
 
 
@@ -161,9 +160,190 @@ def test_the_example_shows_two_classes(tmp_path):
 
 def test_without_gradio_there_is_one_sentence(monkeypatch, capsys):
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *rest: None if name == 'gradio' else find(name, *rest))
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name, *rest: None if name == 'gradio' else find(name, *rest)
+    )
     monkeypatch.setattr('sys.argv', ['panet-jax', 'demo'])
     with pytest.raises(SystemExit) as ended:
         cli.run()
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "panet_jax: the page needs Gradio; install it with: pip install 'panet-jax[demo]'\n"
+    assert (
+        capsys.readouterr().err == "panet_jax: the page needs Gradio; install it with: pip install 'panet-jax[demo]'\n"
+    )
+
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+MISSING = [name for name in ('gradio', 'playwright') if importlib.util.find_spec(name) is None]
+MISSING += [] if CHROMIUM else ['chromium']
+# Root has no sandbox; the others keep the browser from asking for anything outside of this machine.
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
+FLAGS += ['--disable-component-update', '--disable-sync']
+PROGRAM = 'from panet_jax.cli import run; run()'
+SECONDS = 60  # for what takes a few, on a busy machine
+
+
+def colour_params(like):
+    """An encoder that sees colour alone: how much red and blue there are, above and below the mean."""
+    params = {}
+    for name, layer in like.items():
+        kernel, bias = np.zeros(layer['kernel'].shape, np.float32), np.zeros(layer['bias'].shape, np.float32)
+        if name == 'conv1_1':
+            kernel[1, 1, [0, 0, 2, 2], range(4)] = 1, -1, 1, -1
+        else:
+            kernel[1, 1, range(4), range(4)] = 1
+        params[name] = {'kernel': kernel, 'bias': bias}
+    return params
+
+
+@pytest.fixture
+def address(tmp_path, narrow_params):
+    """The page, served as the command serves it, of a network of which one knows what it will find."""
+    pj.save_encoder_params(tmp_path / 'colour.safetensors', colour_params(narrow_params))
+    options = ['demo', f'--weights={tmp_path}/colour.safetensors']
+    environment = os.environ | {'TMPDIR': str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, '-c', PROGRAM, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        try:
+            said = server.stdout.readline()
+            served = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
+            assert served, said + server.stdout.read()
+            yield served[1]
+        finally:
+            server.send_signal(signal.SIGTERM)
+            rest, _ = server.communicate(timeout=SECONDS)
+    assert (server.returncode, rest) == (0, '')
+    assert not list(tmp_path.glob('panet_jax-demo-*')), 'files of visitors are left'
+
+
+@pytest.fixture
+def visitor(address):
+    """The page, open in a browser that reaches nothing else."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={'width': 1300, 'height': 1250})
+        page.set_default_timeout(1000 * SECONDS)
+        elsewhere = []
+        page.on('request', lambda request: elsewhere.append(request.url))
+        page.goto(address)
+        yield page
+        browser.close()
+    assert [url for url in elsewhere if not url.startswith((address, 'data:', 'blob:'))] == []
+
+
+def upload(page, where, text, file):
+    with page.expect_file_chooser() as chooser:
+        page.locator(where).get_by_text(text).click()
+    chooser.value.set_files(file)
+
+
+def on_screen(page, colour, within):
+    """Where a colour is, within a box (left, top, right, bottom) of the screen: its box, None if it is nowhere."""
+    left, top, right, bottom = map(int, within)
+    shot = page.screenshot(clip={'x': left, 'y': top, 'width': right - left, 'height': bottom - top})
+    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert('RGB')).astype(int)
+    rows, columns = np.nonzero((np.abs(pixels - colour) < 12).all(-1))
+    if not rows.size:
+        return None
+    return left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1
+
+
+def awaited(see):
+    """What `see` returns, once that is something."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if (seen := see()) is not None:
+            return seen
+        time.sleep(0.1)
+    raise AssertionError('it did not appear')
+
+
+def drag(page, start, end):
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=8)
+    page.mouse.up()
+
+
+def downloaded(page, name):
+    """The image that a link of the list of files gives, [H, W] or [H, W, 3]."""
+    with page.expect_download() as download:
+        page.locator(f'#files a[download="{name}"]').click()
+    with Image.open(download.value.path()) as image:
+        return np.asarray(image)
+
+
+def two_discs(seed, red, blue):
+    """An image with a red and a blue disc around two centres (y, x), and where they are."""
+    image, red_mask = draw_disc(seed, SHAPE, RED, red, RADIUS)
+    other, blue_mask = draw_disc(seed, SHAPE, BLUISH, blue, RADIUS)
+    image[blue_mask] = other[blue_mask]
+    return image, red_mask, blue_mask
+
+
+def iou(found, wanted):
+    return (found & wanted).sum() / (found | wanted).sum()
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f'the real page needs {", ".join(MISSING)}')
+def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=1000 * SECONDS)
+    page = visitor
+    support, *_ = two_discs(0, (80, 60), (80, 180))
+    query, red, blue = two_discs(1, (70, 170), (90, 60))
+    Image.fromarray(support).save(tmp_path / 'support.png')
+    Image.fromarray(query).save(tmp_path / 'query.png')
+    add = page.get_by_role('button', name='Add this reference')
+
+    add.click()
+    expect(page.get_by_text('There is no image to draw on yet')).to_be_visible()
+    upload(page, '#queries', 'Click to Upload', tmp_path / 'query.png')
+    expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
+    upload(page, '#editor', 'Upload an image', tmp_path / 'support.png')
+    box = page.locator('#editor').bounding_box()
+    editor = box['x'], box['y'], box['x'] + box['width'], box['y'] + box['height']
+    disc = left, top, right, bottom = awaited(lambda: on_screen(page, RED, editor))
+    page.get_by_label('What it is').fill('red')
+    add.click()
+    expect(page.get_by_text('Nothing is drawn')).to_be_visible()
+
+    # A stroke through the middle of the disc.
+    across = np.array([[0.7 * left + 0.3 * right, (top + bottom) / 2], [0.3 * left + 0.7 * right, (top + bottom) / 2]])
+    drag(page, *across)
+    awaited(lambda: on_screen(page, tuple(ORANGE), disc))
+    add.click()
+    rows = page.locator('#legend tr')
+    expect(rows.filter(has_text='red')).to_be_visible()
+    labels = downloaded(page, 'query.png')
+    assert labels.shape == SHAPE
+    assert iou(labels == 1, red) > 0.65  # all of the image would have 0.17
+    share = rows.filter(has_text='red').locator('td').nth(1).inner_text()
+    assert float(share.rstrip('%')) == pytest.approx(100 * (labels == 1).mean(), abs=0.06)
+
+    # The strokes are gone; a line from corner to corner is a box around the other disc.
+    awaited(lambda: on_screen(page, tuple(ORANGE), disc) is None or None)
+    disc = left, top, right, bottom = on_screen(page, BLUISH, editor)
+    page.get_by_label('box').click()
+    drag(page, (left, top), (right, bottom))
+    awaited(lambda: on_screen(page, tuple(ORANGE), disc))
+    page.get_by_label('What it is').fill('blue')
+    add.click()
+    expect(rows.filter(has_text='blue')).to_be_visible()
+    labels = downloaded(page, 'query.png')
+    assert iou(labels == 1, red) > 0.65
+    assert iou(labels == 2, blue) > 0.65
+    overlay = downloaded(page, 'query-overlay.jpg').astype(int)
+    for way, (colour, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
+        wanted = 0.35 * np.array(colour) + 0.65 * way_colour(way)
+        assert np.abs(np.median(overlay[mask], 0) - wanted).max() < 8
+
+    page.locator('#clear').click()
+    expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
