@@ -251,7 +251,7 @@ def on_screen(page, colour, within):
     rows, columns = np.nonzero((np.abs(pixels - colour) < 12).all(-1))
     if not rows.size:
         return None
-    return left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1
+    return tuple(map(int, (left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1)))
 
 
 def awaited(see):
@@ -316,8 +316,8 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     expect(page.get_by_text('Nothing is drawn')).to_be_visible()
 
     # A stroke through the middle of the disc.
-    across = np.array([[0.7 * left + 0.3 * right, (top + bottom) / 2], [0.3 * left + 0.7 * right, (top + bottom) / 2]])
-    drag(page, *across)
+    middle = (top + bottom) / 2
+    drag(page, (0.7 * left + 0.3 * right, middle), (0.3 * left + 0.7 * right, middle))
     awaited(lambda: on_screen(page, tuple(ORANGE), disc))
     add.click()
     rows = page.locator('#legend tr')
