@@ -30,15 +30,16 @@ STYLE = """
 """
 # What is missing, by whether there are references and images.
 MISSING = {
-    (False, False): 'What is found appears here as soon as there are a reference (1) and an image (2).',
-    (False, True): 'Nothing to look for yet: mark something in 1 and add it as a reference.',
+    (False, False): 'What is found appears here as soon as something is marked (1) and there is an image (2).',
+    (False, True): 'Nothing to look for yet: mark something in 1.',
     (True, False): 'Nothing to look in yet: upload an image in 2.',
 }
 ABSENCE = 'Absent? From 0 to 1; at 0.5 what was found is as unlike the class as the background is.'
 # Whatever needs the network waits its turn: two at once would only be slower.
 NETWORK = {'concurrency_id': 'network', 'concurrency_limit': 1}
 QUICK = {'show_progress': 'hidden', 'api_visibility': 'private'}
-ANEW = {'trigger_mode': 'always_last', 'api_visibility': 'private', **NETWORK}
+ANEW = {'trigger_mode': 'always_last', 'show_progress': 'minimal', 'api_visibility': 'private', **NETWORK}
+UNNAMED = 'it'  # a class that is drawn before it is named
 PICK = 'Click on one to remove it'
 
 
@@ -72,6 +73,7 @@ def _support_part():
     """The left half: an image to draw on, and the references so far."""
     gr.Markdown('### 1. What to look for')
     part = SimpleNamespace(picked=gr.State(None))
+    part.name = gr.Textbox(label='What it is', placeholder='cat', elem_id='name')
     part.kind = gr.Radio(list(KINDS), value='scribble', label='Mark it by', elem_id='kind')
     part.hint = gr.Markdown(KINDS['scribble'])
     part.editor = gr.ImageEditor(
@@ -89,7 +91,7 @@ def _support_part():
     part.mask = gr.File(
         label='Its mask', type='filepath', file_types=['image'], visible=False, height=120, elem_id='mask'
     )
-    part.name = gr.Textbox(label='What it is', placeholder='cat', elem_id='name')
+    part.live = gr.Checkbox(True, label='Show at once what a drawing finds, before it is added', elem_id='live')
     with gr.Row():
         part.add = gr.Button('Add this reference', variant='primary', elem_id='add')
         part.example = gr.Button('Try an example', elem_id='example')
@@ -170,6 +172,14 @@ def _wire_support(session, support, result):
     support.kind.change(_explain, support.kind, [support.hint, support.mask], **QUICK)
     support.references.select(_pick, session, [support.picked, support.remove], **QUICK)
     drawn = [session, support.kind, support.editor, support.mask, support.name]
+    asked = [session, result.queries, result.chosen, result.heat_class]
+    gr.on(
+        [support.editor.input, support.name.submit, support.mask.change, support.live.input],
+        _try_out,
+        [*asked, support.live, *drawn[1:]],
+        result.all,
+        **ANEW,
+    )
     for button, action, given in (
         (support.add, _add, drawn),
         (support.remove, _remove, [session, support.picked]),
@@ -177,7 +187,7 @@ def _wire_support(session, support, result):
     ):
         changed = [*shown, support.editor] if action is _add else shown
         done = button.click(_telling(action), given, changed, **QUICK, **NETWORK)
-        done.success(_segment, [session, result.queries, result.chosen, result.heat_class], result.all, **ANEW)
+        done.success(_segment, asked, result.all, **ANEW)
 
 
 def _wire_result(session, result):
@@ -217,12 +227,27 @@ def _explain(kind):
     return KINDS[kind], gr.update(visible=kind == 'mask file')
 
 
+def _try_out(session, queries, chosen, heat_class, live, kind, drawn, mask, name):
+    """What is drawn counts before it is added."""
+    try:
+        reference = _reference(kind, drawn, mask, name.strip() or UNNAMED) if live else None
+        changed = session.try_out(reference)
+    except InputError:  # the drawing is not finished; whoever adds it is told why
+        changed = session.try_out(None)
+    return _segment(session, queries, chosen, heat_class) if changed else gr.skip()
+
+
 def _add(session, kind, drawn, mask, name):
+    reference = _reference(kind, drawn, mask, name)
+    session.add(*reference)
+    return *_references(session), reference[1]  # without strokes, for the next class of the same image
+
+
+def _reference(kind, drawn, mask, name):
+    """(name, photo, annotation) as a Session takes them."""
     if drawn is None or drawn['background'] is None:
         raise InputError('There is no image to draw on yet; upload one that shows the class.')
-    photo = drawn['background'][..., :3]
-    session.add(name, photo, _annotation(kind, drawn, mask))
-    return *_references(session), photo  # without strokes, for the next class of the same image
+    return name, drawn['background'][..., :3], _annotation(kind, drawn, mask)
 
 
 def _annotation(kind, drawn, mask):
@@ -259,9 +284,9 @@ def _references(session):
 
 def _segment(session, queries, chosen, heat_class):
     """Segments all images anew: values of the result part, of which the image that was chosen is shown again."""
-    if not session.references or not queries:
+    if not session.classes or not queries:
         session.clear()
-        return _nothing(MISSING[bool(session.references), bool(queries)])
+        return _nothing(MISSING[bool(session.classes), bool(queries)])
     try:
         complaints = session.segment([Path(path) for path, _ in queries])
     except InputError as error:

@@ -61,14 +61,28 @@ class Session:
     """
 
     def __init__(self, segmenter, home):
-        self._without, self._segmenter = segmenter, copy.copy(segmenter)
+        self._without, self._kept = segmenter, segmenter
+        self._segmenter = self._kept  # with what is tried out, if there is anything
         self.folder = Path(tempfile.mkdtemp(dir=home))
         self.references, self.found = [], []
 
     @property
     def classes(self):
-        """Names of the classes shown so far."""
+        """Names of the classes shown so far, and of the one that is tried out."""
         return self._segmenter.classes
+
+    def try_out(self, reference):
+        """Has a drawing count before it is added, until the next one is tried out, or anything is added or removed.
+
+        Args:
+            reference: (name, photo, annotation) as for `add`, or None, which ends it.
+
+        Returns:
+            Whether anything has changed.
+        """
+        before = self._segmenter
+        self._segmenter = copy.copy(self._kept).add(*reference) if reference else self._kept
+        return self._segmenter is not before
 
     def add(self, name, photo, annotation):
         """Takes one more reference; one that is wrong changes nothing.
@@ -82,8 +96,7 @@ class Session:
             raise InputError('Say what it is, such as cat, before you add it.')
         name, where = name.strip(), f'the annotation of {name.strip()!r}'
         marks = read_marks(annotation, photo.shape[:2], self._without.size, where)
-        # A copy, so that a prediction that is under way keeps its references.
-        self._segmenter = copy.copy(self._segmenter).add(name, photo, annotation)
+        self._segmenter = self._kept = copy.copy(self._kept).add(name, photo, annotation)
         self.references = [*self.references, Shown(name, photo, annotation, marks)]
 
     def remove(self, number):
@@ -93,11 +106,12 @@ class Session:
         for each in left:
             pairs.setdefault(each.name, []).append((each.photo, each.annotation))
         fresh = copy.copy(self._without)
-        self._segmenter, self.references = fresh.fit(pairs) if pairs else fresh, left
+        self._segmenter = self._kept = fresh.fit(pairs) if pairs else fresh
+        self.references = left
 
     def remove_all(self):
         """Forgets all references."""
-        self._segmenter, self.references = copy.copy(self._without), []
+        self._segmenter, self._kept, self.references = self._without, self._without, []
 
     def thumbnails(self):
         """(picture [H, W, 3] uint8, name of the class) of each reference, marks in the class's colour."""

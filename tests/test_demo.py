@@ -122,6 +122,20 @@ def test_removing_references_leaves_the_others(session):
     assert (session.classes, session.references) == ((), [])
 
 
+def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    assert session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
+    assert session.classes == ('cat', 'dog')
+    session.segment([photo(tmp_path)])
+    assert session.found[0].segmentation.classes == ('cat', 'dog')
+    assert session.try_out(None)
+    assert not session.try_out(None)
+    assert session.classes == ('cat',)
+    session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
+    session.add('cow', *draw_disc(2))
+    assert (session.classes, len(session.references)) == (('cat', 'cow'), 2)
+
+
 def test_a_mistake_changes_nothing(session):
     image, mask = draw_disc(0)
     session.add('cat', image, mask)
@@ -319,7 +333,6 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     middle = (top + bottom) / 2
     drag(page, (0.7 * left + 0.3 * right, middle), (0.3 * left + 0.7 * right, middle))
     awaited(lambda: on_screen(page, tuple(ORANGE), disc))
-    add.click()
     rows = page.locator('#legend tr')
     expect(rows.filter(has_text='red')).to_be_visible()
     labels = downloaded(page, 'query.png')
@@ -328,13 +341,14 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     share = rows.filter(has_text='red').locator('td').nth(1).inner_text()
     assert float(share.rstrip('%')) == pytest.approx(100 * (labels == 1).mean(), abs=0.06)
 
-    # The strokes are gone; a line from corner to corner is a box around the other disc.
+    # Once it is added the strokes are gone; a line from corner to corner is a box around the other disc.
+    add.click()
     awaited(lambda: on_screen(page, tuple(ORANGE), disc) is None or None)
     disc = left, top, right, bottom = on_screen(page, BLUISH, editor)
     page.get_by_label('box').click()
+    page.get_by_label('What it is').fill('blue')
     drag(page, (left, top), (right, bottom))
     awaited(lambda: on_screen(page, tuple(ORANGE), disc))
-    page.get_by_label('What it is').fill('blue')
     add.click()
     expect(rows.filter(has_text='blue')).to_be_visible()
     labels = downloaded(page, 'query.png')
