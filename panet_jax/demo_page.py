@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import gradio as gr
 
 from panet_jax.demo_example import example_queries, example_references
-from panet_jax.demo_session import Session, class_heat_map, read_mask
+from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
 from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.errors import InputError
 from panet_jax.pictures import way_colour
 
 # What a drawing may be, and what to draw for it.
 KINDS = {
-    'scribble': 'Draw over some of the object in orange, and over some of its surroundings in blue.',
+    'scribble': 'Draw over some of the object in orange, and over some of its surroundings in blue (palette at the left).',
     'box': 'Draw anything in orange that reaches to all ends of the object: its bounding box counts.',
-    'points': 'Dab the object in orange and its surroundings in blue: each blob is a point.',
+    'points': 'Dab the object in orange and its surroundings in blue (palette at the left): each blob is a point.',
     'mask': 'Outline the object in orange, or fill it: everything inside a closed line is the class.',
     'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 beside other numbers is void.',
 }
@@ -169,6 +169,7 @@ def _result_part():
 
 def _wire_support(session, support, result):
     shown = [support.references, support.picked, support.remove, support.clear]
+    support.editor.upload(_shrink, support.editor, support.editor, **QUICK)
     support.kind.change(_explain, support.kind, [support.hint, support.mask], **QUICK)
     support.references.select(_pick, session, [support.picked, support.remove], **QUICK)
     drawn = [session, support.kind, support.editor, support.mask, support.name]
@@ -225,6 +226,14 @@ def _telling(action):
 
 def _explain(kind):
     return KINDS[kind], gr.update(visible=kind == 'mask file')
+
+
+def _shrink(drawn):
+    """The image, where it has to be made smaller."""
+    if drawn is None or drawn['background'] is None:
+        return gr.skip()
+    small = shrunk(drawn['background'])
+    return gr.skip() if small.shape == drawn['background'].shape else small[..., :3]
 
 
 def _try_out(session, queries, chosen, heat_class, live, kind, drawn, mask, name):

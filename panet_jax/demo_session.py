@@ -19,6 +19,7 @@ from panet_jax.references import Box, Marks, Points, Scribble, read_marks, read_
 from panet_jax.segmentation import Segmentation
 
 HEAT_SIDE = 1000  # pixels of the longer side of a heat map
+LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
 
 
 class Shown(NamedTuple):
@@ -174,8 +175,16 @@ def class_heat_map(found, name):
 
 
 def read_mask(path):
-    """The Pillow image of a mask that was uploaded, which an error calls by its name alone."""
-    return open_image(Path(path).read_bytes(), Path(path).name)
+    """The Pillow image of a mask that was uploaded, shrunk as its photograph was; an error calls it by its name alone."""
+    whole = open_image(Path(path).read_bytes(), Path(path).name)
+    small = whole.resize(_fitting(whole.size[::-1], LARGEST), Image.Resampling.NEAREST)
+    small.format = whole.format  # by which a JPEG, which is no mask, is told
+    return small
+
+
+def shrunk(photo):
+    """A photograph that one can draw on without waiting for each stroke to travel: [H, W, C] uint8 -> [h, w, C]."""
+    return np.asarray(Image.fromarray(photo).resize(_fitting(photo.shape, LARGEST)))
 
 
 def _fitting(shape, side):

@@ -19,9 +19,10 @@ from PIL import Image
 import panet_jax as pj
 from panet_jax import cli
 from panet_jax.demo_example import example_queries, example_references
-from panet_jax.demo_session import Session, class_heat_map
+from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
 from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.pictures import way_colour
+from panet_jax.references import read_marks
 
 SHAPE, RADIUS = (160, 240), 45
 RED, BLUISH = (220, 40, 30), (20, 60, 240)
@@ -155,6 +156,25 @@ def test_an_image_that_cannot_be_read_is_told_without_the_servers_folders(sessio
     complaints = session.segment([tmp_path / 'torn.png', photo(tmp_path)])
     assert [found.path.name for found in session.found] == ['query.png']
     assert complaints == ['torn.png is no image that Pillow knows; replace it or leave it out.']
+
+
+def test_a_large_image_and_its_mask_become_smaller_alike(session, tmp_path):
+    image, mask = draw_disc(0, (900, 1803), centre=(400, 900), radius=200)
+    Image.fromarray(mask).save(tmp_path / 'mask.png')
+    small = shrunk(image)
+    assert small.shape == (599, 1200, 3)
+    session.add('cat', small, read_mask(tmp_path / 'mask.png'))
+    (marks,) = (each.marks for each in session.references)
+    wanted = read_marks(mask, mask.shape, 65, 'the mask')
+    assert (marks.foreground != wanted.foreground).mean() < 0.01
+    np.testing.assert_array_equal(shrunk(small), small)
+
+
+def test_a_jpeg_is_no_mask(session, tmp_path):
+    image, mask = draw_disc(0)
+    Image.fromarray(mask).convert('L').save(tmp_path / 'mask.jpg')
+    with pytest.raises(pj.InputError, match='is a JPEG'):
+        session.add('cat', image, read_mask(tmp_path / 'mask.jpg'))
 
 
 def test_results_go_with_their_references_and_files_with_the_session(session, tmp_path):
