@@ -1,4 +1,4 @@
-"""The console script: `panet-jax --config=...` runs an experiment, `panet-jax data` and `predict` do the rest."""
+"""The console script: `panet-jax --config=...` runs an experiment, `data`, `predict` and `demo` do the rest."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ import sys
 from panet_jax.errors import InputError
 
 # Commands with parsers of their own, each in a module with run(arguments) -> exit status.
-COMMANDS = {'data': 'panet_jax.data_command', 'predict': 'panet_jax.predict'}
+COMMANDS = {'data': 'panet_jax.data_command', 'demo': 'panet_jax.demo', 'predict': 'panet_jax.predict'}
 
 
 def run():

@@ -1,0 +1,86 @@
+"""`panet-jax demo`: a page on which one draws on an image what to look for, and sees it found in others."""
+
+import argparse
+import contextlib
+import copy
+import importlib.util
+import os
+import signal
+import tempfile
+import threading
+
+from panet_jax.compiled import keep_compiled
+from panet_jax.demo_example import example_references
+from panet_jax.errors import InputError
+from panet_jax.segmenter import Segmenter
+
+
+def run(arguments):
+    """Serves the page until Ctrl-C; returns the exit status."""
+    arguments = _parser().parse_args(arguments)
+    if importlib.util.find_spec('gradio') is None:
+        raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
+    keep_compiled()
+    try:
+        segmenter = Segmenter(arguments.weights, arguments.size)
+    except InputError as error:  # the readers of weights speak of an experiment's settings
+        raise InputError(str(error).replace('--config.encoder.weights=', '--weights=')) from error
+    _compile(segmenter)
+    with tempfile.TemporaryDirectory(prefix='panet_jax-demo-') as home:
+        # Gradio reads them when it is imported: it reports nothing to anybody, and what visitors upload goes with us.
+        os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
+        from panet_jax.demo_page import build_page
+
+        _serve(build_page(segmenter, home), arguments)
+    return 0
+
+
+def _compile(segmenter):
+    """Compiles what the page needs, for which the first visitor would wait otherwise."""
+    name, image, annotation = example_references()[0]
+    copy.copy(segmenter).add(name, image, annotation).predict(image).labels  # noqa: B018
+
+
+def _serve(page, arguments):
+    """Serves until Ctrl-C, or until the process is asked to end."""
+    from panet_jax.demo_page import STYLE, THEME
+
+    try:
+        _, address, _ = page.launch(
+            server_name=arguments.host,
+            server_port=arguments.port,
+            inbrowser=arguments.open,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            run_history=False,
+            footer_links=[],
+            theme=THEME,
+            css=STYLE,
+        )
+    except OSError as error:
+        where = f'{arguments.host}, port {arguments.port}' if arguments.port else arguments.host
+        raise InputError(
+            f'the page cannot be served at {where}; name a free --port, or a --host of this machine.'
+        ) from error
+    print(f'The page is at {address} until Ctrl-C.', flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    page.close(verbose=False)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog='panet-jax demo',
+        description='Serves a page on which classes are drawn on one image and found in others.',
+    )
+    parser.add_argument(
+        '--weights', default='imagenet', help='imagenet (the default), the workdir of a training, or a file'
+    )
+    parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
+    parser.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
+    parser.add_argument('--port', type=int, help='(the first from 7860 that is free)')
+    parser.add_argument('--open', action='store_true', help='open the page in the browser')
+    return parser

@@ -1,0 +1,350 @@
+"""The demonstration page: its parts, and what happens when one of them changes."""
+
+import functools
+import html
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+
+from panet_jax.demo_example import example_queries, example_references
+from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
+from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
+from panet_jax.errors import InputError
+from panet_jax.pictures import way_colour
+
+# What a drawing may be, and what to draw for it.
+KINDS = {
+    'scribble': 'Draw over some of the object in orange, and over some of its surroundings in blue (palette at the left).',
+    'box': 'Draw anything in orange that reaches to all ends of the object: its bounding box counts.',
+    'points': 'Dab the object in orange and its surroundings in blue (palette at the left): each blob is a point.',
+    'mask': 'Outline the object in orange, or fill it: everything inside a closed line is the class.',
+    'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 beside other numbers is void.',
+}
+# Fonts that are there already: the page loads nothing from elsewhere.
+THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+STYLE = """
+.legend, .legend tr { border: none; }
+.legend td, .legend th { padding: .2em 1.5em .2em 0; text-align: left; border: none; }
+.legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
+"""
+# What is missing, by whether there are references and images.
+MISSING = {
+    (False, False): 'What is found appears here as soon as something is marked (1) and there is an image (2).',
+    (False, True): 'Nothing to look for yet: mark something in 1.',
+    (True, False): 'Nothing to look in yet: upload an image in 2.',
+}
+ABSENCE = 'Absent? From 0 to 1; at 0.5 what was found is as unlike the class as the background is.'
+# Whatever needs the network waits its turn: two at once would only be slower.
+NETWORK = {'concurrency_id': 'network', 'concurrency_limit': 1}
+QUICK = {'show_progress': 'hidden', 'api_visibility': 'private'}
+ANEW = {'trigger_mode': 'always_last', 'show_progress': 'minimal', 'api_visibility': 'private', **NETWORK}
+UNNAMED = 'it'  # a class that is drawn before it is named
+PICK = 'Click on one to remove it'
+
+
+def build_page(segmenter, home):
+    """The page, as Gradio's Blocks.
+
+    Args:
+        segmenter: a Segmenter without references, whose network all visitors share.
+        home: folder for what is uploaded and found.
+    """
+    # Files that a visitor left behind go after a day.
+    with gr.Blocks(title='panet_jax', analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+        session = gr.State(None, delete_callback=_close)
+        page.load(lambda: Session(segmenter, home), None, session, show_progress='hidden', api_visibility='private')
+        gr.Markdown(
+            '## Few-shot segmentation\nMark something on one image, and PANet finds it in others. '
+            f'Network: {html.escape(Path(segmenter.weights).name)}, {segmenter.size} x {segmenter.size} pixels.'
+        )
+        with gr.Row():
+            with gr.Column(min_width=400):
+                support = _support_part()
+            with gr.Column(min_width=400):
+                result = _result_part()
+        _wire_support(session, support, result)
+        _wire_result(session, result)
+        _wire_example(session, support, result, Path(home))
+    return page
+
+
+def _support_part():
+    """The left half: an image to draw on, and the references so far."""
+    gr.Markdown('### 1. What to look for')
+    part = SimpleNamespace(picked=gr.State(None))
+    part.name = gr.Textbox(label='What it is', placeholder='cat', elem_id='name')
+    part.kind = gr.Radio(list(KINDS), value='scribble', label='Mark it by', elem_id='kind')
+    part.hint = gr.Markdown(KINDS['scribble'])
+    part.editor = gr.ImageEditor(
+        label='Image that shows it',
+        elem_id='editor',
+        image_mode='RGBA',
+        format='png',
+        sources=['upload', 'clipboard'],
+        transforms=(),
+        layers=False,
+        buttons=[],
+        brush=gr.Brush(colors=[CLASS_COLOUR, BACKGROUND_COLOUR], color_mode='fixed'),
+        height=480,
+    )
+    part.mask = gr.File(
+        label='Its mask', type='filepath', file_types=['image'], visible=False, height=120, elem_id='mask'
+    )
+    part.live = gr.Checkbox(True, label='Show at once what a drawing finds, before it is added', elem_id='live')
+    with gr.Row():
+        part.add = gr.Button('Add this reference', variant='primary', elem_id='add')
+        part.example = gr.Button('Try an example', elem_id='example')
+    gr.Markdown('**References**, in white what was marked as background')
+    part.references = gr.Gallery(
+        show_label=False,
+        columns=4,
+        height=170,
+        fit_columns=False,
+        object_fit='contain',
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        elem_id='references',
+    )
+    with gr.Row():
+        part.remove = gr.Button(PICK, size='sm', interactive=False, elem_id='remove')
+        part.clear = gr.Button('Remove all', size='sm', interactive=False, elem_id='clear')
+    return part
+
+
+def _result_part():
+    """The right half: images to search, and what was found."""
+    gr.Markdown('### 2. Where to look')
+    part = SimpleNamespace(chosen=gr.State(0))
+    part.queries = gr.Gallery(
+        label='Images',
+        type='filepath',
+        file_types=['image'],
+        sources=['upload', 'clipboard'],
+        columns=5,
+        height=200,
+        fit_columns=False,
+        object_fit='contain',
+        allow_preview=False,
+        interactive=True,
+        buttons=[],
+        elem_id='queries',
+    )
+    gr.Markdown('### 3. What was found')
+    part.status = gr.Markdown(MISSING[False, False])
+    with gr.Column(visible=False) as part.column:
+        with gr.Tabs():
+            with gr.Tab('Classes'):
+                part.overlays = gr.Gallery(
+                    show_label=False,
+                    preview=True,
+                    height=480,
+                    object_fit='contain',
+                    buttons=['fullscreen'],
+                    elem_id='overlays',
+                )
+            with gr.Tab('Heat map'):
+                part.heat_class = gr.Radio([], label='Probability of (dark 0, bright 1)', elem_id='heat-class')
+                part.heat = gr.Image(show_label=False, height=400, buttons=['fullscreen'], elem_id='heat')
+        part.legend = gr.HTML(elem_id='legend', padding=True)
+        part.files = gr.File(
+            label='Label maps (palette PNG, value n is class n) and overlays',
+            height=180,
+            interactive=False,
+            elem_id='files',
+        )
+    part.all = [
+        part.status,
+        part.column,
+        part.overlays,
+        part.chosen,
+        part.heat_class,
+        part.heat,
+        part.legend,
+        part.files,
+    ]
+    return part
+
+
+def _wire_support(session, support, result):
+    shown = [support.references, support.picked, support.remove, support.clear]
+    support.editor.upload(_shrink, support.editor, support.editor, **QUICK)
+    support.kind.change(_explain, support.kind, [support.hint, support.mask], **QUICK)
+    support.references.select(_pick, session, [support.picked, support.remove], **QUICK)
+    drawn = [session, support.kind, support.editor, support.mask, support.name]
+    asked = [session, result.queries, result.chosen, result.heat_class]
+    gr.on(
+        [support.editor.input, support.name.submit, support.mask.change, support.live.input],
+        _try_out,
+        [*asked, support.live, *drawn[1:]],
+        result.all,
+        **ANEW,
+    )
+    for button, action, given in (
+        (support.add, _add, drawn),
+        (support.remove, _remove, [session, support.picked]),
+        (support.clear, _remove_all, session),
+    ):
+        changed = [*shown, support.editor] if action is _add else shown
+        done = button.click(_telling(action), given, changed, **QUICK, **NETWORK)
+        done.success(_segment, asked, result.all, **ANEW)
+
+
+def _wire_result(session, result):
+    seen, views = [session, result.chosen, result.heat_class], [result.heat, result.legend]
+    result.queries.change(_segment, [session, result.queries, result.chosen, result.heat_class], result.all, **ANEW)
+    result.overlays.select(_choose, None, result.chosen, **QUICK).then(_view, seen, views, **QUICK)
+    result.heat_class.input(_view, seen, views, **QUICK)
+
+
+def _wire_example(session, support, result, home):
+    def load(session):
+        session.remove_all()
+        references = example_references()
+        for reference in references:
+            session.add(*reference)
+        return *_references(session), references[0][1], [str(path) for path in example_queries(home)]
+
+    shown = [support.references, support.picked, support.remove, support.clear, support.editor, result.queries]
+    done = support.example.click(load, session, shown, **QUICK, **NETWORK)
+    done.success(_segment, [session, result.queries, result.chosen, result.heat_class], result.all, **ANEW)
+
+
+def _telling(action):
+    """The action, whose InputErrors are told to the visitor."""
+
+    @functools.wraps(action)
+    def told(*given):
+        try:
+            return action(*given)
+        except InputError as error:
+            raise gr.Error(html.escape(str(error)), title='Not yet', print_exception=False) from error
+
+    return told
+
+
+def _explain(kind):
+    return KINDS[kind], gr.update(visible=kind == 'mask file')
+
+
+def _shrink(drawn):
+    """The image, where it has to be made smaller."""
+    if drawn is None or drawn['background'] is None:
+        return gr.skip()
+    small = shrunk(drawn['background'])
+    return gr.skip() if small.shape == drawn['background'].shape else small[..., :3]
+
+
+def _try_out(session, queries, chosen, heat_class, live, kind, drawn, mask, name):
+    """What is drawn counts before it is added."""
+    try:
+        reference = _reference(kind, drawn, mask, name.strip() or UNNAMED) if live else None
+        changed = session.try_out(reference)
+    except InputError:  # the drawing is not finished; whoever adds it is told why
+        changed = session.try_out(None)
+    return _segment(session, queries, chosen, heat_class) if changed else gr.skip()
+
+
+def _add(session, kind, drawn, mask, name):
+    reference = _reference(kind, drawn, mask, name)
+    session.add(*reference)
+    return *_references(session), reference[1]  # without strokes, for the next class of the same image
+
+
+def _reference(kind, drawn, mask, name):
+    """(name, photo, annotation) as a Session takes them."""
+    if drawn is None or drawn['background'] is None:
+        raise InputError('There is no image to draw on yet; upload one that shows the class.')
+    return name, drawn['background'][..., :3], _annotation(kind, drawn, mask)
+
+
+def _annotation(kind, drawn, mask):
+    if kind == 'mask file':
+        if mask is None:
+            raise InputError('There is no mask file yet; upload one below the image.')
+        return read_mask(mask)
+    if not drawn['layers']:
+        raise InputError('Nothing is drawn yet; mark the class in the image with the orange brush.')
+    return annotation(drawn['layers'][0], kind)
+
+
+def _pick(session, picked: gr.SelectData):
+    return picked.index, gr.update(
+        value=f'Remove number {picked.index + 1}, {session.references[picked.index].name}', interactive=True
+    )
+
+
+def _remove(session, picked):
+    session.remove(picked)
+    return _references(session)
+
+
+def _remove_all(session):
+    session.remove_all()
+    return _references(session)
+
+
+def _references(session):
+    """The references, of which none is picked."""
+    idle = gr.update(value=PICK, interactive=False)
+    return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
+
+
+def _segment(session, queries, chosen, heat_class):
+    """Segments all images anew: values of the result part, of which the image that was chosen is shown again."""
+    if not session.classes or not queries:
+        session.clear()
+        return _nothing(MISSING[bool(session.classes), bool(queries)])
+    try:
+        complaints = session.segment([Path(path) for path, _ in queries])
+    except InputError as error:
+        session.clear()
+        complaints = [str(error)]
+    told = '\n\n'.join(html.escape(each) for each in complaints)
+    if not session.found:
+        return _nothing(told)
+    chosen = min(chosen, len(session.found) - 1)
+    heat_class = heat_class if heat_class in session.classes else session.classes[0]
+    overlays = [(str(each.overlay), each.path.name) for each in session.found]
+    return (
+        told,
+        gr.update(visible=True),
+        gr.update(value=overlays, selected_index=chosen),
+        chosen,
+        gr.update(choices=list(session.classes), value=heat_class),
+        *_view(session, chosen, heat_class),
+        [str(path) for each in session.found for path in (each.labels, each.overlay)],
+    )
+
+
+def _nothing(told):
+    """Values of the result part where there is no result."""
+    return told, gr.update(visible=False), [], 0, gr.update(choices=[], value=None), None, '', None
+
+
+def _choose(picked: gr.SelectData):
+    return picked.index
+
+
+def _view(session, chosen, heat_class):
+    """The heat map and the legend of an image."""
+    if not session.found:
+        return None, ''
+    found = session.found[chosen]
+    return class_heat_map(found, heat_class), _legend(found.segmentation)
+
+
+def _legend(segmentation):
+    rows = [
+        f'<tr><td><i style="background: rgb{tuple(way_colour(label).tolist())}"></i>{html.escape(name)}</td>'
+        f'<td>{segmentation.shares[name]:.1%}</td><td>{segmentation.absent[name]:.2f}</td></tr>'
+        for label, name in enumerate(segmentation.classes, 1)
+    ]
+    head = f'<tr><th>class</th><th>of the image</th><th title="{ABSENCE}">absent?</th></tr>'
+    return f'<table class="legend">{head}{"".join(rows)}</table><small>{ABSENCE}</small>'
+
+
+def _close(session):
+    if session is not None:
+        session.close()

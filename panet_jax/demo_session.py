@@ -1,0 +1,193 @@
+"""What one visitor of the demonstration page has shown and found, apart from the page."""
+
+import copy
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from panet_jax.decode import open_image
+from panet_jax.errors import InputError
+from panet_jax.images import resize_image
+from panet_jax.pictures import annotated, heat_map
+from panet_jax.prediction_files import output_stems, write_prediction
+from panet_jax.references import Box, Marks, Points, Scribble, read_marks, read_photo
+from panet_jax.segmentation import Segmentation
+
+HEAT_SIDE = 1000  # pixels of the longer side of a heat map
+LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
+
+
+class Shown(NamedTuple):
+    """A reference as the visitor gave it.
+
+    Attributes:
+        name: of the class.
+        photo: [H, W, 3] uint8.
+        annotation: as `read_marks` takes it.
+        marks: Marks, what the network is told.
+    """
+
+    name: str
+    photo: np.ndarray
+    annotation: object
+    marks: Marks
+
+
+class Found(NamedTuple):
+    """What was found in one image.
+
+    Attributes:
+        path: of the image.
+        segmentation: a Segmentation.
+        labels, overlay: paths of the label PNG and of the overlay.
+    """
+
+    path: Path
+    segmentation: Segmentation
+    labels: Path
+    overlay: Path
+
+
+class Session:
+    """References and results of one visitor, who shares the network with all others.
+
+    Args:
+        segmenter: a Segmenter without references; it stays so.
+        home: a folder in which the session makes one of its own.
+    """
+
+    def __init__(self, segmenter, home):
+        self._without, self._kept = segmenter, segmenter
+        self._segmenter = self._kept  # with what is tried out, if there is anything
+        self.folder = Path(tempfile.mkdtemp(dir=home))
+        self.references, self.found = [], []
+
+    @property
+    def classes(self):
+        """Names of the classes shown so far, and of the one that is tried out."""
+        return self._segmenter.classes
+
+    def try_out(self, reference):
+        """Has a drawing count before it is added, until the next one is tried out, or anything is added or removed.
+
+        Args:
+            reference: (name, photo, annotation) as for `add`, or None, which ends it.
+
+        Returns:
+            Whether anything has changed.
+        """
+        before = self._segmenter
+        self._segmenter = copy.copy(self._kept).add(*reference) if reference else self._kept
+        return self._segmenter is not before
+
+    def add(self, name, photo, annotation):
+        """Takes one more reference; one that is wrong changes nothing.
+
+        Args:
+            name: of the class.
+            photo: [H, W, 3] uint8.
+            annotation: as for `read_marks`.
+        """
+        if not name.strip():
+            raise InputError('Say what it is, such as cat, before you add it.')
+        name, where = name.strip(), f'the annotation of {name.strip()!r}'
+        marks = read_marks(annotation, photo.shape[:2], self._without.size, where)
+        self._segmenter = self._kept = copy.copy(self._kept).add(name, photo, annotation)
+        self.references = [*self.references, Shown(name, photo, annotation, marks)]
+
+    def remove(self, number):
+        """Forgets reference `number`, counted from 0."""
+        left = self.references[:number] + self.references[number + 1 :]
+        pairs = {}
+        for each in left:
+            pairs.setdefault(each.name, []).append((each.photo, each.annotation))
+        fresh = copy.copy(self._without)
+        self._segmenter = self._kept = fresh.fit(pairs) if pairs else fresh
+        self.references = left
+
+    def remove_all(self):
+        """Forgets all references."""
+        self._segmenter, self._kept, self.references = self._without, self._without, []
+
+    def thumbnails(self):
+        """(picture [H, W, 3] uint8, name of the class) of each reference, marks in the class's colour."""
+        return [(self._thumbnail(each), each.name) for each in self.references]
+
+    def segment(self, paths):
+        """Segments images with the references there are, in place of what was found before.
+
+        Args:
+            paths: of the images.
+
+        Returns:
+            A sentence for each image that could not be read.
+        """
+        self.clear()
+        stems = output_stems(paths)
+        complaints = []
+        for path, stem, result in zip(paths, stems, self._segmenter.stream(paths, on_error='yield'), strict=True):
+            if isinstance(result, InputError):
+                complaints.append(str(result).replace(str(path), path.name))
+                continue
+            entry = write_prediction(result, path, self.folder, stem, probabilities=False)
+            self.found.append(Found(path, result, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'))
+        return complaints
+
+    def clear(self):
+        """Forgets what was found."""
+        self.found = []
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def close(self):
+        """Removes the session's files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _thumbnail(self, shown):
+        size, way = self._without.size, 1 + self.classes.index(shown.name)
+        background = shown.marks.background & shown.marks.drawn
+        kind = 'box' if isinstance(shown.annotation, Box) else 'dense'
+        kind = 'scribble' if isinstance(shown.annotation, Scribble | Points) else kind
+        drawn = annotated(resize_image(shown.photo, size), shown.marks.foreground, background, way, kind)
+        return np.asarray(Image.fromarray(drawn).resize(_fitting(shown.photo.shape, size)))
+
+
+def class_heat_map(found, name):
+    """How probable a class is in each pixel, as a picture of at most HEAT_SIDE pixels a side.
+
+    Args:
+        found: a Found.
+        name: of the class.
+
+    Returns:
+        [h, w, 3] uint8, from dark (0) to bright (1).
+    """
+    columns, rows = _fitting(found.segmentation.shape, HEAT_SIDE)
+    small = dataclasses.replace(found.segmentation, shape=(rows, columns))
+    photo = Image.fromarray(read_photo(found.path, found.path.name)).resize((columns, rows))
+    elsewhere = 1 - small.probabilities[1 + small.classes.index(name)]
+    return heat_map(np.asarray(photo), elsewhere[..., None])
+
+
+def read_mask(path):
+    """The Pillow image of a mask that was uploaded, shrunk as its photograph was; an error calls it by its name alone."""
+    whole = open_image(Path(path).read_bytes(), Path(path).name)
+    small = whole.resize(_fitting(whole.size[::-1], LARGEST), Image.Resampling.NEAREST)
+    small.format = whole.format  # by which a JPEG, which is no mask, is told
+    return small
+
+
+def shrunk(photo):
+    """A photograph that one can draw on without waiting for each stroke to travel: [H, W, C] uint8 -> [h, w, C]."""
+    return np.asarray(Image.fromarray(photo).resize(_fitting(photo.shape, LARGEST)))
+
+
+def _fitting(shape, side):
+    """(width, height) of an image [H, W, ...] made to fit a square, never larger than it is."""
+    scale = min(1, side / max(shape[:2]))
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))

@@ -1,0 +1,383 @@
+"""The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
+
+import copy
+import importlib.util
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from drawn import draw_disc
+from PIL import Image
+
+import panet_jax as pj
+from panet_jax import cli
+from panet_jax.demo_example import example_queries, example_references
+from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
+from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
+from panet_jax.pictures import way_colour
+from panet_jax.references import read_marks
+
+SHAPE, RADIUS = (160, 240), 45
+RED, BLUISH = (220, 40, 30), (20, 60, 240)
+ORANGE, BLUE = (bytes.fromhex(colour[1:]) for colour in (CLASS_COLOUR, BACKGROUND_COLOUR))
+
+
+def drawing(*strokes):
+    """A transparent [40, 60, 4] with filled rectangles (colour, left, top, right, bottom)."""
+    drawn = np.zeros((40, 60, 4), np.uint8)
+    for colour, left, top, right, bottom in strokes:
+        drawn[top:bottom, left:right] = (*colour, 255)
+    return drawn
+
+
+def test_strokes_keep_their_places():
+    drawn = drawing((ORANGE, 5, 10, 20, 12), (BLUE, 30, 0, 32, 40))
+    drawn[30, 10] = (*ORANGE, 90)  # the rim of a brush
+    strokes = annotation(drawn, 'scribble').strokes
+    wanted = np.full((40, 60), 255)
+    wanted[10:12, 5:20], wanted[:, 30:32] = 1, 0
+    np.testing.assert_array_equal(strokes, wanted)
+
+
+def test_a_box_is_that_of_all_that_is_drawn():
+    assert annotation(drawing((ORANGE, 5, 10, 7, 12), (ORANGE, 50, 3, 52, 4)), 'box') == pj.Box(5, 3, 52, 12)
+
+
+def test_each_blob_is_a_point():
+    points = annotation(drawing((ORANGE, 4, 10, 8, 12), (ORANGE, 20, 20, 21, 21), (BLUE, 50, 30, 52, 34)), 'points')
+    assert points == pj.Points([(6, 11), (20.5, 20.5)], [(51, 32)])
+
+
+def test_an_outline_is_filled():
+    outline = drawing((ORANGE, 5, 5, 30, 25))
+    outline[8:20, 8:25] = 0
+    wanted = np.zeros((40, 60), bool)
+    wanted[5:25, 5:30] = True
+    np.testing.assert_array_equal(annotation(outline, 'mask'), wanted)
+
+
+@pytest.mark.parametrize('kind', ['scribble', 'box', 'points', 'mask'])
+def test_something_must_be_drawn_on_the_class(kind):
+    for drawn in (drawing(), drawing((BLUE, 1, 1, 9, 9))):
+        with pytest.raises(pj.InputError, match='Nothing is drawn on the class yet'):
+            annotation(drawn, kind)
+
+
+@pytest.mark.parametrize('kind', ['box', 'mask'])
+def test_background_is_not_ignored_silently(kind):
+    with pytest.raises(pj.InputError, match=f'A {kind} is drawn in orange alone'):
+        annotation(drawing((ORANGE, 1, 1, 9, 9), (BLUE, 20, 20, 29, 29)), kind)
+
+
+@pytest.fixture
+def without(narrow_params):
+    return pj.Segmenter(narrow_params, size=65, batch=2)
+
+
+@pytest.fixture
+def session(without, tmp_path):
+    return Session(without, tmp_path)
+
+
+def photo(folder, name='query.png', seed=9):
+    path = folder / name
+    Image.fromarray(draw_disc(seed)[0]).save(path)
+    return path
+
+
+def test_a_session_finds_what_the_segmenter_finds(session, without, tmp_path):
+    red, mask = draw_disc(0)
+    blue, _ = draw_disc(1, colour=(20, 60, 240))
+    session.add(' cat ', red, mask)
+    session.add('dog', blue, pj.Box(20, 10, 40, 30))
+    path = photo(tmp_path)
+    assert session.segment([path]) == []
+    (found,) = session.found
+    wanted = copy.copy(without).fit({'cat': [(red, mask)], 'dog': [(blue, (20, 10, 40, 30))]}).predict(path)
+    np.testing.assert_array_equal(Image.open(found.labels), wanted.labels)
+    with Image.open(found.overlay) as overlay:
+        assert overlay.size == (60, 40)
+    assert class_heat_map(found, 'dog').shape == (40, 60, 3)
+    assert without.classes == ()
+
+
+def test_removing_references_leaves_the_others(session):
+    for name, seed in (('cat', 0), ('dog', 1), ('cat', 2)):
+        session.add(name, *draw_disc(seed))
+    session.remove(0)
+    assert session.classes == ('dog', 'cat')
+    pictures, names = zip(*session.thumbnails(), strict=True)
+    assert names == ('dog', 'cat')
+    for way, picture in enumerate(pictures, 1):
+        assert picture.shape == (40, 60, 3)
+        reddish = np.abs(picture[20, 30] - (0.35 * np.array([220, 40, 30]) + 0.65 * way_colour(way)))
+        assert reddish.max() < 2
+    session.remove_all()
+    assert (session.classes, session.references) == ((), [])
+
+
+def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    assert session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
+    assert session.classes == ('cat', 'dog')
+    session.segment([photo(tmp_path)])
+    assert session.found[0].segmentation.classes == ('cat', 'dog')
+    assert session.try_out(None)
+    assert not session.try_out(None)
+    assert session.classes == ('cat',)
+    session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
+    session.add('cow', *draw_disc(2))
+    assert (session.classes, len(session.references)) == (('cat', 'cow'), 2)
+
+
+def test_a_mistake_changes_nothing(session):
+    image, mask = draw_disc(0)
+    session.add('cat', image, mask)
+    for name, wrong, sentence in (
+        (' ', mask, 'Say what it is'),
+        ('dog', mask[:-1], "annotation of 'dog' must be as large"),
+        ('dog', np.zeros_like(mask), "annotation of 'dog' is empty"),
+    ):
+        with pytest.raises(pj.InputError, match=sentence):
+            session.add(name, image, wrong)
+    assert session.classes == ('cat',)
+
+
+def test_an_image_that_cannot_be_read_is_told_without_the_servers_folders(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    (tmp_path / 'torn.png').write_bytes(b'torn')
+    complaints = session.segment([tmp_path / 'torn.png', photo(tmp_path)])
+    assert [found.path.name for found in session.found] == ['query.png']
+    assert complaints == ['torn.png is no image that Pillow knows; replace it or leave it out.']
+
+
+def test_a_large_image_and_its_mask_become_smaller_alike(session, tmp_path):
+    image, mask = draw_disc(0, (900, 1803), centre=(400, 900), radius=200)
+    Image.fromarray(mask).save(tmp_path / 'mask.png')
+    small = shrunk(image)
+    assert small.shape == (599, 1200, 3)
+    session.add('cat', small, read_mask(tmp_path / 'mask.png'))
+    (marks,) = (each.marks for each in session.references)
+    wanted = read_marks(mask, mask.shape, 65, 'the mask')
+    assert (marks.foreground != wanted.foreground).mean() < 0.01
+    np.testing.assert_array_equal(shrunk(small), small)
+
+
+def test_a_jpeg_is_no_mask(session, tmp_path):
+    image, mask = draw_disc(0)
+    Image.fromarray(mask).convert('L').save(tmp_path / 'mask.jpg')
+    with pytest.raises(pj.InputError, match='is a JPEG'):
+        session.add('cat', image, read_mask(tmp_path / 'mask.jpg'))
+
+
+def test_results_go_with_their_references_and_files_with_the_session(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.segment([photo(tmp_path)])
+    session.segment([photo(tmp_path, 'other.png')])
+    assert {path.name for path in session.folder.iterdir()} == {'other.png', 'other-overlay.jpg'}
+    session.close()
+    assert not session.folder.exists()
+
+
+def test_the_example_shows_two_classes(tmp_path):
+    references = example_references()
+    assert [name for name, *_ in references] == ['heart', 'gear']
+    assert len(example_queries(tmp_path)) == len(list(tmp_path.iterdir())) == 3
+
+
+def test_without_gradio_there_is_one_sentence(monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name, *rest: None if name == 'gradio' else find(name, *rest)
+    )
+    monkeypatch.setattr('sys.argv', ['panet-jax', 'demo'])
+    with pytest.raises(SystemExit) as ended:
+        cli.run()
+    assert ended.value.code == 2
+    assert (
+        capsys.readouterr().err == "panet_jax: the page needs Gradio; install it with: pip install 'panet-jax[demo]'\n"
+    )
+
+
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+MISSING = [name for name in ('gradio', 'playwright') if importlib.util.find_spec(name) is None]
+MISSING += [] if CHROMIUM else ['chromium']
+# Root has no sandbox; the others keep the browser from asking for anything outside of this machine.
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
+FLAGS += ['--disable-component-update', '--disable-sync']
+PROGRAM = 'from panet_jax.cli import run; run()'
+SECONDS = 60  # for what takes a few, on a busy machine
+
+
+def colour_params(like):
+    """An encoder that sees colour alone: how much red and blue there are, above and below the mean."""
+    params = {}
+    for name, layer in like.items():
+        kernel, bias = np.zeros(layer['kernel'].shape, np.float32), np.zeros(layer['bias'].shape, np.float32)
+        if name == 'conv1_1':
+            kernel[1, 1, [0, 0, 2, 2], range(4)] = 1, -1, 1, -1
+        else:
+            kernel[1, 1, range(4), range(4)] = 1
+        params[name] = {'kernel': kernel, 'bias': bias}
+    return params
+
+
+@pytest.fixture
+def address(tmp_path, narrow_params):
+    """The page, served as the command serves it, of a network of which one knows what it will find."""
+    pj.save_encoder_params(tmp_path / 'colour.safetensors', colour_params(narrow_params))
+    options = ['demo', f'--weights={tmp_path}/colour.safetensors']
+    environment = os.environ | {'TMPDIR': str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, '-c', PROGRAM, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as server:
+        try:
+            said = server.stdout.readline()
+            served = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
+            assert served, said + server.stdout.read()
+            yield served[1]
+        finally:
+            server.send_signal(signal.SIGTERM)
+            rest, _ = server.communicate(timeout=SECONDS)
+    assert (server.returncode, rest) == (0, '')
+    assert not list(tmp_path.glob('panet_jax-demo-*')), 'files of visitors are left'
+
+
+@pytest.fixture
+def visitor(address):
+    """The page, open in a browser that reaches nothing else."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={'width': 1300, 'height': 1250})
+        page.set_default_timeout(1000 * SECONDS)
+        elsewhere = []
+        page.on('request', lambda request: elsewhere.append(request.url))
+        page.goto(address)
+        yield page
+        browser.close()
+    assert [url for url in elsewhere if not url.startswith((address, 'data:', 'blob:'))] == []
+
+
+def upload(page, where, text, file):
+    with page.expect_file_chooser() as chooser:
+        page.locator(where).get_by_text(text).click()
+    chooser.value.set_files(file)
+
+
+def on_screen(page, colour, within):
+    """Where a colour is, within a box (left, top, right, bottom) of the screen: its box, None if it is nowhere."""
+    left, top, right, bottom = map(int, within)
+    shot = page.screenshot(clip={'x': left, 'y': top, 'width': right - left, 'height': bottom - top})
+    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert('RGB')).astype(int)
+    rows, columns = np.nonzero((np.abs(pixels - colour) < 12).all(-1))
+    if not rows.size:
+        return None
+    return tuple(map(int, (left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1)))
+
+
+def awaited(see):
+    """What `see` returns, once that is something."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if (seen := see()) is not None:
+            return seen
+        time.sleep(0.1)
+    raise AssertionError('it did not appear')
+
+
+def drag(page, start, end):
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=8)
+    page.mouse.up()
+
+
+def downloaded(page, name):
+    """The image that a link of the list of files gives, [H, W] or [H, W, 3]."""
+    with page.expect_download() as download:
+        page.locator(f'#files a[download="{name}"]').click()
+    with Image.open(download.value.path()) as image:
+        return np.asarray(image)
+
+
+def two_discs(seed, red, blue):
+    """An image with a red and a blue disc around two centres (y, x), and where they are."""
+    image, red_mask = draw_disc(seed, SHAPE, RED, red, RADIUS)
+    other, blue_mask = draw_disc(seed, SHAPE, BLUISH, blue, RADIUS)
+    image[blue_mask] = other[blue_mask]
+    return image, red_mask, blue_mask
+
+
+def iou(found, wanted):
+    return (found & wanted).sum() / (found | wanted).sum()
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f'the real page needs {", ".join(MISSING)}')
+def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=1000 * SECONDS)
+    page = visitor
+    support, *_ = two_discs(0, (80, 60), (80, 180))
+    query, red, blue = two_discs(1, (70, 170), (90, 60))
+    Image.fromarray(support).save(tmp_path / 'support.png')
+    Image.fromarray(query).save(tmp_path / 'query.png')
+    add = page.get_by_role('button', name='Add this reference')
+
+    add.click()
+    expect(page.get_by_text('There is no image to draw on yet')).to_be_visible()
+    upload(page, '#queries', 'Click to Upload', tmp_path / 'query.png')
+    expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
+    upload(page, '#editor', 'Upload an image', tmp_path / 'support.png')
+    box = page.locator('#editor').bounding_box()
+    editor = box['x'], box['y'], box['x'] + box['width'], box['y'] + box['height']
+    disc = left, top, right, bottom = awaited(lambda: on_screen(page, RED, editor))
+    page.get_by_label('What it is').fill('red')
+    add.click()
+    expect(page.get_by_text('Nothing is drawn')).to_be_visible()
+
+    # A stroke through the middle of the disc.
+    middle = (top + bottom) / 2
+    drag(page, (0.7 * left + 0.3 * right, middle), (0.3 * left + 0.7 * right, middle))
+    awaited(lambda: on_screen(page, tuple(ORANGE), disc))
+    rows = page.locator('#legend tr')
+    expect(rows.filter(has_text='red')).to_be_visible()
+    labels = downloaded(page, 'query.png')
+    assert labels.shape == SHAPE
+    assert iou(labels == 1, red) > 0.65  # all of the image would have 0.17
+    share = rows.filter(has_text='red').locator('td').nth(1).inner_text()
+    assert float(share.rstrip('%')) == pytest.approx(100 * (labels == 1).mean(), abs=0.06)
+
+    # Once it is added the strokes are gone; a line from corner to corner is a box around the other disc.
+    add.click()
+    awaited(lambda: on_screen(page, tuple(ORANGE), disc) is None or None)
+    disc = left, top, right, bottom = on_screen(page, BLUISH, editor)
+    page.get_by_label('box').click()
+    page.get_by_label('What it is').fill('blue')
+    drag(page, (left, top), (right, bottom))
+    awaited(lambda: on_screen(page, tuple(ORANGE), disc))
+    add.click()
+    expect(rows.filter(has_text='blue')).to_be_visible()
+    labels = downloaded(page, 'query.png')
+    assert iou(labels == 1, red) > 0.65
+    assert iou(labels == 2, blue) > 0.65
+    overlay = downloaded(page, 'query-overlay.jpg').astype(int)
+    for way, (colour, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
+        wanted = 0.35 * np.array(colour) + 0.65 * way_colour(way)
+        assert np.abs(np.median(overlay[mask], 0) - wanted).max() < 8
+
+    page.locator('#clear').click()
+    expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
