@@ -27,7 +27,7 @@ def start(workdir, *arguments, device_count):
     environment = os.environ | {
         'JAX_PLATFORMS': 'cpu',
         'PYTHONPATH': str(ROOT),
-        'XLA_FLAGS': f'--xla_force_host_platform_device_count={device_count}',
+        'XLA_FLAGS': f'{os.environ["XLA_FLAGS"]} --xla_force_host_platform_device_count={device_count}',
     }
     command = [sys.executable, '-m', 'panet_jax.main', *CONFIG, f'--workdir={workdir}', *arguments]
     return subprocess.Popen(
