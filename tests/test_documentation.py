@@ -1,0 +1,268 @@
+"""README.md and docs/: every command and snippet runs, and what the pages name exists.
+
+Commands run in a folder of small drawn photographs, with small settings before those that are typed, so that
+what is typed holds. Those that cannot run here are parsed by the program that they are for (ONLY_PARSED).
+"""
+
+import ast
+import configparser
+import importlib
+import re
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from documentation import PAGES, anchors, blocks, commands, prose
+from drawn import draw_disc
+from folders import make_coco, make_own, make_voc
+from PIL import Image
+from test_weights import torch_layout, write_zip
+from tiny import ROOT, load_config
+from typed import run_typed
+
+import panet_jax as pj
+from panet_jax import weights
+from panet_jax.encoder import init_encoder_params
+from panet_jax.weights import SNAPSHOT_NAMES
+
+SMALL = [
+    *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.encoder.weights=random'),
+    *('--config.steps=2', '--config.batch=2', '--config.log_every=1', '--config.checkpoint_every=2'),
+    *('--config.evaluation.runs=1', '--config.evaluation.episodes=3', '--config.evaluation.batch=2'),
+    *('--config.evaluation.pictures=0', '--config.loader.threads=2'),
+    *('--config.table.folds=(0,)', '--config.table.shots=(1,)', "--config.table.annotations=('dense',)"),
+]
+# In place of the download that a command without a root begins.
+ROOTS = {'pascal5i': 'VOCdevkit/VOC2012', 'coco20i': 'COCO'}
+# What a command has that cannot run in a test, and why.
+ONLY_PARSED = {
+    '--distributed': 'needs a cluster; tests/test_hosts.py runs two processes',
+    '--coordinator=HOST0:1234': 'needs a second host; tests/test_hosts.py runs two processes',
+}
+
+
+def distinct(page):
+    """The words of a page's commands that no earlier page has; the others have run there."""
+    earlier = [words for other in PAGES[: PAGES.index(page)] for words in typed_in(other)]
+    return [words for words in typed_in(page) if words not in earlier]
+
+
+def typed_in(page):
+    return [words for block in blocks(page) if block.language == 'bash' for words in commands(block.text)]
+
+
+@pytest.fixture(scope='module')
+def there(tmp_path_factory):
+    """A folder with all files that the pages speak of."""
+    folder = tmp_path_factory.mktemp('there')
+    for name in ('configs', 'benchmarks'):
+        (folder / name).symlink_to(ROOT / name)
+    for seed, name in enumerate(('cat1', 'cat2', 'dog', 'photo', 'folder/1', 'folder/2')):
+        (folder / name).parent.mkdir(exist_ok=True)
+        image, mask = draw_disc(seed, shape=(200, 240), centre=(80, 120), radius=50)
+        Image.fromarray(image).save(folder / f'{name}.jpg')
+        Image.fromarray(mask).save(folder / f'{name}.png')
+    lists = make_voc(folder, count=60, classes=20) / 'ImageSets/Segmentation'
+    for name in ('trainaug', 'val'):
+        shutil.copy(lists / 'trainval.txt', lists / f'{name}.txt')
+    for root, name, images in (('COCO', 'instances_val2014', 'val2014'), ('PHOTOGRAPHS', 'instances', 'images')):
+        json = make_coco(folder / root, classes=4)
+        shutil.copy(json, json.with_name(f'{name}.json'))
+        (folder / root / images).symlink_to('train2014')
+    masks = make_own(folder / 'FOLDER', by_class=True, count=8) / 'masks'
+    for name, like in (('cow', 'cat'), ('hen', 'dog')):
+        shutil.copytree(masks / like, masks / name)
+        for path in (masks / name).iterdir():
+            Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+    narrow = jax.device_get(init_encoder_params(jax.random.key(0), 1 / 32))
+    pj.save_encoder_params(folder / 'narrow.safetensors', narrow)
+    write_zip(folder / '30000.pth', torch_layout(narrow, SNAPSHOT_NAMES, 'module.encoder.backbone.'))
+    return folder
+
+
+@pytest.fixture
+def here(there, tmp_path, monkeypatch):
+    """A copy of it of one's own, to be in, with ImageNet's network a narrow one."""
+    folder = shutil.copytree(there, tmp_path / 'here', symlinks=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(weights, 'imagenet_params', lambda: pj.load_encoder_params('narrow.safetensors'))
+    return folder
+
+
+def check_command(words, folder, only_parse=False):
+    """Runs a command, or parses it; one that no rule knows fails."""
+    match words:
+        case ['pip', 'install', *what]:  # not run: it would change the environment of the tests
+            check_packages(what)
+        case ['pytest'] | ['cd', _]:
+            pass
+        case ['srun', *rest]:
+            check_command(rest, folder, only_parse=True)
+        case ['gcloud', 'compute', 'tpus', 'tpu-vm', 'ssh', *rest]:
+            (inner,) = [word.removeprefix('--command=') for word in rest if word.startswith('--command=')]
+            for command in commands(inner):
+                check_command(command, folder, only_parse=True)
+        case ['python' | 'python3', '-m', 'panet_jax.main', config, *rest]:
+            root = [f'--config.data.root={path}' for name, path in ROOTS.items() if name in config]
+            parse = only_parse or set(rest) & set(ONLY_PARSED)
+            succeed('parsed program' if parse else 'program', ['main', config, *SMALL, *root, *rest], folder)
+        case ['python', script, *_] if script.startswith('benchmarks/'):  # minutes each
+            succeed('parsed script', words[1:], folder)
+        case ['panet-jax', 'data', 'prepare', name, *rest]:
+            succeed('console script', [*words[:4], f'--root={ROOTS[name]}', *rest], folder)
+        case ['panet-jax', 'data' | 'predict', *_]:
+            succeed('console script', words, folder)
+        case _:
+            pytest.fail(f'no rule for the command {" ".join(words)}')
+
+
+def succeed(how, words, folder):
+    environment = {'TFDS_DATA_DIR': str(folder / 'prepared'), 'PANET_JAX_CACHE': str(folder / 'cache')}
+    status, printed = run_typed(how, words, folder, environment)
+    assert status == 0, f'{" ".join(words)}\n{printed}'
+    assert 'Warning' not in printed
+
+
+def check_packages(what):
+    """Every extra that a command installs is one of ours."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / 'setup.cfg')
+    for word in what:
+        if found := re.fullmatch(r'\.\[(.+)\]', word):
+            assert set(found[1].split(',')) <= set(setup['options.extras_require']), word
+        else:
+            assert word in ('-e', '.', '-U'), word
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_commands_run(page, here):
+    for words in distinct(page):
+        if any('elsewhere/' in word for word in words):
+            train_elsewhere(here)
+        check_command(words, here)
+
+
+def train_elsewhere(folder):
+    workdir = '--workdir=elsewhere/fold0-1shot'
+    words = ['python', '-m', 'panet_jax.main', '--config=configs/pascal5i.py', '--mode=train', workdir]
+    check_command(words, folder)
+
+
+def given():
+    """What a snippet may take for granted."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 33, 33, 3), dtype=np.uint8)
+    foreground = rng.random((1, 2, 33, 33)) < 0.3
+    labels = rng.choice(np.array([0, 1, pj.IGNORE], np.uint8), (1, 33, 33))
+    return {
+        'compact': pj.Episode(images[None, :2], foreground, ~foreground, images[2:], labels),
+        'support_images': images[None, :2],
+        'foreground': foreground.astype(np.float32),
+        'background': (~foreground).astype(np.float32),
+        'query_images': images[2:],
+        'query_labels': labels.astype(np.int32),
+        'paths': ['photo.jpg', 'folder/1.jpg'],
+    }
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_snippets_run(page, here):
+    names = given()
+    for block in blocks(page):
+        if block.language == 'python':
+            # Empty lines before it: an error names the page's line.
+            exec(compile('\n' * (block.line - 1) + block.text, page.name, 'exec'), names)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_blocks_are_commands_snippets_or_plain_text(page):
+    programs = ('$ ', 'pip ', 'python ', 'python3 ', 'panet-jax ', 'import ', 'from ')
+    for block in blocks(page):
+        assert block.language in ('bash', 'python', ''), block
+        if not block.language:
+            assert not [line for line in block.text.splitlines() if line.startswith(programs)], block
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r'\]\(([^)]+)\)', prose(page)):
+        if target.startswith('https://'):
+            continue
+        path, _, anchor = target.partition('#')
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors(linked), target
+
+
+# The authors' files, which docs/from-pytorch.md names.
+OF_THE_AUTHORS = {'test.py'} | {
+    *('models/vgg.py', 'models/fewshot.py', 'dataloaders/customized.py', 'dataloaders/common.py'),
+    *('dataloaders/pascal.py', 'dataloaders/coco.py', 'dataloaders/transforms.py', 'util/metric.py'),
+    *('util/scribbles.py', 'util/sbd_instance_process.py', 'util/voc_classwise_filenames.py'),
+}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_files_that_are_named_exist(page):
+    named = set(re.findall(r'(?:`|\b)((?:[\w-]+/)*[\w-]+\.(?:py|txt|ipynb))\b', prose(page)))
+    written = {'classes.txt', 'class1.txt'}
+    homes = [ROOT / home for home in ('.', 'panet_jax', 'panet_jax/datasets')]
+    theirs = OF_THE_AUTHORS if page.stem == 'from-pytorch' else set()
+    assert not [name for name in named - written - theirs if not any((home / name).exists() for home in homes)]
+
+
+# What makes `metrics.jsonl` a file and not something in metrics.py.
+FILE_ENDINGS = ('py', 'md', 'csv', 'json', 'jsonl', 'safetensors')
+
+
+def settings():
+    """{name: value} of the paper's configuration."""
+    config = load_config('pascal5i').to_dict()
+    sections = {name: value for name, value in config.items() if isinstance(value, dict)}
+    plain = {name: value for name, value in config.items() if name not in sections}
+    return plain | {f'{name}.{field}': value for name, part in sections.items() for field, value in part.items()}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_settings_and_functions_that_are_named_exist(page):
+    known = settings()
+    text = page.read_text()
+    flags = {name for name in re.findall(r'--config\.([\w.]*\w)', text) if name != 'NAME'}
+    assert flags <= set(known)
+    assert {name for name in re.findall(r'\bpj\.(\w+)', text) if not hasattr(pj, name)} == set()
+    for module, name in set(re.findall(r'`(\w+)\.(\w+)`', prose(page))):
+        ours = (ROOT / f'panet_jax/{module}.py').exists() and name not in FILE_ENDINGS
+        if ours and f'{module}.{name}' not in known:
+            assert hasattr(importlib.import_module(f'panet_jax.{module}'), name), f'{module}.{name}'
+
+
+# Defaults that each file of configs/ or the protocol sets, and those that are more than a value.
+NOT_COMPARED = ("the file's", "the protocol's", 'all')
+
+
+def test_every_setting_is_documented_with_its_default():
+    documented = {}
+    for row in re.findall(r'^\| (`.*?) \| (.*?) \| .* \|$', prose(ROOT / 'docs/settings.md'), re.MULTILINE):
+        values = re.split(r', (?![^(]*\))', row[1])
+        documented |= dict(zip(re.findall(r'`([\w.]+)`', row[0]), values, strict=True))
+    known = settings()
+    assert set(documented) == set(known)
+    for name, text in documented.items():
+        if text not in NOT_COMPARED:
+            value = text.strip('`')
+            assert known[name] == (value if text == f'`{value}`' and value.isalnum() else ast.literal_eval(value)), name
+
+
+def test_the_reading_path_counts_its_lines():
+    rows = re.findall(r'^\| `(\w+\.py)` \| (\d+) \|', (ROOT / 'README.md').read_text(), re.MULTILINE)
+    assert len(rows) > 9
+    for name, count in rows:
+        lines = len((ROOT / 'panet_jax' / name).read_text().splitlines())
+        assert abs(lines - int(count)) <= 0.15 * lines, f'{name} has {lines} lines'
+
+
+def test_a_command_that_no_rule_knows_fails(tmp_path):
+    with pytest.raises(pytest.fail.Exception, match='no rule for the command rm -r'):
+        check_command(['rm', '-r', 'x'], tmp_path)

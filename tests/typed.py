@@ -1,0 +1,80 @@
+"""Commands as typed, without the ten seconds of imports of each: children of a process that has imported all.
+
+That process never starts JAX's backends, so it may fork.
+"""
+
+import multiprocessing
+import os
+import runpy
+import sys
+
+PRELOADED = ('panet_jax.main', 'panet_jax.predict', 'panet_jax.data_command')
+FORKING = multiprocessing.get_context('forkserver')
+FORKING.set_forkserver_preload(PRELOADED)
+
+
+def run_typed(how, words, folder, environment):
+    """Runs a command in a folder; returns (exit status, what it printed)."""
+    log = folder / '.typed.log'
+    child = FORKING.Process(target=_child, args=(how, words, folder, environment, log))
+    child.start()
+    child.join(300)
+    status = child.exitcode
+    child.kill()
+    return status, log.read_text(errors='replace')
+
+
+def _child(how, words, folder, environment, log):
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = list(words)
+    HOW[how]()
+
+
+def _program():
+    from panet_jax import main
+
+    main.run()
+
+
+def _parsed_program():
+    """The program's own parser and checks, and no more."""
+    from panet_jax import main
+    from panet_jax.config import check_config
+
+    main.parse(sys.argv)
+    check_config(main.CONFIG.value)
+
+
+def _console_script():
+    """`panet-jax`, with a narrow network in place of ImageNet's."""
+    from panet_jax import cli, weights
+
+    weights.imagenet_params = lambda: weights.load_encoder_params('narrow.safetensors')
+    cli.run()
+
+
+def _parsed_script():
+    """A script up to where it has parsed its arguments."""
+    import argparse
+
+    parse = argparse.ArgumentParser.parse_args
+
+    def parse_and_end(parser, *arguments):
+        parse(parser, *arguments)
+        sys.exit(0)
+
+    argparse.ArgumentParser.parse_args = parse_and_end
+    runpy.run_path(sys.argv[0], run_name='__main__')
+    sys.exit('the script parsed no arguments')
+
+
+HOW = {
+    'program': _program,
+    'parsed program': _parsed_program,
+    'console script': _console_script,
+    'parsed script': _parsed_script,
+}
