@@ -220,7 +220,7 @@ def _telling(action):
         try:
             return action(*given)
         except InputError as error:
-            raise gr.Error(html.escape(str(error)), title='Not yet', print_exception=False) from error
+            raise gr.Error(html.escape(str(error)), print_exception=False) from error
 
     return told
 
