@@ -173,9 +173,9 @@ def _wire_support(session, support, result):
     support.kind.change(_explain, support.kind, [support.hint, support.mask], **QUICK)
     support.references.select(_pick, session, [support.picked, support.remove], **QUICK)
     drawn = [session, support.kind, support.editor, support.mask, support.name]
-    asked = [session, result.queries, result.chosen, result.heat_class]
+    asked = [session, result.chosen, result.heat_class]
     gr.on(
-        [support.editor.input, support.name.submit, support.mask.change, support.live.input],
+        [support.editor.input, support.kind.input, support.name.submit, support.mask.change, support.live.input],
         _try_out,
         [*asked, support.live, *drawn[1:]],
         result.all,
@@ -193,7 +193,7 @@ def _wire_support(session, support, result):
 
 def _wire_result(session, result):
     seen, views = [session, result.chosen, result.heat_class], [result.heat, result.legend]
-    result.queries.change(_segment, [session, result.queries, result.chosen, result.heat_class], result.all, **ANEW)
+    result.queries.change(_look, [*seen, result.queries], result.all, **ANEW)
     result.overlays.select(_choose, None, result.chosen, **QUICK).then(_view, seen, views, **QUICK)
     result.heat_class.input(_view, seen, views, **QUICK)
 
@@ -204,11 +204,12 @@ def _wire_example(session, support, result, home):
         references = example_references()
         for reference in references:
             session.add(*reference)
-        return *_references(session), references[0][1], [str(path) for path in example_queries(home)]
+        session.queries = example_queries(home)
+        return *_references(session), references[0][1], [str(path) for path in session.queries]
 
     shown = [support.references, support.picked, support.remove, support.clear, support.editor, result.queries]
     done = support.example.click(load, session, shown, **QUICK, **NETWORK)
-    done.success(_segment, [session, result.queries, result.chosen, result.heat_class], result.all, **ANEW)
+    done.success(_segment, [session, result.chosen, result.heat_class], result.all, **ANEW)
 
 
 def _telling(action):
@@ -219,7 +220,7 @@ def _telling(action):
         try:
             return action(*given)
         except InputError as error:
-            raise gr.Error(html.escape(str(error)), title='Not yet', print_exception=False) from error
+            raise gr.Error(html.escape(str(error)), print_exception=False) from error
 
     return told
 
@@ -236,14 +237,14 @@ def _shrink(drawn):
     return gr.skip() if small.shape == drawn['background'].shape else small[..., :3]
 
 
-def _try_out(session, queries, chosen, heat_class, live, kind, drawn, mask, name):
+def _try_out(session, chosen, heat_class, live, kind, drawn, mask, name):
     """What is drawn counts before it is added."""
     try:
         reference = _reference(kind, drawn, mask, name.strip() or UNNAMED) if live else None
         changed = session.try_out(reference)
     except InputError:  # the drawing is not finished; whoever adds it is told why
         changed = session.try_out(None)
-    return _segment(session, queries, chosen, heat_class) if changed else gr.skip()
+    return _segment(session, chosen, heat_class) if changed else gr.skip()
 
 
 def _add(session, kind, drawn, mask, name):
@@ -291,13 +292,18 @@ def _references(session):
     return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
 
 
-def _segment(session, queries, chosen, heat_class):
+def _look(session, chosen, heat_class, queries):
+    session.queries = [Path(path) for path, _ in queries or ()]
+    return _segment(session, chosen, heat_class)
+
+
+def _segment(session, chosen, heat_class):
     """Segments all images anew: values of the result part, of which the image that was chosen is shown again."""
-    if not session.classes or not queries:
+    if not session.classes or not session.queries:
         session.clear()
-        return _nothing(MISSING[bool(session.classes), bool(queries)])
+        return _nothing(MISSING[bool(session.classes), bool(session.queries)])
     try:
-        complaints = session.segment([Path(path) for path, _ in queries])
+        complaints = session.segment()
     except InputError as error:
         session.clear()
         complaints = [str(error)]
@@ -329,7 +335,7 @@ def _choose(picked: gr.SelectData):
 
 def _view(session, chosen, heat_class):
     """The heat map and the legend of an image."""
-    if not session.found:
+    if chosen >= len(session.found):  # they are being searched anew
         return None, ''
     found = session.found[chosen]
     return class_heat_map(found, heat_class), _legend(found.segmentation)

@@ -59,13 +59,19 @@ class Session:
     Args:
         segmenter: a Segmenter without references; it stays so.
         home: a folder in which the session makes one of its own.
+
+    Attributes:
+        references: list of Shown.
+        queries: paths of the images to search; whoever changes them calls `segment`.
+        found: list of Found, what `segment` made of them.
+        folder: of the results.
     """
 
     def __init__(self, segmenter, home):
         self._without, self._kept = segmenter, segmenter
         self._segmenter = self._kept  # with what is tried out, if there is anything
         self.folder = Path(tempfile.mkdtemp(dir=home))
-        self.references, self.found = [], []
+        self.references, self.queries, self.found = [], [], []
 
     @property
     def classes(self):
@@ -118,24 +124,22 @@ class Session:
         """(picture [H, W, 3] uint8, name of the class) of each reference, marks in the class's colour."""
         return [(self._thumbnail(each), each.name) for each in self.references]
 
-    def segment(self, paths):
-        """Segments images with the references there are, in place of what was found before.
-
-        Args:
-            paths: of the images.
+    def segment(self):
+        """Segments the queries with the references there are, in place of what was found before.
 
         Returns:
             A sentence for each image that could not be read.
         """
         self.clear()
-        stems = output_stems(paths)
-        complaints = []
-        for path, stem, result in zip(paths, stems, self._segmenter.stream(paths, on_error='yield'), strict=True):
+        stems, found, complaints = output_stems(self.queries), [], []
+        results = self._segmenter.stream(self.queries, on_error='yield')
+        for path, stem, result in zip(self.queries, stems, results, strict=True):
             if isinstance(result, InputError):
                 complaints.append(str(result).replace(str(path), path.name))
                 continue
             entry = write_prediction(result, path, self.folder, stem, probabilities=False)
-            self.found.append(Found(path, result, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'))
+            found.append(Found(path, result, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'))
+        self.found = found
         return complaints
 
     def clear(self):

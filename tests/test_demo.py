@@ -98,7 +98,8 @@ def test_a_session_finds_what_the_segmenter_finds(session, without, tmp_path):
     session.add(' cat ', red, mask)
     session.add('dog', blue, pj.Box(20, 10, 40, 30))
     path = photo(tmp_path)
-    assert session.segment([path]) == []
+    session.queries = [path]
+    assert session.segment() == []
     (found,) = session.found
     wanted = copy.copy(without).fit({'cat': [(red, mask)], 'dog': [(blue, (20, 10, 40, 30))]}).predict(path)
     np.testing.assert_array_equal(Image.open(found.labels), wanted.labels)
@@ -127,7 +128,8 @@ def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
     session.add('cat', *draw_disc(0))
     assert session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
     assert session.classes == ('cat', 'dog')
-    session.segment([photo(tmp_path)])
+    session.queries = [photo(tmp_path)]
+    session.segment()
     assert session.found[0].segmentation.classes == ('cat', 'dog')
     assert session.try_out(None)
     assert not session.try_out(None)
@@ -153,7 +155,8 @@ def test_a_mistake_changes_nothing(session):
 def test_an_image_that_cannot_be_read_is_told_without_the_servers_folders(session, tmp_path):
     session.add('cat', *draw_disc(0))
     (tmp_path / 'torn.png').write_bytes(b'torn')
-    complaints = session.segment([tmp_path / 'torn.png', photo(tmp_path)])
+    session.queries = [tmp_path / 'torn.png', photo(tmp_path)]
+    complaints = session.segment()
     assert [found.path.name for found in session.found] == ['query.png']
     assert complaints == ['torn.png is no image that Pillow knows; replace it or leave it out.']
 
@@ -179,8 +182,10 @@ def test_a_jpeg_is_no_mask(session, tmp_path):
 
 def test_results_go_with_their_references_and_files_with_the_session(session, tmp_path):
     session.add('cat', *draw_disc(0))
-    session.segment([photo(tmp_path)])
-    session.segment([photo(tmp_path, 'other.png')])
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    session.queries = [photo(tmp_path, 'other.png')]
+    session.segment()
     assert {path.name for path in session.folder.iterdir()} == {'other.png', 'other-overlay.jpg'}
     session.close()
     assert not session.folder.exists()
