@@ -17,7 +17,7 @@ from panet_jax.segmenter import Segmenter
 
 def run(arguments):
     """Serves the page until Ctrl-C; returns the exit status."""
-    arguments = _parser().parse_args(arguments)
+    arguments = parser().parse_args(arguments)
     if importlib.util.find_spec('gradio') is None:
         raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
     keep_compiled()
@@ -71,16 +71,17 @@ def _serve(page, arguments):
     page.close(verbose=False)
 
 
-def _parser():
-    parser = argparse.ArgumentParser(
+def parser():
+    """The command's options."""
+    options = argparse.ArgumentParser(
         prog='panet-jax demo',
         description='Serves a page on which classes are drawn on one image and found in others.',
     )
-    parser.add_argument(
+    options.add_argument(
         '--weights', default='imagenet', help='imagenet (the default), the workdir of a training, or a file'
     )
-    parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
-    parser.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
-    parser.add_argument('--port', type=int, help='(the first from 7860 that is free)')
-    parser.add_argument('--open', action='store_true', help='open the page in the browser')
-    return parser
+    options.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
+    options.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
+    options.add_argument('--port', type=int, help='(the first from 7860 that is free)')
+    options.add_argument('--open', action='store_true', help='open the page in the browser')
+    return options

@@ -22,7 +22,7 @@ from tiny import ROOT, load_config
 from typed import run_typed
 
 import panet_jax as pj
-from panet_jax import weights
+from panet_jax import demo, weights
 from panet_jax.encoder import init_encoder_params
 from panet_jax.weights import SNAPSHOT_NAMES
 
@@ -113,6 +113,8 @@ def check_command(words, folder, only_parse=False):
             succeed('console script', [*words[:4], f'--root={ROOTS[name]}', *rest], folder)
         case ['panet-jax', 'data' | 'predict', *_]:
             succeed('console script', words, folder)
+        case ['panet-jax', 'demo', *options]:  # serves until Ctrl-C; tests/test_demo.py opens the page
+            demo.parser().parse_args(options)
         case _:
             pytest.fail(f'no rule for the command {" ".join(words)}')
 
