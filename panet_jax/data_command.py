@@ -81,7 +81,7 @@ def _check(arguments):
         report = check_folder(arguments.target)
     unseen = tuple(name for name in arguments.unseen.split(',') if name)
     text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
-    print(text)
+    print(_in_own_flags(text))
     if sheet:
         _draw_sheet(sheet, arguments.target)
     return 0 if ready else 1

@@ -39,6 +39,10 @@ def join(coordinator=None, processes=None, process=None):
         InputError: something is missing or wrong, or process 0 cannot be reached within five minutes. (Process
             0, if the others do not come, is ended by JAX after five minutes.)
     """
+    if coordinator and (not coordinator.rpartition(':')[2].isdigit() or None in (processes, process)):
+        raise InputError(
+            f'--coordinator=HOST:PORT, --processes=N and --process=I go together, got {coordinator}, {processes} and {process}.'
+        )
     # JAX would answer a SIGTERM itself, by noting it only.
     jax.config.update('jax_enable_preemption_service', False)
     try:

@@ -84,7 +84,11 @@ def write_prediction(found, path, out, stem, probabilities):
     if probabilities:
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
             np.savez_compressed(file, probabilities=found.probabilities.astype(np.float16), classes=found.classes)
-    return {'image': str(path), 'labels': label_file, 'shares': found.shares, 'absent': found.absent}
+    numbers = {
+        what: {name: round(value, 4) for name, value in values.items()}
+        for what, values in (('shares', found.shares), ('absent', found.absent))
+    }
+    return {'image': str(path), 'labels': label_file, **numbers}
 
 
 def _overlay(image, found):

@@ -39,6 +39,8 @@ ROOTS = {'pascal5i': 'VOCdevkit/VOC2012', 'coco20i': 'COCO'}
 ONLY_PARSED = {
     '--distributed': 'needs a cluster; tests/test_hosts.py runs two processes',
     '--coordinator=HOST0:1234': 'needs a second host; tests/test_hosts.py runs two processes',
+    '--config.batch=8': 'compiles another step; tests/test_train.py has several batches and devices',
+    '--config.accumulate=4': 'compiles another step; tests/test_train.py accumulates and rematerialises',
 }
 
 
@@ -216,7 +218,7 @@ def test_files_that_are_named_exist(page):
 
 
 # What makes `metrics.jsonl` a file and not something in metrics.py.
-FILE_ENDINGS = ('py', 'md', 'csv', 'json', 'jsonl', 'safetensors')
+FILE_ENDINGS = ('py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
 
 
 def settings():

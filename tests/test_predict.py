@@ -68,7 +68,7 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
             assert labels.getpalette()[:6] == [0, 0, 0, *way_colour(1)]
             np.testing.assert_array_equal(np.asarray(labels), found.labels)
         assert entry['absent'] == pytest.approx(found.absent, abs=1e-4)
-        assert entry['shares'] == pytest.approx(found.shares)
+        assert entry['shares'] == pytest.approx(found.shares, abs=1e-4)
     with np.load(tmp_path / 'found/b.npz') as file:
         np.testing.assert_allclose(file['probabilities'], expected.predict('photos/b.png').probabilities, atol=1e-2)
 

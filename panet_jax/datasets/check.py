@@ -152,7 +152,7 @@ def format_report(heading, remarks, reports, shots, queries, unseen=()):
     ready = [name for name, obstacle in obstacles.items() if not obstacle]
     wanted = f'{shots} support and {queries} query image(s)'
     lines.append(f'Training can start on {", ".join(ready)} ({wanted}).' if ready else 'Training cannot start.')
-    lines += [f'Not on {name}: {obstacle}.' for name, obstacle in obstacles.items() if obstacle]
+    lines += [f'The list {name!r} will not do: {obstacle}.' for name, obstacle in obstacles.items() if obstacle]
     if not reports:
         lines.append('There is no image list.')
     return '\n'.join(lines), bool(ready)
