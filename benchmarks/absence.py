@@ -6,7 +6,8 @@
 Each class that covers 1 % of enough images is shown on `--shots` of them, drawn `--draws` times, with
 dense masks; all other images of the list are scored. The area under the ROC curve (AUC) is the chance
 that an image with the class scores higher than one without it: 0.5 is guessing, 1 without fault. The
-mean over the classes is printed, and its standard error over them.
+mean over the classes is printed, and its standard error over them; then what a threshold on `absent`
+keeps of images with the class, and leaves out of those without.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from panet_jax.images import resize
 from panet_jax.segmentation import absence
 
 LEAST_SHARE = 0.01  # of an image, that a class covers on those it is shown on
+TAKEN = 'what was found beside what was shown (taken)'
+THRESHOLDS = 0.45, 0.5, 0.55, 0.6, 0.65
 
 
 def measures(features, prototypes):
@@ -38,7 +41,7 @@ def measures(features, prototypes):
         'mean probability': probabilities.mean(),
         'largest cosine': cosines.max(),
         'largest product of probability and cosine': (probabilities * cosines).max(),
-        'what was found beside what was shown (taken)': 1 - absence(features, logits, prototypes)[0],
+        TAKEN: 1 - absence(features, logits, prototypes)[0],
     }
 
 
@@ -78,7 +81,7 @@ def main():
         source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
         features, labels = encode_all(source, arguments)
     shares = np.stack([(labels == number).mean((1, 2)) for number in range(1, 1 + len(source.classes))], 1)
-    rng, aucs = np.random.default_rng(0), {}
+    rng, aucs, kept = np.random.default_rng(0), {}, []
     for column in tqdm(range(len(source.classes)), 'scoring', disable=None):
         large, there = np.flatnonzero(shares[:, column] > LEAST_SHARE), shares[:, column] > 0
         if len(large) < arguments.shots or there.sum() <= arguments.shots or there.all():
@@ -92,10 +95,16 @@ def main():
                 with_it, without = (of_others[there[others] == present] for present in (True, False))
                 auc = mannwhitneyu(with_it, without).statistic / (len(with_it) * len(without))
                 aucs.setdefault(name, {}).setdefault(column, []).append(auc)
+                if name == TAKEN:
+                    kept.append([[(1 - some <= most).mean() for some in (with_it, without)] for most in THRESHOLDS])
     print(f'{len(source)} images, {len(next(iter(aucs.values())))} classes, {arguments.shots}-shot')
     for name, of_class in aucs.items():
         means = [np.mean(some) for some in of_class.values()]
         print(f'{name:48} AUC {np.mean(means):.3f} +- {np.std(means) / np.sqrt(len(means)):.3f}')
+    for most, (with_it, without) in zip(THRESHOLDS, np.mean(kept, 0), strict=True):
+        print(
+            f'absent above {most} left out: {with_it:.0%} of images with the class kept, {1 - without:.0%} of others gone'
+        )
 
 
 if __name__ == '__main__':

@@ -21,10 +21,7 @@ def run(arguments):
     if importlib.util.find_spec('gradio') is None:
         raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
     keep_compiled()
-    try:
-        segmenter = Segmenter(arguments.weights, arguments.size)
-    except InputError as error:  # the readers of weights speak of an experiment's settings
-        raise InputError(str(error).replace('--config.encoder.weights=', '--weights=')) from error
+    segmenter = Segmenter(arguments.weights, arguments.size)
     _compile(segmenter)
     with tempfile.TemporaryDirectory(prefix='panet_jax-demo-') as home:
         # Gradio reads them when it is imported: it reports nothing to anybody, and what visitors upload goes with us.

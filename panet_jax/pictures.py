@@ -67,7 +67,7 @@ def way_ious(confusion):
     return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]
 
 
-def overlay(image, label, strength=0.65):
+def overlay(image, label, strength=0.55):
     """An image with its label map in colours.
 
     Args:
@@ -78,7 +78,7 @@ def overlay(image, label, strength=0.65):
     Returns:
         [H, W, 3] uint8.
     """
-    blended = image * 0.6
+    blended = image * 0.75
     for way in np.unique(label[(label > 0) & (label != IGNORE)]):
         colour = way_colour(way)
         blended[label == way] = (1 - strength) * image[label == way] + strength * colour

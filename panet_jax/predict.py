@@ -11,7 +11,7 @@ from panet_jax.compiled import keep_compiled
 from panet_jax.decode import ENDINGS
 from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
-from panet_jax.prediction_files import RESULTS, check_out, output_stems, write_prediction
+from panet_jax.prediction_files import RESULTS, check_out, make_out, output_stems, write_prediction
 from panet_jax.references import Box, Points, Scribble
 from panet_jax.segmenter import THREADS, Segmenter
 from panet_jax.segmenter_file import checked_name
@@ -40,20 +40,20 @@ def run(arguments):
     supports = [_support(text) for text in arguments.support]
     queries = find_queries(arguments.query)
     stems, out = output_stems(queries), Path(arguments.out).expanduser()
+    if arguments.absent_above is not None and not 0 <= arguments.absent_above <= 1:
+        parser.error(f'--absent-above wants a number from 0 to 1, got {arguments.absent_above:g}')
     if queries:
         check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])
     if arguments.save_segmenter:
         checked_name(arguments.save_segmenter)
     keep_compiled()
-    try:
-        segmenter = _segmenter(arguments, supports)
-    except InputError as error:  # the readers of weights speak of an experiment's settings
-        raise InputError(str(error).replace('--config.encoder.weights=', '--weights=')) from error
+    print('reading weights and references', flush=True)
+    segmenter = _segmenter(arguments, supports)
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
     if arguments.save_segmenter:
         segmenter.save(arguments.save_segmenter)
         print(f'the references are in {arguments.save_segmenter}', flush=True)
-    return _segment(segmenter, dict(zip(queries, stems, strict=True)), out, arguments.probabilities)
+    return _segment(segmenter, dict(zip(queries, stems, strict=True)), out, arguments) if queries else 0
 
 
 def find_queries(patterns):
@@ -74,7 +74,7 @@ def find_queries(patterns):
             paths = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
         images = [each for each in paths if each.suffix.lower() in ENDINGS and each.is_file()]
         if not images:
-            there = f'{len(paths)} file(s) there, none with' if paths else 'there is nothing; wanted files with'
+            there = f'none of the {len(paths)} file(s) has' if paths else 'there is no such file; wanted'
             raise InputError(f'--query {pattern} names no image: {there} one of the endings {", ".join(ENDINGS)}.')
         for image in images:
             found.setdefault(image.resolve(), image)
@@ -105,6 +105,12 @@ def _parser():
     parser.add_argument('--batch', type=int, default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')
+    parser.add_argument(
+        '--absent-above',
+        type=float,
+        metavar='NUMBER',
+        help='leave a class out of images where its `absent` in predictions.json is above this, such as 0.55',
+    )
     parser.add_argument('--probabilities', action='store_true', help='also write NAME.npz, [1 + N, H, W] float16')
     return parser
 
@@ -186,7 +192,7 @@ def _segmenter(arguments, supports):
     return segmenter
 
 
-def _segment(segmenter, stems, out, probabilities):
+def _segment(segmenter, stems, out, arguments):
     """Segments and draws all images; what could not be done is told at the end. Returns the exit status."""
 
     def finish(item):
@@ -194,10 +200,13 @@ def _segment(segmenter, stems, out, probabilities):
         try:
             if isinstance(found, InputError):
                 raise found
-            return write_prediction(found, path, out, stems[path], probabilities)
+            if arguments.absent_above is not None:
+                found = found.present(arguments.absent_above)
+            return write_prediction(found, path, out, stems[path], arguments.probabilities)
         except InputError as error:
             return {'image': str(path), 'error': str(error)}
 
+    make_out(out)
     outcomes = []
     try:
         items = zip(stems, segmenter.stream(stems, on_error='yield'), strict=True)
@@ -206,11 +215,12 @@ def _segment(segmenter, stems, out, probabilities):
             outcomes.append(outcome)
     finally:  # what is done is told after Ctrl-C too
         failed = [outcome for outcome in outcomes if 'error' in outcome]
-        if stems:
-            about = {'classes': segmenter.classes, 'weights': segmenter.weights, 'size': segmenter.size}
-            done = [outcome for outcome in outcomes if 'error' not in outcome]
-            write_json(out / RESULTS, {**about, 'images': done, 'failed': failed})
-            print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
+        about = {'classes': segmenter.classes, 'weights': segmenter.weights, 'size': segmenter.size}
+        done = [outcome for outcome in outcomes if 'error' not in outcome]
+        write_json(out / RESULTS, {**about, 'images': done, 'failed': failed})
+        print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
+        counts = {name: sum(entry['shares'][name] > 0 for entry in done) for name in segmenter.classes}
+        print(', '.join(f'{name} is found in {count}' for name, count in counts.items()))
     if failed:
         print(f'{len(failed)} image(s) could not be segmented:')
         print(*(f'  {outcome["error"]}' for outcome in failed), sep='\n')

@@ -12,7 +12,7 @@ from panet_jax.replacing import replacing
 from panet_jax.segmentation import BAND
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
-LEGEND_SHARE = 1 / 30  # height of a line of the legend, as a part of the overlay's
+LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a part of the overlay's shorter side
 
 
 def output_stems(queries):
@@ -33,21 +33,18 @@ def output_stems(queries):
 
 
 def check_out(out, stems, inputs):
-    """Makes the folder of the results, and checks that they will replace nothing but earlier results.
+    """Checks that the results can be written, and will replace nothing but earlier results; changes nothing.
 
     Args:
         out: the folder.
         stems: names of the results, as from `output_stems`.
         inputs: paths of all files that are read.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not os.access(out, os.W_OK):
-            raise PermissionError('no permission to write')
-    except OSError as error:
-        raise InputError(
-            f'--out {out} cannot be written to ({error.strerror or error}); name another folder.'
-        ) from error
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f'--out {out} cannot be made, because {there} is a file; name another folder.')
+    if not os.access(there, os.W_OK):
+        raise InputError(f'--out {out} cannot be written to; name another folder.')
     ours = [out / name for stem in stems for name in _names(stem)]
     read = {path.resolve() for path in inputs}
     lost = [path for path in ours if path.resolve() in read]
@@ -55,6 +52,14 @@ def check_out(out, stems, inputs):
         lost = [path for path in ours if path.exists()]
     if lost:
         raise InputError(f'the results would replace {lost[0]}; name another folder with --out.')
+
+
+def make_out(out):
+    """Makes the folder of the results, with those above it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # of file systems that no check foresees
+        raise InputError(f'--out {out} cannot be made ({error.strerror}); name another folder.') from error
 
 
 def _names(stem):
@@ -92,17 +97,18 @@ def write_prediction(found, path, out, stem, probabilities):
 
 
 def _overlay(image, found):
-    """The image with its labels in colours, and a legend of those there are, as a Pillow image."""
+    """The image with its labels in colours, and a legend of those there are with their shares, as a Pillow image."""
     bands = [slice(first, first + BAND) for first in range(0, len(image), BAND)]  # for the memory's sake
     drawn = Image.fromarray(np.concatenate([overlay(image[band], found.labels[band]) for band in bands]))
-    there = [label for label in np.unique(found.labels).tolist() if label]
-    line = max(10, round(drawn.height * LEGEND_SHARE))
+    shares = ((label, name, found.shares[name]) for label, name in enumerate(found.classes, 1))
+    there = [(tuple(way_colour(label)), f'{name} {share:.1%}') for label, name, share in shares if share]
+    line = max(12, round(min(drawn.size) * LEGEND_SHARE))
     font, pen = ImageFont.load_default(0.8 * line), ImageDraw.Draw(drawn)
-    for row, label in enumerate(there):
-        name, top = found.classes[label - 1], line * row
-        pen.rectangle((0, top, line + pen.textlength(name, font) + line / 2, top + line), fill='black')
-        pen.rectangle((line / 5, top + line / 5, 4 * line / 5, top + 4 * line / 5), fill=tuple(way_colour(label)))
-        pen.text((line, top), name, fill='white', font=font)
+    for row, (colour, text) in enumerate(there or [('black', 'nothing found')]):
+        top = line * row
+        pen.rectangle((0, top, line + pen.textlength(text, font) + line / 2, top + line), fill='black')
+        pen.rectangle((line / 5, top + line / 5, 4 * line / 5, top + 4 * line / 5), fill=colour)
+        pen.text((line, top), text, fill='white', font=font)
     return drawn
 
 

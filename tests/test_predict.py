@@ -130,9 +130,11 @@ def test_results_of_one_name_get_numbers():
         (('--support', 'cat=cat.jpg:points=1,2,3', '--query', 'photos'), 'points are X,Y,X,Y'),
         (('--support', 'cat=cat.jpg:box=1,2,300,4', '--query', 'photos'), 'must lie in the image of (60, 40) pixels'),
         (('--support', 'cat=photos/a.jpg:cat.png', '--query', 'photos'), 'must be as large as its image, (30, 50)'),
-        ((*CAT, '--query', 'photos/*.gif'), 'names no image: there is nothing'),
-        ((*CAT, '--query', 'photos/notes.txt'), 'none with one of the endings'),
-        ((*CAT, '--query', 'photos', '--out', '/proc/x'), 'cannot be written to'),
+        ((*CAT, '--query', 'photos/*.gif'), 'names no image: there is no such file'),
+        ((*CAT, '--query', 'photos/notes.txt'), 'none of the 1 file(s) has one of the endings'),
+        ((*CAT, '--query', 'photos', '--out', '/proc/x/y'), '--out /proc/x/y cannot be'),
+        ((*CAT, '--query', 'photos', '--out', 'cat.jpg/x'), 'cat.jpg is a file; name another folder'),
+        ((*CAT, '--query', 'photos', '--absent-above', '2'), 'wants a number from 0 to 1, got 2'),
         ((*CAT, '--query', 'photos', '--out', 'photos'), 'the results would replace photos/b.png'),
         ((*CAT, '--query', 'cat.jpg', '--out', '.'), 'the results would replace cat.png'),
         ((*CAT, '--save-segmenter', 'pets.pkl'), 'saved as NAME.npz'),
@@ -140,11 +142,26 @@ def test_results_of_one_name_get_numbers():
     ],
 )
 def test_mistakes_are_one_sentence_before_any_work(command, tmp_path, arguments, message):
-    before = sorted(path for path in tmp_path.rglob('*') if path.is_file())
+    before = sorted(tmp_path.rglob('*'))
     status, _, err = command(*NETWORK, *arguments)
     assert status == 2
     assert message in err
-    assert sorted(path for path in tmp_path.rglob('*') if path.is_file()) == before
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+def test_absent_classes_are_left_out(command, tmp_path):
+    dog = ('--support', 'dog=dog.jpg:dog.png')
+    assert 'cat is found in 2, dog is found in 2' in command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
+    entries = json.loads((tmp_path / 'predictions/predictions.json').read_text())['images']
+    cat, other = sorted(entry['absent']['cat'] for entry in entries)
+    threshold = (cat + other) / 2
+    _, out, _ = command(*NETWORK, *CAT, *dog, '--query', 'photos', '--absent-above', threshold)
+    again = json.loads((tmp_path / 'predictions/predictions.json').read_text())['images']
+    for before, after in zip(entries, again, strict=True):
+        assert after['absent'] == before['absent']
+        for name in ('cat', 'dog'):
+            assert (after['shares'][name] > 0) == (before['absent'][name] <= threshold)
+    assert 'cat is found in 1' in out
 
 
 def test_results_replace_no_file_of_others(command, tmp_path):
