@@ -39,6 +39,8 @@ ROOTS = {'pascal5i': 'VOCdevkit/VOC2012', 'coco20i': 'COCO'}
 ONLY_PARSED = {
     '--distributed': 'needs a cluster; tests/test_hosts.py runs two processes',
     '--coordinator=HOST0:1234': 'needs a second host; tests/test_hosts.py runs two processes',
+    '--config.batch=8': 'compiles another step; tests/test_train.py has several batches and devices',
+    '--config.accumulate=4': 'compiles another step; tests/test_train.py accumulates and rematerialises',
 }
 
 
