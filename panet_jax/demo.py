@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import copy
 import importlib.util
+import logging
 import os
 import signal
 import tempfile
@@ -61,11 +62,19 @@ def _serve(page, arguments):
         raise InputError(
             f'the page cannot be served at {where}; name a free --port, or a --host of this machine.'
         ) from error
+    logging.getLogger('uvicorn.error').addFilter(_worth_telling)
     print(f'The page is at {address} until Ctrl-C.', flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
     page.close(verbose=False)
+
+
+def _worth_telling(record):
+    """Whether the server should log something; not the traceback of each visitor who leaves during an upload."""
+    from starlette.requests import ClientDisconnect
+
+    return not (record.exc_info and isinstance(record.exc_info[1], ClientDisconnect))
 
 
 def parser():

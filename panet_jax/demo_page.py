@@ -116,7 +116,7 @@ def _support_part():
 def _result_part():
     """The right half: images to search, and what was found."""
     gr.Markdown('### 2. Where to look')
-    part = SimpleNamespace(chosen=gr.State(0))
+    part = SimpleNamespace()
     part.queries = gr.Gallery(
         label='Images',
         type='filepath',
@@ -145,7 +145,9 @@ def _result_part():
                     elem_id='overlays',
                 )
             with gr.Tab('Heat map'):
-                part.heat_class = gr.Radio([], label='Probability of (dark 0, bright 1)', elem_id='heat-class')
+                part.heat_class = gr.Radio(
+                    [], label='Probability of (dark 0, bright 1)', interactive=True, elem_id='heat-class'
+                )
                 part.heat = gr.Image(show_label=False, height=400, buttons=['fullscreen'], elem_id='heat')
         part.legend = gr.HTML(elem_id='legend', padding=True)
         part.files = gr.File(
@@ -158,7 +160,6 @@ def _result_part():
         part.status,
         part.column,
         part.overlays,
-        part.chosen,
         part.heat_class,
         part.heat,
         part.legend,
@@ -173,11 +174,10 @@ def _wire_support(session, support, result):
     support.kind.change(_explain, support.kind, [support.hint, support.mask], **QUICK)
     support.references.select(_pick, session, [support.picked, support.remove], **QUICK)
     drawn = [session, support.kind, support.editor, support.mask, support.name]
-    asked = [session, result.chosen, result.heat_class]
     gr.on(
         [support.editor.input, support.kind.input, support.name.submit, support.mask.change, support.live.input],
         _try_out,
-        [*asked, support.live, *drawn[1:]],
+        [session, support.live, *drawn[1:]],
         result.all,
         **ANEW,
     )
@@ -188,14 +188,15 @@ def _wire_support(session, support, result):
     ):
         changed = [*shown, support.editor] if action is _add else shown
         done = button.click(_telling(action), given, changed, **QUICK, **NETWORK)
-        done.success(_segment, asked, result.all, **ANEW)
+        done.success(_segment, session, result.all, **ANEW)
 
 
 def _wire_result(session, result):
-    seen, views = [session, result.chosen, result.heat_class], [result.heat, result.legend]
-    result.queries.change(_look, [*seen, result.queries], result.all, **ANEW)
-    result.overlays.select(_choose, None, result.chosen, **QUICK).then(_view, seen, views, **QUICK)
-    result.heat_class.input(_view, seen, views, **QUICK)
+    views = [result.heat, result.legend]
+    result.queries.change(_look, [session, result.queries], result.all, **ANEW)
+    result.overlays.select(_view_image, session, views, **QUICK)
+    # Not the radio's own value: Gradio refuses it while the choices change.
+    result.heat_class.select(_view_class, session, views, **QUICK)
 
 
 def _wire_example(session, support, result, home):
@@ -209,7 +210,7 @@ def _wire_example(session, support, result, home):
 
     shown = [support.references, support.picked, support.remove, support.clear, support.editor, result.queries]
     done = support.example.click(load, session, shown, **QUICK, **NETWORK)
-    done.success(_segment, [session, result.chosen, result.heat_class], result.all, **ANEW)
+    done.success(_segment, session, result.all, **ANEW)
 
 
 def _telling(action):
@@ -237,14 +238,14 @@ def _shrink(drawn):
     return gr.skip() if small.shape == drawn['background'].shape else small[..., :3]
 
 
-def _try_out(session, chosen, heat_class, live, kind, drawn, mask, name):
+def _try_out(session, live, kind, drawn, mask, name):
     """What is drawn counts before it is added."""
     try:
         reference = _reference(kind, drawn, mask, name.strip() or UNNAMED) if live else None
         changed = session.try_out(reference)
     except InputError:  # the drawing is not finished; whoever adds it is told why
         changed = session.try_out(None)
-    return _segment(session, chosen, heat_class) if changed else gr.skip()
+    return _segment(session) if changed else gr.skip()
 
 
 def _add(session, kind, drawn, mask, name):
@@ -292,12 +293,12 @@ def _references(session):
     return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
 
 
-def _look(session, chosen, heat_class, queries):
+def _look(session, queries):
     session.queries = [Path(path) for path, _ in queries or ()]
-    return _segment(session, chosen, heat_class)
+    return _segment(session)
 
 
-def _segment(session, chosen, heat_class):
+def _segment(session):
     """Segments all images anew: values of the result part, of which the image that was chosen is shown again."""
     if not session.classes or not session.queries:
         session.clear()
@@ -310,35 +311,40 @@ def _segment(session, chosen, heat_class):
     told = '\n\n'.join(html.escape(each) for each in complaints)
     if not session.found:
         return _nothing(told)
-    chosen = min(chosen, len(session.found) - 1)
-    heat_class = heat_class if heat_class in session.classes else session.classes[0]
+    session.chosen = min(session.chosen, len(session.found) - 1)
+    session.heat_of = session.heat_of if session.heat_of in session.classes else session.classes[0]
     overlays = [(str(each.overlay), each.path.name) for each in session.found]
     return (
         told,
         gr.update(visible=True),
-        gr.update(value=overlays, selected_index=chosen),
-        chosen,
-        gr.update(choices=list(session.classes), value=heat_class),
-        *_view(session, chosen, heat_class),
+        gr.update(value=overlays, selected_index=session.chosen),
+        gr.update(choices=list(session.classes), value=session.heat_of),
+        *_view(session),
         [str(path) for each in session.found for path in (each.labels, each.overlay)],
     )
 
 
 def _nothing(told):
     """Values of the result part where there is no result."""
-    return told, gr.update(visible=False), [], 0, gr.update(choices=[], value=None), None, '', None
+    return told, gr.update(visible=False), [], gr.update(choices=[], value=None), None, '', None
 
 
-def _choose(picked: gr.SelectData):
-    return picked.index
+def _view_image(session, picked: gr.SelectData):
+    session.chosen = picked.index
+    return _view(session)
 
 
-def _view(session, chosen, heat_class):
-    """The heat map and the legend of an image."""
-    if chosen >= len(session.found):  # they are being searched anew
-        return None, ''
-    found = session.found[chosen]
-    return class_heat_map(found, heat_class), _legend(found.segmentation)
+def _view_class(session, picked: gr.SelectData):
+    session.heat_of = picked.value
+    return _view(session)
+
+
+def _view(session):
+    """The heat map and the legend of the image that was chosen."""
+    found = session.found[session.chosen] if session.chosen < len(session.found) else None
+    if found is None or session.heat_of not in found.segmentation.classes:  # they are being searched anew
+        return gr.skip(), gr.skip()
+    return class_heat_map(found, session.heat_of), _legend(found.segmentation)
 
 
 def _legend(segmentation):

@@ -64,6 +64,8 @@ class Session:
         references: list of Shown.
         queries: paths of the images to search; whoever changes them calls `segment`.
         found: list of Found, what `segment` made of them.
+        chosen: number of the one whose heat map is shown.
+        heat_of: class that it is of, or None.
         folder: of the results.
     """
 
@@ -72,6 +74,7 @@ class Session:
         self._segmenter = self._kept  # with what is tried out, if there is anything
         self.folder = Path(tempfile.mkdtemp(dir=home))
         self.references, self.queries, self.found = [], [], []
+        self.chosen, self.heat_of = 0, None
 
     @property
     def classes(self):

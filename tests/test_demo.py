@@ -387,5 +387,10 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     for way, (colour, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
         np.testing.assert_allclose(np.median(shown[mask], 0), coloured(colour, way), atol=8)
 
+    page.get_by_role('tab', name='Heat map').click()
+    before = page.locator('#heat img').get_attribute('src')
+    page.locator('#heat-class').get_by_text('blue').click()
+    expect(page.locator('#heat img')).not_to_have_attribute('src', before)
+
     page.locator('#clear').click()
     expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
