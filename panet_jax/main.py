@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -112,10 +113,29 @@ def _terminate(*_):
     raise Terminated
 
 
+def heed_signals():
+    """Lets SIGTERM raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, and sends either again where it was lost.
+
+    What is raised in a callback is only printed by Python, and XLA calls back from every garbage collection.
+    """
+    numbers = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
+
+    def send_again(lost):
+        if lost.exc_type not in numbers:
+            sys.__unraisablehook__(lost)
+            return
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), numbers[lost.exc_type]))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = send_again
+    signal.signal(signal.SIGTERM, _terminate)
+
+
 def main(_):
     """Runs the experiment; a user's mistake becomes one sentence and exit status 2."""
     logging.set_verbosity(logging.ERROR)
-    signal.signal(signal.SIGTERM, _terminate)  # training has a handler of its own
+    heed_signals()  # training has handlers of its own
     config = CONFIG.value
     try:
         keep_compiled(COMPILATION_CACHE.value)

@@ -13,6 +13,7 @@ import pytest
 from folders import make_coco, make_own, make_voc
 from tiny import ROOT, load_config
 
+from panet_jax import main
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
 
@@ -135,6 +136,23 @@ def test_a_signal_ends_the_program_with_its_step_saved(tmp_path, number):
     assert 'Traceback' not in errors
     saved = max(int(path.name) for path in (tmp_path / 'checkpoints').iterdir() if path.name.isdigit())
     assert f'step {saved} is saved' in errors
+
+
+@pytest.mark.parametrize(('number', 'stop'), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, main.Terminated)])
+def test_a_signal_during_a_callback_is_not_lost(monkeypatch, number, stop):
+    class Called:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(sys, 'unraisablehook', None)
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        main.heed_signals()
+        Called()  # Python ignores what its __del__ raises
+        with pytest.raises(stop):
+            time.sleep(20)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
