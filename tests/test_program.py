@@ -145,14 +145,16 @@ def test_a_signal_during_a_callback_is_not_lost(monkeypatch, number, stop):
             signal.raise_signal(number)
 
     monkeypatch.setattr(sys, 'unraisablehook', None)
-    previous = signal.getsignal(signal.SIGTERM)
+    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         main.heed_signals()
         Called()  # Python ignores what its __del__ raises
         with pytest.raises(stop):
             time.sleep(20)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
 
 
 def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
