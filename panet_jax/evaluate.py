@@ -28,7 +28,7 @@ from panet_jax.prototypes import class_prototypes, cosine_logits, upsample
 from panet_jax.report import comparable_results, results_table, save_results
 from panet_jax.sampling import Episodes, TooFewImages, drawable_images, episode_label, unseen_classes
 from panet_jax.weights import initial_params
-from panet_jax.workdir import check_split, check_unseen, check_untrained, read_config
+from panet_jax.workdir import check_split, check_unseen, check_untrained, read_config, training_recipe
 
 
 @functools.partial(jax.jit, static_argnames='dtype')
@@ -148,6 +148,7 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     return {
         **identity,
         'trained_on': trained_on,
+        'training': hosts.value_from_primary(lambda: training_recipe(checkpoint)),
         'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, config.data) if c not in classes],
         'empty_supports': int(counted.empty_supports.sum()),
         **scores(np.array(counts), unseen),

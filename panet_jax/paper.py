@@ -5,9 +5,13 @@ From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked ag
 
 from typing import NamedTuple
 
+from panet_jax.protocols import PANET2019
+
 PRINTED = ''  # in the paper or said by its authors
 QUOTED = '†'  # from one other text
 RECALLED = '*'  # from memory; only that the folds have the mean was checked
+# What a file calls each.
+SOURCES = {PRINTED: 'printed', QUOTED: 'quoted', RECALLED: 'recalled'}
 MEANING = {
     QUOTED: 'quoted from a text other than the paper',
     RECALLED: 'recalled, not checked against the paper',
@@ -44,13 +48,23 @@ PUBLISHED = {
     ('coco20i', True, 1, 1, 'dense'): Published(20.9),
     ('coco20i', True, 1, 5, 'dense'): Published(29.7),
 }
-# What a result must have been made with to stand beside the paper's. The paper and the authors' code
-# differ on COCO's list; both are allowed.
-LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('val2014', 'train2014')}
-SAME = {
-    **{'protocol': ('panet2019',), 'size': (417,), 'fold_rule': ('contiguous',), 'queries': (1,)},
-    **{'smallest_object': (1,), 'weights': ('imagenet',), 'width': (1,), 'checkpoint_step': (0, 30_000)},
-    **{'left_out_classes': ([],), 'unseen': ([],)},
+# The lists that were tested on, with the images that ours have of them (of COCO's those that show an object).
+# The paper and the authors' code differ on COCO's list; both are allowed.
+LISTS = {'pascal5i': {'trainaug': 10_582}, 'coco20i': {'val2014': 40_137, 'train2014': 82_081}}
+TRAIN_LIST = {'pascal5i': 'trainaug', 'coco20i': 'train2014'}
+# What a result must have been made with to stand beside the paper's.
+EVALUATION = {
+    **{'protocol': (PANET2019.name,), 'size': (417,), 'fold_rule': ('contiguous',), 'queries': (1,)},
+    **{'runs': (5,), 'episodes': (1000,), 'smallest_object': (1,), 'skipped_images': (0,)},
+    **{'width': (1,), 'left_out_classes': ([],), 'unseen': ([],)},
+}
+# How its network must have been trained, by the names of settings; weak supports were for tests alone.
+TRAINING = {
+    **{'batch': (1,), 'align_weight': (1,), 'annotation': ('dense',), 'episode.queries': (1,)},
+    **{'data.size': (417,), 'data.flip': (True,), 'data.smallest_object': (1,), 'data.unseen_images': ('background',)},
+    **{'data.skip_unreadable': (False,), 'encoder.weights': ('imagenet',), 'encoder.width': (1,)},
+    **{'optimizer.learning_rate': (1e-3,), 'optimizer.momentum': (0.9,), 'optimizer.weight_decay': (5e-4,)},
+    **{'optimizer.milestones': ([10_000, 20_000],), 'optimizer.decay': (0.1,), 'optimizer.clip_norm': (0,)},
 }
 
 
@@ -59,8 +73,27 @@ def published(row):
     known = PUBLISHED.get((row['dataset'], bool(row['checkpoint_step']), row['ways'], row['shots'], row['annotation']))
     if known is None:
         return None, ''
-    for name, values in {'split': LISTS[row['dataset']], **SAME}.items():
-        if row[name] not in values:
-            wanted = ' or '.join(str(value) for value in values)
-            return None, f"the paper's values do not compare: their {name} is {wanted}, not {row[name]}"
-    return known, ''
+    if row['checkpoint_step'] and not row.get('training'):
+        return None, "the paper's values do not compare: the result does not say how its network was trained"
+    different = [
+        f'their {name} is {" or ".join(map(str, values))}, not {value}'
+        for name, values, value in _compared(row)
+        if value not in values
+    ]
+    return (None, f"the paper's values do not compare: {'; '.join(different)}") if different else (known, '')
+
+
+def _compared(row):
+    """(name, the paper's values, the value here) of all that must agree."""
+    lists = LISTS[row['dataset']]
+    of_all = {'split': tuple(lists), 'images': (lists.get(row['split'], row['images']),), **EVALUATION}
+    of_network = {'weights': ('imagenet',)}
+    of_training = {}
+    if row['checkpoint_step']:
+        of_network = {'trained_on': (row['dataset'],), 'checkpoint_step': (30_000,)}
+        as_here = {f'episode.{name}': (row[name],) for name in ('ways', 'shots')}
+        of_training = TRAINING | as_here | {'data.train_split': (TRAIN_LIST[row['dataset']],)}
+    return [
+        *((name, values, row.get(name)) for name, values in (of_all | of_network).items()),
+        *((f"training's {name}", values, row['training'].get(name)) for name, values in of_training.items()),
+    ]

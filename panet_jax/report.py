@@ -6,7 +6,7 @@ from typing import NamedTuple
 from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
 # What a row of results says beside what was evaluated: which network, and how it scored.
-NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on')
+NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on', 'training')
 SCORES = (
     *('class_iou', 'class_iou_std', 'mean_iou', 'mean_iou_std', 'mean_iou_by_run', 'binary_iou', 'binary_iou_std'),
     *('binary_iou_by_run', 'background_iou', 'foreground_iou', 'empty_supports', 'seconds'),
@@ -113,8 +113,8 @@ def remarks(row):
     if row['empty_supports']:
         supports = row['runs'] * row['episodes'] * row['ways'] * row['shots']
         found.append(
-            f'{row["empty_supports"]} of {supports} supports have no annotated pixel left at {row["size"]} px: nothing is '
-            'found from them'
+            f'{row["empty_supports"]} of {supports} supports are empty, having no annotated pixel left at {row["size"]} px; '
+            'an empty support finds nothing'
         )
     return found
 

@@ -18,7 +18,7 @@ from panet_jax.html_report import save_report
 from panet_jax.identity import evaluation_identity
 from panet_jax.report import spread
 from panet_jax.table_report import write_table
-from panet_jax.workdir import default_workdir, locked, write_json
+from panet_jax.workdir import default_workdir, locked, training_recipe, write_json
 
 
 class Cell(NamedTuple):
@@ -125,7 +125,7 @@ def finish_cell(config, cell, workdir, cache):
     before, picture = _read(path), _picture(workdir, cell)
     pictured = picture.exists() or not config.evaluation.pictures
     if pictured and {name: before.get(name) for name in identity} == identity:
-        return before, True
+        return {'training': training_recipe(network[2])} | before, True
     results, confusions = measure(config, runs, draws, *network, cache)
     write_json(path, results)
     if config.evaluation.pictures:

@@ -5,13 +5,14 @@ import io
 
 import numpy as np
 
-from panet_jax.paper import MEANING, published
+from panet_jax.paper import MEANING, SOURCES, published
 from panet_jax.report import SCORES, Table, classes_scored, percent, remarks, spread, spread_meaning
 from panet_jax.sampling import FOLDS
 from panet_jax.workdir import write_json, write_text
 
 # In what the four folds of a mean may differ, besides their scores.
-OF_FOLD = ('fold', 'episodes_hash', 'left_out_classes', 'checkpoint', 'network_hash')
+OF_FOLD = ('fold', 'episodes_hash', 'left_out_classes', 'checkpoint', 'network_hash', 'training')
+OF_TRAINING = ('data.fold', 'seed')
 
 
 def mean_over_folds(rows):
@@ -27,9 +28,10 @@ def mean_over_folds(rows):
     lacking = sorted(set(range(FOLDS)) - {row['fold'] for row in rows})
     if lacking:
         return None, f'it would be of all four folds, and {", ".join(map(str, lacking))} is not there'
-    for name in rows[0]:
-        values = {str(row['fold']): row[name] for row in rows}
-        if name not in (*OF_FOLD, *SCORES) and any(value != rows[0][name] for value in values.values()):
+    made = {str(row['fold']): _made(row) for row in rows}
+    for name in dict.fromkeys(name for settings in made.values() for name in settings):
+        values = {fold: settings.get(name) for fold, settings in made.items()}
+        if any(value != values[str(rows[0]['fold'])] for value in values.values()):
             return None, f'the folds differ in {name}: {values}'
     if any(None in (row['mean_iou'], row['binary_iou']) for row in rows):
         return None, 'a fold has no score'
@@ -38,6 +40,14 @@ def mean_over_folds(rows):
         by_run = np.mean([row[f'{name}_by_run'] for row in rows], axis=0)
         found |= {name: float(by_run.mean()), f'{name}_std': float(by_run.std())}
     return found, ''
+
+
+def _made(row):
+    """What one fold was made with, and its network: all in which the folds of a mean must agree."""
+    training = {
+        f"training's {name}": value for name, value in row.get('training', {}).items() if name not in OF_TRAINING
+    }
+    return {name: value for name, value in row.items() if name not in (*OF_FOLD, *SCORES)} | training
 
 
 def write_table(folds, cells, workdir, done, missing):
@@ -63,7 +73,7 @@ def write_table(folds, cells, workdir, done, missing):
         workdir / 'table.json',
         {
             'means_over_folds': means,
-            'cells': [{'network': cell.network, **row, 'paper': _paper_of_fold(row)} for cell, row in done.items()],
+            'cells': [{'network': cell.network, **row, **_paper_of_fold(row)} for cell, row in done.items()],
             'missing': [{'cell': str(cell), 'why': why} for cell, why in missing.items()],
         },
     )
@@ -74,16 +84,28 @@ def _with_paper(of_fold):
     """The mean over folds of one row of a table, with the paper's and the difference, as fractions."""
     rows = list(of_fold.values())
     mean, why = mean_over_folds(rows) if rows else (None, 'no fold is there')
-    known = published(rows[0])[0] if rows else None
-    paper = known and known.mean / 100
+    known, _ = _published(rows)
+    paper = known and round(known.mean / 100, 3)
     difference = mean['mean_iou'] - paper if mean and known else None
-    return {**(mean or {'mean_iou': None, 'why': why}), 'paper': paper, 'difference': difference}
+    source = known and SOURCES[known.mean_source]
+    return {
+        **(mean or {'mean_iou': None, 'why': why}),
+        **{'paper': paper, 'paper_source': source, 'difference': difference},
+    }
+
+
+def _published(rows):
+    """The paper's row for the folds of one row of a table, which must all compare: (Published or None, why not)."""
+    found = [published(row) for row in rows]
+    return next(((None, why) for known, why in found if known is None), found[0] if found else (None, ''))
 
 
 def _paper_of_fold(row):
-    """The paper's mean-IoU of one fold as a fraction, or None."""
+    """The paper's mean-IoU of one fold as a fraction, and where it is from: {'paper', 'paper_source'}, None if unknown."""
     known, _ = published(row)
-    return known.folds[row['fold']] / 100 if known and known.folds else None
+    if not known or not known.folds:
+        return {'paper': None, 'paper_source': None}
+    return {'paper': round(known.folds[row['fold']] / 100, 3), 'paper_source': SOURCES[known.folds_source]}
 
 
 def summary_table(folds, cells, done, missing):
@@ -102,8 +124,8 @@ def summary_table(folds, cells, done, missing):
         means[0] += classes_scored(of_fold.values()) if mean else ''
         there = [_score(of_fold[f]) if f in of_fold else _absent(cells, name, f, missing) for f in folds]
         rows.append([name, *there, *means])
-        known, why = published(first)
-        apart += [why] * bool(why)
+        known, why = _published(of_fold.values())
+        apart += [(why, name)] * bool(why)
         if known:
             marks |= {known.mean_source, *([known.folds_source] if known.folds else [])}
             rows.extend(_paper_rows(known, folds, of_fold, mean))
@@ -111,7 +133,7 @@ def summary_table(folds, cells, done, missing):
     left = len(cells) - len(done) - len(missing)
     notes = [
         *([f'unfinished: {left} of {len(cells)} cells are yet to come; the same command goes on'] if left else []),
-        *dict.fromkeys(apart),
+        *([apart[0][0]] if len({why for why, _ in apart}) == 1 else _grouped(apart)),
         *_grouped((remark, cell) for cell, row in done.items() for remark in remarks(row)),
         *_grouped(dict.fromkeys(steps)),
         *_grouped(no_mean),
@@ -164,7 +186,8 @@ def markdown(table):
 OF_DATA = ('dataset', 'split', 'fold_rule', 'ways', 'queries', 'size', 'runs', 'episodes', 'draw', 'protocol')
 OF_CELL = ('episodes_hash', 'checkpoint', 'checkpoint_step', 'network_hash')
 COLUMNS = (
-    *('network', 'annotation', 'shots', 'fold', 'quantity', 'iou', 'std', 'paper', 'difference', 'classes', 'missing'),
+    *('network', 'annotation', 'shots', 'fold', 'quantity', 'iou', 'std', 'paper', 'paper_source', 'difference'),
+    *('classes', 'missing'),
     *(*OF_DATA, 'seeds', *OF_CELL),
 )
 
@@ -189,7 +212,8 @@ def long_csv(cells, done, missing, means):
             'fold': 'mean',
             'missing': mean.get('why', ''),
         }
-        lines.append(where | _quantity('mean_iou', mean['mean_iou'], mean.get('mean_iou_std'), mean['paper']))
+        paper = {name: mean[name] for name in ('paper', 'paper_source')}
+        lines.append(where | _quantity('mean_iou', mean['mean_iou'], mean.get('mean_iou_std'), **paper))
         lines.append(where | _quantity('binary_iou', mean.get('binary_iou'), mean.get('binary_iou_std')))
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator='\n')
@@ -202,15 +226,16 @@ def _quantities(row):
     """All that one row of results scored: `classes` says how many a mean is of."""
     scored = {'classes': sum(value is not None for value in row['class_iou'].values())}
     return [
-        _quantity('mean_iou', row['mean_iou'], row['mean_iou_std'], _paper_of_fold(row)) | scored,
+        _quantity('mean_iou', row['mean_iou'], row['mean_iou_std'], **_paper_of_fold(row)) | scored,
         _quantity('binary_iou', row['binary_iou'], row['binary_iou_std']) | scored,
         *(_quantity(name, iou, row['class_iou_std'][name]) for name, iou in row['class_iou'].items()),
     ]
 
 
-def _quantity(name, iou, std, paper=None):
+def _quantity(name, iou, std, paper=None, paper_source=None):
     difference = None if iou is None or paper is None else iou - paper
-    return {'quantity': name, 'iou': iou, 'std': std, 'paper': paper, 'difference': difference}
+    of_paper = {'paper': paper, 'paper_source': paper_source, 'difference': difference}
+    return {'quantity': name, 'iou': iou, 'std': std, **of_paper}
 
 
 def _by_row(cells, done):
@@ -223,11 +248,18 @@ def _by_row(cells, done):
 
 
 def _grouped(remarks):
-    """Sentences that name the cells they are on, each sentence once; from (sentence, cell) pairs."""
-    cells = {}
-    for sentence, cell in remarks:
-        cells.setdefault(sentence, []).append(str(cell))
-    return [f'{"; ".join(names)}: {sentence}' for sentence, names in cells.items()]
+    """Sentences that name the cells they are on, each sentence once; from (sentence, Cell or name of a row) pairs."""
+    places = {}
+    for sentence, place in remarks:
+        row, fold = (place, None) if isinstance(place, str) else (place.row, place.fold)
+        places.setdefault(sentence, {}).setdefault(row, []).append(fold)
+    return [f'{"; ".join(map(_place, rows, rows.values()))}: {sentence}' for sentence, rows in places.items()]
+
+
+def _place(row, folds):
+    """Such as 'untrained, box, 1-shot, folds 0, 2'."""
+    folds = [str(fold) for fold in dict.fromkeys(folds) if fold is not None]
+    return row + f', fold{"s" * (len(folds) > 1)} {", ".join(folds)}' * bool(folds)
 
 
 def _heading(row):

@@ -153,6 +153,12 @@ def read_config(workdir):
         raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
 
 
+def training_recipe(workdir):
+    """How the network of a workdir was trained: {setting: value} of all that makes a difference; {} for no workdir."""
+    settings = _flatten(read_config(workdir)) if workdir else {}
+    return {name: value for name, value in settings.items() if name not in FREE and name.split('.')[0] not in FREE}
+
+
 def write_json(path, content):
     """Writes a .json file that appears whole or not at all."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')

@@ -180,7 +180,7 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
     assert 'the network was trained on coco20i: whether it saw these classes is not checked' in table
     assert 'left out, having too few images: cow' in table
     assert "not the authors' very episodes" in table
-    assert '1 of 1 supports have no annotated pixel left at 9 px' in table
+    assert '1 of 1 supports are empty, having no annotated pixel left at 9 px; an empty support finds nothing' in table
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny import tiny_config
+from tiny import load_config, tiny_config
 
 import panet_jax as pj
 from panet_jax import table, table_report
@@ -15,6 +15,7 @@ from panet_jax.paper import PUBLISHED, published
 from panet_jax.report import format_table
 from panet_jax.table_report import _paper_rows, mean_over_folds
 from panet_jax.train import train
+from panet_jax.workdir import _flatten
 
 SETTINGS = {
     'table.shots': (1,),
@@ -196,6 +197,11 @@ def test_rows_made_in_different_ways_have_no_mean(finished):
         mean, why = mean_over_folds([*rows[:3], rows[3] | {name: other}])
         assert mean is None
         assert f'the folds differ in {name}' in why
+    trained = [row | {'training': PAPERS['training'] | {'data.fold': row['fold'], 'seed': row['fold']}} for row in rows]
+    assert mean_over_folds(trained)[0]
+    trained[3]['training'] = PAPERS['training'] | {'batch': 4}
+    assert mean_over_folds(trained)[0] is None
+    assert "the folds differ in training's batch" in mean_over_folds(trained)[1]
     assert mean_over_folds(rows[:3]) == (None, 'it would be of all four folds, and 3 is not there')
     assert mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) == (None, 'a fold has no score')
 
@@ -216,28 +222,73 @@ PAPERS = {
     'width': 1.0,
     'left_out_classes': [],
     'unseen': [],
+    'runs': 5,
+    'episodes': 1000,
+    'skipped_images': 0,
+    'images': 10582,
+    'trained_on': 'pascal5i',
+    'training': {
+        **{'batch': 1, 'align_weight': 1.0, 'annotation': 'dense', 'encoder.weights': 'imagenet', 'encoder.width': 1.0},
+        **{'episode.ways': 1, 'episode.shots': 1, 'episode.queries': 1, 'data.train_split': 'trainaug'},
+        **{'data.size': 417, 'data.flip': True, 'data.smallest_object': 1, 'data.unseen_images': 'background'},
+        **{'data.skip_unreadable': False, 'optimizer.learning_rate': 1e-3, 'optimizer.momentum': 0.9},
+        **{'optimizer.weight_decay': 5e-4, 'optimizer.milestones': [10000, 20000], 'optimizer.decay': 0.1},
+        **{'optimizer.clip_norm': 0.0, 'seed': 1234},
+    },
 }
+UNTRAINED = PAPERS | {'checkpoint_step': 0, 'trained_on': '', 'training': {}}
 
 
 def test_published_values_stand_beside_what_compares_with_them_only():
     assert published(PAPERS)[0].mean == 48.1
-    assert published(PAPERS | {'checkpoint_step': 0})[0].mean == 35.3
+    assert published(UNTRAINED)[0].mean == 35.3
     others = {
-        'protocol': 'standard',
-        'split': 'val',
-        'size': 129,
-        'fold_rule': '4x+i',
-        'weights': 'random',
-        'queries': 5,
+        **{'protocol': 'standard', 'split': 'val', 'size': 129, 'fold_rule': '4x+i', 'queries': 5, 'width': 0.5},
+        **{'left_out_classes': ['cow'], 'runs': 1, 'episodes': 3, 'skipped_images': 5291, 'images': 5291},
     }
-    for name, other in {**others, 'checkpoint_step': 200, 'width': 0.5, 'left_out_classes': ['cow']}.items():
-        known, why = published(PAPERS | {name: other})
+    of_trained = {'checkpoint_step': 200, 'trained_on': 'coco20i'}
+    cases = [(PAPERS, others | of_trained), (UNTRAINED, others | {'weights': 'random'})]
+    for row, name, other in [(row, *item) for row, changes in cases for item in changes.items()]:
+        known, why = published(row | {name: other})
         assert known is None
         assert f'their {name} is' in why
         assert f'not {other}' in why
     assert published(PAPERS | {'shots': 3}) == (None, '')
     for row in PUBLISHED.values():
         assert not row.folds or abs(np.mean(row.folds) - row.mean) < 0.1
+
+
+@pytest.mark.parametrize('name', [name for name in PAPERS['training'] if name != 'seed'])
+def test_published_values_stand_beside_networks_of_the_papers_recipe_only(name):
+    training = PAPERS['training'] | {name: 'another'}
+    known, why = published(PAPERS | {'training': training})
+    assert known is None
+    assert f"their training's {name} is" in why
+    assert 'not another' in why
+    assert published(PAPERS | {'training': PAPERS['training'] | {'seed': 7}})[0].mean == 48.1
+
+
+def test_published_values_do_not_stand_beside_results_without_a_recipe():
+    old = {name: value for name, value in PAPERS.items() if name not in ('training', 'images')}
+    assert published(old) == (
+        None,
+        "the paper's values do not compare: the result does not say how its network was trained",
+    )
+    recipe = read_config_of_the_paper()
+    assert published(PAPERS | {'training': recipe})[0].mean == 48.1
+
+
+def read_config_of_the_paper():
+    """What a workdir of configs/pascal5i.py, as it is, says of its training."""
+    return json.loads(json.dumps(_flatten(load_config('pascal5i').to_dict())))
+
+
+def test_one_fold_that_is_not_the_papers_leaves_no_mean_to_compare_with(finished):
+    rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
+    of_fold = {row['fold']: row | PAPERS | {'fold': row['fold']} for row in rows}
+    assert table_report._with_paper(of_fold)['paper'] == pytest.approx(0.481)
+    of_fold[2]['skipped_images'] = 3
+    assert table_report._with_paper(of_fold)['paper'] is None
 
 
 def test_differences_to_the_paper_are_printed(finished):
@@ -256,3 +307,31 @@ def test_files_have_the_papers_means(finished, monkeypatch):
     found = table_report._with_paper(of_fold)
     assert found['paper'] == pytest.approx(0.451)
     assert found['difference'] == pytest.approx(found['mean_iou'] - 0.451)
+
+
+def test_files_say_how_sure_the_papers_values_are(finished):
+    rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
+    cells = [table.Cell(True, 'dense', 1, row['fold']) for row in rows]
+    done = {cell: row | PAPERS | {'fold': row['fold']} for cell, row in zip(cells, rows, strict=True)}
+    means = {cells[0].row: table_report._with_paper({row['fold']: row for row in done.values()})}
+    assert means[cells[0].row]['paper_source'] == 'printed'
+    lines = list(csv.DictReader(table_report.long_csv(cells, done, {}, means).splitlines()))
+    found = {(line['fold'], line['paper'], line['paper_source']) for line in lines if line['paper']}
+    assert found == {
+        ('0', '0.423', 'recalled'),
+        ('1', '0.58', 'recalled'),
+        ('2', '0.511', 'recalled'),
+        ('3', '0.412', 'recalled'),
+        ('mean', '0.481', 'printed'),
+    }
+    assert all(not line['paper_source'] for line in lines if not line['paper'])
+    assert json.loads((finished[0] / 'table.json').read_text())['cells'][0]['paper_source'] is None
+
+
+def test_footnotes_name_the_folds_of_a_row_together():
+    cells = [table.Cell(False, kind, 1, fold) for kind in ('dense', 'box') for fold in (0, 1, 3)]
+    notes = table_report._grouped([('strange', cell) for cell in cells[:4]] + [('untrue', 'a row')])
+    assert notes == [
+        'untrained, dense, 1-shot, folds 0, 1, 3; untrained, box, 1-shot, fold 0: strange',
+        'a row: untrue',
+    ]
