@@ -181,3 +181,5 @@ def _check_pictures(evaluation):
             f'evaluation.pictured must be {", ".join(PICTURED)}, or numbers of episodes up to {last} such as 3,17; '
             f'got {picked!r}.'
         )
+    if picked not in PICTURED and len(numbers) > MOST_PICTURES:
+        raise InputError(f'evaluation.pictured may name at most {MOST_PICTURES} episodes, got {len(numbers)}.')

@@ -1,7 +1,6 @@
 """The only file that knows there are several devices."""
 
 import collections
-import math
 
 import jax
 import numpy as np
@@ -15,7 +14,7 @@ AXIS = 'devices'
 def usable_devices(batch):
     """As many devices of this process as a batch of `batch` can be divided among evenly."""
     devices = jax.local_devices()
-    return devices[: math.gcd(batch, len(devices))] if batch % len(devices) else devices
+    return devices[: max(count for count in range(1, len(devices) + 1) if batch % count == 0)]
 
 
 def training_devices(batch):

@@ -278,6 +278,7 @@ def test_every_config_loads_is_locked_and_valid(name, preset):
         ('table.shots', ('a',), r'each a whole number from 1; got'),
         ('table.annotations', ('dense', 'dot'), 'table.annotations must be .*each of dense, scribble, box'),
         ('evaluation.pictured', '3,1000', 'numbers of episodes up to 199 such as'),
+        ('evaluation.pictured', ','.join(map(str, range(70))), 'evaluation.pictured may name at most 50 .*, got 70'),
         ('evaluation.pictures', 60, 'evaluation.pictures must be at most 50, got 60'),
         ('data.fold_rule', 'alphabetical', r'fold_rule must be contiguous, 4x\+i or random, got alphabetical'),
         ('data.unseen_images', 'keep', 'unseen_images must be background or drop, got keep'),

@@ -84,6 +84,12 @@ def test_devices_are_used_as_far_as_they_divide_the_batch():
     assert 'on 1 of 2' in devices.banner(3, devices.usable_devices(3), 'episode(s)')
 
 
+@pytest.mark.parametrize(('batch', 'used'), [(6, 6), (8, 8), (7, 7), (12, 6), (9, 3), (11, 1), (1, 1)])
+def test_the_largest_divisor_of_the_batch_says_how_many_devices_are_used(monkeypatch, batch, used):
+    monkeypatch.setattr(jax, 'local_devices', lambda: list(range(8)))
+    assert devices.usable_devices(batch) == list(range(used))
+
+
 def test_gradients_and_metrics_of_a_step_are_reduced_at_once_and_the_state_is_reused():
     function, state, used = make_step(2)
     batch = devices.split(compact_batch(17), used)
