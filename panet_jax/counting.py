@@ -1,4 +1,4 @@
-"""Counting the pixels of many episodes with two passes over their images, each encoded once."""
+"""Counting the pixels of many episodes with two passes over their images, each encoded once or twice."""
 
 import functools
 from typing import NamedTuple
@@ -33,8 +33,14 @@ class Counted(NamedTuple):
     empty_supports: np.ndarray
 
 
+class _Kept(NamedTuple):
+    features: object  # of a batch of images, on the devices
+    truth: tuple  # as in _Batch; empty between two evaluations
+    nbytes: int  # of both
+
+
 class FeatureCache:
-    """Features of batches of images, kept on the devices within a budget.
+    """Features of batches of images, on the devices, and the truth that goes with them, within a budget.
 
     Within an evaluation they go from the first pass to the second; the next evaluation of the same
     network finds those of the batches that are its own too.
@@ -49,19 +55,28 @@ class FeatureCache:
     def begin(self, of, batches):
         """Forgets what an evaluation of the network and data `of` on these batches has no use for."""
         wanted = {batch.tobytes() for batch in batches} if of is not None and of == self._of else ()
-        self._kept = {batch: features for batch, features in self._kept.items() if batch in wanted}
+        # The room of a truth stays taken: its batch will want it again.
+        self._kept = {batch: kept._replace(truth=()) for batch, kept in self._kept.items() if batch in wanted}
         self._of = of
 
-    def put(self, batch, features):
-        """Keeps the features of a batch if there is room; returns whether it did."""
-        used = sum(kept.nbytes for kept in self._kept.values())
-        if batch.tobytes() not in self._kept and used + features.nbytes <= self._budget:
-            self._kept[batch.tobytes()] = features
-        return batch.tobytes() in self._kept
+    def put(self, batch, features, truth):
+        """Keeps the features and the truth of a batch if there is room for both; returns whether it did."""
+        self._kept.pop(batch.tobytes(), None)
+        needed = sum(array.nbytes for array in (features, *truth))
+        if needed + sum(kept.nbytes for kept in self._kept.values()) > self._budget:
+            return False
+        self._kept[batch.tobytes()] = _Kept(features, truth, needed)
+        return True
 
     def get(self, batch):
         """The features of a batch, or None."""
-        return self._kept.get(batch.tobytes())
+        kept = self._kept.get(batch.tobytes())
+        return kept and kept.features
+
+    def truth(self, batch):
+        """The truth of a batch whose features this evaluation has put here, or ()."""
+        kept = self._kept.get(batch.tobytes())
+        return kept.truth if kept else ()
 
 
 class _Batch(NamedTuple):
@@ -75,7 +90,7 @@ def count_episodes(params, draws, source, classes, reader, cache, *, size, own_s
 
     The first pass takes every image once and keeps its sums under masks, from which all prototypes
     follow; the second takes every query image once with all its episodes. Features are kept within the
-    cache's budget; the others are computed again. What is counted is the same either way.
+    cache's budget, with the labels of their images; the others are computed again. What is counted is the same either way.
 
     Args:
         params: encoder parameters, on the devices that will work.
@@ -104,12 +119,12 @@ def count_episodes(params, draws, source, classes, reader, cache, *, size, own_s
     encoder = functools.partial(_encoder(dtype, tuple(used)), params)
     cache.begin(network and (network, size, dtype, batch), batches.images)
 
-    sums, counts, truths = _sum_images(encoder, batches, plan, cache)
+    sums, counts = _sum_images(encoder, batches, plan, cache)
     columns = np.searchsorted(classes, ways)
     excluded = KINDS[reader.kind].others_excluded
     prototypes = episode_prototypes(sums, counts, support_rows, columns, others_excluded=excluded)
     of_query = np.arange(queries.size) // queries.shape[1]  # the episode of each query
-    confusions = _score_queries(encoder, batches, plan, cache, truths, prototypes[of_query], ways[of_query])
+    confusions = _score_queries(encoder, batches, plan, cache, prototypes[of_query], ways[of_query])
     empty = counts[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
     return Counted(confusions.reshape(*queries.shape, *confusions.shape[1:]), empty.sum((1, 2)))
 
@@ -182,8 +197,8 @@ class _Batches:
 
 
 def _sum_images(encoder, batches, plan, cache):
-    """The first pass: sums and counts of all images, and {batch: truth} of those whose features are kept."""
-    summer, truths = _summer(tuple(batches.devices)), {}
+    """The first pass: sums and counts of all images; keeps what the second one needs, as far as there is room."""
+    summer = _summer(tuple(batches.devices))
     table = [None] * len(batches.images)
     mine = [number for number in range(len(batches.images)) if hosts.is_mine(number)]
     with tqdm(
@@ -193,11 +208,11 @@ def _sum_images(encoder, batches, plan, cache):
             images = batches.images[number]
             features = cache.get(images)
             features = encoder(batch.images) if features is None else features
-            if number in plan and cache.put(images, features):
-                truths[number] = batch.truth
+            if number in plan:
+                cache.put(images, features, batch.truth)
             table[number] = [found[: len(images)] for found in devices.join(summer((features, batch.masks)))]
             bar.update(len(images))
-    return *_gathered(table, batches.images), truths
+    return _gathered(table, batches.images)
 
 
 def _gathered(table, images):
@@ -209,17 +224,16 @@ def _gathered(table, images):
     return [hosts.total(np.concatenate(column)) for column in zip(*rows, strict=True)]
 
 
-def _score_queries(encoder, batches, plan, cache, truths, prototypes, ways):
+def _score_queries(encoder, batches, plan, cache, prototypes, ways):
     """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
     score = _scorer(tuple(batches.devices))
     confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int32)
-    others = batches.read([number for number in plan if number not in truths], with_masks=False)
+    others = batches.read([number for number in plan if not cache.truth(batches.images[number])], with_masks=False)
     queries = sum(int((pairs >= 0).sum()) for rounds in plan.values() for pairs in rounds)
     with tqdm(total=queries, desc='scoring', unit='query', disable=hosts.bar_hidden()) as bar:
         for number, rounds in plan.items():
-            if number in truths:
-                features, truth = cache.get(batches.images[number]), truths.pop(number)
-            else:
+            features, truth = cache.get(batches.images[number]), cache.truth(batches.images[number])
+            if not truth:
                 batch = next(others)[1]
                 features, truth = encoder(batch.images), batch.truth
             for pairs in rounds:

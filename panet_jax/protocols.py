@@ -34,7 +34,8 @@ PANET2019 = Protocol(
     own_size=False,
     test_lists={'pascal5i': 'trainaug', 'coco20i': 'val2014'},
 )
-# As HSNet, PFENet, RePRI and BAM score.
+# As PFENet and BAM score. RePRI and HSNet score at another size: 417 x 417, padded, and, without
+# --use_original_imgsize, at 400 x 400.
 STANDARD = Protocol(
     'standard',
     void_is_background=False,

@@ -162,11 +162,25 @@ def test_a_cache_keeps_to_its_budget():
     cache, features = FeatureCache(3 * 400 / 2**30), np.zeros(100, np.float32)
     batches = [np.array([number]) for number in range(4)]
     cache.begin('network', batches)
-    assert [cache.put(batch, features) for batch in batches] == [True, True, True, False]
-    assert cache.put(batches[0], features)
+    assert [cache.put(batch, features, ()) for batch in batches] == [True, True, True, False]
+    assert cache.put(batches[0], features, ())
     cache.begin('network', batches[2:])
     assert [cache.get(batch) is None for batch in batches] == [True, True, False, True]
-    assert cache.put(batches[3], features)
+    assert cache.put(batches[3], features, ())
+
+
+def test_the_labels_of_cached_batches_are_within_the_budget():
+    cache, features, truth = FeatureCache(3 * 400 / 2**30), np.zeros(50, np.float32), (np.zeros(200, np.uint8),)
+    batches = [np.array([number]) for number in range(4)]
+    for _ in range(2):  # the second evaluation finds the features, and has the room for its labels again
+        cache.begin('network', batches)
+        assert not any(cache.truth(batch) for batch in batches)
+        assert [cache.put(batch, features, truth) for batch in batches] == [True, True, True, False]
+        assert [cache.truth(batch) == truth for batch in batches] == [True, True, True, False]
+    cache.begin('network', batches)
+    larger = (np.zeros(700, np.uint8),)
+    assert not cache.put(batches[0], features, larger)
+    assert cache.get(batches[0]) is None  # both or neither
 
 
 def test_supports_without_an_annotated_pixel_are_counted(narrow_params):
