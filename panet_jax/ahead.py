@@ -4,8 +4,8 @@ import collections
 import concurrent.futures
 
 
-def in_threads(function, items, threads=8):
-    """Yields (item, function(item)) in order, at most 4 * threads ahead of the reader.
+def in_threads(function, items, threads=8, ahead=4):
+    """Yields (item, function(item)) in order, at most ahead * threads ahead of the reader.
 
     Leaving the iteration early ends the threads; an exception of `function` arrives at its item.
     """
@@ -14,7 +14,7 @@ def in_threads(function, items, threads=8):
         try:
             for item in items:
                 pending.append((item, pool.submit(function, item)))
-                if len(pending) > 4 * threads:
+                if len(pending) > ahead * threads:
                     first, future = pending.popleft()
                     yield first, future.result()
             while pending:

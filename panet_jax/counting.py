@@ -1,6 +1,7 @@
 """Counting the pixels of many episodes with two passes over their images, each encoded once or twice."""
 
 import functools
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from panet_jax.image_sums import count_queries, episode_prototypes, mask_sums
 from panet_jax.images import resize
 from panet_jax.prototypes import bilinear_matrix
 
+MOST_READERS = 16  # batches that are read at a time, where there are so many cores
 MOST_PAIRS = 16  # episodes that an image is scored with at once
 # Labels of their own size are padded to a multiple of this: few sizes, few compilations.
 SIZE_STEP = 128
@@ -157,7 +159,7 @@ class _Batches:
     def read(self, numbers, *, with_masks):
         """Yields (number, _Batch split over the devices) of some batches; masks that nobody needs are empty."""
         read = functools.partial(self._read, with_masks=with_masks)
-        for number, batch in in_threads(read, numbers, threads=max(1, 8 // self._batch)):
+        for number, batch in in_threads(read, numbers, threads=min(os.cpu_count() or 1, MOST_READERS), ahead=2):
             yield number, devices.split(batch, self.devices)
 
     def _read(self, number, with_masks):

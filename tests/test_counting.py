@@ -1,6 +1,9 @@
 """One pass over the images counts what one pass over the episodes counts."""
 
 import itertools
+import os
+import threading
+import time
 
 import jax
 import numpy as np
@@ -113,6 +116,28 @@ def test_each_image_is_read_once_with_a_cache_and_queries_twice_without(narrow_p
         count(narrow_params, episodes, 20, cache_gib=cache_gib, batch=2)
         assert set(episodes.source.reads) == unique
         assert (len(episodes.source.reads) == len(unique)) == (cache_gib > 0)
+
+
+def test_batches_of_any_size_are_read_by_as_many_threads_as_there_are_cores(narrow_params, monkeypatch):
+    class Slow(Varied):
+        reading, most = 0, 0
+
+        def __getitem__(self, index):
+            with lock:
+                self.reading += 1
+                self.most = max(self.most, self.reading)
+            time.sleep(0.01)
+            with lock:
+                self.reading -= 1
+            return super().__getitem__(index)
+
+    lock, episodes = threading.Lock(), make(1, 1, 1)
+    episodes.source = Slow()
+    for cores, wanted in ((1, 1), (3, 3)):
+        monkeypatch.setattr(os, 'cpu_count', lambda cores=cores: cores)
+        episodes.source.most = 0
+        count(narrow_params, episodes, 12, batch=4)
+        assert episodes.source.most == wanted
 
 
 def test_each_pass_is_compiled_once_for_any_number_of_batches_and_evaluations(narrow_params, monkeypatch):
