@@ -7,13 +7,14 @@ import json
 import jinja2
 from PIL import Image
 
+from panet_jax.report import upright
 from panet_jax.workdir import write_text
 
 PAGE = 'report.html.jinja'
 QUALITY = 85  # of the pictures, as WebP
 
 
-def save_report(path, title, tables, sheets, settings):
+def save_report(path, title, tables, sheets, settings, charts=()):
     """Writes the page, which appears whole or not at all.
 
     Args:
@@ -22,13 +23,15 @@ def save_report(path, title, tables, sheets, settings):
         tables: list of report.Tables.
         sheets: list of (title, path of a PNG).
         settings: a ConfigDict.
+        charts: charts.Charts, to stand below the first table.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('panet_jax', '.'), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page = environment.get_template(PAGE).render(
         title=title,
-        tables=tables,
+        tables=[upright(table) for table in tables],
+        charts=charts,
         sheets=[(name, _data_url(picture)) for name, picture in sheets],
         settings=json.dumps(settings.to_dict(), indent=2),
     )

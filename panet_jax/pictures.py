@@ -1,5 +1,6 @@
 """Sheets of episodes, as in the paper's figures: annotated supports, query, truth, prediction, heat map."""
 
+import textwrap
 from typing import NamedTuple
 
 import matplotlib
@@ -18,6 +19,7 @@ WAY_COLOURS = np.array(
 VOID_COLOUR = np.array([255, 255, 255])
 # More supports than this and only the first shot of each way is drawn.
 MOST_SUPPORTS = 5
+TITLE_WIDTH = 36  # characters that stand above a panel
 PICTURED = ('random', 'worst', 'first')
 MOST_PICTURES = 50  # episodes on a sheet; WebP, for the report, allows no image of more than 16383 pixels
 
@@ -135,12 +137,19 @@ def episode_panels(row, kind):
             )
             panels.append((title, annotated(image, *masks, way + 1, kind)))
     query = episode.query_images[0]
-    scores = ['none' if np.isnan(value) else f'{100 * value:.0f} %' for value in way_ious(row.confusion)]
     panels.append((f'query, {row.caption}', query))
     panels.append(('truth (white: void)', overlay(query, episode.query_labels[0])))
-    panels.append((f'prediction, IoU {" / ".join(scores)}', overlay(query, row.probabilities.argmax(-1))))
+    panels.append((_prediction_title(row), overlay(query, row.probabilities.argmax(-1))))
     panels.append(('P(foreground): dark 0, bright 1', heat_map(query, row.probabilities)))
     return panels
+
+
+def _prediction_title(row):
+    """The IoU of each class, by name where there are several."""
+    scores = ['neither there nor found' if np.isnan(iou) else f'{100 * iou:.0f} %' for iou in way_ious(row.confusion)]
+    if len(scores) > 1:
+        scores = [f'{name} {score}' for name, score in zip(row.names, scores, strict=True)]
+    return textwrap.fill(f'prediction, IoU: {", ".join(scores)}', TITLE_WIDTH, break_long_words=False)
 
 
 def save_sheet(path, rows, kind):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
+MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
 # What a row of results says beside what was evaluated: which network, and how it scored.
 NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on', 'training')
 SCORES = (
@@ -43,6 +44,14 @@ class Table(NamedTuple):
     columns: list[str]
     rows: list[list[str]]
     notes: list[str]
+
+
+def upright(table):
+    """The table itself, or one with rows and columns exchanged where that saves a page's width: many classes."""
+    if len(table.columns) <= max(MOST_COLUMNS, 1 + len(table.rows)):
+        return table
+    columns, *rows = map(list, zip(table.columns, *table.rows, strict=True))
+    return table._replace(columns=columns, rows=rows)
 
 
 def format_table(table):

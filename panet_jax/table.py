@@ -17,7 +17,7 @@ from panet_jax.evaluate import (
 from panet_jax.html_report import save_report
 from panet_jax.identity import evaluation_identity
 from panet_jax.report import spread
-from panet_jax.table_report import write_table
+from panet_jax.table_report import table_charts, write_table
 from panet_jax.workdir import default_workdir, locked, training_recipe, write_json
 
 
@@ -85,7 +85,8 @@ def make_table(config, workdir):
                 done = {cell: done[cell] for cell in cells if cell in done}
                 tables = write_table(config.table.folds, cells, workdir, done, missing)
                 sheets = [(str(cell), path) for cell in done if (path := _picture(workdir, cell)).exists()]
-                save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
+                bars = table_charts(cells, done)
+                save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config, bars)
         if not done:
             raise InputError(next(iter(missing.values())))
         return tables[0]

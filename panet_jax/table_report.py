@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 
+from panet_jax.charts import Bar, Panel, charts
 from panet_jax.paper import MEANING, SOURCES, published
 from panet_jax.report import SCORES, Table, classes_scored, percent, remarks, spread, spread_meaning
 from panet_jax.sampling import FOLDS
@@ -142,6 +143,25 @@ def summary_table(folds, cells, done, missing):
     ]
     columns = ['network, supports, shots', *(f'fold {fold}' for fold in folds), 'mean', 'binary-IoU']
     return Table(_heading(next(iter(done.values()))), columns, rows, notes)
+
+
+def table_charts(cells, done):
+    """IoU by class and fold, a Chart for each row of the table that has results."""
+    rows = _by_row(cells, done)
+    return charts({name: list(map(_panel, of_fold.values())) for name, of_fold in rows.items() if of_fold})
+
+
+def _panel(row):
+    """One fold of a chart, from its results."""
+    bars = [Bar(name, _percent(iou), _percent(row['class_iou_std'][name])) for name, iou in row['class_iou'].items()]
+    known, _ = published(row)
+    paper = known.folds[row['fold']] if known and known.folds else None
+    beside = f', the paper {paper:.1f}{known.folds_source}' if paper else ''
+    return Panel(f'fold {row["fold"]}: {_score(row)}{beside}', bars, _percent(row['mean_iou']), paper)
+
+
+def _percent(fraction):
+    return None if fraction is None else 100 * fraction
 
 
 def _paper_rows(known, folds, of_fold, mean):

@@ -15,7 +15,7 @@ from panet_jax.annotations import KINDS
 from panet_jax.authors_draw import authors_draws
 from panet_jax.datasets import Shapes
 from panet_jax.metrics import class_counts, iou
-from panet_jax.pictures import Row, annotated, heat_map, overlay, pictured_episodes, save_sheet
+from panet_jax.pictures import Row, annotated, episode_panels, heat_map, overlay, pictured_episodes, save_sheet
 from panet_jax.report import comparable_results, format_table, results_table
 from panet_jax.sampling import Episodes
 from panet_jax.train import train
@@ -214,6 +214,14 @@ def test_sheet_of_many_supports_shows_one_shot_a_way(rng, tmp_path):
         with Image.open(tmp_path / 'sheet.png') as sheet:
             widths.append(sheet.size[0])
     assert widths == [220 * (3 + 4), 220 * (4 + 4)]
+
+
+def test_a_prediction_says_which_class_has_which_iou(rng):
+    row = row_of_noise(rng, 2, 1)._replace(names=['cat', 'dog'], confusion=np.array([[9, 1, 0], [3, 0, 0], [0, 0, 0]]))
+    titles = [title.replace('\n', ' ') for title, _ in episode_panels(row, 'dense')]
+    assert 'prediction, IoU: cat 0 %, dog neither there nor found' in titles
+    row = row_of_noise(rng, 1, 1)._replace(confusion=np.array([[9, 1], [1, 2]]))
+    assert 'prediction, IoU: 50 %' in [title for title, _ in episode_panels(row, 'dense')]
 
 
 @pytest.mark.parametrize('kind', KINDS)

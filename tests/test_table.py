@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from tiny import load_config, tiny_config
 import panet_jax as pj
 from panet_jax import table, table_report
 from panet_jax.datasets import Shapes
+from panet_jax.html_report import save_report
 from panet_jax.paper import PUBLISHED, published
-from panet_jax.report import format_table
+from panet_jax.report import Table, format_table, upright
 from panet_jax.table_report import _paper_rows, mean_over_folds
 from panet_jax.train import train
 from panet_jax.workdir import _flatten
@@ -72,6 +75,14 @@ def test_markdown_csv_and_page_say_the_same(finished):
     page = (workdir / 'report.html').read_text()
     assert page.count('data:image/webp') == 8
     assert 'untrained, box, 1-shot' in page
+    assert page.count('<svg') == 8
+    bars = sum(
+        value is not None
+        for row in json.loads((workdir / 'table.json').read_text())['cells']
+        for value in row['class_iou'].values()
+    )
+    assert page.count('class="bar"') == bars
+    assert 'class="paper"' not in page
 
 
 def test_finished_cells_are_kept_until_something_changes(finished, tmp_path, monkeypatch, capsys):
@@ -326,6 +337,41 @@ def test_files_say_how_sure_the_papers_values_are(finished):
     }
     assert all(not line['paper_source'] for line in lines if not line['paper'])
     assert json.loads((finished[0] / 'table.json').read_text())['cells'][0]['paper_source'] is None
+
+
+def test_the_page_draws_each_class_and_the_papers_value(finished, tmp_path):
+    rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
+    cells = [table.Cell(True, 'dense', 1, row['fold']) for row in rows]
+    done = {cell: row | PAPERS | {'fold': row['fold'], 'runs': 5} for cell, row in zip(cells, rows, strict=True)}
+    done[cells[3]]['skipped_images'] = 3
+    charts = table_report.table_charts(cells, done)
+    assert [chart.title for chart in charts] == ['trained, dense, 1-shot']
+    assert [panel.paper for panel in charts[0].panels] == [42.3, 58.0, 51.1, None]
+    assert charts[0].panels[1].title.endswith('the paper 58.0*')
+    assert charts[0].end == 60  # the paper's 58.0 has room
+    values = [bar.value for panel in charts[0].panels for bar in panel.bars]
+    assert values == [None if v is None else 100 * v for row in rows for v in row['class_iou'].values()]
+    tables = [table_report.summary_table([0, 1, 2, 3], cells, done, {})]
+    save_report(tmp_path / 'page.html', 'a table', tables, [], tiny_config(), charts)
+    drawings = re.findall('<svg.*?</svg>', (tmp_path / 'page.html').read_text(), re.DOTALL)
+    page = ElementTree.fromstring(f'<all>{"".join(drawings)}</all>')
+    widths = [float(bar.get('width')) for bar in page.iter('rect')]
+    assert widths == pytest.approx([150 * v / 60 for v in values if v is not None], abs=0.06)
+    lines = [line for line in page.iter('line') if line.get('class') == 'paper']
+    assert [float(line.get('x1')) for line in lines] == pytest.approx(
+        [104 + 150 * v / 60 for v in (42.3, 58, 51.1)], abs=0.06
+    )
+
+
+def test_a_page_has_classes_as_rows_where_there_are_many():
+    names = [f'class {number}' for number in range(20)]
+    wide = Table('heading', ['network', 'mean-IoU', *names], [['untrained', '1', *names], ['trained', '2', *names]], [])
+    found = upright(wide)
+    assert found.columns == ['network', 'untrained', 'trained']
+    assert found.rows[0] == ['mean-IoU', '1', '2']
+    assert [row[0] for row in found.rows[1:]] == names
+    few = wide._replace(columns=wide.columns[:7], rows=[row[:7] for row in wide.rows])
+    assert upright(few) == few
 
 
 def test_footnotes_name_the_folds_of_a_row_together():
