@@ -124,6 +124,9 @@ def encoder_width(params):
 def encode(params, images, *, dtype='float32', rematerialize=False):
     """Features of images; the network's width is read off its parameters.
 
+    Its derivative goes backward (jax.grad, jax.vjp). jax.jvp, jax.jacfwd and jax.linearize end with JAX's TypeError
+    about custom_vjp: the convolutions have a gradient of their own. docs/method.md has a directional derivative.
+
     Args:
         params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.
         images: [..., H, W, 3] float32, normalised.

@@ -52,6 +52,17 @@ def test_it_can_be_mapped_and_rematerialised(dilation):
     np.testing.assert_allclose(found, jax.grad(functools.partial(loss, plain_convolve))(kernel), rtol=1e-4, atol=1e-4)
 
 
+def test_directional_derivatives_take_two_reverse_passes():
+    images, kernel = draw(0, (3, 6, 5, 2)), draw(1, (3, 3, 2, 4))
+    directions = draw(2, images.shape), draw(3, kernel.shape)
+    with pytest.raises(TypeError, match='custom_vjp'):
+        jax.jvp(lambda *both: convolve(*both, 2), (images, kernel), directions)
+    value, pull = jax.vjp(lambda *both: convolve(*both, 2), images, kernel)
+    _, push = jax.vjp(pull, jnp.zeros_like(value))
+    _, wanted = jax.jvp(lambda *both: plain_convolve(*both, 2), (images, kernel), directions)
+    np.testing.assert_allclose(push(directions)[0], wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_half_precision_is_summed_in_single():
     images, gradient = draw(0, (1, 64, 64, 2)), draw(1, (1, 64, 64, 3))
     exact = kernel_gradient_by_rows(images, gradient, 1)

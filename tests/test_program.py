@@ -294,7 +294,7 @@ def test_values_out_of_range_are_named(setting, value, message):
 
 PURE = (
     *('episode', 'prototypes', 'losses', 'encoder', 'convolution', 'panet', 'metrics', 'images', 'image_sums'),
-    *('annotations', 'scribbles', 'protocols', 'paper', 'authors_draw', 'identity'),
+    *('annotations', 'scribbles', 'protocols', 'paper', 'authors_draw', 'identity', 'charts'),
 )
 EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
 
