@@ -14,7 +14,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from panet_jax import devices, hosts
+from panet_jax import __version__, devices, hosts
 from panet_jax.compiled import keep_compiled
 from panet_jax.config import check_config
 from panet_jax.config_flag import WholeNumberParser, read_as_typed, with_named_classes
@@ -189,6 +189,9 @@ def parse(argv):
         if {'-h', '--help', '-help'} & set(argv):
             print(f'{__doc__}\n{flags.FLAGS.module_help(sys.modules[__name__])}')
             print('  --config.NAME=VALUE changes a setting; configs/ and panet_jax/config.py say which there are.')
+            sys.exit(0)
+        if '--version' in argv:
+            print(f'panet_jax {__version__}')
             sys.exit(0)
         rest = flags.FLAGS(argv)
         if len(rest) > 1:

@@ -11,6 +11,7 @@ from panet_jax.compiled import keep_compiled
 from panet_jax.decode import ENDINGS
 from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
+from panet_jax.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
 from panet_jax.prediction_files import RESULTS, check_out, make_out, output_stems, write_prediction
 from panet_jax.references import Box, Points, Scribble
 from panet_jax.segmenter import THREADS, Segmenter
@@ -20,7 +21,8 @@ from panet_jax.workdir import write_json
 EPILOG = """\
 An annotation is
   cat1.png                      a mask: anything but 0 is the class; 255 beside other numbers is void
-  box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image
+  box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image; a box of COCO is
+                                left,top,width,height: type left,top,left+width,top+height
   points=X,Y,X,Y,...            on the class; after a slash, on the background: points=30,40/5,5,90,90
   scribble=strokes.png          0 on strokes on the background, 255 where there is none, else on the class
 
@@ -40,13 +42,12 @@ def run(arguments):
     supports = [_support(text) for text in arguments.support]
     queries = find_queries(arguments.query)
     stems, out = output_stems(queries), Path(arguments.out).expanduser()
-    if arguments.absent_above is not None and not 0 <= arguments.absent_above <= 1:
-        parser.error(f'--absent-above wants a number from 0 to 1, got {arguments.absent_above:g}')
     if queries:
         check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])
     if arguments.save_segmenter:
         checked_name(arguments.save_segmenter)
     keep_compiled()
+    warn_of_size(arguments.size)
     print('reading weights and references', flush=True)
     segmenter = _segmenter(arguments, supports)
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
@@ -82,7 +83,7 @@ def find_queries(patterns):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog='panet-jax predict',
         description='Segments photographs, given a few annotated ones of each class.',
         epilog=EPILOG,
@@ -99,15 +100,14 @@ def _parser():
         '--query', action='extend', nargs='+', default=[], metavar='FILE', help='images, folders or globs to segment'
     )
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
-    parser.add_argument('--weights', help='imagenet (the default), the workdir of a training, or a file')
-    parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
+    add_network_options(parser, default=None)
     parser.add_argument('--dtype', choices=COMPUTATIONS, help='of the computation (float32)')
-    parser.add_argument('--batch', type=int, default=4, help='images a step (%(default)s)')
+    parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')
     parser.add_argument(
         '--absent-above',
-        type=float,
+        type=share,
         metavar='NUMBER',
         help='leave a class out of images where its `absent` in predictions.json is above this, such as 0.55',
     )
