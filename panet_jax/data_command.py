@@ -27,10 +27,10 @@ def run(arguments):
     try:
         return arguments.action(arguments)
     except InputError as error:
-        raise InputError(_in_own_flags(str(error))) from error
+        raise InputError(in_own_flags(str(error))) from error
 
 
-def _in_own_flags(sentence):
+def in_own_flags(sentence):
     """The readers speak of an experiment's settings; here they have shorter names."""
     for setting, flag in OWN_FLAGS.items():
         sentence = sentence.replace(setting, flag)
@@ -83,7 +83,7 @@ def _check(arguments):
         report = check_folder(arguments.target)
     unseen = tuple(name.strip() for name in arguments.unseen.split(',') if name.strip())
     text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
-    print(_in_own_flags(text))
+    print(in_own_flags(text))
     if sheet:
         _draw_sheet(sheet, arguments.target)
     return 0 if ready else 1

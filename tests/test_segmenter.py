@@ -395,18 +395,18 @@ def test_a_result_is_shown_in_one_line(make):
 
 def test_present_wants_a_number(make):
     result = make().fit({'disc': [draw_disc(0)]}).predict(draw_disc(1)[0])
-    with pytest.raises(pj.InputError, match="absent_above must be a number such as 0.55, got '0.5'"):
+    with pytest.raises(pj.InputError, match=r"absent_above must be a number such as 0.55, got '0.5'"):
         result.present(absent_above='0.5')
     assert result.present(np.float32(0.5)).shape == result.shape
 
 
 def test_saving_makes_no_folders(make, tmp_path):
-    with pytest.raises(pj.InputError, match='there is no folder .*nowhere to save x.npz in; make it first'):
+    with pytest.raises(pj.InputError, match=r'there is no folder .*nowhere to save x.npz in; make it first'):
         make().fit({'disc': [draw_disc(0)]}).save(tmp_path / 'nowhere/x.npz')
     assert not list(tmp_path.iterdir())
 
 
 def test_arrays_of_something_else_are_no_segmenter(tmp_path):
     np.savez(tmp_path / 'photo.npz', probabilities=np.zeros(3))
-    with pytest.raises(pj.InputError, match='photo.npz holds arrays, but no segmenter; name a file that --save-segm'):
+    with pytest.raises(pj.InputError, match=r'photo.npz holds arrays, but no segmenter; name a file that --save-segm'):
         pj.Segmenter.load(tmp_path / 'photo.npz')
