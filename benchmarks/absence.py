@@ -1,7 +1,10 @@
 """How well one sees that a class is not in an image: what `Segmentation.absent` is, beside other measures.
 
-    python benchmarks/absence.py --root=FOLDER [--dataset coco20i] [--list instances] [--shots 1] [--draws 2]
-        [--size 417] [--weights imagenet]
+    python benchmarks/absence.py --root=FOLDER [--dataset custom] [--list all] [--shots 1] [--draws 2] [--size 417]
+        [--weights imagenet]
+
+FOLDER is one as `panet-jax data check` reads it: images/ with masks/, or a json in COCO's format; with
+--dataset=pascal5i or coco20i that benchmark's own layout.
 
 Each class that covers 1 % of enough images is shown on `--shots` of them, drawn `--draws` times, with
 dense masks; all other images of the list are scored. The area under the ROC curve (AUC) is the chance
@@ -11,6 +14,7 @@ keeps of images with the class, and leaves out of those without.
 """
 
 import argparse
+import sys
 import tempfile
 
 import jax
@@ -20,12 +24,15 @@ from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
 import panet_jax as pj
+from panet_jax.data_command import in_own_flags
 from panet_jax.datasets import Prepared, prepare_list
 from panet_jax.images import resize
+from panet_jax.option_parser import OptionParser, whole_number
 from panet_jax.segmentation import absence
 
 LEAST_SHARE = 0.01  # of an image, that a class covers on those it is shown on
 TAKEN = 'what was found beside what was shown (taken)'
+LISTS = {'custom': 'all', 'pascal5i': 'trainval', 'coco20i': 'instances'}  # what --list is by default
 THRESHOLDS = 0.45, 0.5, 0.55, 0.6, 0.65
 
 
@@ -46,19 +53,20 @@ def measures(features, prototypes):
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--root', required=True, help="a folder in COCO's layout, or in VOC's")
-    parser.add_argument('--dataset', default='coco20i', choices=('pascal5i', 'coco20i'))
-    parser.add_argument('--list', default='instances')
+    parser = OptionParser(prog='absence.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--root', required=True, help='the folder of images and masks')
+    parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
+    parser.add_argument('--list', help=f'of images ({", ".join(f"{name}: {of}" for name, of in LISTS.items())})')
     parser.add_argument('--weights', default='imagenet')
-    for name, default in (('shots', 1), ('draws', 2), ('size', 417)):
-        parser.add_argument(f'--{name}', type=int, default=default)
-    return parser.parse_args()
+    for name, default, least in (('shots', 1, 1), ('draws', 2, 1), ('size', 417, 8)):
+        parser.add_argument(f'--{name}', type=whole_number(least), default=default)
+    arguments = parser.parse_args()
+    arguments.list = arguments.list or LISTS[arguments.dataset]
+    return arguments
 
 
-def encode_all(source, arguments):
+def encode_all(source, params, arguments):
     """Features [images, h, w, C] float16 and labels [images, size, size]."""
-    params = pj.load_encoder_params(arguments.weights)
     encode = jax.jit(lambda image: pj.encode(params, pj.normalize(image)).astype(jnp.float16))
     samples = (resize(source[index], arguments.size) for index in tqdm(range(len(source)), 'encoding', disable=None))
     features, labels = zip(*((encode(sample.image), sample.label) for sample in samples), strict=True)
@@ -76,10 +84,20 @@ def scores_of(features, prototypes):
 
 
 def main():
-    arguments = parse()
+    """Prints the table; a user's mistake is one sentence, and exit status 2."""
+    try:
+        measure(parse())
+    except pj.InputError as error:
+        print(f'absence.py: {in_own_flags(str(error))}', file=sys.stderr)
+        sys.exit(2)
+
+
+def measure(arguments):
+    """Shows each class, scores all other images, and prints how well the measures tell those with it."""
+    params = pj.load_encoder_params(arguments.weights)
     with tempfile.TemporaryDirectory() as folder:
         source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
-        features, labels = encode_all(source, arguments)
+        features, labels = encode_all(source, params, arguments)
     shares = np.stack([(labels == number).mean((1, 2)) for number in range(1, 1 + len(source.classes))], 1)
     rng, aucs, kept = np.random.default_rng(0), {}, []
     for column in tqdm(range(len(source.classes)), 'scoring', disable=None):
@@ -97,6 +115,11 @@ def main():
                 aucs.setdefault(name, {}).setdefault(column, []).append(auc)
                 if name == TAKEN:
                     kept.append([[(1 - some <= most).mean() for some in (with_it, without)] for most in THRESHOLDS])
+    if not aucs:
+        raise pj.InputError(
+            f'no class can be scored: wanted one that covers {LEAST_SHARE:.0%} of {arguments.shots} image(s), is on more than '
+            'those, and is missing on some; add images, or choose fewer --shots.'
+        )
     print(f'{len(source)} images, {len(next(iter(aucs.values())))} classes, {arguments.shots}-shot')
     for name, of_class in aucs.items():
         means = [np.mean(some) for some in of_class.values()]

@@ -1,7 +1,7 @@
 """Photographs of your own, --config.data.root=FOLDER: images/ with masks/, or a json in COCO's format.
 
 The README says how a folder is laid out; `panet-jax data check FOLDER` says what is in yours. Name the
-classes to be tested on, --config.data.unseen="('cat', 'dog')"; without that every fourth of the classes
+classes to be tested on, --config.data.unseen=cat,dog; without that every fourth of the classes
 is a fold, shuffled by --config.data.fold_seed.
 """
 

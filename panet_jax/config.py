@@ -167,6 +167,12 @@ def check_config(config):
         if not cells or not all(cell in choices for cell in cells):
             wanted = 'a whole number from 1' if name == 'shots' else f'of {", ".join(map(str, choices))}'
             raise InputError(f'table.{name} must be one or more, each {wanted}; got {cells}.')
+    for name, kind, wanted in (
+        ('optimizer.milestones', int, 'steps, such as 10000,20000'),
+        ('data.unseen', str, 'names'),
+    ):
+        if not all(isinstance(each, kind) for each in value(name)):
+            raise InputError(f'{name} must be {wanted}, got {value(name)}.')
     _check_pictures(config.evaluation)
     scaled_channels(BLOCKS[0][1], config.encoder.width)
 

@@ -1,6 +1,5 @@
 """`panet-jax data`: what is in a data set, and preparing it."""
 
-import argparse
 from pathlib import Path
 
 from panet_jax.contact_sheet import MOST_IMAGES, save_contact_sheet
@@ -8,6 +7,7 @@ from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepar
 from panet_jax.datasets.check import check_folder, check_prepared, format_report, sample_images
 from panet_jax.datasets.official import NEEDED
 from panet_jax.errors import InputError
+from panet_jax.option_parser import OptionParser, whole_number
 
 SHEET_ENDINGS = ('.png', '.jpg', '.pdf')
 DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
@@ -27,10 +27,10 @@ def run(arguments):
     try:
         return arguments.action(arguments)
     except InputError as error:
-        raise InputError(_in_own_flags(str(error))) from error
+        raise InputError(in_own_flags(str(error))) from error
 
 
-def _in_own_flags(sentence):
+def in_own_flags(sentence):
     """The readers speak of an experiment's settings; here they have shorter names."""
     for setting, flag in OWN_FLAGS.items():
         sentence = sentence.replace(setting, flag)
@@ -38,7 +38,7 @@ def _in_own_flags(sentence):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
+    parser = OptionParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
     actions = parser.add_subparsers(required=True, metavar='check|prepare')
     check = actions.add_parser(
         'check',
@@ -46,8 +46,10 @@ def _parser():
         description='Reads every image and mask. Exit status 0: training can start; 1: it cannot; 2: wrong arguments.',
     )
     check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(NEEDED)}')
-    check.add_argument('--shots', type=_positive, default=1, help='support images a class in an episode (%(default)s)')
-    check.add_argument('--queries', type=_positive, default=1, help='query images in an episode (%(default)s)')
+    check.add_argument(
+        '--shots', type=whole_number(1), default=1, help='support images a class in an episode (%(default)s)'
+    )
+    check.add_argument('--queries', type=whole_number(1), default=1, help='query images in an episode (%(default)s)')
     check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, in place of four folds')
     check.add_argument(
         '--sheet',
@@ -79,9 +81,9 @@ def _check(arguments):
         report = check_prepared(arguments.target, prepared_home(arguments.prepared_dir))
     else:
         report = check_folder(arguments.target)
-    unseen = tuple(name for name in arguments.unseen.split(',') if name)
+    unseen = tuple(name.strip() for name in arguments.unseen.split(',') if name.strip())
     text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
-    print(_in_own_flags(text))
+    print(in_own_flags(text))
     if sheet:
         _draw_sheet(sheet, arguments.target)
     return 0 if ready else 1
@@ -114,10 +116,3 @@ def _prepare(arguments):
         if source.skipped:
             print(left_out(source, name), flush=True)
     return 0
-
-
-def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {number}')
-    return number

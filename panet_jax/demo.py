@@ -1,6 +1,5 @@
 """`panet-jax demo`: a page on which one draws on an image what to look for, and sees it found in others."""
 
-import argparse
 import contextlib
 import copy
 import importlib.util
@@ -13,6 +12,7 @@ import threading
 from panet_jax.compiled import keep_compiled
 from panet_jax.demo_example import example_references
 from panet_jax.errors import InputError
+from panet_jax.option_parser import OptionParser, add_network_options, warn_of_size, whole_number
 from panet_jax.segmenter import Segmenter
 
 
@@ -21,6 +21,7 @@ def run(arguments):
     arguments = parser().parse_args(arguments)
     if importlib.util.find_spec('gradio') is None:
         raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
+    warn_of_size(arguments.size)
     keep_compiled()
     segmenter = Segmenter(arguments.weights, arguments.size)
     _compile(segmenter)
@@ -79,15 +80,12 @@ def _worth_telling(record):
 
 def parser():
     """The command's options."""
-    options = argparse.ArgumentParser(
+    options = OptionParser(
         prog='panet-jax demo',
         description='Serves a page on which classes are drawn on one image and found in others.',
     )
-    options.add_argument(
-        '--weights', default='imagenet', help='imagenet (the default), the workdir of a training, or a file'
-    )
-    options.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
+    add_network_options(options, default='imagenet')
     options.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
-    options.add_argument('--port', type=int, help='(the first from 7860 that is free)')
+    options.add_argument('--port', type=whole_number(0), help='(the first from 7860 that is free)')
     options.add_argument('--open', action='store_true', help='open the page in the browser')
     return options

@@ -11,13 +11,13 @@ import threading
 from pathlib import Path
 
 import jax
-import ml_collections
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from panet_jax import devices, hosts
+from panet_jax import __version__, devices, hosts
 from panet_jax.compiled import keep_compiled
 from panet_jax.config import check_config
+from panet_jax.config_flag import WholeNumberParser, read_as_typed, with_named_classes
 from panet_jax.errors import InputError
 from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
 from panet_jax.report import comparable_results, format_table, results_table
@@ -32,8 +32,12 @@ def _environment_number(name):
 
 
 CONFIG = config_flags.DEFINE_config_file(
-    'config', None, 'The experiment: a file such as configs/shapes.py, or configs/shapes.py:lite for a small one.'
+    'config',
+    None,
+    'The experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small one, or config.json of a workdir '
+    'to repeat its run.',
 )
+read_as_typed(flags.FLAGS['config'])
 WORKDIR = flags.DEFINE_string(
     'workdir', None, 'Where checkpoints, metrics and results go. By default runs/, named after the experiment.'
 )
@@ -53,8 +57,12 @@ DISTRIBUTED = flags.DEFINE_bool(
 COORDINATOR = flags.DEFINE_string(
     'coordinator', os.environ.get('JAX_COORDINATOR_ADDRESS'), 'HOST:PORT of process 0; means --distributed.'
 )
-PROCESSES = flags.DEFINE_integer('processes', _environment_number('JAX_NUM_PROCESSES'), 'How many processes there are.')
-PROCESS = flags.DEFINE_integer('process', _environment_number('JAX_PROCESS_ID'), "This process's number, from 0.")
+PROCESSES = flags.DEFINE(
+    WholeNumberParser(), 'processes', _environment_number('JAX_NUM_PROCESSES'), 'How many processes there are.'
+)
+PROCESS = flags.DEFINE(
+    WholeNumberParser(), 'process', _environment_number('JAX_PROCESS_ID'), "This process's number, from 0."
+)
 COMPILATION_CACHE = flags.DEFINE_string(
     'compilation_cache',
     None,
@@ -182,44 +190,31 @@ def parse(argv):
             print(f'{__doc__}\n{flags.FLAGS.module_help(sys.modules[__name__])}')
             print('  --config.NAME=VALUE changes a setting; configs/ and panet_jax/config.py say which there are.')
             sys.exit(0)
-        _check_config_file(argv)
+        if '--version' in argv:
+            print(f'panet_jax {__version__}')
+            sys.exit(0)
         rest = flags.FLAGS(argv)
         if len(rest) > 1:
             raise InputError(f'flags begin with --, got {rest[1]!r}.')
         if CONFIG.value is None:
             raise InputError('say which experiment, for instance --config=configs/shapes.py.')
-        if not isinstance(CONFIG.value, ml_collections.ConfigDict):
-            raise InputError("get_config in the configuration file must return a ConfigDict, as base_config's.")
+        with_named_classes(CONFIG.value)
         return rest
-    except (flags.Error, InputError, KeyError, AttributeError, SyntaxError) as error:
+    except (flags.Error, InputError, KeyError, AttributeError) as error:
         sys.exit(_fail(_sentence(error), 2))
 
 
-def _check_config_file(argv):
-    """Says that a configuration file is missing; ml_collections would, but late and at length."""
-    for argument, following in zip(argv, [*argv[1:], ''], strict=True):
-        name, separator, value = argument.partition('=')
-        path = (value if separator else following).partition(':')[0]
-        if name in ('--config', '-config') and not Path(path).is_file():
-            raise InputError(
-                f'there is no configuration file {path!r} in {Path.cwd()}; shapes.py, pascal5i.py, coco20i.py and '
-                'custom.py are in configs/ of the repository.'
-            )
-
-
 def _sentence(error):
-    """The message of an error on one line; ml_collections wraps errors in errors and tracebacks."""
+    """The message of an error on one line; absl and ml_collections wrap errors in errors."""
+    if isinstance(error.__context__, InputError):  # of the configuration file
+        return str(error.__context__)
     while error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
-    if isinstance(error, SyntaxError):
-        return f'the configuration file {error.filename} is no Python: {error.msg}, line {error.lineno}.'
     text = str(error.args[0]) if error.args else str(error)
-    if ours := re.search(r'InputError: (.+)', text):
-        return ours[1]
-    if "no attribute 'get_config'" in text:
-        return 'the configuration file has no function get_config; see those in configs/.'
-    if 'Traceback' in text:  # a mistake in the configuration file itself
-        return text
+    if found := re.fullmatch(r'flag (--[\w.]+)=.*?: (wants .+)', text, re.DOTALL):
+        return f'{found[1]} {found[2]}'
+    if found := re.match(r'Found (\S+) in argv before a value for --config', text):
+        return f'--config=FILE must come before {found[1]}, which changes a setting of it.'
     prefix = 'unknown setting: ' if isinstance(error, KeyError | AttributeError) else ''
     return prefix + ' '.join(text.partition('Other fields present')[0].split())
 

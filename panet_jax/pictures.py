@@ -69,18 +69,19 @@ def way_ious(confusion):
     return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]
 
 
-def overlay(image, label, strength=0.55):
+def overlay(image, label, strength=0.55, rest=0.75):
     """An image with its label map in colours.
 
     Args:
         image: [H, W, 3] uint8.
-        label: [H, W] int, 0 stays as it is (a little darker), n gets way n's colour, 255 white.
+        label: [H, W] int, 0 stays as it is (times `rest`), n gets way n's colour, 255 white.
         strength: of the colour, in 0..1.
+        rest: brightness of label 0, in 0..1; 1 leaves a photograph as it is.
 
     Returns:
         [H, W, 3] uint8.
     """
-    blended = image * 0.75
+    blended = image * float(rest)
     for way in np.unique(label[(label > 0) & (label != IGNORE)]):
         colour = way_colour(way)
         blended[label == way] = (1 - strength) * image[label == way] + strength * colour

@@ -1,26 +1,39 @@
 """`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
 
 import argparse
+import fnmatch
 import glob
 from pathlib import Path
-
-from tqdm import tqdm
 
 from panet_jax.ahead import in_threads
 from panet_jax.compiled import keep_compiled
 from panet_jax.decode import ENDINGS
 from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
-from panet_jax.prediction_files import RESULTS, check_out, make_out, output_stems, write_prediction
+from panet_jax.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
+from panet_jax.prediction_files import (
+    LEAST_SHARE,
+    RESULTS,
+    check_out,
+    check_same,
+    earlier_stems,
+    make_out,
+    output_stems,
+    read_earlier,
+    together,
+    write_prediction,
+)
+from panet_jax.progress import progress
 from panet_jax.references import Box, Points, Scribble
 from panet_jax.segmenter import THREADS, Segmenter
-from panet_jax.segmenter_file import checked_name
+from panet_jax.segmenter_file import checked_target
 from panet_jax.workdir import write_json
 
 EPILOG = """\
 An annotation is
   cat1.png                      a mask: anything but 0 is the class; 255 beside other numbers is void
-  box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image
+  box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image; a box of COCO is
+                                left,top,width,height: type left,top,left+width,top+height
   points=X,Y,X,Y,...            on the class; after a slash, on the background: points=30,40/5,5,90,90
   scribble=strokes.png          0 on strokes on the background, 255 where there is none, else on the class
 
@@ -38,31 +51,38 @@ def run(arguments):
     if not arguments.query and not arguments.save_segmenter:
         parser.error('say where to look with --query, or --save-segmenter FILE for later')
     supports = [_support(text) for text in arguments.support]
-    queries = find_queries(arguments.query)
-    stems, out = output_stems(queries), Path(arguments.out).expanduser()
-    if arguments.absent_above is not None and not 0 <= arguments.absent_above <= 1:
-        parser.error(f'--absent-above wants a number from 0 to 1, got {arguments.absent_above:g}')
+    queries, others = find_queries(arguments.query)
     if queries:
+        out = Path(arguments.out).expanduser()
+        earlier = read_earlier(out)
+        stems = output_stems(queries, earlier_stems(earlier))
         check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])
+        _check_unsearched(out, stems, arguments.query, queries)
     if arguments.save_segmenter:
-        checked_name(arguments.save_segmenter)
+        checked_target(arguments.save_segmenter)
     keep_compiled()
+    if others:
+        print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_some(others)}')
+    warn_of_size(arguments.size)
     print('reading weights and references', flush=True)
     segmenter = _segmenter(arguments, supports)
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
     if arguments.save_segmenter:
         segmenter.save(arguments.save_segmenter)
         print(f'the references are in {arguments.save_segmenter}', flush=True)
-    return _segment(segmenter, dict(zip(queries, stems, strict=True)), out, arguments) if queries else 0
+    return _segment(segmenter, dict(zip(queries, stems, strict=True)), out, earlier, arguments) if queries else 0
 
 
 def find_queries(patterns):
-    """The images that files, folders and globs name, each once, in order: a list of Paths.
+    """The images that files, folders and globs name, each once, in order.
+
+    Returns:
+        A list of Paths, and one of the other files there, which have other endings.
 
     Raises:
         InputError: one of them names none.
     """
-    found = {}
+    found, others = {}, {}
     for pattern in patterns:
         path = Path(pattern).expanduser()
         if path.is_file():
@@ -70,19 +90,65 @@ def find_queries(patterns):
         elif path.is_dir():
             paths = sorted(path.iterdir())
         else:
-            # Path.glob takes no absolute pattern.
-            paths = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-        images = [each for each in paths if each.suffix.lower() in ENDINGS and each.is_file()]
+            folder, rest = _there_and_rest(path)
+            # Path.glob takes what is hidden too.
+            matches = glob.glob(str(Path(glob.escape(str(folder)), rest)), recursive=True)  # noqa: PTH207
+            paths = [Path(match) for match in sorted(matches)]
+        files = [each for each in paths if each.is_file()]
+        images = [each for each in files if each.suffix.lower() in ENDINGS]
         if not images:
             there = f'none of the {len(paths)} file(s) has' if paths else 'there is no such file; wanted'
             raise InputError(f'--query {pattern} names no image: {there} one of the endings {", ".join(ENDINGS)}.')
         for image in images:
             found.setdefault(image.resolve(), image)
-    return list(found.values())
+        others |= {each.resolve(): each for each in set(files) - set(images) if not each.name.startswith('.')}
+    return list(found.values()), sorted(others.values())
+
+
+def _there_and_rest(path):
+    """The deepest folder of a glob that exists, whatever brackets its name has, and the rest of the glob."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    return folder, path.relative_to(folder)
+
+
+def _check_unsearched(out, stems, patterns, queries):
+    """Checks that no result is written where the same command would take it for a photograph the next time."""
+    home = out.resolve()
+    results = [home / name for stem in stems for name in (f'{stem}.png', f'{stem}-overlay.jpg')]
+    beside = home in {query.parent.resolve() for query in queries}
+    if beside or any(_searches(pattern, result) for pattern in patterns for result in results):
+        raise InputError(
+            f'--out {out} is where --query looks, so that the next time the results would be taken for photographs; name '
+            'another folder.'
+        )
+
+
+def _searches(pattern, file):
+    """Whether --query with a folder or glob would find a file, whose path is resolved."""
+    path = Path(pattern).expanduser()
+    if path.is_file() or path.is_dir():
+        return file.parent == path.resolve()
+    folder, rest = _there_and_rest(path)
+    inside = file.is_relative_to(folder.resolve())
+    return inside and _matches(file.relative_to(folder.resolve()).parts, rest.parts)
+
+
+def _matches(parts, pattern):
+    """Whether the parts of a path match those of a glob, in which ** is any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == '**':
+        return any(_matches(parts[first:], pattern[1:]) for first in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def _some(paths):
+    """The first of them, for a sentence."""
+    return ', '.join(map(str, paths[:3])) + ', ...' * (len(paths) > 3)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog='panet-jax predict',
         description='Segments photographs, given a few annotated ones of each class.',
         epilog=EPILOG,
@@ -99,15 +165,14 @@ def _parser():
         '--query', action='extend', nargs='+', default=[], metavar='FILE', help='images, folders or globs to segment'
     )
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
-    parser.add_argument('--weights', help='imagenet (the default), the workdir of a training, or a file')
-    parser.add_argument('--size', type=int, help="side of the network's images (the workdir's, else 417)")
+    add_network_options(parser, default=None)
     parser.add_argument('--dtype', choices=COMPUTATIONS, help='of the computation (float32)')
-    parser.add_argument('--batch', type=int, default=4, help='images a step (%(default)s)')
+    parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')
     parser.add_argument(
         '--absent-above',
-        type=float,
+        type=share,
         metavar='NUMBER',
         help='leave a class out of images where its `absent` in predictions.json is above this, such as 0.55',
     )
@@ -192,7 +257,7 @@ def _segmenter(arguments, supports):
     return segmenter
 
 
-def _segment(segmenter, stems, out, arguments):
+def _segment(segmenter, stems, out, earlier, arguments):
     """Segments and draws all images; what could not be done is told at the end. Returns the exit status."""
 
     def finish(item):
@@ -206,20 +271,21 @@ def _segment(segmenter, stems, out, arguments):
         except InputError as error:
             return {'image': str(path), 'error': str(error)}
 
+    about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
+    check_same(out, earlier, about, stems)
     make_out(out)
     outcomes = []
     try:
         items = zip(stems, segmenter.stream(stems, on_error='yield'), strict=True)
         finished = in_threads(finish, items, THREADS)
-        for _, outcome in tqdm(finished, 'segmenting', len(stems), unit='image', disable=None):
+        for _, outcome in progress(finished, 'segmenting', len(stems)):
             outcomes.append(outcome)
     finally:  # what is done is told after Ctrl-C too
         failed = [outcome for outcome in outcomes if 'error' in outcome]
-        about = {'classes': segmenter.classes, 'weights': segmenter.weights, 'size': segmenter.size}
         done = [outcome for outcome in outcomes if 'error' not in outcome]
-        write_json(out / RESULTS, {**about, 'images': done, 'failed': failed})
+        write_json(out / RESULTS, together(earlier, about, outcomes))
         print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
-        counts = {name: sum(entry['shares'][name] > 0 for entry in done) for name in segmenter.classes}
+        counts = {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in done) for name in segmenter.classes}
         print(', '.join(f'{name} is found in {count}' for name, count in counts.items()))
     if failed:
         print(f'{len(failed)} image(s) could not be segmented:')

@@ -1,6 +1,8 @@
 """What `panet-jax predict` writes: label maps, overlays, probabilities, each whole or not at all."""
 
+import json
 import os
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,24 +14,92 @@ from panet_jax.replacing import replacing
 from panet_jax.segmentation import BAND
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
+LEAST_SHARE = 0.001  # of an image; a class that has less is not said to be found
+SAME = ('classes', 'weights', 'size')  # what all results of one folder have in common
 LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a part of the overlay's shorter side
 
 
-def output_stems(queries):
+def output_stems(queries, earlier=None):
     """A name for the results of each image: its own without ending, with a number where others have it too.
 
     Upper and lower case count as the same, as in some file systems.
+
+    Args:
+        queries: Paths of the images.
+        earlier: {resolved Path: name} of images that have results; they keep it, and no other gets it.
     """
-    stems, used = [], set()
+    earlier = earlier or {}
+    stems, used = [], {stem.lower() for stem in earlier.values()}
     taken = {path.stem.lower() for path in queries}
     for path in queries:
-        stem, number = path.stem, 1
-        while stem.lower() in used or (number > 1 and stem.lower() in taken):
+        stem, number = earlier.get(path.resolve(), path.stem), 1
+        while path.resolve() not in earlier and (stem.lower() in used or (number > 1 and stem.lower() in taken)):
             number += 1
             stem = f'{path.stem}-{number}'
         used.add(stem.lower())
         stems.append(stem)
     return stems
+
+
+def read_earlier(out):
+    """What predictions.json of an earlier run holds; the same without images if there is none."""
+    path = out / RESULTS
+    try:
+        content = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {'images': [], 'failed': []}
+        for entry in (*content['images'], *content['failed']):
+            _image(entry)
+        earlier_stems(content)
+        return content
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f'{path} cannot be read ({type(error).__name__}: {error}); name another folder with --out.'
+        ) from error
+
+
+def earlier_stems(earlier):
+    """{resolved Path: name of its results} of the images that `read_earlier` found."""
+    return {_image(entry): Path(entry['labels']).stem for entry in earlier['images']}
+
+
+def check_same(out, earlier, about, queries):
+    """Checks that what is found now belongs beside what is there of other images.
+
+    Args:
+        out: the folder.
+        earlier: as from `read_earlier`.
+        about: {'classes', 'weights', 'size'} of what is found now.
+        queries: Paths of the images, whose earlier results are replaced.
+    """
+    replaced = {path.resolve() for path in queries}
+    others = [entry for entry in earlier['images'] if _image(entry) not in replaced]
+    different = [name for name in SAME if earlier.get(name) != about[name]]
+    if others and different:
+        lines = [f'{name} {earlier.get(name)} there and {about[name]} here' for name in different]
+        raise InputError(
+            f'{out} has the results of {len(others)} other image(s), but made with {"; ".join(lines)}; name another folder '
+            'with --out.'
+        )
+
+
+def together(earlier, about, outcomes):
+    """The content of predictions.json: what is found now, and of the other images what was found before.
+
+    Args:
+        earlier: as from `read_earlier`.
+        about: {'classes', 'weights', 'size'} of what is found now.
+        outcomes: entries of images; those that could not be segmented have an 'error'.
+    """
+    same = all(earlier.get(name) == about[name] for name in SAME)
+    before = {kind: {_image(entry): entry for entry in earlier[kind]} if same else {} for kind in ('images', 'failed')}
+    for outcome in outcomes:
+        kind, other = ('failed', 'images') if 'error' in outcome else ('images', 'failed')
+        before[kind][_image(outcome)] = outcome
+        before[other].pop(_image(outcome), None)
+    return {**about, **{kind: list(entries.values()) for kind, entries in before.items()}}
+
+
+def _image(entry):
+    return Path(entry['image']).resolve()
 
 
 def check_out(out, stems, inputs):
@@ -99,9 +169,9 @@ def write_prediction(found, path, out, stem, probabilities):
 def _overlay(image, found):
     """The image with its labels in colours, and a legend of those there are with their shares, as a Pillow image."""
     bands = [slice(first, first + BAND) for first in range(0, len(image), BAND)]  # for the memory's sake
-    drawn = Image.fromarray(np.concatenate([overlay(image[band], found.labels[band]) for band in bands]))
+    drawn = Image.fromarray(np.concatenate([overlay(image[band], found.labels[band], rest=1) for band in bands]))
     shares = ((label, name, found.shares[name]) for label, name in enumerate(found.classes, 1))
-    there = [(tuple(way_colour(label)), f'{name} {share:.1%}') for label, name, share in shares if share]
+    there = [(tuple(way_colour(label)), f'{name} {share:.1%}') for label, name, share in shares if share >= LEAST_SHARE]
     line = max(12, round(min(drawn.size) * LEGEND_SHARE))
     font, pen = ImageFont.load_default(0.8 * line), ImageDraw.Draw(drawn)
     for row, (colour, text) in enumerate(there or [('black', 'nothing found')]):

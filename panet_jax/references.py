@@ -30,7 +30,8 @@ FAR = 0.25
 class Box:
     """A box around an object of the class, whose edges are counted in pixels from the upper left corner.
 
-    It covers left <= x < right and top <= y < bottom: Box(0, 0, W, H) is the whole image.
+    It covers left <= x < right and top <= y < bottom: Box(0, 0, W, H) is the whole image. (A box of COCO is
+    left, top, width, height.)
     """
 
     left: float
@@ -195,7 +196,8 @@ def _box_marks(box, shape, size, where):
     if not inside:
         raise InputError(
             f'{where} must lie in the image of {shape[::-1]} pixels (width, height) with left < right and top < bottom, '
-            f'got left {box.left:g}, top {box.top:g}, right {box.right:g}, bottom {box.bottom:g}.'
+            f'got left {box.left:g}, top {box.top:g}, right {box.right:g}, bottom {box.bottom:g}; a box of COCO is left, top, '
+            'width, height: give left + width and top + height.'
         )
     foreground = np.zeros((size, size), bool)
     rows, columns = _cover(box.top, box.bottom, shape[0], size), _cover(box.left, box.right, shape[1], size)
@@ -226,7 +228,8 @@ def _discs(points, shape, size, where):
             raise InputError(f'{where} must be points (x, y), got {point}.')
         if not (0 <= point[0] <= shape[1] and 0 <= point[1] <= shape[0]):
             raise InputError(
-                f'{where} must lie in the image of {shape[::-1]} pixels (width, height), got x {point[0]:g}, y {point[1]:g}.'
+                f'{where} must lie in the image of {shape[::-1]} pixels (width, height), got x {point[0]:g}, y {point[1]:g}; '
+                'count pixels from the upper left corner of the image itself, x to the right and y down.'
             )
         centre_x, centre_y = point[0] * size / shape[1], point[1] * size / shape[0]
         drawn |= np.hypot(x - centre_x, y - centre_y) <= max(1, POINT_RADIUS * size)
@@ -293,7 +296,8 @@ def _open(image, where):
 def _check_shape(mask, shape, where):
     if mask.shape != shape:
         raise InputError(
-            f'{where} must be as large as its image, {shape[::-1]} pixels (width, height, upright), got {mask.shape[::-1]}.'
+            f'{where} must be as large as its image, {shape[::-1]} pixels (width, height, upright), got {mask.shape[::-1]}; '
+            "resize it to that without smoothing (nearest neighbors, Pillow's resize(size, 0)), or annotate this image."
         )
 
 

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import numbers
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from panet_jax.errors import InputError
 from panet_jax.prototypes import LENGTH_EPSILON, bilinear_matrix, masked_sum, resample, unit
 
 # An image is resampled in bands of so many rows, and its width is padded to a multiple of it: photographs of many
@@ -16,7 +18,7 @@ BAND = 128
 NEVER = -1e4
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Segmentation:
     """The segmentation of one image.
 
@@ -45,8 +47,14 @@ class Segmentation:
         """
         return _in_bands(_band_probabilities, self.logits, self.shape)
 
+    def __repr__(self):
+        found = (f'{name} {share:.1%} (absent {self.absent[name]:.2f})' for name, share in self.shares.items())
+        return f'Segmentation({self.shape[0]} x {self.shape[1]}, {", ".join(found)})'
+
     def present(self, absent_above):
         """The same without the classes whose `absent` is above a threshold: their pixels go to the likeliest other."""
+        if not isinstance(absent_above, numbers.Real):
+            raise InputError(f'absent_above must be a number such as 0.55, got {absent_above!r}.')
         gone = [False, *(self.absent[name] > absent_above for name in self.classes)]
         return dataclasses.replace(self, logits=np.where(gone, np.float32(NEVER), self.logits))
 

@@ -26,7 +26,7 @@ def write_file(path, settings, references, backgrounds):
         references: list of References.
         backgrounds: {hash of an image: Sum}.
     """
-    path = checked_name(path)
+    path = checked_target(path)
     images = list(backgrounds)
     about = {
         'version': VERSION,
@@ -66,13 +66,29 @@ def read_file(path):
             if sum(entry.file_size for entry in packed.infolist()) > MOST_BYTES:
                 raise ValueError('it is far too large')
         with np.load(path, allow_pickle=False) as file:
+            if 'about' not in file:
+                raise InputError(
+                    f'{path} holds arrays, but no segmenter; name a file that --save-segmenter or Segmenter.save wrote.'
+                )
             return _content(json.loads(str(file['about'])), file)
+    except InputError:
+        raise
     except (ValueError, LookupError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f'{path} is no saved segmenter that can be read ({error}).') from error
 
 
+def checked_target(path):
+    """The path, if a segmenter can be saved there."""
+    path = checked_name(path)
+    if not path.parent.is_dir():
+        raise InputError(
+            f'there is no folder {path.parent} to save {path.name} in; make it first, or name another one.'
+        )
+    return path
+
+
 def checked_name(path):
-    """The path, if it is one that a segmenter can be saved under."""
+    """The path, if it has the name of a segmenter's file."""
     path = Path(path).expanduser()
     if path.suffix != ENDING:
         raise InputError(f'a segmenter is saved as NAME{ENDING}, got {path}.')

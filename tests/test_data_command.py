@@ -142,9 +142,9 @@ def test_check_of_a_benchmark_says_what_is_prepared(command, tmp_path):
     ('arguments', 'message'),
     [
         (['check', '/nowhere'], "there is no folder '/nowhere'"),
-        (['check', '.', '--shots=0'], 'must be at least 1, got 0'),
+        (['check', '.', '--shots=0'], "--shots wants a whole number from 1, got '0'"),
         (['check'], 'DIR_OR_NAME'),
-        (['prepare', 'imagenet'], 'invalid choice'),
+        (['prepare', 'imagenet'], "NAME must be one of pascal5i, coco20i, custom, got 'imagenet'"),
         (['prepare', 'custom'], 'custom needs the folder'),
         (['prepare', 'pascal5i', '--root=/nowhere'], "PASCAL VOC's layout"),
         ([], 'check|prepare'),

@@ -1,17 +1,19 @@
 """`panet-jax predict`, as typed."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import draw_disc
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import panet_jax as pj
 from panet_jax import cli, predict
 from panet_jax.pictures import way_colour
-from panet_jax.prediction_files import output_stems
+from panet_jax.prediction_files import _overlay, output_stems
+from panet_jax.progress import progress
 
 
 @pytest.fixture
@@ -130,14 +132,22 @@ def test_results_of_one_name_get_numbers():
         (('--support', 'cat=cat.jpg:points=1,2,3', '--query', 'photos'), 'points are X,Y,X,Y'),
         (('--support', 'cat=cat.jpg:box=1,2,300,4', '--query', 'photos'), 'must lie in the image of (60, 40) pixels'),
         (('--support', 'cat=photos/a.jpg:cat.png', '--query', 'photos'), 'must be as large as its image, (30, 50)'),
+        (('--support', 'cat=photos/a.jpg:cat.png', '--query', 'photos'), 'resize it to that without smoothing'),
+        (('--support', 'cat=cat.jpg:box=1,2,300,4', '--query', 'photos'), 'give left + width and top + height'),
+        (('--support', 'cat=cat.jpg:points=1,200', '--query', 'photos'), 'count pixels from the upper left corner'),
         ((*CAT, '--query', 'photos/*.gif'), 'names no image: there is no such file'),
         ((*CAT, '--query', 'photos/notes.txt'), 'none of the 1 file(s) has one of the endings'),
         ((*CAT, '--query', 'photos', '--out', '/proc/x/y'), '--out /proc/x/y cannot be'),
         ((*CAT, '--query', 'photos', '--out', 'cat.jpg/x'), 'cat.jpg is a file; name another folder'),
-        ((*CAT, '--query', 'photos', '--absent-above', '2'), 'wants a number from 0 to 1, got 2'),
+        ((*CAT, '--query', 'photos', '--absent-above', '2'), 'wants a number from 0 to 1'),
         ((*CAT, '--query', 'photos', '--out', 'photos'), 'the results would replace photos/b.png'),
         ((*CAT, '--query', 'cat.jpg', '--out', '.'), 'the results would replace cat.png'),
         ((*CAT, '--save-segmenter', 'pets.pkl'), 'saved as NAME.npz'),
+        ((*CAT, '--save-segmenter', 'none/pets.npz'), 'there is no folder none to save pets.npz in; make it first'),
+        ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--out photos is where --query looks'),
+        ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--out photos is where --query looks'),
+        ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--out photos/new is where --query looks'),
+        ((*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'), 'is where --query looks'),
         ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'there is no file nowhere'),
     ],
 )
@@ -169,3 +179,132 @@ def test_results_replace_no_file_of_others(command, tmp_path):
     (tmp_path / 'found/b.png').write_bytes(b'mine')
     status, _, err = command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')
     assert (status, 'the results would replace found/b.png' in err) == (2, True)
+
+
+def results_in(folder):
+    return json.loads((folder / 'predictions.json').read_text())
+
+
+def test_results_of_other_queries_are_kept(command, tmp_path):
+    assert command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')[0] == 0
+    (tmp_path / 'photos/a.jpg').rename(tmp_path / 'photos/more/c.jpg')
+    assert command(*NETWORK, *CAT, '--query', 'photos/b.png', 'photos/more', '--out', 'found')[0] == 0
+    entries = {entry['image']: entry['labels'] for entry in results_in(tmp_path / 'found')['images']}
+    # More's a.jpg is another image than the first one, and has its own files.
+    assert entries == {
+        **{'photos/a.jpg': 'a.png', 'photos/b.png': 'b.png'},
+        **{'photos/more/a.jpg': 'a-2.png', 'photos/more/c.jpg': 'c.png'},
+    }
+    assert {path.stem for path in (tmp_path / 'found').glob('*.png')} == {'a', 'b', 'a-2', 'c'}
+
+
+def test_results_of_other_classes_are_not_mixed(command, tmp_path):
+    dog = ('--support', 'dog=dog.jpg:dog.png')
+    assert command(*NETWORK, *CAT, '--query', 'photos')[0] == 0
+    before = (tmp_path / 'predictions/predictions.json').read_bytes()
+    status, _, err = command(*NETWORK, *dog, '--query', 'photos/b.png')
+    assert status == 2
+    assert "of 1 other image(s), but made with classes ['cat'] there and ['dog'] here; name another folder" in err
+    assert (tmp_path / 'predictions/predictions.json').read_bytes() == before
+    # In place of all of them:
+    assert command(*NETWORK, *dog, '--query', 'photos')[0] == 0
+    assert results_in(tmp_path / 'predictions')['classes'] == ['dog']
+
+
+def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, tmp_path):
+    whole = (tmp_path / 'photos/a.jpg').read_bytes()
+    (tmp_path / 'photos/a.jpg').write_bytes(b'no image')
+    assert command(*NETWORK, *CAT, '--query', 'photos')[0] == 1
+    (tmp_path / 'photos/a.jpg').write_bytes(whole)
+    assert command(*NETWORK, *CAT, '--query', 'photos/a.jpg')[0] == 0
+    results = results_in(tmp_path / 'predictions')
+    assert (len(results['images']), results['failed']) == (2, [])
+
+
+def test_damaged_results_are_not_replaced(command, tmp_path):
+    (tmp_path / 'found').mkdir()
+    (tmp_path / 'found/predictions.json').write_text('{"images": [{}]}')
+    status, _, err = command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')
+    assert (status, 'found/predictions.json cannot be read' in err) == (2, True)
+
+
+@pytest.mark.parametrize('pattern', ['run[1]', 'run[1]/*.png', 'run[1]/**/*.png', '{here}/run[1]/?.png'])
+def test_a_folder_may_have_brackets(tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tmp_path)
+    for name in ('run[1]/b.png', 'run1/a.png'):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    images, _ = predict.find_queries([pattern.format(here=tmp_path)])
+    assert [image.resolve() for image in images] == [tmp_path / 'run[1]/b.png']
+    assert predict.find_queries(['run[12]/*.png'])[0] == [Path('run1/a.png')]
+
+
+def test_files_that_are_passed_over_are_told(command, tmp_path):
+    for name in ('x.gif', 'noending', '.hidden'):
+        (tmp_path / 'photos' / name).touch()
+    out = command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')[1]
+    line = next(line for line in out.splitlines() if 'passed over' in line)
+    assert line.startswith('3 file(s) with other endings than .jpg')
+    assert line.endswith('photos/noending, photos/notes.txt, photos/x.gif')
+    assert 'passed over' not in command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'found')[1]
+
+
+def test_results_that_no_query_finds_may_lie_below_the_photographs(command):
+    assert command(*NETWORK, *CAT, '--query', 'photos/*.jpg', 'photos/more', '--out', 'photos/more/found')[0] == 0
+    assert command(*NETWORK, *CAT, '--query', 'photos', '--out', 'photos/found')[0] == 0
+
+
+def test_a_small_size_is_remarked_on_once(command):
+    out = command(*NETWORK, *CAT, '--query', 'photos/b.png')[1]
+    assert out.count('--size 33 is little: below about 200 pixels') == 1
+    assert 'is little' not in command('--weights=narrow.safetensors', '--size=200', *CAT, '--query', 'photos/b.png')[1]
+
+
+def segmentation(label_share):
+    """[20, 50] pixels with a part of the second of two classes, and none of the first."""
+    labels = np.zeros((20, 50), np.uint8)
+    labels.ravel()[: round(label_share * labels.size)] = 2
+    logits = np.eye(3, dtype=np.float32)[labels] * 20
+    return pj.Segmentation(logits, (20, 50), ('cat', 'dog'), {'cat': 0.7, 'dog': 0.2})
+
+
+def test_the_overlay_leaves_a_photograph_as_bright_as_it_is():
+    image = np.full((20, 50, 3), 100, np.uint8)
+    drawn = np.asarray(_overlay(image, segmentation(0.1)))
+    assert (drawn[-1, -1] == 100).all()
+    assert (drawn[0, -1] != 100).any()
+
+
+def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, tmp_path, monkeypatch):
+    shares = iter((0.0009, 0.5))
+    found = segmentation(0.5)
+    monkeypatch.setattr(
+        pj.Segmenter, 'stream', lambda _, images, **__: (_with_shares(found, next(shares)) for _ in images)
+    )
+    dog = ('--support', 'dog=dog.jpg:dog.png')
+    for name in ('a.jpg', 'b.png'):
+        Image.fromarray(np.full((20, 50, 3), 100, np.uint8)).save(tmp_path / 'photos' / name)
+    out = command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
+    assert 'cat is found in 0, dog is found in 1' in out
+
+
+def _with_shares(found, share):
+    found = dataclasses.replace(found)
+    found.__dict__['shares'] = {'cat': 0.0, 'dog': share}  # what the cached property would have
+    return found
+
+
+def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
+    written = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, 'text', lambda _, place, text, **__: written.append(text))
+    image = np.full((20, 50, 3), 100, np.uint8)
+    for share in (0.0009, 0.001):
+        _overlay(image, _with_shares(segmentation(0.5), share))
+    assert written == ['nothing found', 'dog 0.1%']
+
+
+def test_a_log_tells_how_far_it_has_come(capsys):
+    assert list(progress('abc', 'segmenting', 3, seconds=0)) == ['a', 'b', 'c']
+    assert capsys.readouterr().err == 'segmenting: 1 of 3\nsegmenting: 2 of 3\n'
+    assert list(progress('abc', 'segmenting', 3)) == ['a', 'b', 'c']
+    assert capsys.readouterr().err == ''

@@ -385,3 +385,28 @@ def test_cats_are_found_in_photographs():
         for some in (others, without)
     ]
     assert np.mean(absent[0]) < np.mean(absent[1])
+
+
+def test_a_result_is_shown_in_one_line(make):
+    result = make().fit({'disc': [draw_disc(0)]}).predict(draw_disc(1, shape=(20, 30))[0])
+    share, absent = result.shares['disc'], result.absent['disc']
+    assert repr(result) == f'Segmentation(20 x 30, disc {share:.1%} (absent {absent:.2f}))'
+
+
+def test_present_wants_a_number(make):
+    result = make().fit({'disc': [draw_disc(0)]}).predict(draw_disc(1)[0])
+    with pytest.raises(pj.InputError, match=r"absent_above must be a number such as 0.55, got '0.5'"):
+        result.present(absent_above='0.5')
+    assert result.present(np.float32(0.5)).shape == result.shape
+
+
+def test_saving_makes_no_folders(make, tmp_path):
+    with pytest.raises(pj.InputError, match=r'there is no folder .*nowhere to save x.npz in; make it first'):
+        make().fit({'disc': [draw_disc(0)]}).save(tmp_path / 'nowhere/x.npz')
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_of_something_else_are_no_segmenter(tmp_path):
+    np.savez(tmp_path / 'photo.npz', probabilities=np.zeros(3))
+    with pytest.raises(pj.InputError, match=r'photo.npz holds arrays, but no segmenter; name a file that --save-segm'):
+        pj.Segmenter.load(tmp_path / 'photo.npz')

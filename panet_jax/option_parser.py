@@ -1,0 +1,99 @@
+"""The parser of the commands' options: what is wrong is one sentence, without the lines on usage."""
+
+import argparse
+import difflib
+import re
+
+from panet_jax.errors import InputError
+
+# Below this many pixels a side ImageNet's network, which saw 224, sees little of most objects.
+SMALL_SIDE = 200
+
+
+class OptionParser(argparse.ArgumentParser):
+    """An ArgumentParser whose mistakes are InputErrors."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse's, but what is unknown is told here, by the command that it was typed after."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            raise InputError(self._unknown(unknown[0]))
+        return known, unknown
+
+    def error(self, message):
+        """Raises an InputError in place of printing the usage and leaving."""
+        option = re.fullmatch(r'argument (\S+): (.*)', message, re.DOTALL)
+        text = f'{option[1].split("/")[-1]} {_plain(option[2])}' if option else message
+        raise InputError(f'{text.rstrip(".")}; {self.prog} --help says more.')
+
+    def _unknown(self, word):
+        name = word.partition('=')[0]
+        if not name.startswith('-'):
+            return f'{self.prog} does not know what {word!r} is for; {self.prog} --help lists its options.'
+        near = difflib.get_close_matches(name, self._option_string_actions, 1)
+        told = f'did you mean {near[0]}?' if near else f'{self.prog} --help lists those there are.'
+        return f'{self.prog} has no option {name}; {told}'
+
+
+def _plain(message):
+    """What argparse says of one option, as the end of a sentence that begins with it."""
+    if found := re.match(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message):
+        return f'must be one of {found[2].replace(chr(39), "")}, got {found[1]!r}'
+    return {'expected one argument': 'wants a value', 'expected at least one argument': 'wants a value'}.get(
+        message, message
+    )
+
+
+def whole_number(least):
+    """A type of option: a whole number from `least`."""
+
+    def parse(text):
+        if not re.fullmatch(r'-?\d+', text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f'wants a whole number from {least}, got {text!r}')
+        return int(text)
+
+    return parse
+
+
+def share(text):
+    """A type of option: a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f'wants a number from 0 to 1 such as 0.55, got {text!r}')
+    return number
+
+
+def add_network_options(parser, default):
+    """Adds --weights and --size, the network of those who do not train one."""
+    parser.add_argument(
+        '--weights',
+        type=_weights,
+        default=default,
+        help='imagenet (the default), the workdir of a training, or a file',
+    )
+    parser.add_argument(
+        '--size',
+        type=whole_number(8),
+        help=f"side of the network's images (the workdir's, else 417); below {SMALL_SIDE} little is found",
+    )
+
+
+def warn_of_size(size):
+    """Prints a remark if a --size was typed with which little can be found."""
+    if size is not None and size < SMALL_SIDE:
+        print(
+            f'--size {size} is little: below about {SMALL_SIDE} pixels most objects are missed by a network that was not '
+            'trained so; without --size it is 417, or what the weights were trained with.',
+            flush=True,
+        )
+
+
+def _weights(text):
+    if text == 'random':
+        raise argparse.ArgumentTypeError(
+            'random finds nothing; wanted imagenet, the workdir of a training, or a file of weights'
+        )
+    return text
