@@ -206,10 +206,11 @@ def _segment(segmenter, stems, out, arguments):
         except InputError as error:
             return {'image': str(path), 'error': str(error)}
 
+    found = segmenter.stream(stems, on_error='yield')  # which checks the references before anything is written
     make_out(out)
     outcomes = []
     try:
-        items = zip(stems, segmenter.stream(stems, on_error='yield'), strict=True)
+        items = zip(stems, found, strict=True)
         finished = in_threads(finish, items, THREADS)
         for _, outcome in tqdm(finished, 'segmenting', len(stems), unit='image', disable=None):
             outcomes.append(outcome)
