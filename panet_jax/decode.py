@@ -9,6 +9,8 @@ from panet_jax.errors import InputError
 
 # Of the files that are taken for photographs.
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+DEPTHS = (8, 10, 12, 14, 16)  # bits that a camera's grey values may have
+HALVED = 'upper 8 of 16 bits'  # what Pillow keeps of deep colours
 DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
 
 
@@ -21,6 +23,7 @@ def open_image(data, where):
     """
     try:
         image = Image.open(io.BytesIO(data))
+        halved = image.mode in ('RGB', 'RGBA') and ';16' in str(image.tile)
         image.load()
     except Image.UnidentifiedImageError as error:
         what = 'is empty' if not data else 'is no image that Pillow knows'
@@ -29,6 +32,7 @@ def open_image(data, where):
         raise InputError(f'{where} is too large ({error}); make it smaller or leave it out.') from error
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError) as error:
         raise InputError(f'{where} cannot be read as an image ({error}); replace it or leave it out.') from error
+    image.info[HALVED] = halved
     return image
 
 
@@ -57,6 +61,9 @@ def decode_photo(data, where, shape=None):
 def to_rgb(image, where):
     """A Pillow image of any mode as one of 8-bit RGB; transparency is dropped.
 
+    Deep grey values are taken to have as many of 8, 10, 12, 14 or 16 bits as the largest of them needs: cameras and
+    microscopes write 12 bits into 16, which would be almost black.
+
     Args:
         image: a Pillow image.
         where: what to call it in an error.
@@ -65,12 +72,23 @@ def to_rgb(image, where):
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise InputError(f'{where} has grey values from {values.min()} to {values.max()}; wanted 0 to 65535.')
-        return Image.fromarray((values // 257).astype(np.uint8)).convert('RGB')
+        return Image.fromarray(_in_8_bits(values)).convert('RGB')
+    if image.info.get(HALVED) and max(most for _, most in image.getextrema()) < 16:
+        raise InputError(
+            f'{where} has colours of 16 bits that use the lower 12 alone and would be almost black; save it with 8 bits a '
+            'channel.'
+        )
     if image.mode == 'F':
         raise InputError(f'{where} has floating-point grey values; save it with 8 or 16 bits.')
     if 'transparency' in image.info:  # Pillow warns otherwise
         image = image.convert('RGBA')
     return image.convert('RGB')
+
+
+def _in_8_bits(values):
+    """Grey values [H, W] of 0..65535 as uint8."""
+    largest = next(2**bits - 1 for bits in DEPTHS if values.max() < 2**bits)
+    return (values.astype(np.int64) * 255 // largest).astype(np.uint8)
 
 
 def decode_mask(data, where, largest=255):
