@@ -197,6 +197,11 @@ def _box_marks(box, shape, size, where):
             f'{where} must lie in the image of {shape[::-1]} pixels (width, height) with left < right and top < bottom, '
             f'got left {box.left:g}, top {box.top:g}, right {box.right:g}, bottom {box.bottom:g}.'
         )
+    if box.right - box.left < 1 or box.bottom - box.top < 1:
+        raise InputError(
+            f'{where} is a box less than a pixel wide or high: left {box.left:g}, top {box.top:g}, right {box.right:g}, bottom '
+            f'{box.bottom:g}. Its edges are counted in pixels: multiply shares of the image by its {shape[1]} x {shape[0]}.'
+        )
     foreground = np.zeros((size, size), bool)
     rows, columns = _cover(box.top, box.bottom, shape[0], size), _cover(box.left, box.right, shape[1], size)
     foreground[rows, columns] = True

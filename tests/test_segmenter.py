@@ -146,7 +146,7 @@ def test_marks_of_each_kind_at_the_size_of_the_network():
     assert marks.foreground[:5, 5:10].all()
     assert marks.foreground.sum() == 25
     assert (marks.background == ~marks.foreground).all()
-    assert read_marks(pj.Box(39.9, 39.9, 40, 40), (40, 40), 8, 'box').foreground.sum() == 1
+    assert read_marks(pj.Box(39, 39, 40, 40), (40, 40), 8, 'box').foreground.sum() == 1
     marks = read_marks(pj.Points([(0, 0)], background=[(40, 40)]), (40, 40), 20, 'points')
     assert marks.foreground[0, 0]
     assert marks.background[19, 19]
@@ -280,6 +280,8 @@ IMAGE, MASK = draw_disc(0)
         ([1, 2, 3], 'as large as its image'),
         ((30, 10, 20, 30), 'got left 30, top 10, right 20'),
         (pj.Box(0, 0, 61, 40), r'in the image of \(60, 40\) pixels'),
+        (pj.Box(0.3, 0.3, 0.7, 0.7), 'less than a pixel wide or high: .* in pixels: multiply shares .* by its 60 x 40'),
+        (pj.Box(10, 10, 40, 10.5), 'less than a pixel'),
         (pj.Points([]), 'must have a point on the class'),
         ([(70, 20)], 'got x 70, y 20'),
         (pj.Points([('a', 'b')]), r"points \(x, y\), got \('a', 'b'\)"),
