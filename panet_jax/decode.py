@@ -121,3 +121,63 @@ def mask_numbers(image, where, largest=255):
     if values.size and (values.min() < 0 or values.max() > largest):
         raise InputError(f'{where} has values from {values.min()} to {values.max()}; wanted 0 to {largest}.')
     return values.astype(np.uint16)
+
+
+def brightness(image):
+    """The brightness of a palette image [H, W] uint8; None unless all colours that it uses are greys, and not all one.
+
+    Args:
+        image: a Pillow image of mode P.
+    """
+    numbers, palette = np.asarray(image), np.reshape(image.getpalette(), (-1, 3)).astype(np.uint8)
+    used = np.unique(numbers)
+    if used[-1] >= len(palette) or (palette[used] != palette[used, :1]).any():
+        return None
+    if len(used) > 1 and not np.ptp(palette[used, 0]):
+        return None
+    return palette[numbers, 0]
+
+
+def object_numbers(image, where):
+    """The numbers of a map in which 0 is no object: [H, W] uint16; of a palette of greys black is none.
+
+    Args:
+        image: a Pillow image.
+        where: what to call it in an error.
+    """
+    numbers = mask_numbers(image, where, 65535)
+    greys = brightness(image) if image.mode == 'P' else None
+    if greys is None or ((greys == 0) == (numbers == 0)).all():
+        return numbers
+    return greys.astype(np.uint16)
+
+
+def label_numbers(image, where, allowed):
+    """The numbers of a map in which each means something: of a palette of greys, its indices or its brightness.
+
+    A palette with a colour shows what the numbers look like, as PASCAL VOC's does; one of greys alone may come from a
+    program that gave the greys 0, 1, 2, ... indices of its own.
+
+    Args:
+        image: a Pillow image.
+        where: what to call it in an error.
+        allowed: the numbers that have a meaning.
+
+    Returns:
+        [H, W] uint16.
+
+    Raises:
+        InputError: the indices and the brightness differ, and all are allowed.
+    """
+    numbers = mask_numbers(image, where)
+    greys = brightness(image) if image.mode == 'P' else None
+    if greys is None or (greys == numbers).all() or np.ptp(np.reshape(image.getpalette(), (-1, 3)), 1).any():
+        return numbers
+    if not np.isin(greys, allowed).all():
+        return numbers
+    if np.isin(numbers, allowed).all():
+        raise InputError(
+            f'{where} has a palette of greys in which number {numbers[greys != numbers][0]} is the grey '
+            f'{greys[greys != numbers][0]}, and either may be meant; save it as a grey PNG (mode L) of the numbers.'
+        )
+    return greys.astype(np.uint16)

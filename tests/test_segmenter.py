@@ -14,8 +14,9 @@ from PIL import Image
 import panet_jax as pj
 from panet_jax import segmentation, segmenter
 from panet_jax.checkpoints import Checkpoints
+from panet_jax.class_masks import class_mask
 from panet_jax.images import resize_image, resize_map
-from panet_jax.references import class_mask, read_marks, read_photo
+from panet_jax.references import read_marks, read_photo
 
 SIZE = 33
 
@@ -176,20 +177,18 @@ def test_the_background_of_an_image_is_what_is_marked_or_what_all_leave():
 
 
 def test_what_a_mask_of_numbers_means():
-    def mask(*values, soft=True):
-        foreground, void = class_mask(np.array([values], np.uint8), soft=soft)
-        return foreground[0].astype(int).tolist(), void[0].astype(int).tolist()
+    def mask(*values, width=4):
+        foreground, void = class_mask(np.repeat(np.array([values] * 5, np.uint8), width, 1), 'mask')
+        return foreground[0, ::width].astype(int).tolist(), void[0, ::width].astype(int).tolist()
 
     assert mask(0, 1) == ([0, 1], [0, 0])
     assert mask(0, 255) == ([0, 1], [0, 0])  # a painted one
     assert mask(0, 15, 255) == ([0, 1, 0], [0, 0, 1])  # VOC's
     assert mask(0, 1, 2, 3) == ([0, 1, 1, 1], [0, 0, 0, 0])  # objects
     soft = np.arange(0, 256, 5)
-    assert mask(*soft)[0] == (soft >= 128).astype(int).tolist()
-    assert mask(*soft, soft=False) == (
-        ((soft > 0) & (soft < 255)).astype(int).tolist(),
-        (soft == 255).astype(int).tolist(),
-    )
+    assert mask(*soft, width=1)[0] == (soft >= 128).astype(int).tolist()
+    edge = [0, 0, 0, 100, 200, 255, 255, 255]
+    assert mask(*edge, width=1) == ([0, 0, 0, 0, 1, 1, 1, 1], [0] * 8)
 
 
 @pytest.mark.parametrize('mode', ['L', '1', 'P', 'RGB', 'RGBA', 'LA', 'transparent', 'array', 'bool', 'one channel'])
@@ -315,13 +314,23 @@ def test_wrong_references_are_one_sentence(make, references, message):
         make().fit(references)
 
 
+def test_fit_refuses_references_without_background_and_keeps_what_it_had(make):
+    everywhere = np.ones((40, 60), bool)
+    segmenter_ = make().fit({'dog': [(IMAGE, MASK)]})
+    with pytest.raises(pj.InputError, match='show no background'):
+        segmenter_.fit({'cat': [(IMAGE, everywhere)]})
+    assert segmenter_.classes == ('dog',)
+    assert segmenter_.fit({'cat': [(IMAGE, everywhere), (IMAGE[::-1], MASK[::-1])]}).classes == ('cat',)
+
+
 def test_other_mistakes_are_one_sentence(make, tmp_path):
     with pytest.raises(pj.InputError, match='no references yet'):
         make().predict(IMAGE)
     with pytest.raises(pj.InputError, match='no references to save'):
         make().save(tmp_path / 'x.npz')
+    everywhere = np.ones((40, 60), bool)
     with pytest.raises(pj.InputError, match='show no background'):
-        make().fit({'cat': [(IMAGE, np.ones((40, 60), bool))]}).predict(IMAGE)
+        make().add('cat', IMAGE, everywhere).predict(IMAGE)
     for settings in ({'size': 4}, {'size': 33.0}, {'batch': 0}, {'batch': None}, {'dtype': 'int8'}):
         with pytest.raises(pj.InputError, match=next(iter(settings))):
             make(**settings)
