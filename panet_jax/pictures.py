@@ -12,7 +12,7 @@ from panet_jax.episode import IGNORE, Episode
 from panet_jax.metrics import iou
 from panet_jax.replacing import replacing
 
-# Colours of ways 1, 2, ... (Okabe and Ito's, told apart by colour-blind people too), and of void.
+# Colours of ways 1 to 7 (Okabe and Ito's, told apart by colour-blind people too), and of void.
 WAY_COLOURS = np.array(
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [204, 121, 167], [0, 114, 178]]
 )
@@ -183,8 +183,13 @@ def save_panels(path, rows):
 
 
 def way_colour(way):
-    """The colour of way 1, 2, ...: [3] int, 0..255; the eighth is the first again."""
-    return WAY_COLOURS[(way - 1) % len(WAY_COLOURS)]
+    """The colour of way 1..254: [3] int, 0..255; beyond the seventh that of PASCAL VOC's colour map."""
+    if way <= len(WAY_COLOURS):
+        return WAY_COLOURS[way - 1]
+    colour = np.zeros(3, int)
+    for bit in range(8):
+        colour[bit % 3] |= (int(way) >> bit & 1) << 7 - bit // 3
+    return colour
 
 
 def _grown(mask, pixels):

@@ -273,10 +273,11 @@ def _segment(segmenter, stems, out, earlier, arguments):
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
+    found = segmenter.stream(stems, on_error='yield')  # which checks the references before anything is written
     make_out(out)
     outcomes = []
     try:
-        items = zip(stems, segmenter.stream(stems, on_error='yield'), strict=True)
+        items = zip(stems, found, strict=True)
         finished = in_threads(finish, items, THREADS)
         for _, outcome in progress(finished, 'segmenting', len(stems)):
             outcomes.append(outcome)

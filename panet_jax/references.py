@@ -12,14 +12,12 @@ import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from panet_jax.decode import mask_numbers, open_image, to_rgb
+from panet_jax.class_masks import class_mask, mask_of_image
+from panet_jax.decode import label_numbers, open_image, to_rgb
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 from panet_jax.images import resize_map
 
-# More levels than this between black and white are soft edges of a painted mask, not class numbers.
-SOFT_LEVELS = 16
-HALF = 128
 # The radius of a point's disc, as a part of the side that the network sees: 4 pixels of 417.
 POINT_RADIUS = 0.01
 # The part of an image that is taken for background where strokes or points mark none.
@@ -125,27 +123,6 @@ def read_marks(annotation, shape, size, where):
     return _mask_marks(annotation, shape, size, where)
 
 
-def class_mask(values, *, soft):
-    """Where the class is in a mask of numbers, and where the mask says nothing.
-
-    Anything but 0 is the class, so that black and white, 0 and 1, and a number for each object all do.
-    But 255 beside other numbers is void, as PASCAL VOC has it; and where there are so many levels
-    between 0 and 255 that they must be soft edges, the class is where it is brighter than the half.
-
-    Args:
-        values: [H, W] bool or integer.
-        soft: whether there may be soft edges; a palette's numbers have none.
-
-    Returns:
-        Two arrays [H, W] bool.
-    """
-    between = np.setdiff1d(values, [0, IGNORE])
-    if soft and len(between) > SOFT_LEVELS and values.max() == IGNORE:
-        return values >= HALF, np.zeros(values.shape, bool)
-    void = (values == IGNORE) & (len(between) > 0)
-    return (values != 0) & ~void, void
-
-
 def _plain(annotation):
     """The annotation with lists of numbers called by what they mean."""
     if not isinstance(annotation, list | tuple) or not len(annotation):
@@ -160,7 +137,7 @@ def _plain(annotation):
 def _mask_marks(mask, shape, size, where):
     if isinstance(mask, str | Path | Image.Image):
         image, where = _open(mask, where)
-        foreground, void = _mask_of_image(image, where)
+        foreground, void = mask_of_image(image, where)
     else:
         values = np.asarray(mask)
         if values.dtype != bool and not np.issubdtype(values.dtype, np.integer):
@@ -169,7 +146,8 @@ def _mask_marks(mask, shape, size, where):
                 f'pj.Scribble, got {_what(mask, values)}.'
             )
         values = values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
-        foreground, void = class_mask(values, soft=values.dtype == np.uint8)
+        _check_shape(values, shape, where)
+        foreground, void = class_mask(values, where)
     _check_shape(foreground, shape, where)
     if not foreground.any():
         raise InputError(f'{where} is empty: no pixel is of the class; mark some, or leave this reference out.')
@@ -177,15 +155,6 @@ def _mask_marks(mask, shape, size, where):
     if not small.any():  # too small an object for every how-manieth pixel to meet it
         small = _cells(foreground, size)
     return Marks(small, ~small & (resize_map(void, size) == 0))
-
-
-def _mask_of_image(image, where):
-    """Where the class is and where a mask says nothing: by its transparency, if it has any, else its numbers."""
-    if image.mode in ('RGBA', 'LA'):
-        opaque = np.asarray(image.getchannel('A'))
-        if (opaque < IGNORE).any():
-            return opaque >= HALF, np.zeros(opaque.shape, bool)
-    return class_mask(mask_numbers(image, where, largest=65535), soft=image.mode != 'P')
 
 
 def _box_marks(box, shape, size, where):
@@ -198,6 +167,11 @@ def _box_marks(box, shape, size, where):
             f'{where} must lie in the image of {shape[::-1]} pixels (width, height) with left < right and top < bottom, '
             f'got left {box.left:g}, top {box.top:g}, right {box.right:g}, bottom {box.bottom:g}; a box of COCO is left, top, '
             'width, height: give left + width and top + height.'
+        )
+    if box.right - box.left < 1 or box.bottom - box.top < 1:
+        raise InputError(
+            f'{where} is a box less than a pixel wide or high: left {box.left:g}, top {box.top:g}, right {box.right:g}, bottom '
+            f'{box.bottom:g}. Its edges are counted in pixels: multiply shares of the image by its {shape[1]} x {shape[0]}.'
         )
     foreground = np.zeros((size, size), bool)
     rows, columns = _cover(box.top, box.bottom, shape[0], size), _cover(box.left, box.right, shape[1], size)
@@ -240,7 +214,7 @@ def _stroke_marks(scribble, shape, size, where):
     strokes = scribble.strokes
     if isinstance(strokes, str | Path | Image.Image):
         image, where = _open(strokes, where)
-        values = mask_numbers(image, where)
+        values = label_numbers(image, where, range(IGNORE + 1))
     else:
         values = np.asarray(strokes)
         if not np.issubdtype(values.dtype, np.integer):

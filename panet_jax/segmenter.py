@@ -102,7 +102,9 @@ class Segmenter:
         """
         if not isinstance(references, dict) or not references:
             raise InputError(f"fit wants {{'cat': [(image, mask), ...], ...}}, got {str(references)[:60]!r}.")
-        self._references, self._backgrounds = self._learn([], {}, list(_listed(references)))
+        learnt, backgrounds = self._learn([], {}, list(_listed(references)))
+        _check_backgrounds(backgrounds)
+        self._references, self._backgrounds = learnt, backgrounds
         return self
 
     def add(self, name, image, annotation):
@@ -196,7 +198,9 @@ class Segmenter:
         read = [self._read(*each) for each in new]
         names = {name for name, *_ in read} | {reference.name for reference in references}
         if len(names) >= IGNORE:
-            raise InputError(f'a segmenter has at most {IGNORE - 1} classes, got {len(names)}.')
+            raise InputError(
+                f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(names)}.'
+            )
         images = {image: pixels for _, image, pixels, _ in read}
         marks = [(each.image, each.marks) for each in references] + [(image, marks) for _, image, _, marks in read]
         foregrounds, anew = {}, {}
@@ -223,10 +227,7 @@ class Segmenter:
         """[1 + N, C] float32, background first, as `class_prototypes` has them."""
         if not self._references:
             raise InputError('the segmenter has no references yet; call fit or add first.')
-        if not any(each.pixels for each in self._backgrounds.values()):
-            raise InputError(
-                'the references show no background at all; add one whose annotation leaves some of its image.'
-            )
+        _check_backgrounds(self._backgrounds)
         of_class = [[each.foreground for each in self._references if each.name == name] for name in self.classes]
         groups = [list(self._backgrounds.values()), *of_class]
         return np.stack([np.mean([each.mean() for each in group], 0) for group in groups])
@@ -302,6 +303,12 @@ def _summed(features, mask):
 def _sum(features, mask):
     features, pixels = _summed(features, mask)
     return Sum(np.asarray(features), float(pixels))
+
+
+def _check_backgrounds(backgrounds):
+    """Refuses references that no background can be learnt from; a later one may show some."""
+    if not any(each.pixels for each in backgrounds.values()):
+        raise InputError('the references show no background at all; add one whose annotation leaves some of its image.')
 
 
 def _listed(references):

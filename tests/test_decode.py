@@ -3,6 +3,8 @@
 import contextlib
 import io
 import re
+import struct
+import zlib
 
 import hypothesis
 import hypothesis.strategies as st
@@ -49,6 +51,37 @@ def test_grey_palette_alpha_and_deep_photographs():
     np.testing.assert_array_equal(decode_photo(encode(deep), 'a'), stacked(GREY))
     np.testing.assert_array_equal(decode_photo(encode(deep.astype(np.int32), format='TIFF'), 'a'), stacked(GREY))
     np.testing.assert_array_equal(decode_photo(encode(GREY > 99), 'a'), stacked(255 * (GREY > 99)))
+
+
+@pytest.mark.parametrize('bits', [8, 10, 12, 14])
+def test_photographs_of_fewer_bits_than_16_are_as_bright_as_of_16(bits):
+    grey = GREY.astype(int)
+    grey[0, 0] = 255
+    deep = grey * (2**bits - 1) // 255
+    for dtype, format in ((np.uint16, 'PNG'), (np.int32, 'TIFF')):
+        read = decode_photo(encode(deep.astype(dtype), format=format), 'a')
+        assert np.abs(read[..., 0].astype(int) - grey).max() <= 1
+    whole = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    np.testing.assert_array_equal(decode_photo(encode(whole), 'a'), stacked(whole // 257))
+
+
+def deep_colours(values):
+    """A PNG of 16-bit colours, which Pillow reads and does not write: [H, W, 3] uint16."""
+    height, width, _ = values.shape
+    rows = np.pad(values.astype('>u2').reshape(height, -1).view(np.uint8), ((0, 0), (1, 0)))
+    parts = (b'IHDR', struct.pack('>IIBBBBB', width, height, 16, 2, 0, 0, 0)), (b'IDAT', zlib.compress(rows.tobytes()))
+    chunks = (
+        struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        for name, data in (*parts, (b'IEND', b''))
+    )
+    return b'\x89PNG\r\n\x1a\n' + b''.join(chunks)
+
+
+def test_deep_colours_of_12_bits_are_refused_and_of_16_read():
+    np.testing.assert_array_equal(decode_photo(deep_colours(RGB.astype(np.uint16) * 257), 'a'), RGB)
+    np.testing.assert_array_equal(decode_photo(encode(RGB // 32), 'a'), RGB // 32)  # dark, of 8 bits
+    with pytest.raises(InputError, match=r'x\.png has colours of 16 bits that use the lower 12 alone'):
+        decode_photo(deep_colours(RGB.astype(np.uint16) * 16), 'x.png')
 
 
 def test_cmyk_photographs_are_converted():

@@ -1,4 +1,4 @@
-"""A few hundred of the malformed inputs that benchmarks/malformed_inputs.py makes by the thousand."""
+"""A few hundred of the malformed inputs that robustness/malformed_inputs.py makes by the thousand."""
 
 import importlib.util
 
@@ -8,7 +8,7 @@ from tiny import ROOT
 
 @pytest.mark.filterwarnings('ignore')  # Pillow on what it could mend
 def test_malformed_inputs_are_read_rightly_or_refused_in_one_sentence():
-    spec = importlib.util.spec_from_file_location('malformed_inputs', ROOT / 'benchmarks' / 'malformed_inputs.py')
+    spec = importlib.util.spec_from_file_location('malformed_inputs', ROOT / 'robustness' / 'malformed_inputs.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     counts, failures = module.run(300, seed=1)

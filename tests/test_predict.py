@@ -89,6 +89,29 @@ def test_one_image_that_fails_is_told_at_the_end_and_the_others_are_kept(command
     assert command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')[0] == 0
 
 
+def test_references_without_background_are_told_before_anything_is_written_or_summed_up(command, tmp_path):
+    shape = draw_disc(0)[1].shape
+    Image.fromarray(np.ones(shape, bool)).save(tmp_path / 'all.png')
+    for more in ((), ('--save-segmenter', 'pets.npz')):
+        status, out, err = command(
+            *NETWORK, '--support=cat=cat.jpg:all.png', '--query', 'photos', '--out', 'found', *more
+        )
+        assert (status, 'show no background' in err) == (2, True)
+        assert 'found' not in out
+        assert 'label' not in out
+    pj.Segmenter('narrow.safetensors', size=33).add('cat', 'cat.jpg', 'all.png').save('pets.npz')
+    status, out, err = command('--segmenter=pets.npz', '--query', 'photos', '--out', 'found')
+    assert (status, 'show no background' in err, 'found' in out) == (2, True, False)
+    assert not (tmp_path / 'found').exists()
+
+
+def test_all_labels_have_colours_of_their_own():
+    colours = {tuple(way_colour(label).tolist()) for label in range(1, 255)}
+    assert len(colours) == 254
+    assert not colours & {(0, 0, 0), (255, 255, 255)}
+    assert way_colour(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's colour map
+
+
 def test_references_are_saved_and_used_again(command, tmp_path):
     status, out, _ = command(*NETWORK, *CAT, '--save-segmenter', 'pets.npz')
     assert status == 0

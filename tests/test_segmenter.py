@@ -14,8 +14,9 @@ from PIL import Image
 import panet_jax as pj
 from panet_jax import segmentation, segmenter
 from panet_jax.checkpoints import Checkpoints
+from panet_jax.class_masks import class_mask
 from panet_jax.images import resize_image, resize_map
-from panet_jax.references import class_mask, read_marks, read_photo
+from panet_jax.references import read_marks, read_photo
 
 SIZE = 33
 
@@ -146,7 +147,7 @@ def test_marks_of_each_kind_at_the_size_of_the_network():
     assert marks.foreground[:5, 5:10].all()
     assert marks.foreground.sum() == 25
     assert (marks.background == ~marks.foreground).all()
-    assert read_marks(pj.Box(39.9, 39.9, 40, 40), (40, 40), 8, 'box').foreground.sum() == 1
+    assert read_marks(pj.Box(39, 39, 40, 40), (40, 40), 8, 'box').foreground.sum() == 1
     marks = read_marks(pj.Points([(0, 0)], background=[(40, 40)]), (40, 40), 20, 'points')
     assert marks.foreground[0, 0]
     assert marks.background[19, 19]
@@ -176,20 +177,18 @@ def test_the_background_of_an_image_is_what_is_marked_or_what_all_leave():
 
 
 def test_what_a_mask_of_numbers_means():
-    def mask(*values, soft=True):
-        foreground, void = class_mask(np.array([values], np.uint8), soft=soft)
-        return foreground[0].astype(int).tolist(), void[0].astype(int).tolist()
+    def mask(*values, width=4):
+        foreground, void = class_mask(np.repeat(np.array([values] * 5, np.uint8), width, 1), 'mask')
+        return foreground[0, ::width].astype(int).tolist(), void[0, ::width].astype(int).tolist()
 
     assert mask(0, 1) == ([0, 1], [0, 0])
     assert mask(0, 255) == ([0, 1], [0, 0])  # a painted one
     assert mask(0, 15, 255) == ([0, 1, 0], [0, 0, 1])  # VOC's
     assert mask(0, 1, 2, 3) == ([0, 1, 1, 1], [0, 0, 0, 0])  # objects
     soft = np.arange(0, 256, 5)
-    assert mask(*soft)[0] == (soft >= 128).astype(int).tolist()
-    assert mask(*soft, soft=False) == (
-        ((soft > 0) & (soft < 255)).astype(int).tolist(),
-        (soft == 255).astype(int).tolist(),
-    )
+    assert mask(*soft, width=1)[0] == (soft >= 128).astype(int).tolist()
+    edge = [0, 0, 0, 100, 200, 255, 255, 255]
+    assert mask(*edge, width=1) == ([0, 0, 0, 0, 1, 1, 1, 1], [0] * 8)
 
 
 @pytest.mark.parametrize('mode', ['L', '1', 'P', 'RGB', 'RGBA', 'LA', 'transparent', 'array', 'bool', 'one channel'])
@@ -280,6 +279,8 @@ IMAGE, MASK = draw_disc(0)
         ([1, 2, 3], 'as large as its image'),
         ((30, 10, 20, 30), 'got left 30, top 10, right 20'),
         (pj.Box(0, 0, 61, 40), r'in the image of \(60, 40\) pixels'),
+        (pj.Box(0.3, 0.3, 0.7, 0.7), 'less than a pixel wide or high: .* in pixels: multiply shares .* by its 60 x 40'),
+        (pj.Box(10, 10, 40, 10.5), 'less than a pixel'),
         (pj.Points([]), 'must have a point on the class'),
         ([(70, 20)], 'got x 70, y 20'),
         (pj.Points([('a', 'b')]), r"points \(x, y\), got \('a', 'b'\)"),
@@ -313,13 +314,23 @@ def test_wrong_references_are_one_sentence(make, references, message):
         make().fit(references)
 
 
+def test_fit_refuses_references_without_background_and_keeps_what_it_had(make):
+    everywhere = np.ones((40, 60), bool)
+    segmenter_ = make().fit({'dog': [(IMAGE, MASK)]})
+    with pytest.raises(pj.InputError, match='show no background'):
+        segmenter_.fit({'cat': [(IMAGE, everywhere)]})
+    assert segmenter_.classes == ('dog',)
+    assert segmenter_.fit({'cat': [(IMAGE, everywhere), (IMAGE[::-1], MASK[::-1])]}).classes == ('cat',)
+
+
 def test_other_mistakes_are_one_sentence(make, tmp_path):
     with pytest.raises(pj.InputError, match='no references yet'):
         make().predict(IMAGE)
     with pytest.raises(pj.InputError, match='no references to save'):
         make().save(tmp_path / 'x.npz')
+    everywhere = np.ones((40, 60), bool)
     with pytest.raises(pj.InputError, match='show no background'):
-        make().fit({'cat': [(IMAGE, np.ones((40, 60), bool))]}).predict(IMAGE)
+        make().add('cat', IMAGE, everywhere).predict(IMAGE)
     for settings in ({'size': 4}, {'size': 33.0}, {'batch': 0}, {'batch': None}, {'dtype': 'int8'}):
         with pytest.raises(pj.InputError, match=next(iter(settings))):
             make(**settings)

@@ -52,7 +52,10 @@ class CocoLayout:
         """The categories in the order of their ids."""
         names = tuple(category['name'] for category in self._categories)
         if not 0 < len(names) < IGNORE:
-            raise InputError(f'{self._where} has {len(names)} categories; wanted 1 to {IGNORE - 1}.')
+            raise InputError(
+                f'{self._where} has {len(names)} categories; wanted 1 to {IGNORE - 1}, as a label is stored in one byte; leave '
+                'out those that you do not need.'
+            )
         if len(set(names)) < len(names) or len({c['id'] for c in self._categories}) < len(names):
             raise InputError(f'{self._where} has two categories of one name or one id.')
         return names

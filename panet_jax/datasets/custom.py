@@ -4,14 +4,15 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from panet_jax.class_masks import mask_of_image
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.files import Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
-from panet_jax.decode import ENDINGS, decode_mask
+from panet_jax.decode import ENDINGS, label_numbers, object_numbers, open_image
 from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
 
-# What a first line of classes.txt may say for value 0; it is no class.
+# What a first line of classes.txt, or a folder, may say for the background; it is no class.
 BACKGROUND = ('background', '_background_', '__background__')
 ALL = 'all'
 
@@ -48,8 +49,8 @@ class MaskLayout:
     """Photographs in images/ with masks of the same names in masks/.
 
     A mask is masks/NAME.png with class numbers as values (255 is void) and their names, a line each, in
-    classes.txt; or masks/CLASS/NAME.png for each class, anything but 0 being the class. Where masks of
-    two classes overlap is void. Instances come from instances/NAME.png, or are the connected regions;
+    classes.txt; or masks/CLASS/NAME.png for each class, as `class_mask` reads them. Where masks of two classes
+    overlap is void; masks/background/ is no class and not read. Instances come from instances/NAME.png, or are the connected regions;
     scribbles from scribbles/NAME.png (0 on the background's, 255 where there is none, a number each).
 
     Args:
@@ -62,12 +63,14 @@ class MaskLayout:
         self._files = Files([Folder(root)])
         entries = sorted(entry for entry in self._files.listing('masks') if not entry.startswith('.'))
         folders = [entry for entry in entries if (self._root / 'masks' / entry).is_dir()]
+        if folders and all(folder.lower() in BACKGROUND for folder in folders):
+            raise InputError(f'{self._root / "masks" / folders[0]} is no class; wanted a folder per class beside it.')
         if folders and len(folders) < len(entries):
             raise InputError(
                 f'{self._root / "masks"} has both files and folders; wanted PNGs of class numbers, or a folder per class.'
             )
         self._by_class = bool(folders)
-        self.classes = self._read_classes(folders)
+        self.classes = self._read_classes([folder for folder in folders if folder.lower() not in BACKGROUND])
         self._photos = self._find_photos()
         self.names = self._read_names()
 
@@ -78,12 +81,12 @@ class MaskLayout:
         if instance_file is None:
             instances = objects_of(label)
         else:
-            instances = decode_mask(self._files.read(instance_file), self._files.where(instance_file), 65535)
+            instances = object_numbers(*self._open(instance_file))
             self._check_shape(instance_file, instances, label)
         scribbles, file = None, self._files.find(f'scribbles/{name}.png')
         if file:
-            where = self._files.where(file)
-            scribbles = read_scribbles(decode_mask(self._files.read(file), where), where, label)
+            strokes = label_numbers(*self._open(file), range(IGNORE + 1))
+            scribbles = read_scribbles(strokes, self._files.where(file), label)
         return Record(self._files.read(self._photos[name]), label, instances, scribbles)
 
     def where(self, name):
@@ -125,7 +128,11 @@ class MaskLayout:
                 'is value 1.'
             )
         if not 0 < len(names) < IGNORE or len(set(names)) < len(names):
-            raise InputError(f'{path} names {len(names)} classes; wanted 1 to {IGNORE - 1} different ones.')
+            there = path if path.is_file() else self._root / 'masks'
+            raise InputError(
+                f'{there} names {len(names)} classes; wanted 1 to {IGNORE - 1} different ones, as a label is stored in one '
+                'byte.'
+            )
         if folders and set(folders) - set(names):
             raise InputError(
                 f'the folders {", ".join(sorted(set(folders) - set(names)))} of {self._root / "masks"} are not in {path}.'
@@ -176,8 +183,14 @@ class MaskLayout:
             raise InputError(f'{wrong[0]}, named in {self._root / self._split}.txt, has no {what}.')
         return list(dict.fromkeys(names))
 
+    def _open(self, file):
+        """The Pillow image of a file, and what to call it."""
+        where = self._files.where(file)
+        return open_image(self._files.read(file), where), where
+
     def _read_label(self, file):
-        label = decode_mask(self._files.read(file), self._files.where(file)).astype(np.uint8)
+        allowed = [*range(len(self.classes) + 1), IGNORE]
+        label = label_numbers(*self._open(file), allowed).astype(np.uint8)
         wrong = label[(label > len(self.classes)) & (label != IGNORE)]
         if wrong.size:
             raise InputError(
@@ -192,10 +205,13 @@ class MaskLayout:
             file = self._files.find(f'masks/{c}/{name}.png')
             if file is None:
                 continue
-            shown = decode_mask(self._files.read(file), self._files.where(file), 65535) > 0
-            label = np.zeros(shown.shape, np.uint8) if label is None else label
+            shown, void = mask_of_image(*self._open(file))
+            if label is None:
+                label, silent = np.zeros(shown.shape, np.uint8), np.zeros(shown.shape, bool)
             self._check_shape(file, shown, label)
             label[shown] = np.where(label[shown] > 0, IGNORE, number)
+            silent |= void
+        label[silent & (label == 0)] = IGNORE
         return label
 
     def _check_shape(self, file, mask, label):

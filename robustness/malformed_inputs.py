@@ -1,6 +1,6 @@
 """Malformed images, masks and annotations: each is read rightly or refused in one sentence.
 
-    python benchmarks/malformed_inputs.py [--count 2000] [--seed 0]
+    python robustness/malformed_inputs.py [--count 2000] [--seed 0]
 
 Writes a folder of one photograph in one of three layouts, damages it, and reads it as a preparation
 does. Prints, for each kind of damage, how many were read and how many refused; fails if anything was

@@ -1,0 +1,322 @@
+"""Masks as programs paint, resize, index and compress them, held against the truth: none is inverted, none hollow.
+
+    python robustness/mask_readings.py [--count 2000] [--seed 0]
+
+Draws classes, paints their masks in a random way, and reads them as a reference of the Segmenter, on the page, as an
+array, and in a folder of one's own. Prints, for each way, how many were read and how many refused; fails if the IoU of
+one with its truth is below 0.9, or one was refused that can only be read in one way.
+"""
+
+import argparse
+import collections
+import io
+import struct
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from panet_jax.datasets.custom import open_custom
+from panet_jax.demo_session import read_mask
+from panet_jax.errors import InputError
+from panet_jax.images import resize_map
+from panet_jax.references import read_marks
+
+SIZE = 97
+VOID = 255
+FILTERS = ('NEAREST', 'BOX', 'BILINEAR', 'HAMMING', 'BICUBIC', 'LANCZOS')
+FACTORS = (0.25, 0.33, 0.5, 0.7, 1, 1.3, 1.5, 2, 3, 4, 8)
+
+
+class Painted(NamedTuple):
+    """A mask in a file.
+
+    Attributes:
+        data: bytes of a PNG.
+        truth: [H, W] int, 0, 1, and 255 where it is void.
+        array: the same mask as an array, where it is one.
+        two_ways: whether it can really be read in two ways, so that it may be refused.
+    """
+
+    data: bytes
+    truth: np.ndarray
+    array: np.ndarray | None = None
+    two_ways: bool = False
+
+
+def encode(image):
+    file = io.BytesIO()
+    image.save(file, 'PNG')
+    return file.getvalue()
+
+
+def grey_png(levels, bits):
+    """A grey PNG of 1, 2 or 4 bits, which Pillow reads and does not write: [H, W] levels below 2 ** bits."""
+    height, width = levels.shape
+    each = (levels[..., None] >> np.arange(bits)[::-1] & 1).reshape(height, width * bits).astype(np.uint8)
+    rows = np.pad(np.packbits(each, axis=1), ((0, 0), (1, 0)))
+    parts = (
+        (b'IHDR', struct.pack('>IIBBBBB', width, height, bits, 0, 0, 0, 0)),
+        (b'IDAT', zlib.compress(rows.tobytes())),
+    )
+    chunks = (
+        struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        for name, data in (*parts, (b'IEND', b''))
+    )
+    return b'\x89PNG\r\n\x1a\n' + b''.join(chunks)
+
+
+def drawn(rng):
+    """A class: [H, W] bool, some objects whose inside is several pixels wide."""
+    height, width = rng.integers(60, 140, 2)
+    rows, columns = np.mgrid[:height, :width]
+    shape = rng.integers(3)
+    if shape == 0:
+        noise = ndimage.gaussian_filter(rng.normal(size=(height, width)), rng.uniform(6, 12))
+        return noise > np.quantile(noise, rng.uniform(0.4, 0.9))
+    mask = np.zeros((height, width), bool)
+    for _ in range(rng.integers(1, 4)):
+        y, x, r = rng.integers(12, height - 12), rng.integers(12, width - 12), rng.integers(10, 25)
+        disc, box = np.hypot(rows - y, columns - x) <= r, (abs(rows - y) <= r) & (abs(columns - x) <= r / 1.5)
+        mask |= disc if shape == 1 else box
+    return mask
+
+
+def soft(rng):
+    """A class painted white on black, resized or blurred or both: [h, w] float in 0..1."""
+    levels = Image.fromarray(drawn(rng).astype(np.float32))
+    if rng.random() < 0.8:
+        factor = rng.choice(FACTORS) if rng.random() < 0.7 else rng.uniform(0.3, 4)
+        size = [max(16, round(side * factor)) for side in levels.size]
+        levels = levels.resize(size, Image.Resampling[rng.choice(FILTERS)])
+    levels = np.clip(np.asarray(levels), 0, 1)
+    return ndimage.gaussian_filter(levels, rng.uniform(0.3, 4)) if rng.random() < 0.3 else levels
+
+
+def edged(rng):
+    """A soft class with both sides of the half, and its truth."""
+    while True:
+        levels = soft(rng)
+        truth = levels >= 0.5
+        if levels.max() > 0.98 and levels.min() < 0.05 and 0.02 < truth.mean() < 0.95:
+            return levels, truth.astype(int)
+
+
+def in_levels(levels, top):
+    return np.floor(levels * top + 0.5).astype(int)
+
+
+def grey8(rng):
+    levels, truth = edged(rng)
+    array = in_levels(levels, rng.choice([255, 255, 255, 254, 240, 200])).astype(np.uint8)
+    return Painted(encode(Image.fromarray(array)), truth, array)
+
+
+def as_rgb(rng):
+    levels, truth = edged(rng)
+    mode = str(rng.choice(['RGB', 'RGBA', 'LA']))
+    return Painted(encode(Image.fromarray(in_levels(levels, 255).astype(np.uint8)).convert(mode)), truth)
+
+
+def grey16(rng):
+    levels, truth = edged(rng)
+    array = in_levels(levels, rng.choice([65535, 4095, 1023])).astype(np.uint16)
+    return Painted(encode(Image.fromarray(array)), truth, array)
+
+
+def few_bits(rng):
+    levels, truth = edged(rng)
+    bits = int(rng.choice([1, 2, 4]))
+    return Painted(grey_png(in_levels(levels, 2**bits - 1), bits), truth)
+
+
+def was_jpeg(rng):
+    levels, truth = edged(rng)
+    file = io.BytesIO()
+    Image.fromarray(in_levels(levels, 255).astype(np.uint8)).save(file, 'JPEG', quality=int(rng.integers(60, 100)))
+    array = np.asarray(Image.open(file))
+    return Painted(encode(Image.fromarray(array)), truth, array, two_ways=0 < array.min() < 30)
+
+
+def quantized(rng):
+    """A soft class in a few greys of a palette in any order; the truth is what is then seen."""
+    levels, _ = edged(rng)
+    image = Image.fromarray(in_levels(levels, 255).astype(np.uint8))
+    image = image.quantize(int(rng.choice([2, 2, 3, 4, 8, 16, 200])))
+    seen = np.asarray(image.convert('L')).astype(int)
+    # Of three greys the middle one may be an object; where there is no black, which is the background?
+    two_ways = len(np.unique(seen)) == 3 or 4 * seen.min() > seen.max()
+    return Painted(encode(reordered(image, rng)), (2 * seen >= seen.max()).astype(int), two_ways=two_ways)
+
+
+def black_and_white(rng):
+    """Two indices of which either is white."""
+    truth = drawn(rng)
+    black, white = rng.permutation(256)[:2] if rng.random() < 0.5 else rng.permutation(2)
+    palette = np.zeros((256, 3), np.uint8)
+    palette[white] = 255
+    image = Image.fromarray(np.where(truth, white, black).astype(np.uint8))
+    image.putpalette(palette.tobytes())
+    return Painted(encode(image), truth.astype(int))
+
+
+def reordered(image, rng):
+    """A palette image with its colours in another order."""
+    palette = np.reshape(image.getpalette(), (-1, 3))
+    order = rng.permutation(len(palette))
+    return image.remap_palette(order.tolist()) if rng.random() < 0.7 else image
+
+
+def alpha(rng):
+    levels, truth = edged(rng)
+    colours = rng.integers(0, 256, (*truth.shape, 3), dtype=np.uint8)
+    opaque = in_levels(levels, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        return Painted(encode(Image.fromarray(np.dstack([colours, opaque]))), truth)
+    image = Image.fromarray(np.where(truth, rng.integers(1, 9, truth.shape), 9).astype(np.uint8))
+    image.putpalette(rng.integers(0, 256, 30, dtype=np.uint8).tobytes())
+    image.info['transparency'] = 9
+    return Painted(encode(image), truth)
+
+
+def numbered(rng):
+    """Objects with numbers of their own, or a class's, with or without a rim of void and a blob of it."""
+    mask = drawn(rng)
+    objects, _ = ndimage.label(mask)
+    if rng.random() < 0.3:  # objects that touch
+        objects = np.where(mask, 1 + np.arange(mask.shape[1]) // 30, 0)
+    elif rng.random() < 0.5:
+        objects = np.where(mask, rng.integers(1, 21), 0)
+    rim = rng.integers(0, 6)
+    if rim:
+        outline = ndimage.binary_dilation(mask, iterations=(rim + 1) // 2) & ~ndimage.binary_erosion(
+            mask, iterations=rim // 2, border_value=1
+        )
+        objects = np.where(outline, VOID, objects)
+    if rng.random() < 0.3:
+        y, x = rng.integers(0, 40, 2)
+        objects[y : y + 12, x : x + 12] = VOID
+    objects[:2, :2] = 0
+    truth = np.where(objects == VOID, VOID, (objects > 0).astype(int))
+    return (objects, truth) if (truth == 1).any() else numbered(rng)
+
+
+def object_numbers(rng):
+    objects, truth = numbered(rng)
+    array = objects.astype(rng.choice([np.uint8, np.uint16, np.int32, np.int64]))
+    deep = rng.random() < 0.3
+    return Painted(encode(Image.fromarray(objects.astype(np.uint16 if deep else np.uint8))), truth, array)
+
+
+def coloured_numbers(rng):
+    objects, truth = numbered(rng)
+    image = Image.fromarray(objects.astype(np.uint8))
+    palette = rng.integers(20, 256, (256, 3))
+    palette[0] = 0
+    if rng.random() < 0.3:
+        palette[:] = np.arange(256)[:, None]
+    image.putpalette(palette.astype(np.uint8).tobytes())
+    return Painted(encode(image), truth)
+
+
+WAYS = (
+    grey8,
+    as_rgb,
+    grey16,
+    few_bits,
+    was_jpeg,
+    quantized,
+    black_and_white,
+    alpha,
+    object_numbers,
+    coloured_numbers,
+)
+
+
+def as_reference(painted, folder):
+    path = folder / 'mask.png'
+    path.write_bytes(painted.data)
+    return marked(path, painted)
+
+
+def as_array(painted, folder):
+    return marked(painted.array, painted)
+
+
+def on_the_page(painted, folder):
+    path = folder / 'mask.png'
+    path.write_bytes(painted.data)
+    return marked(read_mask(path), painted)
+
+
+def marked(annotation, painted):
+    marks = read_marks(annotation, painted.truth.shape, SIZE, 'the mask')
+    return np.where(marks.foreground, 1, np.where(marks.background, 0, VOID)), resize_map(painted.truth, SIZE)
+
+
+def in_a_folder(painted, folder):
+    root = folder / 'own'
+    (root / 'images').mkdir(parents=True)
+    (root / 'masks/cat').mkdir(parents=True)
+    Image.fromarray(np.zeros((*painted.truth.shape, 3), np.uint8)).save(root / 'images/one.png')
+    (root / 'masks/cat/one.png').write_bytes(painted.data)
+    return open_custom(root, 'all').record('one').label, painted.truth
+
+
+def wrong_with(read, truth):
+    """What is wrong with what was read, or ''."""
+    says = truth != VOID
+    if ((read == VOID) & says).sum() > 0.02 * says.sum():
+        return 'void where there is none'
+    if (read == VOID).sum() < 0.9 * (truth == VOID).sum():
+        return 'void is lost'
+    found, there = (read == 1) & says, truth == 1
+    iou = (found & there).sum() / max(1, (found | there).sum())
+    return '' if iou >= 0.9 else f'IoU {iou:.2f}'
+
+
+def one_case(rng, folder):
+    """Returns (way of painting, 'read' or 'refused', what is wrong or '')."""
+    way = WAYS[rng.integers(len(WAYS))]
+    painted = way(rng)
+    readers = [as_reference, on_the_page, in_a_folder] + [as_array] * (painted.array is not None)
+    reader = readers[rng.integers(len(readers))]
+    kind = f'{way.__name__}, {reader.__name__}'
+    try:
+        return kind, 'read', wrong_with(*reader(painted, folder))
+    except InputError as error:
+        return kind, 'refused', '' if painted.two_ways else str(error)
+
+
+def run(count, seed=0):
+    """Counts by kind and outcome, and a list of failures."""
+    counts, failures = collections.Counter(), []
+    for case in range(count):
+        with tempfile.TemporaryDirectory() as folder:
+            kind, outcome, wrong = one_case(np.random.default_rng((seed, case)), Path(folder))
+        counts[kind, outcome] += 1
+        if wrong:
+            failures.append(f'case {case}, {kind}: {outcome}, {wrong}')
+    return counts, failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--count', type=int, default=2000)
+    parser.add_argument('--seed', type=int, default=0)
+    arguments = parser.parse_args()
+    counts, failures = run(arguments.count, arguments.seed)
+    for kind in sorted({kind for kind, _ in counts}):
+        print(f'{kind:40} read {counts[kind, "read"]:4}  refused {counts[kind, "refused"]:4}')
+    print(f'{arguments.count} masks, {len(failures)} failures')
+    print('\n'.join(failures[:30]))
+    sys.exit(bool(failures))
+
+
+if __name__ == '__main__':
+    main()
