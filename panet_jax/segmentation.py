@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from panet_jax.errors import InputError
 from panet_jax.prototypes import LENGTH_EPSILON, bilinear_matrix, masked_sum, resample, unit
 
 # An image is resampled in bands of so many rows, and its width is padded to a multiple of it: photographs of many
@@ -47,7 +48,18 @@ class Segmentation:
 
     def present(self, absent_above):
         """The same without the classes whose `absent` is above a threshold: their pixels go to the likeliest other."""
-        gone = [False, *(self.absent[name] > absent_above for name in self.classes)]
+        return self.without([name for name in self.classes if self.absent[name] > absent_above])
+
+    def without(self, names):
+        """The same without some classes: their pixels go to the likeliest other. The labels of the others stay.
+
+        Args:
+            names: of the classes, in any order; none leaves all.
+        """
+        unknown = [name for name in names if name not in self.classes]
+        if unknown:
+            raise InputError(f'there is no class {unknown[0]!r}; there are {", ".join(self.classes)}.')
+        gone = [False, *(name in names for name in self.classes)]
         return dataclasses.replace(self, logits=np.where(gone, np.float32(NEVER), self.logits))
 
     @functools.cached_property

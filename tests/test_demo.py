@@ -1,6 +1,8 @@
 """The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
 
+import contextlib
 import copy
+import dataclasses
 import importlib.util
 import io
 import os
@@ -9,17 +11,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import draw_disc
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 import panet_jax as pj
 from panet_jax import cli
 from panet_jax.demo_example import example_queries, example_references
-from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
+from panet_jax.demo_folder import PREFIX, remove_leftovers, visitors_folder
+from panet_jax.demo_session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.pictures import overlay
 from panet_jax.references import read_marks
@@ -195,6 +204,121 @@ def test_results_go_with_their_references_and_files_with_the_session(session, tm
     assert not session.folder.exists()
 
 
+def test_a_class_can_be_switched_off_in_one_picture(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.add('dog', *draw_disc(1, colour=BLUISH))
+    session.queries = [photo(tmp_path, 'one.png'), photo(tmp_path, 'two.png')]
+    session.segment()
+    before = [np.asarray(Image.open(found.labels)) for found in session.found]
+    overlay_before = session.found[0].overlay.read_bytes()
+    assert {1, 2} <= set(np.unique(before[0]))
+    session.switch(0, 'cat', on=False)
+    without, other = (np.asarray(Image.open(found.labels)) for found in session.found)
+    logits = session.found[0].whole.logits[..., [0, 2]]  # the cat's pixels go to the likeliest other
+    wanted = dataclasses.replace(session.found[0].whole, logits=logits, classes=('dog',)).labels
+    np.testing.assert_array_equal(without, 2 * wanted)
+    np.testing.assert_array_equal(other, before[1])
+    assert session.found[0].overlay.read_bytes() != overlay_before
+    assert session.found[0].segmentation.shares['cat'] == 0
+    session.segment()
+    np.testing.assert_array_equal(Image.open(session.found[0].labels), without)
+    session.switch(0, 'cat', on=True)
+    np.testing.assert_array_equal(Image.open(session.found[0].labels), before[0])
+
+
+def test_classes_that_are_gone_need_not_be_switched_on(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.add('dog', *draw_disc(1, colour=BLUISH))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    session.switch(0, 'cat', on=False)
+    session.remove(0)
+    assert session.segment() == []
+    assert session.found[0].segmentation.classes == ('dog',)
+
+
+def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    (found,) = session.found
+    wanted = io.BytesIO()
+    drawn = overlay(np.asarray(Image.open(found.path)), found.segmentation.labels)
+    Image.fromarray(drawn).save(wanted, 'jpeg', quality=90)
+    np.testing.assert_array_equal(Image.open(found.overlay), Image.open(wanted))
+
+
+def test_presence_is_told_in_words():
+    assert [presence(absent) for absent in (0, LIKELY, LIKELY + 0.01, UNSURE, UNSURE + 0.01, 1)] == [
+        'likely', 'likely', 'unsure', 'unsure', 'unlikely', 'unlikely'
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def huge(tmp_path):
+    """A small file that would take 270 MB once it is decoded."""
+    path = tmp_path / 'huge.png'
+    Image.new('1', (10_000, 9_000)).save(path)
+    assert path.stat().st_size < 50_000
+    return path
+
+
+def test_an_image_of_too_many_pixels_is_told_before_it_is_decoded(session, huge, tmp_path, monkeypatch):
+    decoded = []
+    load = PngImageFile.load
+    monkeypatch.setattr(PngImageFile, 'load', lambda image: decoded.append(image.size) or load(image))
+    session.add('cat', *draw_disc(0))
+    session.queries = [huge, photo(tmp_path)]
+    told = 'huge.png has more than 64 million pixels; make it smaller.'
+    assert session.check() == session.segment() == [told]
+    assert [found.path.name for found in session.found] == ['query.png']
+    with pytest.raises(pj.InputError, match=told):
+        read_mask(huge)
+    assert set(decoded) == {(60, 40)}
+
+
+def test_there_are_so_many_images_and_references_at_most(session, tmp_path, monkeypatch):
+    monkeypatch.setattr('panet_jax.demo_session.MOST_IMAGES', 2)
+    session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
+    session.add('cat', *draw_disc(0))
+    assert session.segment() == ['The page searches 2 images at once; the last 1 are left out.']
+    assert [found.path.name for found in session.found] == ['0.png', '1.png']
+    session.add('cat', *draw_disc(1))
+    with pytest.raises(pj.InputError, match='There are 2 references, and the page takes no more'):
+        session.add('cat', *draw_disc(2))
+
+
+def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
+    whole = photo(tmp_path).read_bytes()
+    (tmp_path / 'torn.png').write_bytes(whole[: len(whole) // 2])
+    session.queries = [tmp_path / 'torn.png', tmp_path / 'query.png']
+    (complaint,) = session.check()
+    assert complaint.startswith('torn.png cannot be read as an image')
+
+
+def demo_folder(folder, age=1000):
+    home = folder / f'{PREFIX}{uuid.uuid4().hex}'
+    (home / 'uploads').mkdir(parents=True)
+    (home / 'uploads' / 'private.jpg').write_bytes(b'')
+    os.utime(home, 2 * (time.time() - age,))
+    return home
+
+
+def test_what_a_killed_page_left_is_removed_at_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    killed, young = demo_folder(tmp_path), demo_folder(tmp_path, age=1)
+    other = tmp_path / 'panet_jax-other'
+    other.mkdir()
+    link = tmp_path / f'{PREFIX}link'
+    link.symlink_to(other)
+    with visitors_folder() as home:
+        os.utime(home, (1, 1))
+        remove_leftovers()
+        assert set(tmp_path.iterdir()) == {young, other, link, Path(home)}, 'the page that is served keeps its own'
+    assert not killed.exists()
+    assert not Path(home).exists()
+
+
 def test_the_example_shows_two_classes(tmp_path):
     references = example_references()
     assert [name for name, *_ in references] == ['heart', 'gear']
@@ -238,29 +362,63 @@ def colour_params(like):
     return params
 
 
-@pytest.fixture
-def address(tmp_path, narrow_params):
-    """The page, served as the command serves it, of a network of which one knows what it will find."""
-    pj.save_encoder_params(tmp_path / 'colour.safetensors', colour_params(narrow_params))
-    options = ['demo', f'--weights={tmp_path}/colour.safetensors']
-    environment = os.environ | {'TMPDIR': str(tmp_path)}
+@contextlib.contextmanager
+def served(folder, narrow_params):
+    """The command, run in a process whose temporary files go to a folder: the process, and the page's address."""
+    pj.save_encoder_params(folder / 'colour.safetensors', colour_params(narrow_params))
     with subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, *options],
-        env=environment,
+        [sys.executable, '-c', PROGRAM, 'demo', f'--weights={folder}/colour.safetensors'],
+        env=os.environ | {'TMPDIR': str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as server:
         try:
             said = server.stdout.readline()
-            served = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
-            assert served, said + server.stdout.read()
-            yield served[1]
+            address = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
+            assert address, said + server.stdout.read()
+            yield server, address[1]
         finally:
-            server.send_signal(signal.SIGTERM)
-            rest, _ = server.communicate(timeout=SECONDS)
+            server.kill()
+
+
+@pytest.fixture
+def address(tmp_path, narrow_params):
+    """The page, served as the command serves it, of a network of which one knows what it will find."""
+    with served(tmp_path, narrow_params) as (server, address):
+        yield address
+        server.send_signal(signal.SIGTERM)
+        rest, _ = server.communicate(timeout=SECONDS)
+        assert (server.returncode, rest) == (0, '')
+        assert not list(tmp_path.glob('panet_jax-demo-*')), 'files of visitors are left'
+
+
+def upload_over_http(address, name, content):
+    """The server's answer to a file that is uploaded to it."""
+    body = (
+        b'--part\r\nContent-Disposition: form-data; name="files"; filename="%b"\r\n'
+        b'Content-Type: image/png\r\n\r\n%b\r\n--part--\r\n' % (name.encode(), content)
+    )
+    kind = {'Content-Type': 'multipart/form-data; boundary=part'}
+    request = urllib.request.Request(f'{address}gradio_api/upload', body, kind)
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.skipif(importlib.util.find_spec('gradio') is None, reason='the page needs Gradio')
+def test_a_terminal_that_is_closed_leaves_no_upload_and_large_files_are_refused(tmp_path, narrow_params):
+    with served(tmp_path, narrow_params) as (server, address):
+        assert upload_over_http(address, 'huge.png', bytes(65 * 2**20)) == 413
+        assert upload_over_http(address, 'small.png', bytes(2**20)) == 200
+        assert [path.name for path in tmp_path.glob('panet_jax-demo-*/**/*.png')] == ['small.png']
+        server.send_signal(signal.SIGHUP)
+        server.send_signal(signal.SIGHUP)  # from the shell, and from the terminal
+        rest, _ = server.communicate(timeout=SECONDS)
     assert (server.returncode, rest) == (0, '')
-    assert not list(tmp_path.glob('panet_jax-demo-*')), 'files of visitors are left'
+    assert not list(tmp_path.glob('panet_jax-demo-*'))
 
 
 @pytest.fixture
