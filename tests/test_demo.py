@@ -296,6 +296,57 @@ def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
     assert complaint.startswith('torn.png cannot be read as an image')
 
 
+@pytest.fixture
+def page():
+    """The module of the page."""
+    pytest.importorskip('gradio')
+    return importlib.import_module('panet_jax.demo_page')
+
+
+def test_a_tab_that_outlived_its_session_is_told_to_reload(page):
+    import gradio as gr
+
+    for action in (page._remove_all, page._segment, page._switch):
+        with pytest.raises(gr.Error, match='Reload it'):
+            list(action(None))
+
+
+def test_the_page_says_that_it_searches_before_it_does(page, session, tmp_path):
+    image, mask = draw_disc(0)
+    drawn = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
+    session.queries = [photo(tmp_path, f'{number}.png') for number in range(2)]
+    steps = page._try_out(session, True, 'mask', drawn, None, 'cat')
+    assert next(steps)[0] == 'Searching 2 images …'
+    assert session.classes == (), 'the drawing has been encoded already'
+    *_, last = steps
+    assert last[0] == ''
+    assert [found.path.name for found in session.found] == ['0.png', '1.png']
+
+
+def test_the_page_tells_of_torn_images_while_nothing_is_marked(page, session, tmp_path):
+    (tmp_path / 'torn.png').write_bytes(b'torn')
+    ((status, *_),) = page._look(session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)])
+    assert status.startswith('Nothing to look for yet')
+    assert 'torn.png is no image' in status
+
+
+def test_the_legend_says_how_sure_each_class_is(page, session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.add('d<g', *draw_disc(1, colour=BLUISH))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    session.heat_of = 'cat'
+    session.switch(0, 'd<g', on=False)
+    _, legend, classes = page._view(session)
+    absent = session.found[0].whole.absent
+    assert classes['choices'] == [(f'{name}: {presence(absent[name])}', name) for name in ('cat', 'd<g')]
+    assert classes['value'] == ['cat']
+    share = f'{session.found[0].segmentation.shares["cat"]:.1%}'
+    rows = [re.findall('<td>(.*?)</td>', row) for row in legend.split('<tr>')[2:]]
+    assert [row[1:] for row in rows] == [[share, presence(absent['cat'])], ['switched off', presence(absent['d<g'])]]
+    assert 'd&lt;g' in rows[1][0]
+
+
 def demo_folder(folder, age=1000):
     home = folder / f'{PREFIX}{uuid.uuid4().hex}'
     (home / 'uploads').mkdir(parents=True)
@@ -508,11 +559,15 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     expect(page.get_by_text('There is no image to draw on yet')).to_be_visible()
     upload(page, '#queries', 'Click to Upload', tmp_path / 'query.png')
     expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
+    (tmp_path / 'torn.jpg').write_bytes((tmp_path / 'support.png').read_bytes()[:200])
+    upload(page, '#editor', 'Upload an image', tmp_path / 'torn.jpg')
+    expect(page.get_by_text('torn.jpg is no image that your browser can show')).to_be_visible()
     upload(page, '#editor', 'Upload an image', tmp_path / 'support.png')
     box = page.locator('#editor').bounding_box()
     editor = box['x'], box['y'], box['x'] + box['width'], box['y'] + box['height']
     disc = left, top, right, bottom = awaited(lambda: on_screen(page, RED, editor))
     page.get_by_label('What it is').fill('red')
+    expect(page.locator('#refused')).to_be_empty()
     add.click()
     expect(page.get_by_text('Nothing is drawn')).to_be_visible()
 
@@ -544,6 +599,11 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     shown = downloaded(page, 'query-overlay.jpg')
     for way, (colour, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
         np.testing.assert_allclose(np.median(shown[mask], 0), coloured(colour, way), atol=8)
+
+    page.locator('#classes').get_by_text('red').click()
+    expect(rows.filter(has_text='switched off')).to_be_visible()
+    labels = downloaded(page, 'query.png')
+    assert set(np.unique(labels)) == {0, 2}
 
     page.get_by_role('tab', name='Heat map').click()
     before = page.locator('#heat img').get_attribute('src')
