@@ -6,14 +6,23 @@ import importlib.util
 import logging
 import os
 import signal
-import tempfile
 import threading
+import warnings
+
+from PIL import Image
 
 from panet_jax.compiled import keep_compiled
 from panet_jax.demo_example import example_references
+from panet_jax.demo_folder import visitors_folder
+from panet_jax.demo_session import MOST_PIXELS
 from panet_jax.errors import InputError
 from panet_jax.option_parser import OptionParser, add_network_options, warn_of_size, whole_number
 from panet_jax.segmenter import Segmenter
+
+# Of one upload; a photograph of 24 megapixels has 5 to 50 MB.
+LARGEST_FILE = '64mb'
+# What ends the page as Ctrl-C does: a process manager, and a terminal that is closed (not there on Windows).
+ENDS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
 
 
 def run(arguments):
@@ -25,7 +34,11 @@ def run(arguments):
     keep_compiled()
     segmenter = Segmenter(arguments.weights, arguments.size)
     _compile(segmenter)
-    with tempfile.TemporaryDirectory(prefix='panet_jax-demo-') as home:
+    _bound_pillow()
+    for number in ENDS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has SIGHUP
+            signal.signal(number, _end)
+    with visitors_folder() as home:
         # Gradio reads them when it is imported: it reports nothing to anybody, and what visitors upload goes with us.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
         from panet_jax.demo_page import build_page
@@ -40,9 +53,22 @@ def _compile(segmenter):
     copy.copy(segmenter).add(name, image, annotation).predict(image).labels  # noqa: B018
 
 
+def _bound_pillow():
+    """Has Pillow refuse too large an image wherever it is opened; the session tells visitors of it before that."""
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # it warns above that, and refuses above the double
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+
+
+def _end(*_):
+    """Ends the page once: a terminal that is closed sends its signal twice, which would interrupt the tidying up."""
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _serve(page, arguments):
     """Serves until Ctrl-C, or until the process is asked to end."""
-    from panet_jax.demo_page import STYLE, THEME
+    from panet_jax.demo_page import EDITOR_SCRIPT, STYLE, THEME
 
     try:
         _, address, _ = page.launch(
@@ -57,6 +83,8 @@ def _serve(page, arguments):
             footer_links=[],
             theme=THEME,
             css=STYLE,
+            head=EDITOR_SCRIPT,
+            max_file_size=LARGEST_FILE,
         )
     except OSError as error:
         where = f'{arguments.host}, port {arguments.port}' if arguments.port else arguments.host
@@ -65,7 +93,6 @@ def _serve(page, arguments):
         ) from error
     logging.getLogger('uvicorn.error').addFilter(_worth_telling)
     print(f'The page is at {address} until Ctrl-C.', flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
     page.close(verbose=False)

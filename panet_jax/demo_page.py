@@ -1,14 +1,16 @@
 """The demonstration page: its parts, and what happens when one of them changes."""
 
+import contextlib
 import functools
 import html
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
 
 from panet_jax.demo_example import example_queries, example_references
-from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
+from panet_jax.demo_session import MOST_PIXELS, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.errors import InputError
 from panet_jax.pictures import way_colour
@@ -26,6 +28,8 @@ THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monos
 STYLE = """
 .legend, .legend tr { border: none; }
 .legend td, .legend th { padding: .2em 1.5em .2em 0; text-align: left; border: none; }
+#refused { color: var(--error-text-color, #b91c1c); margin: 0; }
+#refused:empty { display: none; }
 .legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
 """
 # What is missing, by whether there are references and images.
@@ -34,11 +38,49 @@ MISSING = {
     (False, True): 'Nothing to look for yet: mark something in 1.',
     (True, False): 'Nothing to look in yet: upload an image in 2.',
 }
-ABSENCE = 'Absent? From 0 to 1; at 0.5 what was found is as unlike the class as the background is.'
+PRESENCE = (
+    'Likely, unsure and unlikely rank pictures by whether they show a class; they are no probabilities, '
+    'and references from similar scenes make them better.'
+)
+GONE = 'This page was left alone for too long, or its server was started anew: what was marked is gone. Reload it.'
+# The editor says nothing of an image that the browser cannot decode. It decodes each one by this function.
+EDITOR_SCRIPT = """<script>
+{
+  const decode = window.createImageBitmap.bind(window);
+  const place = document.createElement('p');
+  place.id = 'refused';
+  place.role = 'alert';
+  const tell = (text) => { place.textContent = text; document.querySelector('#editor')?.after(place); };
+  const pixels = (file) => new Promise((resolve) => {
+    const image = new Image(), address = URL.createObjectURL(file);
+    const done = (count) => { URL.revokeObjectURL(address); resolve(count); };
+    image.onload = () => done(image.naturalWidth * image.naturalHeight);
+    image.onerror = () => done(0);
+    image.src = address;
+  });
+  window.createImageBitmap = async (source, ...rest) => {
+    if (!(source instanceof File)) return decode(source, ...rest);
+    tell('');
+    try {
+      if (await pixels(source) > MOST_PIXELS)
+        throw new Error('has more than MEGAPIXELS million pixels; make it smaller.');
+      return await decode(source, ...rest).catch(() => {
+        throw new Error('is no image that your browser can show; choose another, or save it as JPEG or PNG.');
+      });
+    } catch (error) {
+      tell(`${source.name} ${error.message}`);
+      throw error;
+    }
+  };
+}
+</script>""".replace('MOST_PIXELS', str(MOST_PIXELS)).replace('MEGAPIXELS', str(MOST_PIXELS // 10**6))
+# Progress is shown on something else than the status, which would fade when it says what is being done.
 # Whatever needs the network waits its turn: two at once would only be slower.
 NETWORK = {'concurrency_id': 'network', 'concurrency_limit': 1}
+BUTTON = {'show_progress': 'minimal', 'api_visibility': 'private', **NETWORK}
 QUICK = {'show_progress': 'hidden', 'api_visibility': 'private'}
 ANEW = {'trigger_mode': 'always_last', 'show_progress': 'minimal', 'api_visibility': 'private', **NETWORK}
+OTHERS = 7  # values of the result part besides its status
 UNNAMED = 'it'  # a class that is drawn before it is named
 PICK = 'Click on one to remove it'
 
@@ -134,6 +176,9 @@ def _result_part():
     gr.Markdown('### 3. What was found')
     part.status = gr.Markdown(MISSING[False, False])
     with gr.Column(visible=False) as part.column:
+        part.classes = gr.CheckboxGroup(
+            [], label='In this picture; switch off what is not there', interactive=True, elem_id='classes'
+        )
         with gr.Tabs():
             with gr.Tab('Classes'):
                 part.overlays = gr.Gallery(
@@ -163,6 +208,7 @@ def _result_part():
         part.heat_class,
         part.heat,
         part.legend,
+        part.classes,
         part.files,
     ]
     return part
@@ -180,6 +226,7 @@ def _wire_support(session, support, result):
         [session, support.live, *drawn[1:]],
         result.all,
         **ANEW,
+        show_progress_on=result.overlays,
     )
     for button, action, given in (
         (support.add, _add, drawn),
@@ -187,19 +234,25 @@ def _wire_support(session, support, result):
         (support.clear, _remove_all, session),
     ):
         changed = [*shown, support.editor] if action is _add else shown
-        done = button.click(_telling(action), given, changed, **QUICK, **NETWORK)
-        done.success(_segment, session, result.all, **ANEW)
+        done = button.click(action, given, changed, **BUTTON, show_progress_on=support.references)
+        done.success(_segment, session, result.all, **ANEW, show_progress_on=result.overlays)
 
 
 def _wire_result(session, result):
-    views = [result.heat, result.legend]
-    result.queries.change(_look, [session, result.queries], result.all, **ANEW)
+    views = [result.heat, result.legend, result.classes]
+    result.queries.change(_look, [session, result.queries], result.all, **ANEW, show_progress_on=result.overlays)
     result.overlays.select(_view_image, session, views, **QUICK)
     # Not the radio's own value: Gradio refuses it while the choices change.
     result.heat_class.select(_view_class, session, views, **QUICK)
+    # Each click counts, and none while the files are written anew.
+    changed = [result.overlays, *views, result.files]
+    result.classes.select(
+        _switch, session, changed, trigger_mode='multiple', **BUTTON, show_progress_on=result.overlays
+    )
 
 
 def _wire_example(session, support, result, home):
+    @_told
     def load(session):
         session.remove_all()
         references = example_references()
@@ -209,21 +262,35 @@ def _wire_example(session, support, result, home):
         return *_references(session), references[0][1], [str(path) for path in session.queries]
 
     shown = [support.references, support.picked, support.remove, support.clear, support.editor, result.queries]
-    done = support.example.click(load, session, shown, **QUICK, **NETWORK)
-    done.success(_segment, session, result.all, **ANEW)
+    done = support.example.click(load, session, shown, **BUTTON, show_progress_on=support.references)
+    done.success(_segment, session, result.all, **ANEW, show_progress_on=result.overlays)
 
 
-def _telling(action):
-    """The action, whose InputErrors are told to the visitor."""
+@contextlib.contextmanager
+def _telling(session):
+    """Tells the visitor of a mistake, and of a session that is over (None) while its page is still open."""
+    if session is None:
+        raise gr.Error(GONE, duration=None, print_exception=False)
+    try:
+        yield
+    except InputError as error:
+        raise gr.Error(html.escape(str(error)), print_exception=False) from error
+
+
+def _told(action):
+    """The action, a function or a generator with a session as its first argument, under `_telling`."""
 
     @functools.wraps(action)
-    def told(*given):
-        try:
-            return action(*given)
-        except InputError as error:
-            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+    def once(session, *given):
+        with _telling(session):
+            return action(session, *given)
 
-    return told
+    @functools.wraps(action)
+    def in_steps(session, *given):
+        with _telling(session):
+            yield from action(session, *given)
+
+    return in_steps if inspect.isgeneratorfunction(action) else once
 
 
 def _explain(kind):
@@ -238,16 +305,25 @@ def _shrink(drawn):
     return gr.skip() if small.shape == drawn['background'].shape else small[..., :3]
 
 
+@_told
 def _try_out(session, live, kind, drawn, mask, name):
     """What is drawn counts before it is added."""
-    try:
+    reference = None
+    with contextlib.suppress(InputError):  # the drawing is not finished; whoever adds it is told why
         reference = _reference(kind, drawn, mask, name.strip() or UNNAMED) if live else None
+    if reference and session.queries:
+        yield _busy(session)
+    try:
         changed = session.try_out(reference)
-    except InputError:  # the drawing is not finished; whoever adds it is told why
+    except InputError:
         changed = session.try_out(None)
-    return _segment(session) if changed else gr.skip()
+    if changed or reference:
+        yield from _segment(session)
+    else:
+        yield gr.skip()
 
 
+@_told
 def _add(session, kind, drawn, mask, name):
     reference = _reference(kind, drawn, mask, name)
     session.add(*reference)
@@ -271,17 +347,20 @@ def _annotation(kind, drawn, mask):
     return annotation(drawn['layers'][0], kind)
 
 
+@_told
 def _pick(session, picked: gr.SelectData):
     return picked.index, gr.update(
         value=f'Remove number {picked.index + 1}, {session.references[picked.index].name}', interactive=True
     )
 
 
+@_told
 def _remove(session, picked):
     session.remove(picked)
     return _references(session)
 
 
+@_told
 def _remove_all(session):
     session.remove_all()
     return _references(session)
@@ -293,68 +372,108 @@ def _references(session):
     return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
 
 
+@_told
 def _look(session, queries):
     session.queries = [Path(path) for path, _ in queries or ()]
-    return _segment(session)
+    yield from _segment(session)
 
 
+@_told
 def _segment(session):
-    """Segments all images anew: values of the result part, of which the image that was chosen is shown again."""
+    """Segments all images anew: values of the result part, first that it is being done, then what was found."""
     if not session.classes or not session.queries:
         session.clear()
-        return _nothing(MISSING[bool(session.classes), bool(session.queries)])
+        missing = MISSING[bool(session.classes), bool(session.queries)]
+        yield _nothing('\n\n'.join([missing, *map(html.escape, session.check())]))
+        return
+    yield _busy(session)
     try:
         complaints = session.segment()
     except InputError as error:
         session.clear()
         complaints = [str(error)]
-    told = '\n\n'.join(html.escape(each) for each in complaints)
+    yield _found(session, '\n\n'.join(map(html.escape, complaints)))
+
+
+def _busy(session):
+    """Values of the result part while the images are searched: what was found before stays."""
+    number = len(session.queries)
+    return f'Searching {number} image{"s" if number > 1 else ""} …', *[gr.skip()] * OTHERS
+
+
+def _found(session, told):
+    """Values of the result part, of which the image that was chosen is shown again."""
     if not session.found:
         return _nothing(told)
     session.chosen = min(session.chosen, len(session.found) - 1)
     session.heat_of = session.heat_of if session.heat_of in session.classes else session.classes[0]
-    overlays = [(str(each.overlay), each.path.name) for each in session.found]
     return (
         told,
         gr.update(visible=True),
-        gr.update(value=overlays, selected_index=session.chosen),
+        _overlays(session),
         gr.update(choices=list(session.classes), value=session.heat_of),
         *_view(session),
-        [str(path) for each in session.found for path in (each.labels, each.overlay)],
+        _files(session),
     )
+
+
+def _overlays(session):
+    overlays = [(str(each.overlay), each.path.name) for each in session.found]
+    return gr.update(value=overlays, selected_index=session.chosen)
+
+
+def _files(session):
+    return [str(path) for each in session.found for path in (each.labels, each.overlay)]
 
 
 def _nothing(told):
     """Values of the result part where there is no result."""
-    return told, gr.update(visible=False), [], gr.update(choices=[], value=None), None, '', None
+    nowhere = gr.update(choices=[], value=None)
+    return told, gr.update(visible=False), [], nowhere, None, '', gr.update(choices=[], value=[]), None
 
 
+@_told
 def _view_image(session, picked: gr.SelectData):
     session.chosen = picked.index
     return _view(session)
 
 
+@_told
 def _view_class(session, picked: gr.SelectData):
     session.heat_of = picked.value
     return _view(session)
 
 
-def _view(session):
-    """The heat map and the legend of the image that was chosen."""
+@_told
+def _switch(session, picked: gr.SelectData):
+    """Switches a class on or off in the image that was chosen."""
     found = session.found[session.chosen] if session.chosen < len(session.found) else None
-    if found is None or session.heat_of not in found.segmentation.classes:  # they are being searched anew
-        return gr.skip(), gr.skip()
-    return class_heat_map(found, session.heat_of), _legend(found.segmentation)
+    if found is None or picked.value not in found.whole.classes:  # they were searched anew
+        return [gr.skip()] * 5
+    session.switch(session.chosen, picked.value, picked.selected)
+    return _overlays(session), *_view(session), _files(session)
 
 
-def _legend(segmentation):
+def _view(session):
+    """The heat map, the legend and the classes of the image that was chosen."""
+    found = session.found[session.chosen] if session.chosen < len(session.found) else None
+    if found is None or session.heat_of not in found.whole.classes:  # they are being searched anew
+        return gr.skip(), gr.skip(), gr.skip()
+    off = session.off.get(found.path, ())
+    labels = [(f'{name}: {presence(absent)}', name) for name, absent in found.whole.absent.items()]
+    chosen = gr.update(choices=labels, value=[name for name in found.whole.classes if name not in off])
+    return class_heat_map(found, session.heat_of), _legend(found.segmentation, off), chosen
+
+
+def _legend(segmentation, off):
     rows = [
         f'<tr><td><i style="background: rgb{tuple(way_colour(label).tolist())}"></i>{html.escape(name)}</td>'
-        f'<td>{segmentation.shares[name]:.1%}</td><td>{segmentation.absent[name]:.2f}</td></tr>'
+        f'<td>{"switched off" if name in off else f"{segmentation.shares[name]:.1%}"}</td>'
+        f'<td>{presence(segmentation.absent[name])}</td></tr>'
         for label, name in enumerate(segmentation.classes, 1)
     ]
-    head = f'<tr><th>class</th><th>of the image</th><th title="{ABSENCE}">absent?</th></tr>'
-    return f'<table class="legend">{head}{"".join(rows)}</table><small>{ABSENCE}</small>'
+    head = '<tr><th>class</th><th>of the image</th><th>present?</th></tr>'
+    return f'<table class="legend">{head}{"".join(rows)}</table><small>{PRESENCE}</small>'
 
 
 def _close(session):

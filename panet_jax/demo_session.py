@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from panet_jax.ahead import in_threads
 from panet_jax.decode import open_image
 from panet_jax.errors import InputError
 from panet_jax.images import resize_image
@@ -17,9 +18,14 @@ from panet_jax.pictures import annotated, heat_map
 from panet_jax.prediction_files import output_stems, write_prediction
 from panet_jax.references import Box, Marks, Points, Scribble, read_marks, read_photo
 from panet_jax.segmentation import Segmentation
+from panet_jax.segmenter import THREADS
 
 HEAT_SIDE = 1000  # pixels of the longer side of a heat map
 LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
+MOST_PIXELS = 64_000_000  # of an image; cameras have up to 50 million, and a small file can hold any number
+MOST_IMAGES = 100  # references, and images to search, of one visitor
+# How sure it is that a class is there, by the largest `absent` of each; see docs/limits.md.
+LIKELY, UNSURE = 0.45, 0.55
 
 
 class Shown(NamedTuple):
@@ -43,11 +49,15 @@ class Found(NamedTuple):
 
     Attributes:
         path: of the image.
-        segmentation: a Segmentation.
+        stem: what its files are called.
+        whole: a Segmentation with all classes.
+        segmentation: the same without the classes that were switched off in this image.
         labels, overlay: paths of the label PNG and of the overlay.
     """
 
     path: Path
+    stem: str
+    whole: Segmentation
     segmentation: Segmentation
     labels: Path
     overlay: Path
@@ -64,7 +74,8 @@ class Session:
         references: list of Shown.
         queries: paths of the images to search; whoever changes them calls `segment`.
         found: list of Found, what `segment` made of them.
-        chosen: number of the one whose heat map is shown.
+        off: {path: set of the names of classes that are switched off in this image}.
+        chosen: number of the one whose legend and heat map are shown.
         heat_of: class that it is of, or None.
         folder: of the results.
     """
@@ -74,7 +85,7 @@ class Session:
         self._segmenter = self._kept  # with what is tried out, if there is anything
         self.folder = Path(tempfile.mkdtemp(dir=home))
         self.references, self.queries, self.found = [], [], []
-        self.chosen, self.heat_of = 0, None
+        self.off, self.chosen, self.heat_of = {}, 0, None
 
     @property
     def classes(self):
@@ -104,6 +115,8 @@ class Session:
         """
         if not name.strip():
             raise InputError('Say what it is, such as cat, before you add it.')
+        if len(self.references) >= MOST_IMAGES:
+            raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
         name, where = name.strip(), f'the annotation of {name.strip()!r}'
         marks = read_marks(annotation, photo.shape[:2], self._without.size, where)
         self._segmenter = self._kept = copy.copy(self._kept).add(name, photo, annotation)
@@ -134,16 +147,38 @@ class Session:
             A sentence for each image that could not be read.
         """
         self.clear()
-        stems, found, complaints = output_stems(self.queries), [], []
-        results = self._segmenter.stream(self.queries, on_error='yield')
-        for path, stem, result in zip(self.queries, stems, results, strict=True):
+        queries, complaints = self._allowed()
+        found, results = [], self._segmenter.stream(queries, on_error='yield')
+        for path, stem, result in zip(queries, output_stems(queries), results, strict=True):
             if isinstance(result, InputError):
-                complaints.append(str(result).replace(str(path), path.name))
-                continue
-            entry = write_prediction(result, path, self.folder, stem, probabilities=False)
-            found.append(Found(path, result, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'))
+                complaints.append(_told(result, path))
+            else:
+                found.append(self._write(path, stem, result))
         self.found = found
         return complaints
+
+    def check(self):
+        """Reads the queries without searching them.
+
+        Returns:
+            A sentence for each image that could not be read.
+        """
+        queries, complaints = self._allowed()
+        read = in_threads(_read_error, queries, THREADS)
+        return complaints + [_told(error, path) for path, error in read if error]
+
+    def switch(self, number, name, on):
+        """Switches a class on or off in one of the images found; it stays so when they are searched anew.
+
+        Args:
+            number: of the image in `found`.
+            name: of the class.
+            on: whether it is to be there.
+        """
+        found = self.found[number]
+        names = self.off.setdefault(found.path, set())
+        (names.discard if on else names.add)(name)
+        self.found[number] = self._write(found.path, found.stem, found.whole)
 
     def clear(self):
         """Forgets what was found."""
@@ -154,6 +189,21 @@ class Session:
     def close(self):
         """Removes the session's files."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _allowed(self):
+        """The queries that are neither too many nor too large, and a sentence on the others."""
+        queries, complaints = self.queries[:MOST_IMAGES], []
+        if left := len(self.queries) - len(queries):
+            complaints.append(f'The page searches {MOST_IMAGES} images at once; the last {left} are left out.')
+        large = [path for path in queries if has_too_many_pixels(path)]
+        return [path for path in queries if path not in large], complaints + [_too_large(path) for path in large]
+
+    def _write(self, path, stem, whole):
+        """Writes what was found in an image, without what is switched off there; a Found."""
+        off = self.off.get(path, set()).intersection(whole.classes)
+        shown = whole.without(off)
+        entry = write_prediction(shown, path, self.folder, stem, probabilities=False, legend=False)
+        return Found(path, stem, whole, shown, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg')
 
     def _thumbnail(self, shown):
         size, way = self._without.size, 1 + self.classes.index(shown.name)
@@ -183,10 +233,28 @@ def class_heat_map(found, name):
 
 def read_mask(path):
     """The Pillow image of a mask that was uploaded, shrunk as its photograph was; an error calls it by its name alone."""
+    if has_too_many_pixels(path):
+        raise InputError(_too_large(Path(path)))
     whole = open_image(Path(path).read_bytes(), Path(path).name)
     small = whole.resize(_fitting(whole.size[::-1], LARGEST), Image.Resampling.NEAREST)
     small.format = whole.format  # by which a JPEG, which is no mask, is told
     return small
+
+
+def presence(absent):
+    """How likely a class is in an image, in a word, by its `absent` in [0, 1]: a ranking, no probability."""
+    return 'likely' if absent <= LIKELY else 'unsure' if absent <= UNSURE else 'unlikely'
+
+
+def has_too_many_pixels(path):
+    """Whether an image has more than MOST_PIXELS, by its header, before it is decoded."""
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height > MOST_PIXELS
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return True
+    except Exception:  # whatever Pillow says of a torn file; who decodes it tells what is wrong
+        return False
 
 
 def shrunk(photo):
@@ -198,3 +266,21 @@ def _fitting(shape, side):
     """(width, height) of an image [H, W, ...] made to fit a square, never larger than it is."""
     scale = min(1, side / max(shape[:2]))
     return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+
+
+def _too_large(path):
+    return f'{path.name} has more than {MOST_PIXELS // 10**6} million pixels; make it smaller.'
+
+
+def _read_error(path):
+    """The InputError of an image that cannot be read, or None."""
+    try:
+        read_photo(path, path.name)
+    except InputError as error:
+        return error
+    return None
+
+
+def _told(error, path):
+    """An error about an image, without the server's folders."""
+    return str(error).replace(str(path), path.name)

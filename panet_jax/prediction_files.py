@@ -16,7 +16,7 @@ from panet_jax.segmentation import BAND
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
 LEAST_SHARE = 0.001  # of an image; a class that has less is not said to be found
 SAME = ('classes', 'weights', 'size')  # what all results of one folder have in common
-LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a part of the overlay's shorter side
+LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a part of the photograph's shorter side
 
 
 def output_stems(queries, earlier=None):
@@ -136,7 +136,7 @@ def _names(stem):
     return f'{stem}.png', f'{stem}-overlay.jpg', f'{stem}.npz'
 
 
-def write_prediction(found, path, out, stem, probabilities):
+def write_prediction(found, path, out, stem, probabilities, legend=True):
     """Writes what was found in one image.
 
     Args:
@@ -145,6 +145,7 @@ def write_prediction(found, path, out, stem, probabilities):
         out: folder to write to.
         stem: what to call the files.
         probabilities: whether to write them too.
+        legend: whether the overlay has one, in a strip below the photograph.
 
     Returns:
         The image's entry in predictions.json.
@@ -155,7 +156,8 @@ def write_prediction(found, path, out, stem, probabilities):
     with replacing(out / label_file) as temporary:
         label_image.save(temporary, 'png')
     with replacing(out / overlay_file) as temporary:
-        _overlay(read_photo(path, str(path)), found).save(temporary, 'jpeg', quality=90)
+        drawn = _overlay(read_photo(path, str(path)), found)
+        (_with_legend(drawn, found) if legend else drawn).save(temporary, 'jpeg', quality=90)
     if probabilities:
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
             np.savez_compressed(file, probabilities=found.probabilities.astype(np.float16), classes=found.classes)
@@ -167,19 +169,42 @@ def write_prediction(found, path, out, stem, probabilities):
 
 
 def _overlay(image, found):
-    """The image with its labels in colours, and a legend of those there are with their shares, as a Pillow image."""
+    """The image with its labels in colours, as a Pillow image."""
     bands = [slice(first, first + BAND) for first in range(0, len(image), BAND)]  # for the memory's sake
-    drawn = Image.fromarray(np.concatenate([overlay(image[band], found.labels[band], rest=1) for band in bands]))
+    return Image.fromarray(np.concatenate([overlay(image[band], found.labels[band], rest=1) for band in bands]))
+
+
+def _with_legend(drawn, found):
+    """An overlay above a black strip that names the classes there are, with their colours and shares."""
     shares = ((label, name, found.shares[name]) for label, name in enumerate(found.classes, 1))
     there = [(tuple(way_colour(label)), f'{name} {share:.1%}') for label, name, share in shares if share >= LEAST_SHARE]
-    line = max(12, round(min(drawn.size) * LEGEND_SHARE))
-    font, pen = ImageFont.load_default(0.8 * line), ImageDraw.Draw(drawn)
-    for row, (colour, text) in enumerate(there or [('black', 'nothing found')]):
-        top = line * row
-        pen.rectangle((0, top, line + pen.textlength(text, font) + line / 2, top + line), fill='black')
-        pen.rectangle((line / 5, top + line / 5, 4 * line / 5, top + 4 * line / 5), fill=colour)
-        pen.text((line, top), text, fill='white', font=font)
-    return drawn
+    there = there or [('black', 'nothing found')]
+    line, font, places = _legend_places([text for _, text in there], *drawn.size)
+    whole = Image.new('RGB', (drawn.width, drawn.height + line * (1 + places[-1][1])))
+    whole.paste(drawn)
+    pen = ImageDraw.Draw(whole)
+    for (colour, text), (left, row) in zip(there, places, strict=True):
+        top = drawn.height + line * row
+        pen.rectangle((left + line / 5, top + line / 5, left + 4 * line / 5, top + 4 * line / 5), fill=colour)
+        pen.text((left + line, top), text, fill='white', font=font)
+    return whole
+
+
+def _legend_places(texts, width, height):
+    """Where the texts of a legend go: the height of a line, the font, and (left, number of the line) of each text."""
+    line = max(12, round(min(width, height) * LEGEND_SHARE))
+    font = ImageFont.load_default(0.8 * line)
+    needed = 1.5 * line + max(font.getlength(text) for text in texts)
+    if needed > width:  # the longest has to fit
+        font = ImageFont.load_default(max(1, 0.8 * line * (width - 1.5 * line) / (needed - 1.5 * line)))
+    places, left, row = [], 0, 0
+    for text in texts:
+        wide = 1.5 * line + font.getlength(text)
+        if left and left + wide > width:
+            left, row = 0, row + 1
+        places.append((left, row))
+        left += wide
+    return line, font, places
 
 
 def _palette():

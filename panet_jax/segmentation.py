@@ -55,7 +55,18 @@ class Segmentation:
         """The same without the classes whose `absent` is above a threshold: their pixels go to the likeliest other."""
         if not isinstance(absent_above, numbers.Real):
             raise InputError(f'absent_above must be a number such as 0.55, got {absent_above!r}.')
-        gone = [False, *(self.absent[name] > absent_above for name in self.classes)]
+        return self.without([name for name in self.classes if self.absent[name] > absent_above])
+
+    def without(self, names):
+        """The same without some classes: their pixels go to the likeliest other. The labels of the others stay.
+
+        Args:
+            names: of the classes, in any order; none leaves all.
+        """
+        unknown = [name for name in names if name not in self.classes]
+        if unknown:
+            raise InputError(f'there is no class {unknown[0]!r}; there are {", ".join(self.classes)}.')
+        gone = [False, *(name in names for name in self.classes)]
         return dataclasses.replace(self, logits=np.where(gone, np.float32(NEVER), self.logits))
 
     @functools.cached_property

@@ -1,6 +1,8 @@
 """The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
 
+import contextlib
 import copy
+import dataclasses
 import importlib.util
 import io
 import os
@@ -9,17 +11,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import draw_disc
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 import panet_jax as pj
 from panet_jax import cli
 from panet_jax.demo_example import example_queries, example_references
-from panet_jax.demo_session import Session, class_heat_map, read_mask, shrunk
+from panet_jax.demo_folder import PREFIX, remove_leftovers, visitors_folder
+from panet_jax.demo_session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.pictures import overlay
 from panet_jax.references import read_marks
@@ -195,6 +204,172 @@ def test_results_go_with_their_references_and_files_with_the_session(session, tm
     assert not session.folder.exists()
 
 
+def test_a_class_can_be_switched_off_in_one_picture(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.add('dog', *draw_disc(1, colour=BLUISH))
+    session.queries = [photo(tmp_path, 'one.png'), photo(tmp_path, 'two.png')]
+    session.segment()
+    before = [np.asarray(Image.open(found.labels)) for found in session.found]
+    overlay_before = session.found[0].overlay.read_bytes()
+    assert {1, 2} <= set(np.unique(before[0]))
+    session.switch(0, 'cat', on=False)
+    without, other = (np.asarray(Image.open(found.labels)) for found in session.found)
+    logits = session.found[0].whole.logits[..., [0, 2]]  # the cat's pixels go to the likeliest other
+    wanted = dataclasses.replace(session.found[0].whole, logits=logits, classes=('dog',)).labels
+    np.testing.assert_array_equal(without, 2 * wanted)
+    np.testing.assert_array_equal(other, before[1])
+    assert session.found[0].overlay.read_bytes() != overlay_before
+    assert session.found[0].segmentation.shares['cat'] == 0
+    session.segment()
+    np.testing.assert_array_equal(Image.open(session.found[0].labels), without)
+    session.switch(0, 'cat', on=True)
+    np.testing.assert_array_equal(Image.open(session.found[0].labels), before[0])
+
+
+def test_classes_that_are_gone_need_not_be_switched_on(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.add('dog', *draw_disc(1, colour=BLUISH))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    session.switch(0, 'cat', on=False)
+    session.remove(0)
+    assert session.segment() == []
+    assert session.found[0].segmentation.classes == ('dog',)
+
+
+def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    (found,) = session.found
+    wanted = io.BytesIO()
+    drawn = overlay(np.asarray(Image.open(found.path)), found.segmentation.labels)
+    Image.fromarray(drawn).save(wanted, 'jpeg', quality=90)
+    np.testing.assert_array_equal(Image.open(found.overlay), Image.open(wanted))
+
+
+def test_presence_is_told_in_words():
+    assert [presence(absent) for absent in (0, LIKELY, LIKELY + 0.01, UNSURE, UNSURE + 0.01, 1)] == [
+        'likely', 'likely', 'unsure', 'unsure', 'unlikely', 'unlikely'
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def huge(tmp_path):
+    """A small file that would take 270 MB once it is decoded."""
+    path = tmp_path / 'huge.png'
+    Image.new('1', (10_000, 9_000)).save(path)
+    assert path.stat().st_size < 50_000
+    return path
+
+
+def test_an_image_of_too_many_pixels_is_told_before_it_is_decoded(session, huge, tmp_path, monkeypatch):
+    decoded = []
+    load = PngImageFile.load
+    monkeypatch.setattr(PngImageFile, 'load', lambda image: decoded.append(image.size) or load(image))
+    session.add('cat', *draw_disc(0))
+    session.queries = [huge, photo(tmp_path)]
+    told = 'huge.png has more than 64 million pixels; make it smaller.'
+    assert session.check() == session.segment() == [told]
+    assert [found.path.name for found in session.found] == ['query.png']
+    with pytest.raises(pj.InputError, match=told):
+        read_mask(huge)
+    assert set(decoded) == {(60, 40)}
+
+
+def test_there_are_so_many_images_and_references_at_most(session, tmp_path, monkeypatch):
+    monkeypatch.setattr('panet_jax.demo_session.MOST_IMAGES', 2)
+    session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
+    session.add('cat', *draw_disc(0))
+    assert session.segment() == ['The page searches 2 images at once; the last 1 are left out.']
+    assert [found.path.name for found in session.found] == ['0.png', '1.png']
+    session.add('cat', *draw_disc(1))
+    with pytest.raises(pj.InputError, match='There are 2 references, and the page takes no more'):
+        session.add('cat', *draw_disc(2))
+
+
+def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
+    whole = photo(tmp_path).read_bytes()
+    (tmp_path / 'torn.png').write_bytes(whole[: len(whole) // 2])
+    session.queries = [tmp_path / 'torn.png', tmp_path / 'query.png']
+    (complaint,) = session.check()
+    assert complaint.startswith('torn.png cannot be read as an image')
+
+
+@pytest.fixture
+def page():
+    """The module of the page."""
+    pytest.importorskip('gradio')
+    return importlib.import_module('panet_jax.demo_page')
+
+
+def test_a_tab_that_outlived_its_session_is_told_to_reload(page):
+    import gradio as gr
+
+    for action in (page._remove_all, page._segment, page._switch):
+        with pytest.raises(gr.Error, match='Reload it'):
+            list(action(None))
+
+
+def test_the_page_says_that_it_searches_before_it_does(page, session, tmp_path):
+    image, mask = draw_disc(0)
+    drawn = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
+    session.queries = [photo(tmp_path, f'{number}.png') for number in range(2)]
+    steps = page._try_out(session, True, 'mask', drawn, None, 'cat')
+    assert next(steps)[0] == 'Searching 2 images …'
+    assert session.classes == (), 'the drawing has been encoded already'
+    *_, last = steps
+    assert last[0] == ''
+    assert [found.path.name for found in session.found] == ['0.png', '1.png']
+
+
+def test_the_page_tells_of_torn_images_while_nothing_is_marked(page, session, tmp_path):
+    (tmp_path / 'torn.png').write_bytes(b'torn')
+    ((status, *_),) = page._look(session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)])
+    assert status.startswith('Nothing to look for yet')
+    assert 'torn.png is no image' in status
+
+
+def test_the_legend_says_how_sure_each_class_is(page, session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.add('d<g', *draw_disc(1, colour=BLUISH))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    session.heat_of = 'cat'
+    session.switch(0, 'd<g', on=False)
+    _, legend, classes = page._view(session)
+    absent = session.found[0].whole.absent
+    assert classes['choices'] == [(f'{name}: {presence(absent[name])}', name) for name in ('cat', 'd<g')]
+    assert classes['value'] == ['cat']
+    share = f'{session.found[0].segmentation.shares["cat"]:.1%}'
+    rows = [re.findall('<td>(.*?)</td>', row) for row in legend.split('<tr>')[2:]]
+    assert [row[1:] for row in rows] == [[share, presence(absent['cat'])], ['switched off', presence(absent['d<g'])]]
+    assert 'd&lt;g' in rows[1][0]
+
+
+def demo_folder(folder, age=1000):
+    home = folder / f'{PREFIX}{uuid.uuid4().hex}'
+    (home / 'uploads').mkdir(parents=True)
+    (home / 'uploads' / 'private.jpg').write_bytes(b'')
+    os.utime(home, 2 * (time.time() - age,))
+    return home
+
+
+def test_what_a_killed_page_left_is_removed_at_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    killed, young = demo_folder(tmp_path), demo_folder(tmp_path, age=1)
+    other = tmp_path / 'panet_jax-other'
+    other.mkdir()
+    link = tmp_path / f'{PREFIX}link'
+    link.symlink_to(other)
+    with visitors_folder() as home:
+        os.utime(home, (1, 1))
+        remove_leftovers()
+        assert set(tmp_path.iterdir()) == {young, other, link, Path(home)}, 'the page that is served keeps its own'
+    assert not killed.exists()
+    assert not Path(home).exists()
+
+
 def test_the_example_shows_two_classes(tmp_path):
     references = example_references()
     assert [name for name, *_ in references] == ['heart', 'gear']
@@ -238,29 +413,63 @@ def colour_params(like):
     return params
 
 
-@pytest.fixture
-def address(tmp_path, narrow_params):
-    """The page, served as the command serves it, of a network of which one knows what it will find."""
-    pj.save_encoder_params(tmp_path / 'colour.safetensors', colour_params(narrow_params))
-    options = ['demo', f'--weights={tmp_path}/colour.safetensors']
-    environment = os.environ | {'TMPDIR': str(tmp_path)}
+@contextlib.contextmanager
+def served(folder, narrow_params):
+    """The command, run in a process whose temporary files go to a folder: the process, and the page's address."""
+    pj.save_encoder_params(folder / 'colour.safetensors', colour_params(narrow_params))
     with subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, *options],
-        env=environment,
+        [sys.executable, '-c', PROGRAM, 'demo', f'--weights={folder}/colour.safetensors'],
+        env=os.environ | {'TMPDIR': str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as server:
         try:
             said = server.stdout.readline()
-            served = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
-            assert served, said + server.stdout.read()
-            yield served[1]
+            address = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
+            assert address, said + server.stdout.read()
+            yield server, address[1]
         finally:
-            server.send_signal(signal.SIGTERM)
-            rest, _ = server.communicate(timeout=SECONDS)
+            server.kill()
+
+
+@pytest.fixture
+def address(tmp_path, narrow_params):
+    """The page, served as the command serves it, of a network of which one knows what it will find."""
+    with served(tmp_path, narrow_params) as (server, address):
+        yield address
+        server.send_signal(signal.SIGTERM)
+        rest, _ = server.communicate(timeout=SECONDS)
+        assert (server.returncode, rest) == (0, '')
+        assert not list(tmp_path.glob('panet_jax-demo-*')), 'files of visitors are left'
+
+
+def upload_over_http(address, name, content):
+    """The server's answer to a file that is uploaded to it."""
+    body = (
+        b'--part\r\nContent-Disposition: form-data; name="files"; filename="%b"\r\n'
+        b'Content-Type: image/png\r\n\r\n%b\r\n--part--\r\n' % (name.encode(), content)
+    )
+    kind = {'Content-Type': 'multipart/form-data; boundary=part'}
+    request = urllib.request.Request(f'{address}gradio_api/upload', body, kind)
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.skipif(importlib.util.find_spec('gradio') is None, reason='the page needs Gradio')
+def test_a_terminal_that_is_closed_leaves_no_upload_and_large_files_are_refused(tmp_path, narrow_params):
+    with served(tmp_path, narrow_params) as (server, address):
+        assert upload_over_http(address, 'huge.png', bytes(65 * 2**20)) == 413
+        assert upload_over_http(address, 'small.png', bytes(2**20)) == 200
+        assert [path.name for path in tmp_path.glob('panet_jax-demo-*/**/*.png')] == ['small.png']
+        server.send_signal(signal.SIGHUP)
+        server.send_signal(signal.SIGHUP)  # from the shell, and from the terminal
+        rest, _ = server.communicate(timeout=SECONDS)
     assert (server.returncode, rest) == (0, '')
-    assert not list(tmp_path.glob('panet_jax-demo-*')), 'files of visitors are left'
+    assert not list(tmp_path.glob('panet_jax-demo-*'))
 
 
 @pytest.fixture
@@ -350,11 +559,15 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     expect(page.get_by_text('There is no image to draw on yet')).to_be_visible()
     upload(page, '#queries', 'Click to Upload', tmp_path / 'query.png')
     expect(page.get_by_text('Nothing to look for yet')).to_be_visible()
+    (tmp_path / 'torn.jpg').write_bytes((tmp_path / 'support.png').read_bytes()[:200])
+    upload(page, '#editor', 'Upload an image', tmp_path / 'torn.jpg')
+    expect(page.get_by_text('torn.jpg is no image that your browser can show')).to_be_visible()
     upload(page, '#editor', 'Upload an image', tmp_path / 'support.png')
     box = page.locator('#editor').bounding_box()
     editor = box['x'], box['y'], box['x'] + box['width'], box['y'] + box['height']
     disc = left, top, right, bottom = awaited(lambda: on_screen(page, RED, editor))
     page.get_by_label('What it is').fill('red')
+    expect(page.locator('#refused')).to_be_empty()
     add.click()
     expect(page.get_by_text('Nothing is drawn')).to_be_visible()
 
@@ -386,6 +599,11 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     shown = downloaded(page, 'query-overlay.jpg')
     for way, (colour, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
         np.testing.assert_allclose(np.median(shown[mask], 0), coloured(colour, way), atol=8)
+
+    page.locator('#classes').get_by_text('red').click()
+    expect(rows.filter(has_text='switched off')).to_be_visible()
+    labels = downloaded(page, 'query.png')
+    assert set(np.unique(labels)) == {0, 2}
 
     page.get_by_role('tab', name='Heat map').click()
     before = page.locator('#heat img').get_attribute('src')

@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 
 import panet_jax as pj
 from panet_jax import cli, predict
-from panet_jax.pictures import way_colour
-from panet_jax.prediction_files import _overlay, output_stems
+from panet_jax.pictures import overlay, way_colour
+from panet_jax.prediction_files import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.progress import progress
+from panet_jax.segmentation import Segmentation
 
 
 @pytest.fixture
@@ -73,6 +74,25 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
         assert entry['shares'] == pytest.approx(found.shares, abs=1e-4)
     with np.load(tmp_path / 'found/b.npz') as file:
         np.testing.assert_allclose(file['probabilities'], expected.predict('photos/b.png').probabilities, atol=1e-2)
+
+
+def test_the_legend_stands_below_the_photograph(tmp_path):
+    photo, names = draw_disc(0, shape=(90, 100))[0], ('cat', 'a dog with a rather long name', 'cow', 'nowhere')
+    Image.fromarray(photo).save(tmp_path / 'photo.png')
+    logits = np.zeros((3, 3, 5), np.float32)
+    logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
+    found = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
+    write_prediction(found, tmp_path / 'photo.png', tmp_path, 'found', probabilities=False)
+    Image.fromarray(overlay(photo, found.labels)).save(tmp_path / 'without.jpg', quality=90)
+    with Image.open(tmp_path / 'found-overlay.jpg') as drawn:
+        assert drawn.width == 100
+        drawn = np.asarray(drawn).astype(int)
+    # But for the blocks of the JPEG that lie across the edge:
+    np.testing.assert_array_equal(drawn[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
+    legend = drawn[96:]
+    there = [(np.abs(legend - way_colour(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
+    assert there == [True, True, True, False]
+    assert (legend[:, -1] < 60).all(), 'a text is cut off'
 
 
 def test_one_image_that_fails_is_told_at_the_end_and_the_others_are_kept(command, tmp_path):
@@ -322,7 +342,8 @@ def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
     monkeypatch.setattr(ImageDraw.ImageDraw, 'text', lambda _, place, text, **__: written.append(text))
     image = np.full((20, 50, 3), 100, np.uint8)
     for share in (0.0009, 0.001):
-        _overlay(image, _with_shares(segmentation(0.5), share))
+        found = _with_shares(segmentation(0.5), share)
+        _with_legend(_overlay(image, found), found)
     assert written == ['nothing found', 'dog 0.1%']
 
 
