@@ -118,7 +118,10 @@ def newest_network(workdir, width=None):
     workdir = Path(workdir)
     steps, saved = checkpoint_steps(workdir), _saved_step(workdir)
     if steps and (saved is None or saved < steps[-1]):
-        return read_network(workdir, steps[-1], width or read_config(workdir)['encoder']['width'])
+        own = read_config(workdir)['encoder']['width']
+        if width not in (None, own):
+            raise InputError(f'the network in {workdir} is of width {own:g}, wanted is one of width {width:g}.')
+        return read_network(workdir, steps[-1], own)
     if not (workdir / TRAINED).is_file():
         raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
     return load_encoder_params(workdir / TRAINED, width=width)

@@ -180,7 +180,7 @@ def test_clean_removes_what_is_superseded_and_nothing_else(command, tmp_path):
     status, out, _ = command('clean', '--yes')
     assert (status, 'removed 4 folder(s)' in out) == (0, True)
     empty = {first, second, killed.parent}
-    assert before - set(home.rglob('*')) == {path for path in before if empty | gone & {path, *path.parents}}
+    assert before - set(home.rglob('*')) == {path for path in before if (empty | gone) & {path, *path.parents}}
     assert later.exists()
     assert 'nothing to remove' in command('clean', '--yes')[1]
 

@@ -311,7 +311,7 @@ AUTHORS = {'data.name': 'pascal5i', 'data.test_split': 'trainval', 'data.unseen'
     ('change', 'why'),
     [
         ({}, ''),
-        ({'data.smallest_object': 400}, 'images with less than 400 pixels of a class are left out'),
+        ({'data.smallest_object': 300}, 'images with less than 300 pixels of a class are left out'),
         ({'data.skip_unreadable': True}, r'1 unreadable image\(s\) are left out'),
         ({'data.unseen': ('aeroplane', 'cow'), 'evaluation.skip_small_classes': True}, 'classes are left out'),
         ({'data.unseen': ('aeroplane', 'bird')}, 'or of images that those name'),
