@@ -1,11 +1,14 @@
-"""`panet-jax data`: what is in a data set, and preparing it."""
+"""`panet-jax data`: what is in a data set, preparing it, and removing what was prepared before."""
 
+import sys
 from pathlib import Path
 
 from panet_jax.contact_sheet import MOST_IMAGES, save_contact_sheet
-from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepared_home
+from panet_jax.datasets import LAYOUTS, Prepared, left_out, prepare_list, prepared_home, superseded_lists
 from panet_jax.datasets.check import check_folder, check_prepared, format_report, sample_images
 from panet_jax.datasets.official import NEEDED
+from panet_jax.datasets.superseded import remove
+from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 from panet_jax.option_parser import OptionParser, whole_number
 
@@ -39,7 +42,7 @@ def in_own_flags(sentence):
 
 def _parser():
     parser = OptionParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
-    actions = parser.add_subparsers(required=True, metavar='check|prepare')
+    actions = parser.add_subparsers(required=True, metavar='check|prepare|clean')
     check = actions.add_parser(
         'check',
         help='say what is in a folder or of a benchmark, and whether training can start (exit status 0)',
@@ -68,7 +71,16 @@ def _parser():
     prepare.add_argument('--list', action='append', help='an image list; may be repeated (default: as the configs use)')
     prepare.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
     prepare.set_defaults(action=_prepare)
-    for action in (check, prepare):
+    clean = actions.add_parser(
+        'clean',
+        help='remove prepared lists that no run opens any more',
+        description='Lists prepared lists of files that have changed since, of earlier versions, and unfinished ones of '
+        'which a day ago was the last sign of life; removes them when told to. Of each list the newest stays, and so do your '
+        'files. No run may be using what is removed.',
+    )
+    clean.add_argument('--yes', action='store_true', help='remove them without asking')
+    clean.set_defaults(action=_clean)
+    for action in (check, prepare, clean):
         action.add_argument(
             '--prepared-dir', default='', help='where prepared data are ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
         )
@@ -116,3 +128,25 @@ def _prepare(arguments):
         if source.skipped:
             print(left_out(source, name), flush=True)
     return 0
+
+
+def _clean(arguments):
+    home = prepared_home(arguments.prepared_dir)
+    old = superseded_lists(home)
+    for each in old:
+        print(f'{each.folder}  {gigabytes(each.size)}, {each.why}')
+    if not old:
+        print(f'nothing to remove in {home}')
+    elif arguments.yes or _agreed(f'Remove {len(old)} folder(s), {gigabytes(sum(each.size for each in old))}?'):
+        for each in old:
+            remove(each)
+        print(f'removed {len(old)} folder(s)')
+    else:
+        print('nothing was removed; --yes removes them')
+    return 0
+
+
+def _agreed(question):
+    """Whether somebody who is there says yes."""
+    return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')
+

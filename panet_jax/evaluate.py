@@ -10,7 +10,6 @@ import numpy as np
 from panet_jax import devices, hosts
 from panet_jax.annotations import SupportReader
 from panet_jax.authors_draw import authors_draws, authors_images
-from panet_jax.checkpoints import Checkpoints
 from panet_jax.counting import FeatureCache, count_episodes
 from panet_jax.datasets import open_source
 from panet_jax.encoder import encoder_shapes
@@ -27,8 +26,9 @@ from panet_jax.protocols import PROTOCOLS, test_list
 from panet_jax.prototypes import class_prototypes, cosine_logits, upsample
 from panet_jax.report import comparable_results, results_table, save_results
 from panet_jax.sampling import Episodes, TooFewImages, drawable_images, episode_label, unseen_classes
+from panet_jax.trained import check_unseen, history, network_steps, read_network
 from panet_jax.weights import initial_params
-from panet_jax.workdir import check_split, check_unseen, check_untrained, read_config, training_recipe
+from panet_jax.workdir import check_split, check_untrained, read_config, training_recipe
 
 
 @functools.partial(jax.jit, static_argnames='dtype')
@@ -120,8 +120,9 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     protocol = PROTOCOLS[settings.protocol]
     classes = runs[0].classes.tolist()
     unseen = {source.classes[c - 1]: c for c in classes}
-    trained_on = hosts.value_from_primary(lambda: _trained_on(config, checkpoint, unseen))
     identity = evaluation_identity(config, runs, draws, params, step, checkpoint)
+    hosts.check_same('the drawn episodes', identity['episodes_hash'])
+    training = hosts.value_from_primary(lambda: _training(checkpoint or identity['weights'], unseen))
     counted = count_episodes(
         devices.replicate(params, devices.usable_devices(settings.batch)),
         [draw for run in draws for draw in run],
@@ -147,7 +148,7 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     ]
     return {
         **identity,
-        'trained_on': trained_on,
+        **training,
         'training': hosts.value_from_primary(lambda: training_recipe(checkpoint)),
         'left_out_classes': [source.classes[c - 1] for c in unseen_classes(source, config.data) if c not in classes],
         'empty_supports': int(counted.empty_supports.sum()),
@@ -156,12 +157,16 @@ def measure(config, runs, draws, params, step, checkpoint, cache=None):
     }, confusions[0]
 
 
-def _trained_on(config, checkpoint, unseen):
-    """The data set that a checkpoint was trained on, '' for none; checks that its classes were others."""
-    trained_on = read_config(checkpoint)['data']['name'] if checkpoint else ''
-    if trained_on == config.data.name:
-        check_unseen(checkpoint, unseen)
-    return trained_on
+def _training(weights, unseen):
+    """What a row of results says of how a network was trained; checks that it saw none of the classes.
+
+    Args:
+        weights: 'imagenet', 'random', the workdir of its training, or its file.
+        unseen: names of the classes it is evaluated on.
+    """
+    known = history(weights)
+    check_unseen(weights, known, unseen)
+    return {'trained_on': known.dataset, 'unknown_training': known.unknown}
 
 
 def evaluation_runs(config):
@@ -227,11 +232,7 @@ def load_params(config, workdir):
         return hosts.primary_first(lambda: initial_params(encoder.weights, encoder.width, config.seed)), 0, ''
     home, step, width = hosts.value_from_primary(lambda: _checkpoint(config, workdir))
 
-    def restore():
-        with Checkpoints(home) as checkpoints:
-            return checkpoints.restore_params(step, width)
-
-    return hosts.from_primary(restore, encoder_shapes(width)), step, home
+    return hosts.from_primary(lambda: read_network(home, step, width), encoder_shapes(width)), step, home
 
 
 def _checkpoint(config, workdir):
@@ -250,12 +251,12 @@ def find_checkpoint(config, workdir):
             "another workdir, or '' for the untrained network."
         )
     check_split(home, config)
-    with Checkpoints(home) as checkpoints:
-        if not checkpoints.steps():
-            raise InputError(
-                f"{home} has no checkpoint; train first, or use --config.checkpoint='' for the untrained network."
-            )
-        return home, int(wanted) if wanted.isdigit() else checkpoints.steps()[-1]
+    steps = network_steps(home)
+    if not steps:
+        raise InputError(
+            f"{home} has no checkpoint; train first, or use --config.checkpoint='' for the untrained network."
+        )
+    return home, int(wanted) if wanted.isdigit() else steps[-1]
 
 
 def scores(counts, unseen):

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import re
 
 import jax
 import numpy as np
 
 from panet_jax.encoder import encoder_width
 from panet_jax.protocols import test_list
+from panet_jax.sampling import unseen_classes
+from panet_jax.trained import UNTRAINED, origin
 
 SCORING_VERSION = 1  # another number if the same network gets other scores on the same episodes
 
@@ -35,10 +38,10 @@ def evaluation_identity(config, runs, draws, params, step, checkpoint):
         'episodes': settings.episodes,
         'seeds': [episodes.seed for episodes in runs],
         'draw': settings.draw,
-        'authors_order': settings.draw == 'panet2019' and all(c in source.class_lists for c in runs[0].images),
+        'authors_order': authors_order(config, runs[0]),
         'episodes_hash': episodes_hash(source, draws),
         'protocol': settings.protocol,
-        'weights': config.encoder.weights,
+        'weights': origin(config, params, checkpoint),
         'width': encoder_width(params),
         'dtype': config.encoder.dtype,
         'seed': config.seed,
@@ -48,10 +51,33 @@ def evaluation_identity(config, runs, draws, params, step, checkpoint):
     }
 
 
+def authors_order(config, episodes):
+    """Whether the episodes of a run are the very ones of the authors' code: from their classes' whole lists."""
+    source = episodes.source
+    return (
+        config.evaluation.draw == 'panet2019'
+        and config.data.smallest_object <= 1
+        and sorted(episodes.images) == unseen_classes(source, config.data)
+        and all(c in source.class_lists and c not in source.shortened for c in episodes.images)
+    )
+
+
+def network_name(row):
+    """What the network of one row of results is called: by its step, as given, or as untrained."""
+    if row['checkpoint_step']:
+        return f'step {row["checkpoint_step"]}'
+    weights = row['weights']
+    return 'untrained' if weights in UNTRAINED else f'given: {weights.rstrip("/").rpartition("/")[2]}'
+
+
 def picture_name(row):
     """The file name of the pictures of one row of results."""
-    network = f'step-{row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
-    return f'{network}-{setting_name(row)}.png'
+    return f'{file_name(network_name(row))}-{setting_name(row)}.png'
+
+
+def file_name(text):
+    """A name for people as a file's: of 'given: 30000.pth', 'given-30000.pth'."""
+    return re.sub(r'[^\w.=+]+', '-', text)
 
 
 def setting_name(row):

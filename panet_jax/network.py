@@ -10,15 +10,14 @@ from panet_jax.weights import load_encoder_params
 from panet_jax.workdir import read_config
 
 SIZE = 417  # the paper's
-TRAINED = 'encoder.safetensors'  # in a workdir whose training has ended
 
 
 def load_network(weights):
     """An encoder's parameters with what belongs to them.
 
     Args:
-        weights: 'imagenet'; the workdir of a training, of which it takes the trained network or, before
-            the end, the newest checkpoint; a file as for `load_encoder_params`; or the parameters.
+        weights: 'imagenet'; the workdir of a training, of which it takes the network that training has come
+            to; a file as for `load_encoder_params`; or the parameters.
 
     Returns:
         The parameters; where they can be had again, 'imagenet' or a path, None if nowhere; and the side
@@ -35,16 +34,4 @@ def load_network(weights):
         known = weights == 'imagenet'
         return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
     config = read_config(folder)
-    return _trained(folder, config), str(folder.resolve()), config['data']['size']
-
-
-def _trained(workdir, config):
-    """Parameters of a workdir: the trained ones, or the newest checkpoint's if training has not ended."""
-    if (workdir / TRAINED).is_file():
-        return load_encoder_params(workdir)
-    from panet_jax.checkpoints import Checkpoints  # Orbax, of which nobody else here has need
-
-    with Checkpoints(workdir) as checkpoints:
-        if not checkpoints.steps():
-            raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
-        return checkpoints.restore_params(checkpoints.steps()[-1], config['encoder']['width'])
+    return load_encoder_params(folder), str(folder.resolve()), config['data']['size']

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from panet_jax.identity import network_name
 from panet_jax.workdir import append_json_line, read_json_lines, write_json
 
 MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
 # What a row of results says beside what was evaluated: which network, and how it scored.
-NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on', 'training')
+NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on', 'unknown_training', 'training')
 SCORES = (
     *('class_iou', 'class_iou_std', 'mean_iou', 'mean_iou_std', 'mean_iou_by_run', 'binary_iou', 'binary_iou_std'),
     *('binary_iou_by_run', 'background_iou', 'foreground_iou', 'empty_supports', 'seconds'),
@@ -108,12 +109,13 @@ def remarks(row):
     """Sentences on what a reader of one row of results should know."""
     found = []
     if row['draw'] == 'panet2019' and not row['authors_order']:
-        found.append(
-            "not the authors' very episodes, though drawn as theirs: the order of a class's images is that of the list, for "
-            'want of their class1.txt, class2.txt, ...'
-        )
+        found.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
     if row['trained_on'] not in ('', row['dataset']):
-        found.append(f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked')
+        found.append(
+            f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked but by name'
+        )
+    if unknown := row.get('unknown_training'):  # not in rows of earlier versions
+        found.append(f'on what {unknown} was trained is not known, and so not whether it saw these classes')
     absent = [name for name, value in row['class_iou'].items() if value is None]
     if absent:
         found.append(f'no query showed {", ".join(absent)}: left out of the mean')
@@ -128,8 +130,25 @@ def remarks(row):
     return found
 
 
+def _other_order(row):
+    """Why the episodes are not the authors', though drawn as theirs."""
+    reasons = {
+        f'images with less than {row.get("smallest_object")} pixels of a class are left out': row.get(
+            'smallest_object', 1
+        )
+        > 1,
+        f'{row["skipped_images"]} unreadable image(s) are left out': row['skipped_images'],
+        'classes are left out': row['left_out_classes'],
+    }
+    given = [reason for reason, holds in reasons.items() if holds]
+    return '; '.join(given) or (
+        "the order of a class's images is that of the list, for want of their class1.txt, class2.txt, ..., or of images that "
+        'those name'
+    )
+
+
 def _network(row, home):
-    label = f'step {row["checkpoint_step"]}' if row['checkpoint_step'] else 'untrained'
+    label = network_name(row)
     return label if row['checkpoint'] in ('', home) else f'{label} of {Path(row["checkpoint"]).name}'
 
 

@@ -61,8 +61,8 @@ class Segmenter:
     """Finds classes in images that it was shown on other images.
 
     Args:
-        weights: 'imagenet'; the workdir of a training, of which it takes the trained network or, before
-            the end, the newest checkpoint; a file as for `load_encoder_params`; or the parameters.
+        weights: 'imagenet'; the workdir of a training, of which it takes the network that training
+            has come to; a file as for `load_encoder_params`; or the parameters.
         size: side in pixels to which images are squashed for the network. By default the one that the
             workdir's network was trained with, otherwise 417.
         dtype: of the encoder's computation: 'float32', 'tf32' or 'bfloat16', as in `encode`.

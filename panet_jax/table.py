@@ -15,24 +15,27 @@ from panet_jax.evaluate import (
     save_pictures,
 )
 from panet_jax.html_report import save_report
-from panet_jax.identity import evaluation_identity
+from panet_jax.identity import evaluation_identity, file_name, network_name
 from panet_jax.report import spread
 from panet_jax.table_report import table_charts, write_table
+from panet_jax.trained import origin
+from panet_jax.weights import initial_params
 from panet_jax.workdir import default_workdir, locked, training_recipe, write_json
 
 
 class Cell(NamedTuple):
-    """One cell: a network on one fold."""
+    """One cell: a network on one fold. Without training that is `untrained`, or what the weights given are called."""
 
     trained: bool
     annotation: str
     shots: int
     fold: int
+    untrained: str = 'untrained'
 
     @property
     def network(self):
         """What to call the network."""
-        return 'trained' if self.trained else 'untrained'
+        return 'trained' if self.trained else self.untrained
 
     @property
     def row(self):
@@ -45,7 +48,7 @@ class Cell(NamedTuple):
     @property
     def file(self):
         """Of its results and pictures, without ending."""
-        return f'{self.network}-{self.annotation}-{self.shots}shot-fold{self.fold}'
+        return f'{file_name(self.network)}-{self.annotation}-{self.shots}shot-fold{self.fold}'
 
 
 def make_table(config, workdir):
@@ -96,7 +99,15 @@ def table_cells(config):
     """The cells of config.table, in order."""
     trained = [False] * (config.checkpoint == '' or config.evaluation.untrained) + [True] * (config.checkpoint != '')
     table = config.table
-    return [Cell(*values) for values in itertools.product(trained, table.annotations, table.shots, table.folds)]
+    untrained = _untrained(config) if False in trained else ''
+    cells = itertools.product(trained, table.annotations, table.shots, table.folds)
+    return [Cell(*values, untrained) for values in cells]
+
+
+def _untrained(config):
+    """What the network is called that was not trained here."""
+    params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
+    return network_name({'checkpoint_step': 0, 'weights': origin(config, params, '')})
 
 
 def cell_config(config, cell):

@@ -25,11 +25,13 @@ from panet_jax.events import add_training_events, begin_training_events
 from panet_jax.loader import episode_batches
 from panet_jax.panet import encode_episodes, loss_of_features
 from panet_jax.sampling import Episodes, drawable_images, unseen_classes
+from panet_jax.trained import about_training, check_unseen, history, origin
 from panet_jax.weights import initial_params, save_encoder_params
 from panet_jax.workdir import (
+    TRAINED,
     append_json_line,
     check_experiment,
-    check_same_classes,
+    check_same_data,
     keep_json_lines,
     locked,
     write_json,
@@ -159,7 +161,7 @@ def train(config, workdir):
             checkpoints.append(opened.enter_context(Checkpoints(workdir, config.checkpoints_kept)))
             params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
             state = checkpoints[0].restore(initial_state(config, schedule, params))
-            _begin_workdir(config, workdir, episodes, int(state.step))
+            _begin_workdir(config, workdir, episodes, int(state.step), params)
             return state
 
         state = devices.replicate(hosts.from_primary(begin, like), used)
@@ -167,7 +169,8 @@ def train(config, workdir):
             log = Log(workdir if hosts.is_primary() else None, int(state.step), config, schedule)
             state = _loop(config, episodes, compiled_step(config, used), used, state, log, *checkpoints)
     if hosts.is_primary():
-        save_encoder_params(Path(workdir) / 'encoder.safetensors', jax.device_get(state.params))
+        about = about_training(workdir, int(state.step))
+        save_encoder_params(Path(workdir) / TRAINED, jax.device_get(state.params), about)
 
 
 def training_devices(config):
@@ -203,11 +206,17 @@ def compiled_step(config, used):
     return devices.parallel(step, used)
 
 
-def _begin_workdir(config, workdir, episodes, start):
-    """Checks that training can go on from step `start`, and writes down the experiment."""
+def _begin_workdir(config, workdir, episodes, start, params):
+    """Checks that training can go on from step `start`, or begin with `params`, and writes down the experiment."""
     if start > config.steps:
         raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
-    check_same_classes(workdir, [episodes.source.classes[c - 1] for c in episodes.classes])
+    source, data = episodes.source, config.data
+    seen = [source.classes[c - 1] for c in episodes.classes]
+    before = history(origin(config, params, ''))
+    check_unseen(config.encoder.weights, before, [name for name in source.classes if name not in seen])
+    root = str(Path(data.root).expanduser().resolve()) if data.root else ''
+    of = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
+    check_same_data(workdir, seen, of, before._asdict())
     write_json(Path(workdir) / 'config.json', config.to_dict())
 
 

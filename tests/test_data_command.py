@@ -1,6 +1,9 @@
 """`panet-jax data check` and `panet-jax data prepare`, as typed."""
 
+import os
 import re
+import shutil
+import types
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ from folders import make_coco, make_official_voc, make_own, make_voc
 from PIL import Image
 
 from panet_jax import cli
+from panet_jax.datasets.prepare import VERSION
 
 
 @pytest.fixture
@@ -138,6 +142,65 @@ def test_check_of_a_benchmark_says_what_is_prepared(command, tmp_path):
     assert (status, row(out, 'cow')) == (0, ['3'])
 
 
+def prepared_three_times(command, folder):
+    """Lists of one folder as it was, as it was then, and as it is; the last is that of the files."""
+    make_own(folder / 'own')
+    for names in ('cat\ndog\n', 'cat\nhorse\n', 'cow\nhorse\n'):
+        (folder / 'own/classes.txt').write_text(names)
+        command('prepare', 'custom', f'--root={folder}/own')
+    return sorted((folder / 'home/custom').iterdir(), key=lambda path: (path / VERSION).stat().st_mtime_ns)
+
+
+def test_clean_removes_what_is_superseded_and_nothing_else(command, tmp_path):
+    first, second, third = prepared_three_times(command, tmp_path)
+    make_own(tmp_path / 'other')
+    command('prepare', 'custom', f'--root={tmp_path}/other')
+    command('prepare', 'custom', f'--root={tmp_path}/own', '--skip-unreadable')
+    home = tmp_path / 'home'
+    earlier = shutil.copytree(third / VERSION, home / 'custom/all-0123abcd/1.1.0')
+    later = shutil.copytree(third / VERSION, home / 'custom/all-0123abcd/99.0.0')
+    killed = home / f'custom/all-89abcdef/{VERSION}.incompleteXYZ'
+    for path in (killed, home / f'custom/all-76543210/{VERSION}.incompleteXYZ'):
+        path.mkdir(parents=True)
+        (path / 'part').touch()
+    for path in (killed, killed / 'part'):
+        os.utime(path, (1, 1))
+    for path in (f'custom/mine/{VERSION}/a.jpg', f'custom/all-11111111/{VERSION}/a.jpg', 'voc/all-01234567/1.0.0/a'):
+        (home / path).parent.mkdir(parents=True)
+        (home / path).touch()
+    shutil.copytree(third / VERSION, home / 'custom/holiday/1.0.0')
+    before = set(home.rglob('*'))
+    gone = {first / VERSION, second / VERSION, earlier, killed}
+    status, out, _ = command('clean')
+    assert status == 0
+    assert {Path(line.split('  ')[0]) for line in out.splitlines()[:-1]} == gone
+    assert 'own has changed since' in out
+    assert 'nothing was removed; --yes removes them' in out
+    assert set(home.rglob('*')) == before
+    status, out, _ = command('clean', '--yes')
+    assert (status, 'removed 4 folder(s)' in out) == (0, True)
+    empty = {first, second, killed.parent}
+    assert before - set(home.rglob('*')) == {path for path in before if (empty | gone) & {path, *path.parents}}
+    assert later.exists()
+    assert 'nothing to remove' in command('clean', '--yes')[1]
+
+
+def test_clean_asks_whoever_is_there(command, tmp_path, monkeypatch):
+    first, *_ = prepared_three_times(command, tmp_path)
+    monkeypatch.setattr('sys.stdin', types.SimpleNamespace(isatty=lambda: True))
+    for answer, there in (('n', True), ('', True), ('y', False)):
+        monkeypatch.setattr('builtins.input', lambda _, answer=answer: answer)
+        command('clean')
+        assert first.exists() == there
+
+
+def test_clean_keeps_what_the_files_are_even_if_it_is_not_the_newest(command, tmp_path):
+    first, _, third = prepared_three_times(command, tmp_path)
+    (tmp_path / 'own/classes.txt').write_text('cat\ndog\n')
+    command('clean', '--yes')
+    assert set((tmp_path / 'home/custom').iterdir()) == {first, third}
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -147,7 +210,7 @@ def test_check_of_a_benchmark_says_what_is_prepared(command, tmp_path):
         (['prepare', 'imagenet'], "NAME must be one of pascal5i, coco20i, custom, got 'imagenet'"),
         (['prepare', 'custom'], 'custom needs the folder'),
         (['prepare', 'pascal5i', '--root=/nowhere'], "PASCAL VOC's layout"),
-        ([], 'check|prepare'),
+        ([], 'check|prepare|clean'),
     ],
 )
 def test_wrong_arguments_are_one_sentence(command, arguments, message):

@@ -1,10 +1,12 @@
 """Evaluation: the same counts as episode by episode, results, pictures, and what it refuses."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+from folders import make_voc
 from PIL import Image
 from random_episodes import random_episode
 from tiny import tiny_config
@@ -174,10 +176,13 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'empty_supports': 1,
         'left_out_classes': ['cow'],
         'trained_on': 'coco20i',
+        'unknown_training': '30000.pth',
+        'weights': 'imagenet',
     }
     table = format_table(results_table([settings | scores], 'elsewhere'))
     assert 'no query showed dog' in table
-    assert 'the network was trained on coco20i: whether it saw these classes is not checked' in table
+    assert 'the network was trained on coco20i: whether it saw these classes is not checked but by name' in table
+    assert 'on what 30000.pth was trained is not known, and so not whether it saw these classes' in table
     assert 'left out, having too few images: cow' in table
     assert "not the authors' very episodes" in table
     assert '1 of 1 supports are empty, having no annotated pixel left at 9 px; an empty support finds nothing' in table
@@ -305,6 +310,38 @@ def test_a_run_without_any_foreground_has_no_score_and_still_a_file(tmp_path):
     scores = evaluation.scores(counts, {'cat': 1, 'dog': 2})
     assert scores['mean_iou'] is scores['binary_iou'] is scores['foreground_iou'] is None
     json.dumps(scores, allow_nan=False)
+
+
+AUTHORS = {'data.name': 'pascal5i', 'data.test_split': 'trainval', 'data.unseen': ('aeroplane', 'bicycle')}
+
+
+@pytest.mark.parametrize(
+    ('change', 'why'),
+    [
+        ({}, ''),
+        ({'data.smallest_object': 300}, 'images with less than 300 pixels of a class are left out'),
+        ({'data.skip_unreadable': True}, r'1 unreadable image\(s\) are left out'),
+        ({'data.unseen': ('aeroplane', 'cow'), 'evaluation.skip_small_classes': True}, 'classes are left out'),
+        ({'data.unseen': ('aeroplane', 'bird')}, 'or of images that those name'),
+    ],
+    ids=['theirs', 'small objects', 'skipped images', 'left out class', 'another list'],
+)
+def test_the_order_is_the_authors_only_if_nothing_was_left_out(tmp_path, change, why):
+    folder = make_voc(tmp_path / 'voc')
+    lists = folder / 'ImageSets/Segmentation/trainval'
+    lists.mkdir()
+    for number in range(1, 21):
+        names = [f'2007_{i:06d}\n' for i in range(12) if i % 4 + 1 == number][::-1]
+        (lists / f'class{number}.txt').write_text(''.join(names + ['2099_000000\n'] * (number == 3)))
+    if 'data.skip_unreadable' in change:
+        (folder / 'JPEGImages/2007_000004.jpg').write_bytes(b'')
+    there = {'data.root': str(tmp_path / 'voc'), 'data.prepared_dir': str(tmp_path / 'home')}
+    settings = {'evaluation.draw': 'panet2019', 'evaluation.pictures': 0, 'evaluation.runs': 1}
+    results = evaluation.evaluate(tiny_config(checkpoint='', **{**AUTHORS, **there, **settings, **change}), tmp_path)
+    assert results['authors_order'] == (not why)
+    remarks = [note for note in results_table([results], tmp_path).notes if 'very episodes' in note]
+    assert len(remarks) == bool(why)
+    assert not why or re.search(why, remarks[0])
 
 
 def test_the_draw_and_the_seed_of_annotations_reach_the_evaluation(tmp_path):

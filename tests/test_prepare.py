@@ -1,15 +1,17 @@
 """Preparing a list: once, whole, and the same however it was interrupted."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from folders import make_own, make_voc, prepared
+from folders import make_coco, make_own, make_voc, prepared
 
 from panet_jax.datasets import cache, prepare_list
 from panet_jax.datasets.cache import cached
@@ -19,6 +21,16 @@ from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.voc import VocLayout
 from panet_jax.errors import InputError
 from panet_jax.images import resize
+
+
+def make_own_coco(root):
+    """Photographs and a json in one folder."""
+    path = make_coco(root)
+    for photo in (root / 'train2014').iterdir():
+        photo.rename(root / photo.name)
+    path.rename(root / 'instances_all.json')
+    (root / 'train2014').rmdir()
+    (root / 'annotations').rmdir()
 
 
 def test_examples_are_a_tensorflow_data_set_in_the_order_of_the_list(tmp_path):
@@ -42,6 +54,54 @@ def test_nothing_is_prepared_twice_but_a_changed_file_is(tmp_path):
     second = prepare_list(*arguments)
     assert second != first
     assert is_prepared(second)
+
+
+LISTS = {
+    'masks': (make_own, 'custom', 'all', ('.', 'images', 'masks')),
+    'folders of masks': (lambda root: make_own(root, by_class=True), 'custom', 'all', ('.', 'images')),
+    'json': (make_own_coco, 'custom', 'instances_all', ('.',)),
+    'coco': (make_coco, 'coco20i', 'train2014', ('.', 'annotations', 'train2014')),
+    'voc': (make_voc, 'pascal5i', 'trainval', ('.', *(f'VOCdevkit/VOC2012/{name}' for name in ('', 'JPEGImages')))),
+}
+
+
+@pytest.mark.parametrize('kind', LISTS)
+def test_a_file_that_the_list_does_not_read_changes_nothing(tmp_path, kind):
+    make, dataset, split, folders = LISTS[kind]
+    make(tmp_path / 'data')
+    arguments = (dataset, split, tmp_path / 'data', tmp_path / 'home')
+    first = prepare_list(*arguments)
+    for folder in folders:
+        (tmp_path / 'data' / folder / '.log.txt').write_text('step 1')
+        if folder not in ('masks', 'images'):
+            (tmp_path / 'data' / folder / 'run.log').write_text('step 1')
+            (tmp_path / 'data' / folder / 'picture.png').write_bytes(b'')
+    assert prepare_list(*arguments) == first
+    photo = sorted((tmp_path / 'data').rglob('*.jpg'))[0]
+    os.utime(photo, ns=(1, 1))
+    assert prepare_list(*arguments) != first
+
+
+def test_a_photograph_beside_an_archive_that_changed_is_noticed(tmp_path):
+    folder = make_voc(tmp_path)
+    with zipfile.ZipFile(tmp_path / 'SegmentationClassAug.zip', 'w') as file:
+        file.writestr('SegmentationClassAug/none.png', b'')
+    before = fingerprint(VocLayout(tmp_path, 'trainval'))
+    (folder / 'run.log').write_text('step 1')
+    assert fingerprint(VocLayout(tmp_path, 'trainval')) == before
+    os.utime(folder / 'SegmentationObject/2007_000003.png', ns=(1, 1))
+    assert fingerprint(VocLayout(tmp_path, 'trainval')) != before
+
+
+def test_a_preparation_tells_of_those_that_it_supersedes(tmp_path, capsys):
+    make_own(tmp_path / 'own')
+    arguments = ('custom', 'all', tmp_path / 'own', tmp_path / 'home')
+    prepare_list(*arguments)
+    assert 'clean' not in capsys.readouterr().out
+    (tmp_path / 'own/classes.txt').write_text('cat\nhorse\n')
+    prepare_list(*arguments)
+    said = capsys.readouterr().out
+    assert re.search(r'1 prepared list\(s\) of before take 0\.\d MB; panet-jax data clean removes them', said)
 
 
 def test_unreadable_images_are_skipped_only_when_asked(tmp_path):

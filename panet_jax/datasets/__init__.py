@@ -11,10 +11,12 @@ from panet_jax.datasets.prepare import fingerprint, is_prepared, prepare, prepar
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.datasets.source import Sample, Source
+from panet_jax.datasets.superseded import superseded
 from panet_jax.datasets.voc import VocLayout
+from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 
-__all__ = ['Prepared', 'Sample', 'Shapes', 'Source', 'open_source', 'prepare_list']
+__all__ = ['Prepared', 'Sample', 'Shapes', 'Source', 'open_source', 'prepare_list', 'superseded_lists']
 
 LAYOUTS = {'pascal5i': VocLayout, 'coco20i': CocoLayout, 'custom': open_custom}
 OFFICIAL = 'official'
@@ -65,7 +67,24 @@ def prepare_list(dataset, split, root='', home='', skip_unreadable=False):
             return folder
         fetch_official(dataset, split, downloads_folder(home))
         layout = LAYOUTS[dataset](downloads_folder(home), split)
-    return prepare(layout, home, dataset, split, tag, skip_unreadable)
+    before = is_prepared(prepared_folder(home, dataset, split, tag))
+    folder = prepare(layout, home, dataset, split, tag, skip_unreadable, root and Path(root).expanduser().resolve())
+    if not before and (old := superseded_lists(home)):
+        size = gigabytes(sum(each.size for each in old))
+        print(f'{len(old)} prepared list(s) of before take {size}; panet-jax data clean removes them', flush=True)
+    return folder
+
+
+def superseded_lists(home):
+    """The prepared lists in `home` that no run opens any more: a list of Superseded."""
+
+    def current_tag(dataset, origin):
+        try:
+            return fingerprint(LAYOUTS[dataset](Path(origin['root']), origin['list']), origin['skip_unreadable'])
+        except (InputError, OSError):  # the files are gone
+            return None
+
+    return superseded(home, LAYOUTS, current_tag)
 
 
 def left_out(source, split):

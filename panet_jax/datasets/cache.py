@@ -54,7 +54,8 @@ class Cached:
         # Plain arrays over the mapped files: reading one of numpy's memmaps costs more.
         self._images, self._labels = (np.asarray(np.load(folder / name, mmap_mode='r')) for name in (IMAGES, LABELS))
         self.classes, self.presence, self.areas = source.classes, source.presence, source.areas
-        self.skipped, self.class_lists, self.fingerprint = source.skipped, source.class_lists, source.fingerprint
+        self.skipped, self.fingerprint = source.skipped, source.fingerprint
+        self.class_lists, self.shortened = source.class_lists, source.shortened
         self.instances, self.scribbles, self.name = source.instances, source.scribbles, source.name
 
     def __reduce__(self):

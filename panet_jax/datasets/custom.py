@@ -94,9 +94,10 @@ class MaskLayout:
         return self._files.where(self._photos[name])
 
     def stamps(self):
-        """Sizes and times of the folder's files."""
-        folders = ('', 'images', *self._mask_folders(), 'instances', 'scribbles')
-        return [(folder, self._files.stamps(folder)) for folder in folders]
+        """The classes, and names, sizes and times of the images' files."""
+        folders = (*self._mask_folders(), 'instances', 'scribbles')
+        files = [[self._photos[name], *(f'{folder}/{name}.png' for folder in folders)] for name in self.names]
+        return [self.classes, self._files.stamps(file for some in files for file in some)]
 
     def class_lists(self):
         """None: the order of the names is as good as any."""

@@ -38,18 +38,9 @@ class Folder:
                 f'{self.where(name)} cannot be read ({error.strerror}); mend it or leave it out.'
             ) from error
 
-    def stamps(self, folder, deep=False):
-        """Names, sizes and times of the files of a folder; `deep`, of those below it too."""
-        found = []
-        for place, folders, files in os.walk(self.root / folder):
-            for name in files:
-                path = os.path.join(place, name)  # noqa: PTH118 pathlib takes seconds for 100,000 files
-                if os.path.exists(path):  # noqa: PTH110
-                    stat = os.stat(path)  # noqa: PTH116
-                    found.append((path.removeprefix(str(self.root)), stat.st_size, stat.st_mtime_ns))
-            if not deep:
-                folders.clear()
-        return sorted(found)
+    def stamps(self, names):
+        """Sizes and times of those of the named files that are here."""
+        return [(name, *_stamp(f'{self.root}/{name}')) for name in names if self.has(name)]
 
     def where(self, name):
         """What to call a file in a message."""
@@ -112,10 +103,9 @@ class Archive:
                 raise EOFError(f'{name} ends early')
             return content
 
-    def stamps(self, folder, deep=False):
-        """What changes when a file of a folder does: size and time of the archive."""
-        stat = self.path.stat()
-        return [(self.path.name, stat.st_size, stat.st_mtime_ns)]
+    def stamps(self, _):
+        """Size and time of the archive, which change when any of its files does; it is not opened."""
+        return [(self.path.name, *_stamp(self.path))]
 
     def where(self, name):
         """What to call a member in a message."""
@@ -130,6 +120,15 @@ class Archive:
             raise InputError(f'{self.path} cannot be read ({error.strerror}).') from error
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
             raise InputError(f'{self.path} is cut off or damaged ({error}); download or copy it again.') from error
+
+
+def _stamp(path):
+    """Size and time of a file; nothing if it cannot be had, as of a link that leads nowhere."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 pathlib takes seconds for 100,000 files
+    except OSError:
+        return ()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _tar_members(path, keep):
@@ -179,9 +178,19 @@ class Files:
         except UnicodeDecodeError as error:
             raise InputError(f'{self.where(name)} is not a text in UTF-8 ({error}).') from error
 
-    def stamps(self, folder, deep=False):
-        """What changes when a file of a folder does; `deep`, or one below it."""
-        return [stamp for place in self.places for stamp in place.stamps(folder, deep)]
+    def stamps(self, names):
+        """What changes when one of the named files does. Quick: nothing is read, and no archive is opened."""
+        names = list(names)
+        return [stamp for place in self.places for stamp in place.stamps(names)]
+
+    def unpacked(self, folder, ending=''):
+        """What lies in a folder, in no archive, and ends so; in order."""
+        there = {name for place in self.places if isinstance(place, Folder) for name in place.listing(folder)}
+        return [f'{folder}/{name}' for name in sorted(there) if name.endswith(ending)]
+
+    def has_archives(self):
+        """Whether a place is an archive."""
+        return any(isinstance(place, Archive) for place in self.places)
 
     def where(self, name):
         """What to call a file in a message."""

@@ -24,7 +24,7 @@ from panet_jax.decode import decode_photo
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
 
-VERSION = '1.1.0'  # of the format below; another one is prepared anew
+VERSION = '1.2.0'  # of the format below; another one is prepared anew
 FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
 THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -33,21 +33,23 @@ THREADS = min(8, 2 * (os.cpu_count() or 1))
 class PreparedImages(tfds.core.GeneratorBasedBuilder):
     """A tensorflow-datasets builder of one image list; example i is image i of the list.
 
-    Besides the examples it keeps, as metadata, the class names, the images' names, how many pixels of
-    each class an image shows, in which order the authors' code draws them, and what was skipped.
+    Besides the examples it keeps, as metadata, the class names, the images' names, a digest of each, how
+    many pixels of each class an image shows, in which order the authors' code draws them and which classes'
+    images that order lacks some of, what was skipped, and where all of it came from.
 
     Args:
         dataset: name of the data set, such as 'pascal5i'.
         layout: a Layout.
         skip_unreadable: leave out images that cannot be read, or whose masks are wrong.
+        origin: {'root', 'list'}, where the files lie and which list of them this is.
         keywords: tensorflow-datasets's own.
     """
 
     VERSION = tfds.core.Version(VERSION)
 
-    def __init__(self, dataset, layout, skip_unreadable, **keywords):
+    def __init__(self, dataset, layout, skip_unreadable, origin, **keywords):
         self.name = dataset  # tensorflow-datasets takes the class's name otherwise
-        self._layout, self._skip = layout, skip_unreadable
+        self._layout, self._skip, self._origin = layout, skip_unreadable, origin
         super().__init__(file_format='array_record', **keywords)
 
     def _info(self):
@@ -62,7 +64,10 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
             }
         )
         metadata = tfds.core.MetadataDict(
-            classes=list(self._layout.classes), names=[], areas=[], skipped=[], class_lists={}
+            classes=list(self._layout.classes),
+            **{name: [] for name in ('names', 'digests', 'areas', 'skipped', 'shortened')},
+            class_lists={},
+            origin=self._origin | {'skip_unreadable': self._skip},
         )
         return tfds.core.DatasetInfo(builder=self, features=features, metadata=metadata, disable_shuffling=True)
 
@@ -77,13 +82,14 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
             if isinstance(outcome, InputError):
                 kept['skipped'].append([name, str(outcome)])
                 continue
-            example, areas = outcome
+            example, areas, digest = outcome
             yield len(kept['names']), example
-            kept['names'].append(name)
-            kept['areas'].append(areas)
+            for part, value in (('names', name), ('areas', areas), ('digests', digest)):
+                kept[part].append(value)
         places = {name: place for place, name in enumerate(kept['names'])}
         for number, images in self._layout.class_lists().items():
             kept['class_lists'][str(number)] = [places[name] for name in images if name in places]
+            kept['shortened'] += [number] * any(name not in places for name in images)
         if not kept['names']:
             raise InputError(
                 f'no image can be used; {len(names)} were skipped, the first because {kept["skipped"][0][1]}'
@@ -104,7 +110,8 @@ def checked_example(layout, name):
     """Reads one image with its masks and checks that they fit.
 
     Returns:
-        The example as PreparedImages keeps it, and [[class, pixels], ...] of the classes it shows.
+        The example as PreparedImages keeps it, [[class, pixels], ...] of the classes it shows, and a digest
+        of the photograph's file and of the masks' values, the same on any machine.
 
     Raises:
         InputError: names the file that cannot be read, or is not what it should be.
@@ -119,11 +126,18 @@ def checked_example(layout, name):
         'instances': _png(colours),
         'scribbles': b'' if scribbles is None else _png(scribbles),
     }
-    return {'name': name, 'image': image, **masks}, shown
+    return {'name': name, 'image': image, **masks}, shown, _digest(image, label, instances, scribbles)
+
+
+def _digest(image, *masks):
+    digest = hashlib.sha256(image)
+    for mask in masks:
+        digest.update(b'' if mask is None else json.dumps(mask.shape).encode() + mask.tobytes())
+    return digest.hexdigest()[:16]
 
 
 def fingerprint(layout, skip_unreadable=False):
-    """Eight hexadecimal digits that change when a file of the layout does."""
+    """Eight hexadecimal digits that change when a file of the layout does, by its size and time."""
     content = json.dumps([layout.stamps(), skip_unreadable], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
@@ -133,7 +147,7 @@ def prepared_folder(home, dataset, split, tag):
     return Path(home) / dataset / f'{split}-{tag}' / VERSION
 
 
-def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
+def prepare(layout, home, dataset, split, tag, skip_unreadable=False, root=''):
     """Writes a list's images, unless that was done before.
 
     Safe to call from several processes, and to kill: what is not complete is never taken for complete.
@@ -144,6 +158,7 @@ def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
         dataset, split: names.
         tag: tells this list from others of its name, as `fingerprint` does.
         skip_unreadable: leave out images that cannot be read, or whose masks are wrong.
+        root: where the files lie, to be noted; '' is the official archives.
 
     Returns:
         The folder.
@@ -157,7 +172,8 @@ def prepare(layout, home, dataset, split, tag, skip_unreadable=False):
                 shutil.rmtree(rest)
             config = tfds.core.BuilderConfig(name=f'{split}-{tag}')
             with _quiet():
-                builder = PreparedImages(dataset, layout, skip_unreadable, data_dir=str(home), config=config)
+                origin = {'root': str(root), 'list': split}
+                builder = PreparedImages(dataset, layout, skip_unreadable, origin, data_dir=str(home), config=config)
                 try:
                     builder.download_and_prepare()
                 except (OSError, RuntimeError) as error:

@@ -1,6 +1,7 @@
 """A prepared image list as a random-access Source."""
 
 import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -26,7 +27,6 @@ class Prepared:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.fingerprint = f'{self.folder.parent.name}-{self.folder.name}'
         try:
             # Bytes, not arrays: tensorflow-datasets decodes differently when OpenCV is installed.
             raw = dict.fromkeys(('image', 'label', 'instances'), tfds.decode.SkipDecoding())
@@ -38,7 +38,9 @@ class Prepared:
         self.classes = tuple(metadata['classes'])
         self.skipped = [(name, why) for name, why in metadata['skipped']]
         self.class_lists = {int(c): np.array(images, int) for c, images in metadata['class_lists'].items()}
+        self.shortened = frozenset(metadata['shortened'])
         self._names = metadata['names']
+        self.fingerprint = _fingerprint(metadata)
         self.areas = np.zeros((len(self._names), len(self.classes)), np.int32)
         for index, shown in enumerate(metadata['areas']):
             for number, pixels in shown:
@@ -84,6 +86,12 @@ class Prepared:
             yield self._examples[index], f'image {self._names[index]}'
         except (RuntimeError, ValueError, OSError) as error:  # InputError is a ValueError
             raise _damaged(self.folder, error) from error
+
+
+def _fingerprint(metadata):
+    """Twelve hexadecimal digits of what the images and masks are, whatever their files' times and places."""
+    content = [metadata[name] for name in ('classes', 'names', 'digests')]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
 def _damaged(folder, error):

@@ -234,6 +234,7 @@ class Shapes:
     fingerprint = 'shapes-1'  # another number if anything is drawn differently
     skipped = ()
     class_lists = types.MappingProxyType({})
+    shortened = frozenset()
 
     def __init__(self, split, size):
         if split not in SPLITS:

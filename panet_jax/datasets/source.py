@@ -24,10 +24,12 @@ class Source(Protocol):
         classes: names of the classes; label value c is classes[c - 1].
         presence: [len(source), len(classes)] bool, which images show which class.
         areas: [len(source), len(classes)] int32, on how many pixels, before any resizing.
-        fingerprint: what changes when an image or a mask does.
+        fingerprint: a text that differs if a class, a name, an image or a mask does, and nothing else: not
+            with the times of files, nor from one machine to another.
         skipped: [(name, reason)] of the images that were left out because they cannot be read.
         class_lists: {class number: indices of its images in the order in which the authors' code draws
             them}, where the data set has one.
+        shortened: numbers of the classes whose list in `class_lists` lacks images that the authors' has.
     """
 
     classes: tuple[str, ...]
@@ -36,6 +38,7 @@ class Source(Protocol):
     fingerprint: str
     skipped: list[tuple[str, str]]
     class_lists: dict[int, np.ndarray]
+    shortened: frozenset[int]
 
     def __len__(self) -> int: ...
 

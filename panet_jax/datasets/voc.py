@@ -98,10 +98,17 @@ class VocLayout:
         return self._files.where(self._find(PHOTOS, name))
 
     def stamps(self):
-        """Sizes and times of the folders' files, and of the archives."""
-        places = (*PHOTOS, *LABELS, *INSTANCES, SCRIBBLES)
-        folders = [LISTS, f'{LISTS}/{self._split}', *(place.rpartition('/')[0] for place in places)]
-        return [(folder, self._files.stamps(folder)) for folder in folders]
+        """The list, and names, sizes and times of its images' files.
+
+        Beside an archive they are those of all images in the folders: what SBD's holds takes a minute to find out.
+        """
+        if self._files.has_archives():
+            places = (f'{LISTS}/.txt', f'{LISTS}/{self._split}/.txt', *PHOTOS, *LABELS, *INSTANCES, SCRIBBLES)
+            parts = [(place.rpartition('/')[0], Path(place.format('x')).suffix or '.txt') for place in places]
+            return self._files.stamps(file for part in parts for file in self._files.unpacked(*part))
+        places = (PHOTOS, LABELS, INSTANCES, (SCRIBBLES,))
+        found = (self._find(some, name) for name in self.names for some in places)
+        return [self.names, self.class_lists(), self._files.stamps(file for file in found if file)]
 
     def class_lists(self):
         """The authors' class1.txt to class20.txt, where they are: util/voc_classwise_filenames.py makes them."""
