@@ -19,14 +19,24 @@ YOUNG = 60  # seconds in which a page that has just made its folder will have lo
 def visitors_folder():
     """Gives the path of a new temporary folder, removed at the end, and removes those that a kill -9 left before."""
     remove_leftovers()
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as home:
-        lock = FileLock(Path(home, LOCK))
-        with contextlib.suppress(OSError, NotImplementedError):  # a file system without locks: it is never removed
-            lock.acquire()
-        try:
-            yield home
-        finally:
-            lock.release()
+    home = Path(tempfile.mkdtemp(prefix=PREFIX))
+    lock = FileLock(home / LOCK)
+    with contextlib.suppress(OSError, NotImplementedError):  # a file system without locks: it is never a leftover
+        lock.acquire()
+    try:
+        yield home
+    finally:
+        lock.release()
+        _remove(home)
+
+
+def _remove(home):
+    """Removes the folder, again if a search that is under way has just written there."""
+    for _ in range(10):
+        shutil.rmtree(home, ignore_errors=True)
+        time.sleep(0.2)
+        if not home.exists():
+            return
 
 
 def remove_leftovers():

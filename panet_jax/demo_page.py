@@ -90,7 +90,7 @@ def build_page(segmenter, home):
 
     Args:
         segmenter: a Segmenter without references, whose network all visitors share.
-        home: folder for what is uploaded and found.
+        home: Path of a folder for what is uploaded and found.
     """
     # Files that a visitor left behind go after a day.
     with gr.Blocks(title='panet_jax', analytics_enabled=False, delete_cache=(3600, 86400)) as page:
@@ -107,7 +107,7 @@ def build_page(segmenter, home):
                 result = _result_part()
         _wire_support(session, support, result)
         _wire_result(session, result)
-        _wire_example(session, support, result, Path(home))
+        _wire_example(session, support, result, home)
     return page
 
 

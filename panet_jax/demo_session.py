@@ -150,6 +150,8 @@ class Session:
         queries, complaints = self._allowed()
         found, results = [], self._segmenter.stream(queries, on_error='yield')
         for path, stem, result in zip(queries, output_stems(queries), results, strict=True):
+            if not self.folder.exists():  # the page ends, and what is written now would stay
+                return complaints
             if isinstance(result, InputError):
                 complaints.append(_told(result, path))
             else:

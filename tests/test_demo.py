@@ -16,7 +16,6 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -365,9 +364,24 @@ def test_what_a_killed_page_left_is_removed_at_the_next_start(tmp_path, monkeypa
     with visitors_folder() as home:
         os.utime(home, (1, 1))
         remove_leftovers()
-        assert set(tmp_path.iterdir()) == {young, other, link, Path(home)}, 'the page that is served keeps its own'
+        assert set(tmp_path.iterdir()) == {young, other, link, home}, 'the page that is served keeps its own'
     assert not killed.exists()
-    assert not Path(home).exists()
+    assert not home.exists()
+
+
+def test_a_search_writes_nothing_once_the_page_has_ended(session, tmp_path, monkeypatch):
+    session.add('cat', *draw_disc(0))
+    session.queries = [photo(tmp_path, 'one.png'), photo(tmp_path, 'two.png')]
+    write = session._write
+
+    def write_and_end(*given):
+        found = write(*given)
+        session.close()
+        return found
+
+    monkeypatch.setattr(session, '_write', write_and_end)
+    session.segment()
+    assert not session.folder.exists()
 
 
 def test_the_example_shows_two_classes(tmp_path):

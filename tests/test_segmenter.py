@@ -421,3 +421,15 @@ def test_arrays_of_something_else_are_no_segmenter(tmp_path):
     np.savez(tmp_path / 'photo.npz', probabilities=np.zeros(3))
     with pytest.raises(pj.InputError, match=r'photo.npz holds arrays, but no segmenter; name a file that --save-segm'):
         pj.Segmenter.load(tmp_path / 'photo.npz')
+
+
+def test_pixels_of_a_class_that_is_left_out_go_to_the_likeliest_other():
+    logits = np.array([[[0, 3, 2], [1, 3, 0], [0, 1, 3]]], np.float32)  # cat, cat, dog
+    found = segmentation.Segmentation(logits, (1, 3), ('cat', 'dog'), {'cat': 0.6, 'dog': 0.4})
+    np.testing.assert_array_equal(found.without(['cat']).labels, [[2, 0, 2]])
+    np.testing.assert_array_equal(found.present(0.5).labels, [[2, 0, 2]])
+    np.testing.assert_array_equal(found.without(found.classes).labels, [[0, 0, 0]])
+    np.testing.assert_array_equal(found.without([]).labels, [[1, 1, 2]])
+    assert found.without(['cat']).classes == ('cat', 'dog')
+    with pytest.raises(pj.InputError, match="there is no class 'cow'; there are cat, dog"):
+        found.without(['cow'])
