@@ -18,7 +18,7 @@ from panet_jax.paper import PUBLISHED, published
 from panet_jax.report import Table, format_table, upright
 from panet_jax.table_report import _paper_rows, mean_over_folds
 from panet_jax.train import train
-from panet_jax.workdir import _flatten
+from panet_jax.workdir import _flatten, write_json
 
 SETTINGS = {
     'table.shots': (1,),
@@ -183,6 +183,14 @@ def test_trained_networks_come_from_the_workdirs_of_their_training(tmp_path, mon
     by_name = settings | {'checkpoint': 'runs/shapes-fold{fold}-{ways}way-{shots}shot', 'table.folds': (1,)}
     again = table.make_table(tiny_config(**by_name), tmp_path / 'other')
     assert again.rows[1][1] == summary.rows[1][2]
+    trained = tmp_path / 'other' / 'cells' / 'trained-dense-1shot-fold1.json'
+    results = json.loads(trained.read_text())
+    assert (results['training']['batch'], results['training']['optimizer.learning_rate']) == (2, 0.02)
+    write_json(trained, {name: value for name, value in results.items() if name != 'training'})  # of an older version
+    monkeypatch.setattr(table, 'measure', None)
+    assert table.make_table(tiny_config(**by_name), tmp_path / 'other') == again
+    cells = json.loads((tmp_path / 'other' / 'table.json').read_text())['cells']
+    assert [cell['training'] for cell in cells] == [{}, results['training']]
     with pytest.raises(pj.InputError, match=r'checkpoint may hold \{fold\}, \{shots\} and \{ways\}'):
         table.make_table(tiny_config(**by_name | {'checkpoint': 'runs/{split}'}), tmp_path / 'other2')
 
