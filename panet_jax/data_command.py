@@ -149,4 +149,3 @@ def _clean(arguments):
 def _agreed(question):
     """Whether somebody who is there says yes."""
     return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')
-
