@@ -22,7 +22,7 @@ MOST_OBJECTS = 30
 MOST_CONSECUTIVE = 127  # or, if none is left out, up to this
 NEARLY_WHITE = 240  # no object has so high a number
 NEARLY_BLACK = 16
-FEW = 8  # more levels than these are rather an edge
+FEW = 4  # more levels than these are rather an edge
 FLAT = 0.3  # areas from here on, as of bands of three pixels; lower, edges
 # What 255 may be.
 VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
