@@ -22,6 +22,7 @@ MOST_OBJECTS = 30
 MOST_CONSECUTIVE = 127  # or, if none is left out, up to this
 NEARLY_WHITE = 240  # no object has so high a number
 NEARLY_BLACK = 16
+FEW = 4  # more levels than these are rather an edge
 FLAT = 0.3  # areas from here on, as of bands of three pixels; lower, edges
 # What 255 may be.
 VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
@@ -35,7 +36,7 @@ class Lie(NamedTuple):
         flat: of their pixels, those amid equal ones; the mean over the numbers.
         sloping: of their area, regions that border as much on lower as on higher numbers.
         enclosed: of their area, regions that border on higher numbers only.
-        abrupt: of the pixels of 0 beside higher ones, those beside the largest.
+        abrupt: of the pixels beside other numbers, those with a number in between that the image has elsewhere.
     """
 
     flat: float
@@ -129,7 +130,8 @@ def _is_void(values, between, where):
         if most or lie.flat >= FLAT or lie.enclosed >= 0.5:
             return True
         raise _ambiguous(between, where, VOID_OR_INSIDE)
-    if _thin_edge(lie) or _wide_edge(lie, between) or (lie.flat < FLAT and between[-1] >= NEARLY_WHITE):
+    thin_edge = lie.flat < FLAT and (lie.sloping >= 0.3 or between[-1] >= NEARLY_WHITE)
+    if thin_edge or _wide_edge(lie, between):
         return False
     if lie.enclosed >= 0.5 and between[-1] < NEARLY_WHITE:
         return True
@@ -139,23 +141,21 @@ def _is_void(values, between, where):
 def _is_soft(values, numbers, where):
     """Whether a mask of 0 and these numbers, none of which is void, has soft edges; else they are objects."""
     lie = _lie(values)
-    if _thin_edge(lie) or _wide_edge(lie, numbers[:-1]):
+    if (lie.flat < FLAT and lie.sloping >= 0.5) or _wide_edge(lie, numbers[:-1]):
         return True
-    if len(numbers) == 2 and lie.sloping >= 0.9 and lie.abrupt < 0.02:
+    if len(numbers) == 2 and lie.sloping >= 0.9 and lie.abrupt < 0.1:
         raise InputError(
             f'{where} has an area of {numbers[0]} around those of {numbers[1]}, which may be an object or a wide edge; '
             'save the class as 255 and all else as 0.'
         )
-    return len(numbers) > MOST_OBJECTS and not _may_be_objects(numbers) and lie.flat < FLAT
-
-
-def _thin_edge(lie):
-    return lie.flat < FLAT and lie.sloping >= 0.5
+    if _may_be_objects(numbers) or lie.flat >= FLAT:
+        return False
+    return len(numbers) > MOST_OBJECTS or (len(numbers) > FEW and lie.sloping >= 0.3)
 
 
 def _wide_edge(lie, between):
     """Whether the levels lie one within the other, each several pixels wide; one alone may be an object."""
-    return len(between) > 1 and lie.sloping >= 0.9 and lie.abrupt < 0.02
+    return len(between) > 1 and lie.sloping >= 0.7 and lie.abrupt < 0.1
 
 
 def _may_be_objects(numbers):
@@ -180,12 +180,12 @@ def _lie(values):
     brighter = np.bincount(regions, weights=(highest > values)[between])
     sloping = 4 * np.minimum(darker, brighter) > np.maximum(darker, brighter)
     enclosed = (4 * darker <= brighter) & (brighter > 0)
-    outside = highest[(values == 0) & (highest > 0)]
+    steps = np.maximum(highest - values, values - lowest)
     return Lie(
         flat=(flat[pixels > 0] / pixels[pixels > 0]).mean(),
         sloping=sizes[sloping].sum() / sizes.sum(),
         enclosed=sizes[enclosed].sum() / sizes.sum(),
-        abrupt=(outside == top).mean() if outside.size else 0.0,
+        abrupt=(steps[steps > 0] > 1).mean(),
     )
 
 

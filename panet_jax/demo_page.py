@@ -21,7 +21,7 @@ KINDS = {
     'box': 'Draw anything in orange that reaches to all ends of the object: its bounding box counts.',
     'points': 'Dab the object in orange and its surroundings in blue (palette at the left): each blob is a point.',
     'mask': 'Outline the object in orange, or fill it: everything inside a closed line is the class.',
-    'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 beside other numbers is void.',
+    'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 around objects with numbers is void.',
 }
 # Fonts that are there already: the page loads nothing from elsewhere.
 THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])

@@ -31,7 +31,7 @@ from panet_jax.workdir import write_json
 
 EPILOG = """\
 An annotation is
-  cat1.png                      a mask: anything but 0 is the class; 255 beside other numbers is void
+  cat1.png                      a mask: anything but 0 is the class; 255 around objects with numbers is void
   box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image; a box of COCO is
                                 left,top,width,height: type left,top,left+width,top+height
   points=X,Y,X,Y,...            on the class; after a slash, on the background: points=30,40/5,5,90,90

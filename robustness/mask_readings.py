@@ -72,12 +72,12 @@ def grey_png(levels, bits):
 
 
 def drawn(rng):
-    """A class: [H, W] bool, some objects whose inside is several pixels wide."""
+    """A class: [H, W] bool, some objects with an inside, of smooth or ragged outline."""
     height, width = rng.integers(60, 140, 2)
     rows, columns = np.mgrid[:height, :width]
     shape = rng.integers(3)
     if shape == 0:
-        noise = ndimage.gaussian_filter(rng.normal(size=(height, width)), rng.uniform(6, 12))
+        noise = ndimage.gaussian_filter(rng.normal(size=(height, width)), rng.choice([3, 6, 12]))
         return noise > np.quantile(noise, rng.uniform(0.4, 0.9))
     mask = np.zeros((height, width), bool)
     for _ in range(rng.integers(1, 4)):
@@ -224,6 +224,20 @@ def coloured_numbers(rng):
     return Painted(encode(image), truth)
 
 
+def class_numbers(rng):
+    """A map of two classes and void in indices or greys; of a palette of greys in another order both may be meant."""
+    height, width = rng.integers(40, 90, 2)
+    truth = rng.choice([0, 1, 2, VOID], (1 + height // 10, 1 + width // 10)).repeat(10, 0).repeat(10, 1)
+    grey = Image.fromarray(truth.astype(np.uint8))
+    palette = rng.integers(0, 256, (256, 3), dtype=np.uint8)
+    coloured = grey.copy()
+    coloured.putpalette(palette.tobytes())
+    deep = Image.fromarray(truth.astype(np.uint16))
+    images = grey, grey.convert('P'), grey.convert('RGB'), deep, coloured, reordered(grey.quantize(4), rng)
+    number = rng.integers(len(images))
+    return Painted(encode(images[number]), truth, two_ways=number == 5)
+
+
 WAYS = (
     grey8,
     as_rgb,
@@ -235,6 +249,7 @@ WAYS = (
     alpha,
     object_numbers,
     coloured_numbers,
+    class_numbers,
 )
 
 
@@ -260,12 +275,20 @@ def marked(annotation, painted):
 
 
 def in_a_folder(painted, folder):
-    root = folder / 'own'
-    (root / 'images').mkdir(parents=True)
-    (root / 'masks/cat').mkdir(parents=True)
-    Image.fromarray(np.zeros((*painted.truth.shape, 3), np.uint8)).save(root / 'images/one.png')
-    (root / 'masks/cat/one.png').write_bytes(painted.data)
-    return open_custom(root, 'all').record('one').label, painted.truth
+    return own_folder(painted, folder, 'masks/cat/one.png'), painted.truth
+
+
+def among_class_numbers(painted, folder):
+    (folder / 'classes.txt').write_text('cat\ndog\n')
+    return own_folder(painted, folder, 'masks/one.png'), painted.truth
+
+
+def own_folder(painted, folder, name):
+    """The label of a folder of one image, whose mask has this name."""
+    for path, data in (('images/one.png', encode(Image.new('RGB', painted.truth.shape[::-1]))), (name, painted.data)):
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_bytes(data)
+    return open_custom(folder, 'all').record('one').label
 
 
 def wrong_with(read, truth):
@@ -275,9 +298,12 @@ def wrong_with(read, truth):
         return 'void where there is none'
     if (read == VOID).sum() < 0.9 * (truth == VOID).sum():
         return 'void is lost'
-    found, there = (read == 1) & says, truth == 1
-    iou = (found & there).sum() / max(1, (found | there).sum())
-    return '' if iou >= 0.9 else f'IoU {iou:.2f}'
+    for number in np.unique(truth[says & (truth > 0)]):
+        found, there = (read == number) & says, truth == number
+        iou = (found & there).sum() / (found | there).sum()
+        if iou < 0.9:
+            return f'IoU {iou:.2f}'
+    return ''
 
 
 def one_case(rng, folder):
@@ -285,6 +311,7 @@ def one_case(rng, folder):
     way = WAYS[rng.integers(len(WAYS))]
     painted = way(rng)
     readers = [as_reference, on_the_page, in_a_folder] + [as_array] * (painted.array is not None)
+    readers = [among_class_numbers] if way is class_numbers else readers
     reader = readers[rng.integers(len(readers))]
     kind = f'{way.__name__}, {reader.__name__}'
     try:
