@@ -1,6 +1,7 @@
 """`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
 
 import argparse
+import contextlib
 import glob
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from panet_jax.compiled import keep_compiled
 from panet_jax.decode import ENDINGS
 from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
+from panet_jax.paths import local_path
 from panet_jax.prediction_files import RESULTS, check_out, make_out, output_stems, write_prediction
 from panet_jax.references import Box, Points, Scribble
 from panet_jax.segmenter import THREADS, Segmenter
@@ -39,7 +41,7 @@ def run(arguments):
         parser.error('say where to look with --query, or --save-segmenter FILE for later')
     supports = [_support(text) for text in arguments.support]
     queries = find_queries(arguments.query)
-    stems, out = output_stems(queries), Path(arguments.out).expanduser()
+    stems, out = output_stems(queries), local_path(arguments.out, '--out')
     if arguments.absent_above is not None and not 0 <= arguments.absent_above <= 1:
         parser.error(f'--absent-above wants a number from 0 to 1, got {arguments.absent_above:g}')
     if queries:
@@ -202,21 +204,22 @@ def _segment(segmenter, stems, out, arguments):
                 raise found
             if arguments.absent_above is not None:
                 found = found.present(arguments.absent_above)
-            return write_prediction(found, path, out, stems[path], arguments.probabilities)
+            outcomes[path] = write_prediction(found, path, out, stems[path], arguments.probabilities)
         except InputError as error:
-            return {'image': str(path), 'error': str(error)}
+            outcomes[path] = {'image': str(path), 'error': str(error)}
 
     make_out(out)
-    outcomes = []
+    outcomes = {}
     try:
         items = zip(stems, segmenter.stream(stems, on_error='yield'), strict=True)
-        finished = in_threads(finish, items, THREADS)
-        for _, outcome in tqdm(finished, 'segmenting', len(stems), unit='image', disable=None):
-            outcomes.append(outcome)
-    finally:  # what is done is told after Ctrl-C too
-        failed = [outcome for outcome in outcomes if 'error' in outcome]
+        with contextlib.closing(in_threads(finish, items, THREADS)) as finished:
+            for _ in tqdm(finished, 'segmenting', len(stems), unit='image', disable=None):
+                pass
+    finally:  # what is done is told after Ctrl-C too, and after a signal
+        told = [outcomes[path] for path in stems if path in outcomes]
+        failed = [outcome for outcome in told if 'error' in outcome]
         about = {'classes': segmenter.classes, 'weights': segmenter.weights, 'size': segmenter.size}
-        done = [outcome for outcome in outcomes if 'error' not in outcome]
+        done = [outcome for outcome in told if 'error' not in outcome]
         write_json(out / RESULTS, {**about, 'images': done, 'failed': failed})
         print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
         counts = {name: sum(entry['shares'][name] > 0 for entry in done) for name in segmenter.classes}

@@ -1,6 +1,9 @@
 """`panet-jax predict`, as typed."""
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +165,29 @@ def test_absent_classes_are_left_out(command, tmp_path):
         for name in ('cat', 'dog'):
             assert (after['shares'][name] > 0) == (before['absent'][name] <= threshold)
     assert 'cat is found in 1' in out
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
+    write = predict.write_prediction
+
+    def write_and_signal(found, path, *rest):
+        if path.name == 'b.png':
+            time.sleep(1)  # the threads have begun
+            os.kill(os.getpid(), number)
+            time.sleep(0.3)
+        return write(found, path, *rest)
+
+    monkeypatch.setattr(predict, 'write_prediction', write_and_signal)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    status, out, err = command(*NETWORK, *CAT, '--query', 'photos/**/*', '--out', 'found')
+    assert status == 128 + number
+    assert f'stopped by {"Ctrl-C" if number == signal.SIGINT else number.name}' in err
+    results = json.loads((tmp_path / 'found/predictions.json').read_text())
+    done = [entry['labels'] for entry in results['images']]
+    assert 'b.png' in done
+    assert f'{len(done)} image(s) in found' in out
+    assert set(done) == {path.name for path in (tmp_path / 'found').glob('*.png')}
 
 
 def test_results_replace_no_file_of_others(command, tmp_path):
