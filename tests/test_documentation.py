@@ -58,7 +58,7 @@ def typed_in(page):
 def there(tmp_path_factory):
     """A folder with all files that the pages speak of."""
     folder = tmp_path_factory.mktemp('there')
-    for name in ('configs', 'benchmarks'):
+    for name in ('configs', 'benchmarks', 'robustness'):
         (folder / name).symlink_to(ROOT / name)
     for seed, name in enumerate(('cat1', 'cat2', 'dog', 'dog2', 'photo', 'folder/1', 'folder/2')):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ def check_command(words, folder, only_parse=False):
             root = [f'--config.data.root={path}' for name, path in ROOTS.items() if name in config]
             parse = only_parse or set(rest) & set(ONLY_PARSED)
             succeed('parsed program' if parse else 'program', ['main', config, *SMALL, *root, *rest], folder)
-        case ['python', script, *_] if script.startswith('benchmarks/'):  # minutes each
+        case ['python', script, *_] if script.startswith(('benchmarks/', 'robustness/')):  # minutes each
             succeed('parsed script', words[1:], folder)
         case ['panet-jax', 'data', 'prepare', name, *rest]:
             succeed('console script', [*words[:4], f'--root={ROOTS[name]}', *rest], folder)
