@@ -6,6 +6,7 @@ import sys
 
 import panet_jax
 from panet_jax.errors import InputError
+from panet_jax.interrupts import Terminated, heed_signals, name_and_status
 
 # Commands with parsers of their own, each in a module with run(arguments) -> exit status.
 COMMANDS = {'data': 'panet_jax.data_command', 'demo': 'panet_jax.demo', 'predict': 'panet_jax.predict'}
@@ -49,6 +50,7 @@ def run():
     if not command:
         importlib.import_module('panet_jax.main').run()
         return
+    heed_signals()
     try:
         status = importlib.import_module(command).run(sys.argv[2:])
     except InputError as error:
@@ -57,9 +59,9 @@ def run():
     except OSError as error:
         print(f'panet_jax: {error.strerror}: {error.filename}', file=sys.stderr)
         status = 2
-    except KeyboardInterrupt:
-        print('panet_jax: stopped by Ctrl-C; the same command begins again', file=sys.stderr)
-        status = 130
+    except (KeyboardInterrupt, Terminated) as stop:
+        name, status = name_and_status(stop)
+        print(f'panet_jax: stopped by {name}; the same command begins again', file=sys.stderr)
     sys.exit(status)
 
 

@@ -1,10 +1,10 @@
 """Compiled programs kept on disk, so that a second run begins at once."""
 
 import os
-from pathlib import Path
 
 import jax
 
+from panet_jax.paths import local_path
 from panet_jax.weights import cache_dir
 
 MOST_BYTES = 2**30
@@ -19,6 +19,6 @@ def keep_compiled(folder=None):
     """
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ or folder == '':
         return
-    where = Path(folder).expanduser() if folder else cache_dir() / 'compiled'
+    where = local_path(folder, '--compilation_cache') if folder else cache_dir() / 'compiled'
     jax.config.update('jax_compilation_cache_dir', str(where))
     jax.config.update('jax_compilation_cache_max_size', MOST_BYTES)

@@ -5,6 +5,7 @@ import ml_collections
 from panet_jax.annotations import KINDS
 from panet_jax.encoder import BLOCKS, COMPUTATIONS, scaled_channels
 from panet_jax.errors import InputError
+from panet_jax.paths import local_path
 from panet_jax.pictures import MOST_PICTURES, PICTURED
 from panet_jax.protocols import PROTOCOLS
 from panet_jax.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
@@ -28,7 +29,8 @@ LEAST = {
         'seed': 0,
         'evaluation.cache_gib': 0,
     },
-    **{'optimizer.learning_rate': 0, 'optimizer.weight_decay': 0, 'align_weight': 0, 'evaluation.seed': 0},
+    **dict.fromkeys(('optimizer.learning_rate', 'optimizer.weight_decay', 'align_weight', 'checkpoint_minutes'), 0),
+    'evaluation.seed': 0,
 }
 CHOICES = {
     'data.fold': tuple(range(FOLDS)),
@@ -61,6 +63,7 @@ def base_config(name, preset=''):
     config.annotation = 'dense'  # of supports in training: 'dense', 'scribble' or 'box'
     config.checkpoint = 'latest'  # to evaluate: 'latest', a step, another workdir, '' for no training
     config.checkpoint_every = 1000
+    config.checkpoint_minutes = 10.0  # without a checkpoint at most; 0 is off
     config.checkpoints_kept = 2
     config.log_every = 100
 
@@ -173,6 +176,8 @@ def check_config(config):
     ):
         if not all(isinstance(each, kind) for each in value(name)):
             raise InputError(f'{name} must be {wanted}, got {value(name)}.')
+    for name in ('data.root', 'data.prepared_dir', 'encoder.weights', 'checkpoint'):
+        local_path(value(name), f'--config.{name}')
     _check_pictures(config.evaluation)
     scaled_channels(BLOCKS[0][1], config.encoder.width)
 

@@ -120,7 +120,7 @@ def join(outputs):
 
 
 class Votes:
-    """Whether some process wants to stop, so that all of them stop at the same step.
+    """What some process wants after a step, so that all of them do it after the same one.
 
     With several processes the answer is that of the call before, so that the devices have the next step to
     do while this one is waited for.
@@ -131,11 +131,11 @@ class Votes:
         self._before = None
 
     def __call__(self, wanted):
-        """This process's vote; whether to stop now."""
+        """This process's vote, a whole number, 0 for nothing; the highest vote of all."""
         if jax.process_count() == 1:
             return wanted
-        before, self._before = self._before, self._ask(np.full(jax.local_device_count(), wanted))
-        return before is not None and bool(before)
+        before, self._before = self._before, self._ask(np.full(jax.local_device_count(), wanted, np.int32))
+        return 0 if before is None else int(before)
 
     def last(self, wanted):
         """The same, and waits: after the last step there is no later one."""

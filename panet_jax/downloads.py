@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import http.client
 import shutil
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from panet_jax.errors import InputError
+from panet_jax.locks import holding
 
 ATTEMPTS = 5  # in a row that bring nothing new
 TIMEOUT = 20  # seconds without an answer
@@ -63,8 +63,7 @@ def download(what, folder):
     """
     path, part = Path(folder) / what.name, Path(folder) / f'{what.name}.part'
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f'.{what.name}.lock'), 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process that downloads it is waited for
+    with holding(path.with_name(f'.{what.name}.lock')):  # another process that downloads it is waited for
         if not path.exists():
             _download(what, part)
             part.replace(path)

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 
 import jax
 import numpy as np
@@ -19,7 +20,6 @@ from jax.experimental import multihost_utils
 
 from panet_jax.errors import InputError
 
-LONGEST_TEXT = 4096
 PIECE_BYTES = 2**26  # of an array that is summed over processes
 PATIENCE = 300  # seconds that a process waits for the first one
 FAILED = 'panet_jax/failed'  # where a process that ends says why
@@ -76,11 +76,12 @@ def _wait_for(coordinator):
 def _end_with_others():
     """Ends this process when another one says that it failed: it may wait for that one in a collective."""
     client = distributed.global_state.client
-    while not _leaving.is_set():
-        time.sleep(1)  # a wait within the client would abort the interpreter when it ends
+    while not _leaving.wait(1):  # a wait within the client would abort the interpreter when it ends
         with contextlib.suppress(Exception):  # nothing is there, or the job is over
             print(f'panet_jax: {client.key_value_try_get(FAILED)}', file=sys.stderr, flush=True)
-            _exit(2)
+            if is_primary():  # which keeps what was said for the others
+                time.sleep(3)
+            os._exit(2)
 
 
 def leave(status, sentence):
@@ -91,14 +92,30 @@ def leave(status, sentence):
     with contextlib.suppress(Exception):  # another one was first
         text = f'process {jax.process_index()} ended: {sentence}'
         distributed.global_state.client.key_value_set(FAILED, text)
-    _exit(status)
-
-
-def _exit(status):
-    """Ends this process at once; process 0, which keeps what was said, after all can have read it."""
-    if is_primary():
-        time.sleep(3)
+    time.sleep(3)  # or a collective fails that another one waits in, before it can have read why
     os._exit(status)
+
+
+@contextlib.contextmanager
+def none_left_waiting():
+    """Ends all processes of a job when one meets an exception that nobody foresaw, and prints its traceback.
+
+    The others would wait for it in a collective for five minutes, and never learn the reason.
+    """
+    try:
+        yield
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if not is_one_of_several() or getattr(error, 'everywhere', False):
+            raise
+        traceback.print_exc()
+        leave(1, f'{type(error).__name__}: {error}')
+
+
+def is_one_of_several():
+    """Whether this process has joined others, which may wait for it."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def check_same(what, value):
@@ -143,8 +160,8 @@ def together():
         error = found
         error.everywhere = True
     if jax.process_count() > 1:
-        texts = multihost_utils.process_allgather(_to_bytes((str(error) or type(error).__name__) if error else ''))
-        found = [(number, text) for number, text in enumerate(map(_to_text, texts)) if text]
+        texts = _texts_of_all((str(error) or type(error).__name__) if error else '')
+        found = [(number, text) for number, text in enumerate(texts) if text]
         if found and not error:
             error = InputError.on_all(f'process {found[0][0]} of {len(texts)} failed: {found[0][1]}')
     if error:
@@ -174,14 +191,16 @@ def from_primary(function, like):
 
 
 def value_from_primary(function):
-    """What function() returns on the primary, on every process; something that JSON can say in 4 kB."""
+    """What function() returns on the primary, on every process; something that JSON can say."""
     value = None
     with together():
         if is_primary():
             value = function()
     if jax.process_count() == 1:
         return value
-    return json.loads(_to_text(multihost_utils.broadcast_one_to_all(_to_bytes(json.dumps(value)))))
+    text = _to_bytes(json.dumps(value))
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
+    return json.loads(_to_text(multihost_utils.broadcast_one_to_all(np.resize(text, length))))
 
 
 def total(array):
@@ -193,12 +212,18 @@ def total(array):
     return np.concatenate(sums)
 
 
+def _texts_of_all(text):
+    """The text of each process, in their order."""
+    data = _to_bytes(text)
+    longest = int(multihost_utils.process_allgather(np.int32(len(data))).max())
+    if not longest:
+        return [''] * jax.process_count()
+    padded = np.pad(data, (0, longest - len(data)))
+    return [_to_text(row) for row in multihost_utils.process_allgather(padded)]
+
+
 def _to_bytes(text):
-    """A text as an array of fixed length."""
-    data = np.zeros(LONGEST_TEXT, np.uint8)
-    encoded = np.frombuffer(text.encode(), np.uint8)[:LONGEST_TEXT]
-    data[: len(encoded)] = encoded
-    return data
+    return np.frombuffer(text.encode(), np.uint8)
 
 
 def _to_text(data):

@@ -2,6 +2,9 @@
 
 import contextlib
 import ctypes
+import functools
+import re
+import signal
 import sys
 
 import grain
@@ -10,8 +13,10 @@ import numpy as np
 from absl import flags
 
 from panet_jax.errors import InputError
+from panet_jax.interrupts import ENDING
+from panet_jax.shared_arrays import new_prefix, remove_all, share, take
 
-PR_SET_PDEATHSIG, SIGKILL = 1, 9
+PR_SET_PDEATHSIG = 1
 
 
 class _Range:
@@ -39,6 +44,11 @@ def stack(episodes):
     return jax.tree.map(lambda *arrays: np.stack(arrays), *episodes)
 
 
+def _shared_stack(episodes, prefix):
+    """`stack` in a worker, whose arrays the reader takes out of shared memory."""
+    return jax.tree.map(functools.partial(share, prefix=prefix), stack(episodes))
+
+
 @contextlib.contextmanager
 def episode_batches(episodes, batch, steps, *, start=0, threads=16, workers=0, host=0, hosts=1):
     """Iterates over the batches of steps start..steps-1; batch s is a pure function of (seed, s).
@@ -57,43 +67,58 @@ def episode_batches(episodes, batch, steps, *, start=0, threads=16, workers=0, h
         processes; should this process be killed, its workers die with it.
 
     Raises:
-        InputError: an image cannot be read; raised by the iterator, naming the image.
+        InputError: an image cannot be read, or a process was killed; raised by the iterator, naming the image.
     """
     if batch % hosts:
         raise InputError(f'a batch of {batch} episodes does not divide over {hosts} hosts.')
-    share = batch // hosts
-    dataset = grain.MapDataset.source(_Range(episodes, steps * batch))[host::hosts][start * share :]
-    ahead = max(threads, 2 * share) if threads else 0  # episodes; two batches
+    each, prefix = batch // hosts, new_prefix()
+    dataset = grain.MapDataset.source(_Range(episodes, steps * batch))[host::hosts][start * each :]
+    ahead = max(threads, 2 * each) if threads else 0  # episodes; two batches
     if not workers:
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-        dataset = dataset.to_iter_dataset(options).batch(share, batch_fn=stack)
+        dataset = dataset.to_iter_dataset(options).batch(each, batch_fn=stack)
     else:
         # Batches are made before the work is split, so that the split does not change them.
-        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=-(-ahead // share))
-        dataset = dataset.batch(share, batch_fn=stack).to_iter_dataset(options)
+        options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=-(-ahead // each))
+        dataset = dataset.batch(each, batch_fn=functools.partial(_shared_stack, prefix=prefix)).to_iter_dataset(options)
         if not flags.FLAGS.is_parsed():  # Grain reads one of its flags; as a library nobody has parsed any
             flags.FLAGS.mark_as_parsed()
-        dataset = dataset.mp_prefetch(
-            grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_die_with_parent
-        )
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_begin_worker)
     iterator = iter(dataset)
-    batches = _own(iterator, copy=workers > 0)
+    batches = _own(iterator)
     try:
         yield batches
     finally:
         batches.close()  # which lets go of the iterator; at the interpreter's end Grain could no longer clean up
         iterator.close()
+        remove_all(prefix)
 
 
-def _own(iterator, copy):
+def _own(iterator):
     """Batches that are the reader's own: out of the shared memory of a worker, mistakes raised."""
-    for batch in iterator:
-        if isinstance(batch, InputError):
-            raise batch
-        yield jax.tree.map(np.array, batch) if copy else batch
+    try:
+        for batch in iterator:
+            if isinstance(batch, InputError):
+                raise batch
+            yield jax.tree.map(take, batch)
+    except RuntimeError as error:
+        code = re.search(r'terminated unexpectedly with exit code (-?\d+)', str(error))
+        if code is None:
+            raise
+        raise InputError(
+            f'a process of the loader ended by itself, with {_ending(int(code[1]))}, as when the memory or /dev/shm is full; '
+            'type a smaller --config.loader.workers=, --config.loader.threads= or --config.batch=.'
+        ) from error
 
 
-def _die_with_parent(*_):
-    """Has the kernel end a worker whose parent was killed; it would live on for good otherwise."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+def _ending(code):
+    """What an exit code of multiprocessing's says."""
+    return signal.Signals(-code).name if code < 0 else f'exit status {code}'
+
+
+def _begin_worker(*_):
+    """Has a worker end when its parent does, and not before: signals to all processes of a terminal are the parent's."""
+    for number in (signal.SIGINT, *ENDING):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform == 'linux':  # the kernel ends it if the parent was killed; it would live on for good otherwise
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -5,10 +5,7 @@ import functools
 import hashlib
 import os
 import re
-import signal
 import sys
-import threading
-from pathlib import Path
 
 import jax
 from absl import app, flags, logging
@@ -18,11 +15,14 @@ from panet_jax import __version__, devices, hosts
 from panet_jax.compiled import keep_compiled
 from panet_jax.config import check_config
 from panet_jax.config_flag import WholeNumberParser, read_as_typed, with_named_classes
+from panet_jax.datasets import prepared_home
 from panet_jax.errors import InputError
 from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
+from panet_jax.interrupts import Interrupted, Terminated, heed_signals, name_and_status
+from panet_jax.paths import local_path
 from panet_jax.report import comparable_results, format_table, results_table
 from panet_jax.table import make_table
-from panet_jax.train import Interrupted, train, training_devices
+from panet_jax.train import train, training_devices
 from panet_jax.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
 
 
@@ -113,47 +113,26 @@ def _evaluation_banner(config):
     return f'evaluating: {devices.banner(batch, devices.usable_devices(batch), "image(s)")}'
 
 
-class Terminated(BaseException):
-    """SIGTERM came."""
-
-
-def _terminate(*_):
-    raise Terminated
-
-
-def heed_signals():
-    """Lets SIGTERM raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, and sends either again where it was lost.
-
-    What is raised in a callback is only printed by Python, and XLA calls back from every garbage collection.
-    """
-    numbers = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
-
-    def send_again(lost):
-        if lost.exc_type not in numbers:
-            sys.__unraisablehook__(lost)
-            return
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), numbers[lost.exc_type]))
-        timer.daemon = True
-        timer.start()
-
-    sys.unraisablehook = send_again
-    signal.signal(signal.SIGTERM, _terminate)
-
-
 def main(_):
     """Runs the experiment; a user's mistake becomes one sentence and exit status 2."""
     logging.set_verbosity(logging.ERROR)
     heed_signals()  # training has handlers of its own
-    config = CONFIG.value
+    with hosts.none_left_waiting():
+        _main(CONFIG.value)
+
+
+def _main(config):
     try:
         keep_compiled(COMPILATION_CACHE.value)
         check_config(config)
+        default = default_table_workdir if MODE.value == 'table' else default_workdir
+        workdir = local_path(WORKDIR.value or default(config), '--workdir')
+        if config.data.name != 'shapes':
+            prepared_home(config.data.prepared_dir)
         told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
         if DISTRIBUTED.value or told != (None, None, None):
             hosts.join(*told)
             hosts.check_same('the configuration', _shared_settings(config))
-        default = default_table_workdir if MODE.value == 'table' else default_workdir
-        workdir = Path(WORKDIR.value or default(config)).expanduser()
         run_experiment(config, workdir, MODE.value)
     except InputError as error:
         sys.exit(_fail(str(error), 2, everywhere=error.everywhere))
@@ -166,20 +145,24 @@ def main(_):
         if 'RESOURCE_EXHAUSTED' not in str(error):
             raise
         sys.exit(_fail(_out_of_memory(error, config), 2))
+    except MemoryError as error:
+        everywhere = getattr(error, 'everywhere', False)
+        sys.exit(_fail(_out_of_memory(error, config), 2, everywhere=everywhere))
     except Interrupted as interrupted:
         sys.exit(_fail(str(interrupted), 128 + interrupted.number, everywhere=True))
     except (KeyboardInterrupt, Terminated) as stop:
         goes_on = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
         again = goes_on.get(MODE.value, 'goes on from the newest checkpoint')
-        name, status = ('SIGTERM', 143) if isinstance(stop, Terminated) else ('Ctrl-C', 130)
+        name, status = name_and_status(stop)
         sys.exit(_fail(f'stopped by {name}; the same command {again}', status))
 
 
 def _out_of_memory(error, config):
+    reason = str(error).partition('\n')[0][:120] or type(error).__name__
     return (
         f'the memory does not suffice for {config.batch} episode(s) a step in training or '
         f'{config.evaluation.batch} image(s) in evaluation, at {config.data.size} x {config.data.size} pixels; type a smaller '
-        f'--config.batch=, --config.evaluation.batch=, --config.evaluation.cache_gib= or --config.data.size= ({str(error).splitlines()[0][:120]})'
+        f'--config.batch=, --config.evaluation.batch=, --config.evaluation.cache_gib=, --config.loader.threads= or --config.data.size= ({reason})'
     )
 
 
@@ -222,7 +205,7 @@ def _sentence(error):
 def _fail(sentence, status, everywhere=False):
     """Prints the sentence and returns the status; other processes that do not know of it are ended."""
     print(f'panet_jax: {sentence}', file=sys.stderr)
-    if not everywhere and jax.distributed.is_initialized() and jax.process_count() > 1:
+    if not everywhere and hosts.is_one_of_several():
         hosts.leave(status, sentence)
     return status
 

@@ -11,6 +11,7 @@ from panet_jax.decode import ENDINGS
 from panet_jax.encoder import COMPUTATIONS
 from panet_jax.errors import InputError
 from panet_jax.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
+from panet_jax.paths import local_path
 from panet_jax.prediction_files import (
     LEAST_SHARE,
     RESULTS,
@@ -53,7 +54,7 @@ def run(arguments):
     supports = [_support(text) for text in arguments.support]
     queries, others = find_queries(arguments.query)
     if queries:
-        out = Path(arguments.out).expanduser()
+        out = local_path(arguments.out, '--out')
         earlier = read_earlier(out)
         stems = output_stems(queries, earlier_stems(earlier))
         check_out(out, stems, [*queries, *(path for support in supports for path in _files(support))])

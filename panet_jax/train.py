@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import signal
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from panet_jax.encoder import encoder_shapes
 from panet_jax.episode import prepare
 from panet_jax.errors import InputError
 from panet_jax.events import add_training_events, begin_training_events
+from panet_jax.interrupts import Interrupted, caught_signals
 from panet_jax.loader import episode_batches
 from panet_jax.panet import encode_episodes, loss_of_features
 from panet_jax.sampling import Episodes, drawable_images, unseen_classes
@@ -37,15 +37,7 @@ from panet_jax.workdir import (
     write_json,
 )
 
-
-class Interrupted(Exception):
-    """A signal asked for the end; the state is saved."""
-
-    def __init__(self, number, step):
-        super().__init__(
-            f'stopped by {signal.Signals(number).name}; step {step} is saved, the same command goes on there'
-        )
-        self.number = number
+SAVE, STOP = 1, 2  # what a process may vote for, after a step
 
 
 def train_step(state, episodes, *, align_weight, dtype='float32', rematerialize=False, accumulate=1):
@@ -144,7 +136,7 @@ def train(config, workdir):
 
     Raises:
         InputError: the workdir holds another experiment, or the loss became non-finite.
-        Interrupted: on SIGINT or SIGTERM, after saving.
+        Interrupted: on a signal that asks for the end, after saving.
     """
     hosts.value_from_primary(lambda: check_experiment(workdir, config))
     used = training_devices(config)
@@ -221,7 +213,7 @@ def _begin_workdir(config, workdir, episodes, start, params):
 
 
 def _loop(config, episodes, step_function, used, state, log, checkpoints=None):
-    start, votes = int(state.step), devices.Votes()
+    start, votes, clock = int(state.step), devices.Votes(), Clock(config.checkpoint_minutes)
     with (
         episode_batches(
             episodes, config.batch, config.steps, start=start, **config.loader, **devices.host_share()
@@ -229,29 +221,67 @@ def _loop(config, episodes, step_function, used, state, log, checkpoints=None):
         caught_signals() as caught,
         tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=hosts.bar_hidden()) as bar,
     ):
+
+        def save(step):
+            log.write(step, bar)
+            if checkpoints:
+                checkpoints.save(state)
+            log.saved = step
+            clock.saved()
+
         placed = devices.prefetched(batches, used)
         for step in range(start + 1, config.steps + 1):
-            batch, before = next(placed), time.perf_counter()
+            with _saving_if_it_fails(save, step - 1, log):
+                batch = next(placed)
+            before = time.perf_counter()
             state, metrics = step_function(state, batch)
             if step == start + 1:
                 log.compiled(time.perf_counter() - before)
             log.add(metrics)
             bar.update()
             # Looked at once: a signal from here on waits for the next step.
-            stop = step < config.steps and votes(bool(caught))
-            save = step % config.checkpoint_every == 0 or step == config.steps or stop
-            if save or step % config.log_every == 0:
+            wanted = step < config.steps and votes(STOP if caught else SAVE * clock.due())
+            if wanted or step % config.checkpoint_every == 0 or step == config.steps:
+                save(step)
+            elif step % config.log_every == 0:
                 log.write(step, bar)
-            if save:
-                if checkpoints:
-                    checkpoints.save(state)
-                log.saved = step
-            if stop:
+            if wanted == STOP:
                 break
-        stop = stop or votes.last(bool(caught))
+        stop = wanted == STOP or votes.last(STOP * bool(caught)) == STOP
     if stop:
         raise Interrupted(caught[0] if caught else signal.SIGTERM, step)
     return state
+
+
+@contextlib.contextmanager
+def _saving_if_it_fails(save, step, log):
+    """Saves the last step if the next batch cannot be had. Of several processes the others could not follow."""
+    try:
+        yield
+    except Exception:
+        if jax.process_count() == 1 and step > log.saved:
+            save(step)
+            tqdm.write(f'step {step} is saved')
+        raise
+
+
+class Clock:
+    """Says when a checkpoint is due by the time since the last one; 0 minutes are never."""
+
+    def __init__(self, minutes):
+        self._seconds = 60 * minutes or float('inf')
+        self.saved()
+
+    def saved(self):
+        """Notes that there is one now."""
+        self._last = time.monotonic()
+
+    def due(self):
+        """Whether the primary wants one: the clocks of several processes differ."""
+        due = hosts.is_primary() and time.monotonic() - self._last >= self._seconds
+        if due:  # asked for once: with several processes it comes a step later
+            self.saved()
+        return due
 
 
 class Log:
@@ -317,24 +347,3 @@ class Log:
         else:  # no more than fits 80 columns beside the steps and their rate
             bar.set_postfix_str(f'loss {line["loss"]:.3f}')
         self._pending, self._time = [], now
-
-
-@contextlib.contextmanager
-def caught_signals():
-    """Collects SIGINT and SIGTERM in a list, so that a step can end and be saved.
-
-    A second Ctrl-C acts as usual.
-    """
-    caught = []
-
-    def note(number, _):
-        caught.append(number)
-        signal.signal(number, previous[number])
-        os.write(2, b'\nfinishing this step to save it; once more stops at once\n')  # print is not safe here
-
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

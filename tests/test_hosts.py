@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 import numpy as np
@@ -16,31 +17,41 @@ from tiny import ROOT
 from panet_jax.workdir import read_json_lines
 
 CONFIG = [
-    *('--config=configs/shapes.py', '--config.data.size=33', '--config.encoder.width=0.03125', '--config.batch=4'),
+    *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.batch=4'),
     *('--config.log_every=1', '--config.checkpoint_every=100', '--config.loader.threads=2', '--config.episode.shots=2'),
     *('--config.evaluation.runs=2', '--config.evaluation.episodes=6', '--config.evaluation.batch=2'),
     *('--config.evaluation.pictures=1', '--config.evaluation.untrained=False'),
 ]
 
 
-def start(workdir, *arguments, device_count):
+def start(workdir, *arguments, device_count, config='configs/shapes.py'):
     environment = os.environ | {
         'JAX_PLATFORMS': 'cpu',
         'PYTHONPATH': str(ROOT),
         'XLA_FLAGS': f'{os.environ["XLA_FLAGS"]} --xla_force_host_platform_device_count={device_count}',
     }
-    command = [sys.executable, '-m', 'panet_jax.main', *CONFIG, f'--workdir={workdir}', *arguments]
+    command = [
+        sys.executable,
+        '-m',
+        'panet_jax.main',
+        f'--config={config}',
+        *CONFIG,
+        f'--workdir={workdir}',
+        *arguments,
+    ]
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def start_two(workdir, *arguments, of_second=()):
+def start_two(workdir, *arguments, of_second=(), **options):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         coordinator = f'--coordinator=127.0.0.1:{free.getsockname()[1]}'
     return [
-        start(workdir, *arguments, *extra, coordinator, '--processes=2', f'--process={number}', device_count=2)
+        start(
+            workdir, *arguments, *extra, coordinator, '--processes=2', f'--process={number}', device_count=2, **options
+        )
         for number, extra in enumerate([(), of_second])
     ]
 
@@ -138,6 +149,50 @@ def test_a_signal_while_evaluating_ends_both(alone, tmp_path):
     assert 'stopped by SIGTERM' in other_errors
     assert status == 2, errors
     assert 'process 1 ended: stopped by SIGTERM' in errors
+
+
+# A configuration whose process 1 meets a defect in the third batch that it reads.
+DEFECT = """
+    import os, sys
+    sys.path.insert(0, 'configs')
+    from panet_jax import loader
+    from shapes import get_config
+    stack, batches = loader.stack, []
+    def failing(episodes):
+        batches.append(0)
+        if len(batches) == 3 and '--process=1' in sys.argv:
+            raise ZeroDivisionError('a defect of the test')
+        return stack(episodes)
+    loader.stack = failing
+"""
+
+
+def test_an_exception_that_nobody_foresaw_on_one_process_ends_all_with_the_reason(tmp_path):
+    config = tmp_path / 'defect.py'
+    config.write_text(textwrap.dedent(DEFECT))
+    processes = start_two(tmp_path, '--config.steps=100000', '--mode=train', config=config)
+    assert any('Traceback' in line for line in processes[1].stderr)
+    failed = time.monotonic()
+    (status, _, errors), (other_status, _, other_errors) = ended(*processes)
+    assert time.monotonic() - failed < 30
+    assert other_status == 1, other_errors
+    assert 'ZeroDivisionError: a defect of the test' in other_errors
+    assert status == 2, errors
+    assert 'process 1 ended: ZeroDivisionError: a defect of the test' in errors
+
+
+def test_a_long_text_comes_to_the_other_processes_whole(alone, tmp_path):
+    names = tuple(f'a class with a long name, number {number}' for number in range(200))
+    for status, _, errors in ended(*start_two(alone, f'--config.data.unseen={names}', '--mode=train')):
+        assert status == 2, errors
+        assert 'Choose another --workdir, or the settings it was made with.' in errors
+
+
+def test_a_checkpoint_that_is_due_by_time_is_saved_by_all_at_the_same_step(tmp_path):
+    arguments = ('--config.steps=40', '--config.checkpoint_minutes=0.00001', '--mode=train')
+    for status, _, errors in ended(*start_two(tmp_path, *arguments, '--config.log_every=100')):
+        assert status == 0, errors
+    assert len(losses(tmp_path)) > 10  # a line a checkpoint
 
 
 def test_a_job_without_its_address_says_so():

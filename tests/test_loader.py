@@ -94,6 +94,45 @@ ENDLESS = """
 """
 
 
+WHOLE_AND_LEFT = """
+    import sys
+    sys.path[:0] = [sys.argv[1]]
+    from crowded import make
+    from panet_jax.loader import episode_batches
+    if __name__ == '__main__':
+        for steps in (4, 10**6):
+            with episode_batches(make(), 2, steps, threads=2, workers=2) as batches:
+                print(len([next(batches) for _ in range(4)]))
+"""
+
+
+def test_no_shared_memory_is_left_behind(tmp_path):
+    script = tmp_path / 'whole_and_left.py'
+    script.write_text(textwrap.dedent(WHOLE_AND_LEFT))
+    done = subprocess.run(
+        [sys.executable, str(script), str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {'PYTHONPATH': str(Path(__file__).parents[1])},
+    )
+    assert (done.returncode, done.stdout) == (0, '4\n4\n'), done.stderr
+    assert 'leaked' not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='/proc is of Linux')
+def test_a_worker_that_is_killed_ends_the_reading_with_a_sentence():
+    with episode_batches(make(), 2, 10**6, threads=2, workers=1) as batches:
+        next(batches)
+        started = time.monotonic()
+        (worker,) = (
+            child for child in children(os.getpid()) if b'spawn_main' in Path(f'/proc/{child}/cmdline').read_bytes()
+        )
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(InputError, match=r'ended by itself, with SIGKILL, .*smaller --config\.loader\.workers='):
+            list(batches)
+    assert time.monotonic() - started < 30
+
+
 def children(pid):
     tasks = Path(f'/proc/{pid}/task').glob('*/children')
     return [int(child) for task in tasks for child in task.read_text().split()]

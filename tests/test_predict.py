@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from PIL import Image, ImageDraw
 
 import panet_jax as pj
 from panet_jax import cli, predict
+from panet_jax.interrupts import ENDING
 from panet_jax.pictures import overlay, way_colour
 from panet_jax.prediction_files import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.progress import progress
@@ -215,6 +219,33 @@ def test_absent_classes_are_left_out(command, tmp_path):
         for name in ('cat', 'dog'):
             assert (after['shares'][name] > 0) == (before['absent'][name] <= threshold)
     assert 'cat is found in 1' in out
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
+    write = predict.write_prediction
+
+    def write_and_signal(found, path, *rest):
+        if path.name == 'b.png':
+            os.kill(os.getpid(), number)
+            time.sleep(0.5)
+        return write(found, path, *rest)
+
+    monkeypatch.setattr(predict, 'write_prediction', write_and_signal)
+    monkeypatch.setattr('sys.unraisablehook', None)
+    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, *ENDING)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status, out, err = command(*NETWORK, *CAT, '--query', 'photos/**/*', '--out', 'found')
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+    assert status == 128 + number
+    assert f'stopped by {"Ctrl-C" if number == signal.SIGINT else number.name}' in err
+    results = json.loads((tmp_path / 'found/predictions.json').read_text())
+    done = [entry['labels'] for entry in results['images']]
+    assert f'{len(done)} image(s) in found' in out
+    assert len(done) < 3
 
 
 def test_results_replace_no_file_of_others(command, tmp_path):

@@ -1,19 +1,23 @@
 """The program as a user types it: what it prints and its exit status."""
 
 import ast
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from folders import make_coco, make_own, make_voc
 from tiny import ROOT, load_config
+from typed import run_typed
 
-from panet_jax import main
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
 
@@ -125,7 +129,7 @@ def wait_for(condition, process, seconds=120):
     assert condition()
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_ends_the_program_with_its_step_saved(tmp_path, number):
     with start_long_run(tmp_path) as process:
         wait_for((tmp_path / 'metrics.jsonl').exists, process)
@@ -138,23 +142,35 @@ def test_a_signal_ends_the_program_with_its_step_saved(tmp_path, number):
     assert f'step {saved} is saved' in errors
 
 
-@pytest.mark.parametrize(('number', 'stop'), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, main.Terminated)])
-def test_a_signal_during_a_callback_is_not_lost(monkeypatch, number, stop):
-    class Called:
-        def __del__(self):
-            signal.raise_signal(number)
+@pytest.mark.skipif(sys.platform != 'linux', reason='pseudo-terminals differ')
+def test_a_terminal_that_closes_ends_the_program_with_its_step_saved(tmp_path):
+    """Every line printed from then on is an error; the end must be reached all the same."""
+    terminal, inside = os.openpty()
 
-    monkeypatch.setattr(sys, 'unraisablehook', None)
-    previous = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-    try:
-        main.heed_signals()
-        Called()  # Python ignores what its __del__ raises
-        with pytest.raises(stop):
-            time.sleep(20)
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+    def take_terminal():  # as its own session's, which is what the kernel tells when it closes
+        os.setsid()
+        fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
+
+    command = [sys.executable, '-m', 'panet_jax.main', '--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY]
+    with subprocess.Popen(
+        [*command, '--config.steps=100000', '--config.checkpoint_every=100000'],
+        **dict.fromkeys(('stdin', 'stdout', 'stderr'), inside),
+        preexec_fn=take_terminal,
+        cwd=ROOT,
+        env=environment(),
+    ) as process:
+        os.close(inside)
+        threading.Thread(target=read_all, args=(terminal,), daemon=True).start()
+        wait_for(lambda: (tmp_path / 'metrics.jsonl').exists(), process)
+        os.close(terminal)
+        assert process.wait(120) == 128 + signal.SIGHUP
+    assert [path.name for path in (tmp_path / 'checkpoints').iterdir() if path.name.isdigit()]
+
+
+def read_all(terminal):
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 4096):
+            pass
 
 
 def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
@@ -171,6 +187,25 @@ def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
     logged = [json.loads(line)['step'] for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
     assert logged == sorted(set(logged))
     assert logged[-1] == last
+
+
+BUCKET = 'gs://bucket/folder'
+
+
+@pytest.mark.parametrize(
+    'flag',
+    [
+        *('--workdir', '--config.data.root', '--config.data.prepared_dir', '--config.checkpoint', '$TFDS_DATA_DIR'),
+        '--config.encoder.weights',
+    ],
+)
+def test_a_bucket_is_refused_before_any_work(tmp_path, flag):
+    words = ['main', f'--config={ROOT}/configs/pascal5i.py', *([] if flag.startswith('$') else [f'{flag}={BUCKET}'])]
+    places = {'TFDS_DATA_DIR': BUCKET if flag.startswith('$') else 'here', 'PANET_JAX_CACHE': str(tmp_path)}
+    status, said = run_typed('program', words, tmp_path, places)
+    assert status == 2, said
+    assert f'panet_jax: {flag} must be a path on this machine, got {BUCKET}' in said
+    assert [path.name for path in tmp_path.iterdir()] == ['.typed.log']
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Training: the recipe, several devices, exact resumption, and how a run ends."""
 
+import contextlib
 import functools
 import os
 import re
 import shutil
 import signal
+import time
 import types
 
 import jax
@@ -187,7 +189,7 @@ def test_metrics_are_logged_once_per_step_and_across_a_crash(uninterrupted, tmp_
     assert [line['loss'] for line in resumed] == [line['loss'] for line in lines]
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_saves_and_the_same_command_goes_on(uninterrupted, tmp_path, monkeypatch, number):
     add, before = training.Log.add, signal.getsignal(number)
 
@@ -218,6 +220,62 @@ def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, monkeypatch):
     monkeypatch.setattr(training.Log, 'add', add_and_interrupt)
     with pytest.raises(training.Interrupted, match='step 1 is saved'):
         training.train(tiny_config(steps=1), tmp_path)
+
+
+def test_a_terminal_that_closes_does_not_cut_off_the_end(tmp_path, monkeypatch):
+    """It sends SIGHUP more than once."""
+    add = training.Log.add
+
+    def add_and_hang_up(log, metrics):
+        add(log, metrics)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(training.Log, 'add', add_and_hang_up)
+    with pytest.raises(training.Interrupted, match='stopped by SIGHUP; step 1 is saved'):
+        training.train(tiny_config(), tmp_path)
+
+
+@pytest.mark.parametrize(('minutes', 'saved'), [(10.0, [3, 6]), (0.0, [6])])
+def test_a_checkpoint_is_due_by_time_too(tmp_path, monkeypatch, minutes, saved):
+    clock = types.SimpleNamespace(monotonic=lambda: 200 * clock.steps, perf_counter=time.perf_counter, steps=0)
+    add = training.Log.add
+
+    def add_and_go_on(log, metrics):
+        add(log, metrics)
+        clock.steps += 1
+
+    monkeypatch.setattr(training, 'time', clock)
+    monkeypatch.setattr(training.Log, 'add', add_and_go_on)
+    config = tiny_config(checkpoint_every=100, checkpoint_minutes=minutes, checkpoints_kept=9, steps=6)
+    training.train(config, tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == saved
+
+
+def test_what_cannot_be_read_loses_no_step(uninterrupted, tmp_path, monkeypatch):
+    """As when a process of the loader is killed, or the memory does not suffice."""
+    batches = training.episode_batches
+
+    @contextlib.contextmanager
+    def failing_batches(*arguments, **options):
+        def until_step_5(found):
+            for step, batch in enumerate(found, 1):
+                if step == 5:
+                    raise MemoryError
+                yield batch
+
+        with batches(*arguments, **options) as found:
+            yield until_step_5(found)
+
+    monkeypatch.setattr(training, 'episode_batches', failing_batches)
+    with pytest.raises(MemoryError):
+        training.train(tiny_config(checkpoint_every=100), tmp_path)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [2]  # two batches were on their way
+    monkeypatch.undo()
+    training.train(tiny_config(checkpoint_every=100), tmp_path)
+    assert_same_params(uninterrupted, tmp_path)
 
 
 def test_a_workdir_takes_one_training_at_a_time(tmp_path):

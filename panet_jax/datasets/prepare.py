@@ -5,7 +5,6 @@ TensorFlow itself is not needed, and not imported.
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import io
 import json
@@ -23,6 +22,7 @@ from panet_jax.ahead import in_threads
 from panet_jax.decode import decode_photo
 from panet_jax.downloads import gigabytes
 from panet_jax.errors import InputError
+from panet_jax.locks import holding
 
 VERSION = '1.2.0'  # of the format below; another one is prepared anew
 FULL = os.strerror(errno.ENOSPC)
@@ -205,12 +205,11 @@ def locked_folder(folder):
         raise InputError(
             f'{folder} cannot be made ({error.strerror}); name another place with --config.data.prepared_dir=FOLDER.'
         ) from error
-    with open(folder / '.lock', 'w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f'Another process is writing {folder}; waiting for it.', flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
+
+    def say():
+        print(f'Another process is writing {folder}; waiting for it.', flush=True)
+
+    with holding(folder / '.lock', busy=say):
         yield
 
 

@@ -1,0 +1,89 @@
+"""Locks: one process at a time, whatever the file system and the operating system."""
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+
+import filelock
+import pytest
+
+from panet_jax.datasets.prepare import locked_folder
+from panet_jax.errors import InputError
+from panet_jax.locks import holding
+from panet_jax.workdir import locked
+
+
+@pytest.mark.parametrize('code', [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_gone_on_with_and_said(tmp_path, monkeypatch, capsys, code):
+    def flock(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr('fcntl.flock', flock)
+    with locked(tmp_path / 'run'), locked_folder(tmp_path / 'data'):
+        said = capsys.readouterr().out
+    for folder in ('run', 'data'):
+        assert f'The file system of {tmp_path / folder} has no locks' in said
+
+
+def test_a_system_that_knows_no_locks_is_gone_on_with(tmp_path, monkeypatch, capsys):
+    def acquire(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr(filelock.FileLock, '_acquire', acquire)
+    with locked(tmp_path):
+        assert 'has no locks' in capsys.readouterr().out
+
+
+def test_another_error_of_a_lock_is_not_swallowed(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr('fcntl.flock', flock)
+    with pytest.raises(OSError, match='Input/output'), holding(tmp_path / '.lock'):
+        pass
+
+
+HOLDER = """
+    import sys, time
+    from panet_jax.locks import holding
+    with holding(sys.argv[1]):
+        print('held', flush=True)
+        time.sleep(100)
+"""
+
+
+def test_a_lock_goes_with_a_process_that_is_killed(tmp_path):
+    command = [sys.executable, '-c', textwrap.dedent(HOLDER), str(tmp_path / '.lock')]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == 'held\n'
+        with pytest.raises(InputError, match='another run is working'), locked(tmp_path):
+            pass
+        holder.kill()
+    with locked(tmp_path):
+        pass
+
+
+WITHOUT_UNIX = """
+    import os, signal, sys
+    for name in ('fcntl', 'pwd', 'grp', 'resource', 'termios'):
+        sys.modules[name] = None
+    for module, names in ((os, ('pread', 'posix_fallocate')), (signal, ('SIGHUP', 'SIGUSR1', 'SIGKILL'))):
+        for name in names:
+            delattr(module, name)
+    import panet_jax, panet_jax.cli, panet_jax.data_command, panet_jax.main, panet_jax.predict
+    from panet_jax.interrupts import caught_signals, heed_signals
+    from panet_jax.workdir import append_json_line, locked, read_json_lines
+    heed_signals()
+    with locked(sys.argv[1]), caught_signals():
+        append_json_line(sys.argv[1] + '/lines.jsonl', 1)
+    print(read_json_lines(sys.argv[1] + '/lines.jsonl'))
+"""
+
+
+def test_the_library_needs_nothing_that_only_unix_has(tmp_path):
+    command = [sys.executable, '-c', textwrap.dedent(WITHOUT_UNIX), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith('[1]\n')
