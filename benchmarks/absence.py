@@ -24,11 +24,12 @@ from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
 import panet_jax as pj
-from panet_jax.data_command import in_own_flags
-from panet_jax.datasets import Prepared, prepare_list
-from panet_jax.images import resize
-from panet_jax.option_parser import OptionParser, whole_number
-from panet_jax.segmentation import absence
+from panet_jax.commands.data import in_own_flags
+from panet_jax.commands.option_parser import OptionParser, whole_number
+from panet_jax.datasets.open import prepare_list
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.images.resize import resize
+from panet_jax.segmenter.segmentation import absence
 
 LEAST_SHARE = 0.01  # of an image, that a class covers on those it is shown on
 TAKEN = 'what was found beside what was shown (taken)'

@@ -16,14 +16,15 @@ import time
 
 import numpy as np
 
-from panet_jax import devices
-from panet_jax.annotations import KINDS, SupportReader
-from panet_jax.counting import FeatureCache, count_episodes
-from panet_jax.datasets import Prepared, prepare_list
-from panet_jax.evaluate import episode_confusions
-from panet_jax.metrics import class_counts, iou
-from panet_jax.sampling import Episodes, fold_classes
-from panet_jax.weights import initial_params
+from panet_jax.compute import devices
+from panet_jax.datasets.open import prepare_list
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.episodes.sampling import Episodes, fold_classes
+from panet_jax.evaluation.counting import FeatureCache, count_episodes
+from panet_jax.evaluation.evaluate import episode_confusions
+from panet_jax.method.metrics import class_counts, iou
+from panet_jax.networks.weights import initial_params
 
 
 def parse():

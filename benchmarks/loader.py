@@ -18,10 +18,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from panet_jax.datasets import Prepared, Shapes, prepare_list
 from panet_jax.datasets.cache import cached
-from panet_jax.loader import episode_batches, stack
-from panet_jax.sampling import Episodes
+from panet_jax.datasets.open import prepare_list
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.datasets.shapes import Shapes
+from panet_jax.episodes.loader import episode_batches, stack
+from panet_jax.episodes.sampling import Episodes
 
 READERS = ((0, 0), (0, 4), (0, 16), (1, 1), (1, 4), (2, 1), (2, 4))  # workers, threads
 

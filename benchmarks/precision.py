@@ -18,13 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from panet_jax.datasets import Prepared, prepare_list
-from panet_jax.encoder import COMPUTATIONS
-from panet_jax.episode import IGNORE, prepare
-from panet_jax.metrics import class_counts, confusion_matrix, iou
-from panet_jax.panet import episode_logits, episode_loss
-from panet_jax.sampling import Episodes, fold_classes
-from panet_jax.weights import initial_params
+from panet_jax.datasets.open import prepare_list
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.episodes.sampling import Episodes, fold_classes
+from panet_jax.method.encoder import COMPUTATIONS
+from panet_jax.method.episode import IGNORE, prepare
+from panet_jax.method.metrics import class_counts, confusion_matrix, iou
+from panet_jax.method.panet import episode_logits, episode_loss
+from panet_jax.networks.weights import initial_params
 
 GRADIENT_EPISODES = 2
 

@@ -5,11 +5,15 @@ import importlib
 import sys
 
 import panet_jax
+from panet_jax.compute.interrupts import Terminated, heed_signals, name_and_status
 from panet_jax.errors import InputError
-from panet_jax.interrupts import Terminated, heed_signals, name_and_status
 
 # Commands with parsers of their own, each in a module with run(arguments) -> exit status.
-COMMANDS = {'data': 'panet_jax.data_command', 'demo': 'panet_jax.demo', 'predict': 'panet_jax.predict'}
+COMMANDS = {
+    'data': 'panet_jax.commands.data',
+    'demo': 'panet_jax.commands.demo',
+    'predict': 'panet_jax.commands.predict',
+}
 
 OVERVIEW = """\
 panet-jax predict           segments photographs, given a few annotated ones

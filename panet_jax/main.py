@@ -11,19 +11,20 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from panet_jax import __version__, devices, hosts
-from panet_jax.compiled import keep_compiled
+from panet_jax import __version__
+from panet_jax.compute import devices, hosts
+from panet_jax.compute.compilation_cache import keep_compiled
+from panet_jax.compute.interrupts import Interrupted, Terminated, heed_signals, name_and_status
 from panet_jax.config import check_config
 from panet_jax.config_flag import WholeNumberParser, read_as_typed, with_named_classes
-from panet_jax.datasets import prepared_home
+from panet_jax.datasets.open import prepared_home
+from panet_jax.disk.paths import local_path
+from panet_jax.disk.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
 from panet_jax.errors import InputError
-from panet_jax.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
-from panet_jax.interrupts import Interrupted, Terminated, heed_signals, name_and_status
-from panet_jax.paths import local_path
-from panet_jax.report import comparable_results, format_table, results_table
-from panet_jax.table import make_table
-from panet_jax.train import train, training_devices
-from panet_jax.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
+from panet_jax.evaluation.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
+from panet_jax.evaluation.table import make_table
+from panet_jax.results.rows import comparable_results, format_table, results_table
+from panet_jax.training.train import train, training_devices
 
 
 def _environment_number(name):

@@ -25,8 +25,8 @@ from panet_jax.datasets.coco import CocoLayout
 from panet_jax.datasets.custom import open_custom
 from panet_jax.datasets.prepare import checked_example
 from panet_jax.datasets.voc import VocLayout
-from panet_jax.decode import decode_photo
 from panet_jax.errors import InputError
+from panet_jax.images.decode import decode_photo
 
 READ, REFUSED, EITHER = 'read', 'refused', 'either'
 

@@ -22,10 +22,10 @@ from PIL import Image
 from scipy import ndimage
 
 from panet_jax.datasets.custom import open_custom
-from panet_jax.demo_session import read_mask
+from panet_jax.demo.session import read_mask
 from panet_jax.errors import InputError
-from panet_jax.images import resize_map
-from panet_jax.references import read_marks
+from panet_jax.images.resize import resize_map
+from panet_jax.segmenter.references import read_marks
 
 SIZE = 97
 VOID = 255

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from panet_jax.datasets import Sample
-from panet_jax.sampling import Episodes
+from panet_jax.datasets.source import Sample
+from panet_jax.episodes.sampling import Episodes
 
 
 class Crowded:

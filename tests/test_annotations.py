@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 from varied import Varied
 
-from panet_jax.annotations import KINDS, Marks, SupportReader, box_masks, dense_masks, scribble_masks
-from panet_jax.sampling import Episodes
-from panet_jax.scribbles import NO_SCRIBBLE, bezier, draw_scribbles, longest_paths, scribble
+from panet_jax.episodes.annotations import KINDS, Marks, SupportReader, box_masks, dense_masks, scribble_masks
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.images.scribbles import NO_SCRIBBLE, bezier, draw_scribbles, longest_paths, scribble
 
 
 def blob(seed, size=40):

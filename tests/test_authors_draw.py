@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import panet_jax as pj
-from panet_jax.authors_draw import authors_draws, authors_images
+from panet_jax.episodes.authors import authors_draws, authors_images
 
 IMAGES = {c: np.arange(100 * c, 100 * c + 40 + c) for c in (6, 7, 8, 9, 10)}
 

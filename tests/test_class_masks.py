@@ -10,10 +10,10 @@ from PIL import Image
 from scipy import ndimage
 
 import panet_jax as pj
-from panet_jax.class_masks import class_mask, mask_of_image
 from panet_jax.datasets.custom import open_custom
-from panet_jax.demo_session import read_mask
-from panet_jax.references import read_marks
+from panet_jax.demo.session import read_mask
+from panet_jax.images.class_masks import class_mask, mask_of_image
+from panet_jax.segmenter.references import read_marks
 
 DISC = draw_disc(0, shape=(60, 90), centre=(30, 40), radius=20)[1]
 

@@ -9,7 +9,7 @@ from tiny import ROOT
 
 PROGRAM = """
 import jax
-from panet_jax.compiled import keep_compiled
+from panet_jax.compute.compilation_cache import keep_compiled
 keep_compiled({folder!r})
 jax.jit(lambda x: (x @ x).sum())(jax.numpy.ones((4, 4)))
 """

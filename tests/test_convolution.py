@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from panet_jax.convolution import convolve, kernel_gradient_by_rows, plain_convolve
+from panet_jax.method.convolution import convolve, kernel_gradient_by_rows, plain_convolve
 
 
 def draw(seed, shape, dtype=jnp.float32):

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from varied import Varied
 
-from panet_jax import counting, devices, image_sums
-from panet_jax.annotations import KINDS, SupportReader
-from panet_jax.counting import FeatureCache, count_episodes
-from panet_jax.datasets import Shapes
-from panet_jax.evaluate import episode_confusions, query_labels
-from panet_jax.image_sums import episode_prototypes
-from panet_jax.protocols import PANET2019, PROTOCOLS, STANDARD
-from panet_jax.sampling import Episodes
+from panet_jax.compute import devices
+from panet_jax.datasets.shapes import Shapes
+from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.evaluation import counting, image_sums
+from panet_jax.evaluation.counting import FeatureCache, count_episodes
+from panet_jax.evaluation.evaluate import episode_confusions, query_labels
+from panet_jax.evaluation.image_sums import episode_prototypes
+from panet_jax.evaluation.protocols import PANET2019, PROTOCOLS, STANDARD
 
 CLASSES = [2, 5, 11, 20]
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from panet_jax.decode import decode_mask, decode_photo
 from panet_jax.errors import InputError
+from panet_jax.images.decode import decode_mask, decode_photo
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 GREY = RGB[..., 0]

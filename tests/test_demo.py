@@ -25,12 +25,12 @@ from PIL.PngImagePlugin import PngImageFile
 
 import panet_jax as pj
 from panet_jax import cli
-from panet_jax.demo_example import example_queries, example_references
-from panet_jax.demo_folder import PREFIX, remove_leftovers, visitors_folder
-from panet_jax.demo_session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
-from panet_jax.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
-from panet_jax.pictures import overlay
-from panet_jax.references import read_marks
+from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
+from panet_jax.demo.example import example_queries, example_references
+from panet_jax.demo.folder import PREFIX, remove_leftovers, visitors_folder
+from panet_jax.demo.session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
+from panet_jax.results.sheets import overlay
+from panet_jax.segmenter.references import read_marks
 
 SHAPE, RADIUS = (160, 240), 45
 RED, BLUISH = (220, 40, 30), (20, 60, 240)
@@ -277,7 +277,7 @@ def test_an_image_of_too_many_pixels_is_told_before_it_is_decoded(session, huge,
 
 
 def test_there_are_so_many_images_and_references_at_most(session, tmp_path, monkeypatch):
-    monkeypatch.setattr('panet_jax.demo_session.MOST_IMAGES', 2)
+    monkeypatch.setattr('panet_jax.demo.session.MOST_IMAGES', 2)
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
     session.add('cat', *draw_disc(0))
     assert session.segment() == ['The page searches 2 images at once; the last 1 are left out.']
@@ -299,7 +299,7 @@ def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
 def page():
     """The module of the page."""
     pytest.importorskip('gradio')
-    return importlib.import_module('panet_jax.demo_page')
+    return importlib.import_module('panet_jax.demo.page')
 
 
 def test_a_tab_that_outlived_its_session_is_told_to_reload(page):

@@ -22,9 +22,10 @@ from tiny import ROOT, load_config
 from typed import run_typed
 
 import panet_jax as pj
-from panet_jax import demo, weights
-from panet_jax.encoder import init_encoder_params
-from panet_jax.weights import SNAPSHOT_NAMES
+from panet_jax.commands import demo
+from panet_jax.method.encoder import init_encoder_params
+from panet_jax.networks import weights
+from panet_jax.networks.weights import SNAPSHOT_NAMES
 
 SMALL = [
     *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.encoder.weights=random'),

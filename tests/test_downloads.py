@@ -10,10 +10,12 @@ import urllib.error
 import pytest
 from folders import make_official_coco, make_official_voc
 
-from panet_jax import downloads
-from panet_jax.datasets import Prepared, official, prepare_list
+from panet_jax.datasets import official
+from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepare import VERSION
-from panet_jax.downloads import Download, DownloadFailed, download
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.disk import downloads
+from panet_jax.disk.downloads import Download, DownloadFailed, download
 from panet_jax.errors import InputError
 
 CONTENT = bytes(range(256)) * 400

@@ -12,15 +12,15 @@ from random_episodes import random_episode
 from tiny import tiny_config
 
 import panet_jax as pj
-from panet_jax import evaluate as evaluation
-from panet_jax.annotations import KINDS
-from panet_jax.authors_draw import authors_draws
-from panet_jax.datasets import Shapes
-from panet_jax.metrics import class_counts, iou
-from panet_jax.pictures import Row, annotated, episode_panels, heat_map, overlay, pictured_episodes, save_sheet
-from panet_jax.report import comparable_results, format_table, results_table
-from panet_jax.sampling import Episodes
-from panet_jax.train import train
+from panet_jax.datasets.shapes import Shapes
+from panet_jax.episodes.annotations import KINDS
+from panet_jax.episodes.authors import authors_draws
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.evaluation import evaluate as evaluation
+from panet_jax.method.metrics import class_counts, iou
+from panet_jax.results.rows import comparable_results, format_table, results_table
+from panet_jax.results.sheets import Row, annotated, episode_panels, heat_map, overlay, pictured_episodes, save_sheet
+from panet_jax.training.train import train
 
 REQUIRED = [
     'dataset',

@@ -7,9 +7,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny_config
 
-from panet_jax import train as training
-from panet_jax.evaluate import evaluate
-from panet_jax.workdir import read_json_lines
+from panet_jax.disk.workdir import read_json_lines
+from panet_jax.evaluation.evaluate import evaluate
+from panet_jax.training import train as training
 
 MEASURED = {'loss', 'segmentation', 'alignment', 'gradient_norm', 'learning_rate', 'episodes_per_second'}
 

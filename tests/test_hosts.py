@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from tiny import ROOT
 
-from panet_jax.workdir import read_json_lines
+from panet_jax.disk.workdir import read_json_lines
 
 CONFIG = [
     *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.batch=4'),
@@ -155,7 +155,7 @@ def test_a_signal_while_evaluating_ends_both(alone, tmp_path):
 DEFECT = """
     import os, sys
     sys.path.insert(0, 'configs')
-    from panet_jax import loader
+    from panet_jax.episodes import loader
     from shapes import get_config
     stack, batches = loader.stack, []
     def failing(episodes):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from panet_jax.interrupts import Terminated, heed_signals, name_and_status
+from panet_jax.compute.interrupts import Terminated, heed_signals, name_and_status
 
 ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 

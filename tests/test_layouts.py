@@ -21,7 +21,7 @@ from panet_jax.datasets.prepare import fingerprint
 from panet_jax.datasets.record import objects_of
 from panet_jax.datasets.voc import VocLayout, voc_lists
 from panet_jax.errors import InputError
-from panet_jax.scribbles import NO_SCRIBBLE, draw_scribbles
+from panet_jax.images.scribbles import NO_SCRIBBLE, draw_scribbles
 
 REAL = os.environ.get('PANET_TEST_DATA')
 real = pytest.mark.skipif(not REAL, reason='PANET_TEST_DATA names no folder with voc_mini and coco_mini')

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from crowded import Crowded, make
 
+from panet_jax.episodes.loader import episode_batches, stack
 from panet_jax.errors import InputError
-from panet_jax.loader import episode_batches, stack
 
 
 def assert_equal(batch, wanted):
@@ -82,7 +82,7 @@ ENDLESS = """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     sys.path[:0] = [sys.argv[1]]
     from crowded import make
-    from panet_jax.loader import episode_batches
+    from panet_jax.episodes.loader import episode_batches
     if __name__ == '__main__':
         with episode_batches(make(), 2, 10**6, workers=2) as batches:
             for step, batch in enumerate(batches):
@@ -98,7 +98,7 @@ WHOLE_AND_LEFT = """
     import sys
     sys.path[:0] = [sys.argv[1]]
     from crowded import make
-    from panet_jax.loader import episode_batches
+    from panet_jax.episodes.loader import episode_batches
     if __name__ == '__main__':
         for steps in (4, 10**6):
             with episode_batches(make(), 2, steps, threads=2, workers=2) as batches:

@@ -10,9 +10,9 @@ import filelock
 import pytest
 
 from panet_jax.datasets.prepare import locked_folder
+from panet_jax.disk.locks import holding
+from panet_jax.disk.workdir import locked
 from panet_jax.errors import InputError
-from panet_jax.locks import holding
-from panet_jax.workdir import locked
 
 
 @pytest.mark.parametrize('code', [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
@@ -47,7 +47,7 @@ def test_another_error_of_a_lock_is_not_swallowed(tmp_path, monkeypatch):
 
 HOLDER = """
     import sys, time
-    from panet_jax.locks import holding
+    from panet_jax.disk.locks import holding
     with holding(sys.argv[1]):
         print('held', flush=True)
         time.sleep(100)
@@ -72,9 +72,9 @@ WITHOUT_UNIX = """
     for module, names in ((os, ('pread', 'posix_fallocate')), (signal, ('SIGHUP', 'SIGUSR1', 'SIGKILL'))):
         for name in names:
             delattr(module, name)
-    import panet_jax, panet_jax.cli, panet_jax.data_command, panet_jax.main, panet_jax.predict
-    from panet_jax.interrupts import caught_signals, heed_signals
-    from panet_jax.workdir import append_json_line, locked, read_json_lines
+    import panet_jax, panet_jax.cli, panet_jax.commands.data, panet_jax.main, panet_jax.commands.predict
+    from panet_jax.compute.interrupts import caught_signals, heed_signals
+    from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
     heed_signals()
     with locked(sys.argv[1]), caught_signals():
         append_json_line(sys.argv[1] + '/lines.jsonl', 1)

@@ -11,8 +11,8 @@ from jax.test_util import check_grads
 from random_episodes import random_episode
 
 import panet_jax as pj
-from panet_jax.losses import alignment_loss, cross_entropy, segmentation_loss
-from panet_jax.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
+from panet_jax.method.losses import alignment_loss, cross_entropy, segmentation_loss
+from panet_jax.method.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
 
 COUNTS = st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2))
 

@@ -13,12 +13,13 @@ from drawn import draw_disc
 from PIL import Image, ImageDraw
 
 import panet_jax as pj
-from panet_jax import cli, predict
-from panet_jax.interrupts import ENDING
-from panet_jax.pictures import overlay, way_colour
-from panet_jax.prediction_files import _overlay, _with_legend, output_stems, write_prediction
-from panet_jax.progress import progress
-from panet_jax.segmentation import Segmentation
+from panet_jax import cli
+from panet_jax.commands import predict
+from panet_jax.commands.progress import progress
+from panet_jax.compute.interrupts import ENDING
+from panet_jax.results.sheets import overlay, way_colour
+from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
+from panet_jax.segmenter.segmentation import Segmentation
 
 
 @pytest.fixture

@@ -13,14 +13,15 @@ import pytest
 import tensorflow_datasets as tfds
 from folders import make_coco, make_own, make_voc, prepared
 
-from panet_jax.datasets import cache, prepare_list
+from panet_jax.datasets import cache
 from panet_jax.datasets.cache import cached
 from panet_jax.datasets.custom import open_custom
+from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepare import VERSION, fingerprint, is_prepared
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.voc import VocLayout
 from panet_jax.errors import InputError
-from panet_jax.images import resize
+from panet_jax.images.resize import resize
 
 
 def make_own_coco(root):
@@ -130,7 +131,8 @@ def test_nothing_left_after_skipping_is_an_error(tmp_path):
 
 PREPARE_SLOWLY = """
     import sys, time
-    from panet_jax.datasets import prepare_list, voc
+    from panet_jax.datasets.open import prepare_list
+    from panet_jax.datasets import voc
     record = voc.VocLayout.record
     def slow(self, name):
         time.sleep(0.05)
@@ -174,7 +176,8 @@ def test_tensorflow_is_not_imported(tmp_path):
     make_voc(tmp_path)
     code = """
         import sys
-        from panet_jax.datasets import Prepared, prepare_list
+        from panet_jax.datasets.prepared import Prepared
+        from panet_jax.datasets.open import prepare_list
         print(len(Prepared(prepare_list('pascal5i', 'trainval', sys.argv[1], sys.argv[2]))))
         print({'tensorflow', 'cv2'} & set(sys.modules))
     """

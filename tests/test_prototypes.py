@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from absl.testing import absltest, parameterized
 
-from panet_jax.prototypes import (
+from panet_jax.method.prototypes import (
     bilinear_matrix,
     class_prototypes,
     cosine_logits,

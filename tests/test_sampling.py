@@ -9,10 +9,17 @@ import pytest
 from crowded import Crowded, make
 from PIL import Image
 
-from panet_jax.datasets import Sample
+from panet_jax.datasets.source import Sample
+from panet_jax.episodes.sampling import (
+    FOLD_RULES,
+    Episodes,
+    drawable_images,
+    episode_label,
+    fold_classes,
+    unseen_classes,
+)
 from panet_jax.errors import InputError
-from panet_jax.images import mirror, resize
-from panet_jax.sampling import FOLD_RULES, Episodes, drawable_images, episode_label, fold_classes, unseen_classes
+from panet_jax.images.resize import mirror, resize
 
 
 @hypothesis.given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(0, 10**6))

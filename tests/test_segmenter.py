@@ -12,11 +12,11 @@ from flax.training import train_state
 from PIL import Image
 
 import panet_jax as pj
-from panet_jax import segmentation, segmenter
-from panet_jax.checkpoints import Checkpoints
-from panet_jax.class_masks import class_mask
-from panet_jax.images import resize_image, resize_map
-from panet_jax.references import read_marks, read_photo
+from panet_jax.images.class_masks import class_mask
+from panet_jax.images.resize import resize_image, resize_map
+from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.segmenter import segmentation, segmenter
+from panet_jax.segmenter.references import read_marks, read_photo
 
 SIZE = 33
 

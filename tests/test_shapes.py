@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from panet_jax.datasets import Shapes
+from panet_jax.datasets.shapes import Shapes
 from panet_jax.errors import InputError
 
 

@@ -11,14 +11,15 @@ import pytest
 from tiny import load_config, tiny_config
 
 import panet_jax as pj
-from panet_jax import table, table_report
-from panet_jax.datasets import Shapes
-from panet_jax.html_report import save_report
-from panet_jax.paper import PUBLISHED, published
-from panet_jax.report import Table, format_table, upright
-from panet_jax.table_report import _paper_rows, mean_over_folds
-from panet_jax.train import train
-from panet_jax.workdir import _flatten, write_json
+from panet_jax.datasets.shapes import Shapes
+from panet_jax.disk.workdir import _flatten, write_json
+from panet_jax.evaluation import table
+from panet_jax.results import table_report
+from panet_jax.results.html_report import save_report
+from panet_jax.results.paper import PUBLISHED, published
+from panet_jax.results.rows import Table, format_table, upright
+from panet_jax.results.table_report import _paper_rows, mean_over_folds
+from panet_jax.training.train import train
 
 SETTINGS = {
     'table.shots': (1,),

@@ -18,11 +18,12 @@ from random_episodes import random_episode
 from tiny import tiny_config
 
 import panet_jax as pj
-from panet_jax import checkpoints, devices
-from panet_jax import train as training
-from panet_jax.checkpoints import Checkpoints
-from panet_jax.encoder import init_encoder_params
-from panet_jax.workdir import append_json_line, locked, read_json_lines
+from panet_jax.compute import devices
+from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
+from panet_jax.method.encoder import init_encoder_params
+from panet_jax.networks import checkpoints
+from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.training import train as training
 
 
 def compact_batch(size, episodes=4):

@@ -13,10 +13,10 @@ import pytest
 import safetensors.numpy
 
 import panet_jax as pj
-from panet_jax import torch_files, weights
-from panet_jax.downloads import DownloadFailed
-from panet_jax.encoder import CONV_NAMES, init_encoder_params
-from panet_jax.weights import SNAPSHOT_NAMES, TORCHVISION_NAMES
+from panet_jax.disk.downloads import DownloadFailed
+from panet_jax.method.encoder import CONV_NAMES, init_encoder_params
+from panet_jax.networks import torch_files, weights
+from panet_jax.networks.weights import SNAPSHOT_NAMES, TORCHVISION_NAMES
 
 WIDTH = 1 / 16
 

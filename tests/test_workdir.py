@@ -14,13 +14,15 @@ from PIL import Image
 from tiny import load_config, tiny_config
 
 import panet_jax as pj
-from panet_jax import evaluate as evaluation
-from panet_jax import table
-from panet_jax import train as training
-from panet_jax.checkpoints import Checkpoints
-from panet_jax.datasets import Prepared, Shapes, prepare_list
-from panet_jax.report import format_table, results_table
-from panet_jax.workdir import default_table_workdir, default_workdir
+from panet_jax.datasets.open import prepare_list
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.datasets.shapes import Shapes
+from panet_jax.disk.workdir import default_table_workdir, default_workdir
+from panet_jax.evaluation import evaluate as evaluation
+from panet_jax.evaluation import table
+from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.results.rows import format_table, results_table
+from panet_jax.training import train as training
 
 
 def make_own_coco(root):

@@ -10,7 +10,7 @@ import sys
 
 import jax
 
-PRELOADED = ('panet_jax.main', 'panet_jax.predict', 'panet_jax.data_command')
+PRELOADED = ('panet_jax.main', 'panet_jax.commands.predict', 'panet_jax.commands.data')
 FORKING = multiprocessing.get_context('forkserver')
 FORKING.set_forkserver_preload(PRELOADED)
 
@@ -52,7 +52,8 @@ def _parsed_program():
 
 def _console_script():
     """`panet-jax`, with a narrow network in place of ImageNet's."""
-    from panet_jax import cli, weights
+    from panet_jax import cli
+    from panet_jax.networks import weights
 
     weights.imagenet_params = lambda: weights.load_encoder_params('narrow.safetensors')
     cli.run()

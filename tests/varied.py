@@ -1,8 +1,8 @@
 """Shapes whose images have sizes of their own, as photographs have."""
 
-from panet_jax.datasets import Shapes
+from panet_jax.datasets.shapes import Shapes
 from panet_jax.datasets.source import Sample
-from panet_jax.scribbles import draw_scribbles
+from panet_jax.images.scribbles import draw_scribbles
 
 
 class Varied(Shapes):

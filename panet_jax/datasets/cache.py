@@ -10,7 +10,7 @@ from tqdm import tqdm
 from panet_jax.datasets.prepare import locked_folder
 from panet_jax.datasets.source import Sample
 from panet_jax.errors import InputError
-from panet_jax.images import resize
+from panet_jax.images.resize import resize
 
 IMAGES, LABELS = 'images.npy', 'labels.npy'
 

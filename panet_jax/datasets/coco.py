@@ -11,8 +11,8 @@ from pycocotools import mask as coco_mask
 
 from panet_jax.datasets.files import Archive, Files, Folder
 from panet_jax.datasets.record import Record
-from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
+from panet_jax.method.episode import IGNORE
 
 FIELDS = {
     'images': {'id': int | str, 'file_name': str, 'height': int, 'width': int},

@@ -4,13 +4,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from panet_jax.class_masks import mask_of_image
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.files import Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
-from panet_jax.decode import ENDINGS, label_numbers, object_numbers, open_image
-from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
+from panet_jax.images.class_masks import mask_of_image
+from panet_jax.images.decode import ENDINGS, label_numbers, object_numbers, open_image
+from panet_jax.method.episode import IGNORE
 
 # What a first line of classes.txt, or a folder, may say for the background; it is no class.
 BACKGROUND = ('background', '_background_', '__background__')

@@ -6,7 +6,7 @@ Sizes and checksums are those that tensorflow-datasets registers for VOC and COC
 from pathlib import Path
 
 from panet_jax.datasets.voc import SBD_ARCHIVE, VOC_ARCHIVE
-from panet_jax.downloads import Download, DownloadFailed, download, gigabytes
+from panet_jax.disk.downloads import Download, DownloadFailed, download, gigabytes
 from panet_jax.errors import InputError
 
 _COCO = 'http://images.cocodataset.org'

@@ -18,11 +18,11 @@ from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
-from panet_jax.ahead import in_threads
-from panet_jax.decode import decode_photo
-from panet_jax.downloads import gigabytes
+from panet_jax.disk.downloads import gigabytes
+from panet_jax.disk.locks import holding
+from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
-from panet_jax.locks import holding
+from panet_jax.images.decode import decode_photo
 
 VERSION = '1.2.0'  # of the format below; another one is prepared anew
 FULL = os.strerror(errno.ENOSPC)

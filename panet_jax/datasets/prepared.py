@@ -12,10 +12,10 @@ from PIL import Image
 
 from panet_jax.datasets.prepare import SPLIT
 from panet_jax.datasets.source import Sample
-from panet_jax.decode import decode_mask, decode_photo
+from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
-from panet_jax.replacing import replacing
-from panet_jax.scribbles import NO_SCRIBBLE, ROBOT_VERSION, draw_scribbles
+from panet_jax.images.decode import decode_mask, decode_photo
+from panet_jax.images.scribbles import NO_SCRIBBLE, ROBOT_VERSION, draw_scribbles
 
 
 class Prepared:

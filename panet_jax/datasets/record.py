@@ -5,9 +5,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from scipy import ndimage
 
-from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
-from panet_jax.scribbles import NO_SCRIBBLE
+from panet_jax.images.scribbles import NO_SCRIBBLE
+from panet_jax.method.episode import IGNORE
 
 
 class Record(NamedTuple):

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from panet_jax.datasets.source import Sample
-from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
-from panet_jax.scribbles import draw_scribbles
+from panet_jax.images.scribbles import draw_scribbles
+from panet_jax.method.episode import IGNORE
 
 # Seed and number of images.
 SPLITS = {'train': (0, 2000), 'test': (1, 1000)}

@@ -9,9 +9,9 @@ import scipy.io
 
 from panet_jax.datasets.files import Archive, Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
-from panet_jax.decode import decode_mask
-from panet_jax.episode import IGNORE
 from panet_jax.errors import InputError
+from panet_jax.images.decode import decode_mask
+from panet_jax.method.episode import IGNORE
 
 VOC_CLASSES = (
     *('aeroplane', 'bicycle', 'bird', 'boat', 'bottle'),

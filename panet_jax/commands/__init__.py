@@ -1,0 +1,1 @@
+"""The commands `predict`, `data` and `demo`, and how their options are read."""

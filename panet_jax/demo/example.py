@@ -1,0 +1,48 @@
+"""Images with which the demonstration page can be tried at once: drawn ones, of the data set `shapes`."""
+
+import numpy as np
+from PIL import Image
+
+from panet_jax.datasets.shapes import CLASSES, SPLITS, render, scene
+from panet_jax.images.scribbles import draw_scribbles
+from panet_jax.segmenter.references import Box, Scribble
+
+# Numbers of images of the list 'test': a heart and a gear; then a triangle and a heart, a tee and a heart, a gear.
+SUPPORT, QUERIES = 1, (38, 31, 7)
+SIDE = 417
+NO_STROKE = 255
+
+
+def example_references():
+    """Two classes on one image, the one marked by a scribble and the other by a box.
+
+    Returns:
+        List of (name, image [SIDE, SIDE, 3] uint8, annotation).
+    """
+    things, (image, label, instances) = _drawn(SUPPORT)
+    scribbles = draw_scribbles(label, instances, 0)
+    (heart,), (gear,) = (_numbers(things, name) for name in ('heart', 'gear'))
+    strokes = np.where(scribbles == heart, 1, np.where(scribbles == 0, 0, NO_STROKE)).astype(np.uint8)
+    rows, columns = np.nonzero(instances == gear)
+    box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+    return [('heart', image, Scribble(strokes)), ('gear', image, box)]
+
+
+def example_queries(folder):
+    """Writes images to look for them in; returns their paths."""
+    paths = [folder / f'shapes-{number}.png' for number in QUERIES]
+    for number, path in zip(QUERIES, paths, strict=True):
+        Image.fromarray(_drawn(number)[1][0]).save(path)
+    return paths
+
+
+def _drawn(number):
+    """The objects of an image, and what `render` makes of them."""
+    rng = np.random.default_rng((SPLITS['test'][0], number))
+    things = scene(rng)
+    return things, render(things, SIDE, rng)
+
+
+def _numbers(things, name):
+    """The object numbers of a class in a scene, from 1."""
+    return [number for number, thing in enumerate(things, 1) if thing.label == 1 + list(CLASSES).index(name)]

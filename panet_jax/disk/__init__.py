@@ -1,0 +1,1 @@
+"""Files that survive a crash: whole or not at all, resumed, locked."""

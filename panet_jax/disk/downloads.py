@@ -1,0 +1,135 @@
+"""Downloads that go on where they broke off, and whose checksum is verified."""
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import shutil
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from panet_jax.disk.locks import holding
+from panet_jax.errors import InputError
+
+ATTEMPTS = 5  # in a row that bring nothing new
+TIMEOUT = 20  # seconds without an answer
+CHUNK = 1 << 20
+
+
+class Download(NamedTuple):
+    """A file on the network.
+
+    Attributes:
+        urls: where it is; the later ones are tried when the earlier cannot be reached.
+        size: in bytes.
+        sha256: hexadecimal.
+    """
+
+    urls: tuple[str, ...]
+    size: int
+    sha256: str
+
+    @property
+    def name(self):
+        """The file's name."""
+        return self.urls[0].rpartition('/')[2]
+
+
+class DownloadFailed(Exception):
+    """The network, not the user, is at fault; the caller knows what else to try."""
+
+
+def download(what, folder):
+    """Downloads a file into a folder, unless it is there.
+
+    It is called NAME.part until it is complete and its checksum right; the next call, of this or
+    another process, goes on with that.
+
+    Args:
+        what: a Download.
+        folder: a path; made if need be.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        DownloadFailed: the network failed; what came is kept.
+        InputError: too little room, or the checksum is wrong.
+    """
+    path, part = Path(folder) / what.name, Path(folder) / f'{what.name}.part'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with holding(path.with_name(f'.{what.name}.lock')):  # another process that downloads it is waited for
+        if not path.exists():
+            _download(what, part)
+            part.replace(path)
+    return path
+
+
+def _download(what, part):
+    """Completes NAME.part and checks it."""
+    with open(part, 'ab') as file:
+        free = shutil.disk_usage(part.parent).free
+        if free < what.size - file.tell():
+            raise InputError(
+                f'{what.name} needs {gigabytes(what.size - file.tell())} in {part.parent}, which has {gigabytes(free)}; '
+                'make room there.'
+            )
+        with tqdm(total=what.size, initial=file.tell(), desc=what.name, unit='B', unit_scale=True, disable=None) as bar:
+            _fetch_all(what, file, bar)
+    with open(part, 'rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    if digest != what.sha256:
+        part.unlink()
+        raise InputError(
+            f'{what.urls[0]} is not the file it should be and was removed: its sha256 should be {what.sha256}, got '
+            f'{digest}; run the same command again, or get the file another way.'
+        )
+
+
+def gigabytes(size):
+    """A number of bytes for people."""
+    return f'{size / 1e9:.1f} GB' if size >= 1e8 else f'{size / 1e6:.1f} MB'
+
+
+def _fetch_all(what, file, bar):
+    """Appends what is missing, trying again as long as that brings something."""
+    failures, reason = 0, None
+    while file.tell() < what.size:
+        before, url = file.tell(), what.urls[failures % len(what.urls)]
+        try:
+            _fetch(url, file, what.size, bar)
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            if error.__class__ is OSError and error.errno == errno.ENOSPC:
+                raise InputError(f'no room left for {file.name}; make room there.') from error
+            reason = getattr(error, 'reason', None) or error
+        failures = 0 if file.tell() > before else failures + 1
+        if failures >= max(ATTEMPTS, len(what.urls)) or (_is_offline(reason) and failures >= len(what.urls)):
+            raise DownloadFailed(f'{url}: {reason or "the answer was empty"}')
+        if failures:
+            _wait(failures)
+
+
+def _fetch(url, file, size, bar):
+    request = urllib.request.Request(url, headers={'Range': f'bytes={file.tell()}-'} if file.tell() else {})
+    with contextlib.closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as response:
+        if file.tell() and response.status != 206:  # a server that cannot go on in the middle
+            file.truncate(0)
+            file.seek(0)
+            bar.reset(size)
+        while chunk := response.read(min(CHUNK, size - file.tell())):
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _wait(failures):
+    time.sleep(min(2.0**failures, 30) / 4)
+
+
+def _is_offline(reason):
+    """Whether the name of the host could not even be looked up; trying again is of no use."""
+    return 'resolution' in str(reason) or 'not known' in str(reason)

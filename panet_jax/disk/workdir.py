@@ -1,0 +1,265 @@
+"""What a workdir holds, and that it holds one experiment only.
+
+config.json            the experiment
+classes.json           the classes that it trains on, the data, and what the weights that it began with had seen
+checkpoints/           Orbax, one folder a step
+metrics.jsonl          losses of training, a line every log_every steps
+encoder.safetensors    the trained parameters with torchvision's names, when training has ended
+results.json           the latest evaluation;  results.jsonl  all of them
+pictures/              sheets of episodes
+tensorboard/           the same for TensorBoard
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from panet_jax.disk.atomic import replacing
+from panet_jax.disk.locks import holding
+from panet_jax.errors import InputError
+
+TRAINED = 'encoder.safetensors'
+# What may differ between two commands on one workdir: how long, how often, where, and evaluation.
+FREE = (
+    *(
+        'name',
+        'steps',
+        'accumulate',
+        'encoder.rematerialize',
+        'checkpoint',
+        'checkpoint_every',
+        'checkpoint_minutes',
+        'checkpoints_kept',
+        'log_every',
+        'loader',
+    ),
+    *('evaluation', 'table', 'data.root', 'data.prepared_dir', 'data.cache', 'data.test_split'),
+)
+# What an evaluation must share with the training that made the checkpoint.
+SPLIT = ('data.name', 'data.fold', 'data.fold_rule', 'data.fold_seed', 'data.unseen')
+
+
+def default_workdir(config):
+    """runs/NAME-foldF-Nway-Kshot, from the current folder.
+
+    For data of one's own NAME has the name of their folder, and four digits of where that lies: two folders can have
+    one name.
+    """
+    return f'{_named(config)}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
+
+
+def default_table_workdir(config):
+    """runs/NAME-Nway-table."""
+    return f'{_named(config)}-{config.episode.ways}way-table'
+
+
+def _named(config):
+    if config.data.name != 'custom':
+        return f'runs/{config.name}'
+    root = Path(config.data.root).expanduser().resolve()
+    return f'runs/{config.name}-{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:4]}'
+
+
+def check_experiment(workdir, config):
+    """Checks that `workdir` is free, has no checkpoint yet and lost none, or holds the experiment `config`."""
+    if checkpoint_steps(workdir):
+        here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+        fixed = [name for name in here | now if name not in FREE and name.split('.')[0] not in FREE]
+        _refuse(workdir, here, now, fixed)
+    elif left := _left_of_training(Path(workdir)):
+        raise InputError(
+            f'{workdir} has {left} of a training, but no checkpoint to go on from: training would begin again and write '
+            'over it. Choose another --workdir=, or evaluate what is there with --mode=evaluate.'
+        )
+
+
+def checkpoint_steps(workdir):
+    """The steps of the whole checkpoints in a workdir, in order."""
+    return sorted(int(path.name) for path in (Path(workdir) / 'checkpoints').glob('[0-9]*') if path.name.isdigit())
+
+
+def _left_of_training(workdir):
+    """The file that a training wrote whose checkpoints are gone; '' if none was due yet."""
+    if (workdir / TRAINED).exists():
+        return TRAINED
+    lines = read_json_lines(workdir / 'metrics.jsonl')
+    # The second is saved only when the first is, which goes on in the background.
+    due = (
+        lines
+        and (workdir / 'config.json').exists()
+        and lines[-1]['step'] > 2 * read_config(workdir)['checkpoint_every']
+    )
+    return 'metrics.jsonl' if due else ''
+
+
+def check_split(workdir, config):
+    """Checks that evaluating `config` on the checkpoints of `workdir` meets classes unseen in training."""
+    here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+    if here['data.name'] == now['data.name']:
+        _refuse(workdir, here, now, SPLIT)
+
+
+def check_untrained(workdir, config):
+    """Checks that the untrained network of `config` is the one that training in `workdir` began with."""
+    if (Path(workdir) / 'config.json').exists():
+        here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+        _refuse(workdir, here, now, (*SPLIT, 'encoder.weights', 'encoder.width', 'seed'))
+
+
+def check_same_data(workdir, seen, data, before):
+    """Checks that a training that goes on has the data it began with, and notes those of a new one.
+
+    Args:
+        workdir: of the training.
+        seen: names of the classes it trains on.
+        data: {'fingerprint', 'images', 'list', 'root'} of its Source.
+        before: what the weights that it begins with were trained on, the fields of a History.
+    """
+    there = read_classes(workdir) if checkpoint_steps(workdir) else None
+    if there is not None:
+        _check_classes(workdir, there['seen'], list(seen))
+        before = there.get('before', before)
+        if 'data' not in there:
+            print(
+                f'{workdir} does not say on which data it was trained; it goes on with {_described(data)}', flush=True
+            )
+        elif there['data']['fingerprint'] != data['fingerprint']:
+            raise InputError(
+                f'{workdir} was trained on {_described(there["data"])}, but the data now are {_described(data)}; choose '
+                'another --workdir=, or the data it was made with.'
+            )
+    write_json(Path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
+
+
+def _check_classes(workdir, there, now):
+    if there != now:
+        raise InputError(
+            f'{workdir} was trained on the classes {", ".join(there)}, but the data now give {", ".join(now)}; choose '
+            'another --workdir.'
+        )
+
+
+def _described(data):
+    where = f' in {data["root"]}' if data['root'] else ''
+    return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
+
+
+def read_classes(workdir):
+    """What classes.json says, a dictionary with 'seen'; None if it is not there."""
+    path = Path(workdir) / 'classes.json'
+    try:
+        content = json.loads(path.read_text()) if path.exists() else None
+        if content is not None and not all(isinstance(name, str) for name in content['seen']):
+            raise TypeError('no names of classes')
+        return content
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
+
+
+@contextlib.contextmanager
+def locked(workdir):
+    """Holds `workdir` for one training or table at a time; the lock goes with the process, however it ends."""
+    make_workdir(workdir)
+
+    def refuse():
+        raise InputError(f'another run is working in {workdir}; wait for it, or choose another --workdir.')
+
+    with holding(Path(workdir) / '.lock', busy=refuse):
+        yield
+
+
+def make_workdir(workdir):
+    """Makes the folder; an InputError if that cannot be, or it cannot be written to."""
+    try:
+        Path(workdir).mkdir(parents=True, exist_ok=True)
+        if not os.access(workdir, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise InputError(
+            f'{workdir} cannot be a workdir ({error.strerror}); name a folder to write to with --workdir='
+        ) from error
+
+
+def read_config(workdir):
+    """The configuration that training wrote, as a dictionary."""
+    path = Path(workdir) / 'config.json'
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError('not an object')
+        return content
+    except FileNotFoundError as error:
+        raise InputError(
+            f'{workdir} is not a workdir: it has no config.json. Train first, or name another one.'
+        ) from error
+    except ValueError as error:
+        raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
+
+
+def training_recipe(workdir):
+    """How the network of a workdir was trained: {setting: value} of all that makes a difference; {} for no workdir."""
+    settings = _flatten(read_config(workdir)) if workdir else {}
+    return {name: value for name, value in settings.items() if name not in FREE and name.split('.')[0] not in FREE}
+
+
+def write_json(path, content):
+    """Writes a .json file that appears whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
+
+
+def write_text(path, content):
+    """Writes a text that appears whole or not at all."""
+    make_workdir(Path(path).parent)
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding='utf-8')
+
+
+def append_json_line(path, content):
+    """Adds one line to a .jsonl file."""
+    with open(path, 'a+b') as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b'\n':
+                file.write(b'\n')  # after a line that a crash cut off
+        file.write(json.dumps(content, allow_nan=False).encode() + b'\n')
+
+
+def read_json_lines(path):
+    """The lines of a .jsonl file; none if there is no file; a last line that was cut off is left out."""
+    lines = []
+    for line in Path(path).read_text().splitlines() if Path(path).exists() else []:
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            continue
+    return lines
+
+
+def keep_json_lines(path, keep):
+    """Rewrites a .jsonl file with the whole lines that satisfy `keep`."""
+    kept = [line for line in read_json_lines(path) if keep(line)]
+    if Path(path).exists():
+        write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))
+
+
+def _refuse(workdir, here, now, names):
+    different = [name for name in names if here.get(name) != now.get(name)]
+    if different:
+        lines = [f'{name} is {here.get(name)!r} there and {now.get(name)!r} here' for name in different]
+        raise InputError(
+            f'{workdir} holds another experiment: {"; ".join(lines[:4])}{"; ..." * (len(lines) > 4)}. '
+            'Choose another --workdir, or the settings it was made with.'
+        )
+
+
+def _flatten(tree, prefix=''):
+    flat = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f'{prefix}{name}.')
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat

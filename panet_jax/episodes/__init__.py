@@ -1,0 +1,1 @@
+"""Which episode is number i, how its supports are annotated, and how batches are read."""

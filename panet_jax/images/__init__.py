@@ -1,0 +1,1 @@
+"""One photograph or mask, in NumPy: decoding, resizing, scribbles."""

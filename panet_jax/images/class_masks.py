@@ -1,0 +1,209 @@
+"""Where a class is in a mask of it alone, whatever program painted, resized or compressed it.
+
+Two customs meet: numbers of objects, among which 255 is void as in PASCAL VOC; and black and white, whose edges
+become grey when the mask is resized. How the numbers lie in the image tells one from the other: objects are areas,
+or lie within a rim of void; soft edges are slopes, darker on one side and brighter on the other. Where both or
+neither could be meant, the mask is refused.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+from skimage.measure import label as label_regions
+
+from panet_jax.errors import InputError
+from panet_jax.images.decode import brightness, mask_numbers
+from panet_jax.method.episode import IGNORE
+
+HALF = 128  # an alpha from here on is opaque
+# Numbers of objects or classes of an image go up to this; brighter ones may be levels of grey.
+MOST_OBJECTS = 30
+MOST_CONSECUTIVE = 127  # or, if none is left out, up to this
+NEARLY_WHITE = 240  # no object has so high a number
+NEARLY_BLACK = 16
+FEW = 4  # more levels than these are rather an edge
+FLAT = 0.3  # areas from here on, as of bands of three pixels; lower, edges
+# What 255 may be.
+VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
+VOID_OR_OBJECT = 'void or an object'
+
+
+class Lie(NamedTuple):
+    """How the numbers between 0 and the largest one lie in an image, as shares of 1.
+
+    Attributes:
+        flat: of their pixels, those amid equal ones; the mean over the numbers.
+        sloping: of their area, regions that border as much on lower as on higher numbers.
+        enclosed: of their area, regions that border on higher numbers only.
+        abrupt: of the pixels beside other numbers, those with a number in between that the image has elsewhere.
+    """
+
+    flat: float
+    sloping: float
+    enclosed: float
+    abrupt: float
+
+
+def mask_of_image(image, where):
+    """Where the class is in the image of a mask, and where it says nothing.
+
+    By its transparency, if it has any; else by its numbers; of a palette of greys, by their brightness.
+
+    Args:
+        image: a Pillow image, loaded.
+        where: what to call it in an error.
+
+    Returns:
+        Two arrays [H, W] bool, as `class_mask` has them.
+    """
+    if image.mode in ('RGBA', 'LA') or 'transparency' in image.info:
+        opaque = np.asarray(image.convert('RGBA').getchannel('A'))
+        if (opaque < IGNORE).any():
+            return opaque >= HALF, np.zeros(opaque.shape, bool)
+    numbers = mask_numbers(image, where, largest=65535)
+    if image.mode != 'P':
+        return class_mask(numbers, where)
+    greys = brightness(image)
+    if greys is not None:
+        return class_mask(greys, where, has_void=(numbers == IGNORE).any())
+    _check_black(image, numbers, where)
+    return _by_number(numbers, is_void=True)
+
+
+def class_mask(values, where, *, has_void=True):
+    """Where the class is in a mask of numbers, and where the mask says nothing.
+
+    Anything but 0 is the class, so that black and white, 0 and 1, and a number for each object all do. But 255 beside
+    numbers of objects is void; and where what lies between is soft edges, the class is where it is at least half as
+    bright as the brightest.
+
+    Args:
+        values: [H, W] bool or integer, not negative.
+        where: what to call the mask in an error.
+        has_void: whether 255 may be void.
+
+    Returns:
+        Two arrays [H, W] bool.
+    """
+    levels = np.unique(values)
+    if levels.size and levels[0] < 0:
+        raise InputError(
+            f'{where} has the number {levels[0]}; wanted 0 where the class is not, and no negative number.'
+        )
+    numbers = levels[levels > 0]
+    if len(numbers) < 2 or numbers[-1] <= MOST_OBJECTS:
+        return _by_number(values, is_void=False)
+    if levels[0] > 0:
+        _check_dark(numbers, has_void, where)
+    elif numbers[-1] == IGNORE and has_void:
+        if _is_void(values, numbers[:-1], where):
+            return _by_number(values, is_void=True)
+    elif not _is_soft(values, numbers, where):
+        if has_void and IGNORE in numbers and len(numbers) < numbers[-1]:
+            raise _ambiguous(numbers, where, VOID_OR_OBJECT)
+        return _by_number(values, is_void=False)
+    return 2 * values.astype(int) >= numbers[-1], np.zeros(values.shape, bool)
+
+
+def _by_number(values, is_void):
+    """Anything but 0 is the class, and but 255 if that is void beside other numbers."""
+    void = (values == IGNORE) & (is_void and bool(((values != 0) & (values != IGNORE)).any()))
+    return (values != 0) & ~void, void
+
+
+def _check_dark(numbers, has_void, where):
+    """Refuses a mask without 0, unless its darkest grey can only stand for black."""
+    objects_and_void = has_void and numbers[-1] == IGNORE and _may_be_objects(numbers[:-1])
+    if objects_and_void or 4 * int(numbers[0]) > numbers[-1]:
+        raise InputError(
+            f'{where} has no pixel of 0, but numbers from {numbers[0]} to {numbers[-1]}; save the class as 255 and all else '
+            'as 0.'
+        )
+
+
+def _is_void(values, between, where):
+    """Whether 255 is void beside these numbers; else they are the edge of a class that is 255 inside."""
+    lie = _lie(values)
+    if _may_be_objects(between):
+        most = np.count_nonzero(values) > 2 * np.count_nonzero(values == IGNORE)
+        if most or lie.flat >= FLAT or lie.enclosed >= 0.5:
+            return True
+        raise _ambiguous(between, where, VOID_OR_INSIDE)
+    thin_edge = lie.flat < FLAT and (lie.sloping >= 0.3 or between[-1] >= NEARLY_WHITE)
+    if thin_edge or _wide_edge(lie, between):
+        return False
+    if lie.enclosed >= 0.5 and between[-1] < NEARLY_WHITE:
+        return True
+    raise _ambiguous(between, where, VOID_OR_INSIDE)
+
+
+def _is_soft(values, numbers, where):
+    """Whether a mask of 0 and these numbers, none of which is void, has soft edges; else they are objects."""
+    lie = _lie(values)
+    if (lie.flat < FLAT and lie.sloping >= 0.5) or _wide_edge(lie, numbers[:-1]):
+        return True
+    if len(numbers) == 2 and lie.sloping >= 0.9 and lie.abrupt < 0.1:
+        raise InputError(
+            f'{where} has an area of {numbers[0]} around those of {numbers[1]}, which may be an object or a wide edge; '
+            'save the class as 255 and all else as 0.'
+        )
+    if _may_be_objects(numbers) or lie.flat >= FLAT:
+        return False
+    return len(numbers) > MOST_OBJECTS or (len(numbers) > FEW and lie.sloping >= 0.3)
+
+
+def _wide_edge(lie, between):
+    """Whether the levels lie one within the other, each several pixels wide; one alone may be an object."""
+    return len(between) > 1 and lie.sloping >= 0.7 and lie.abrupt < 0.1
+
+
+def _may_be_objects(numbers):
+    """Whether numbers are as small as those of objects, or none is left out up to the last."""
+    return numbers[-1] <= MOST_OBJECTS or len(numbers) == numbers[-1] <= MOST_CONSECUTIVE
+
+
+def _lie(values):
+    """The Lie of the numbers between 0 and the largest one, of which there is one at least."""
+    rows, columns = (np.flatnonzero((values > 0).any(axis)) for axis in (1, 0))
+    values = values[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
+    values = np.searchsorted(np.union1d(values, 0), values)  # as ranks, which lie as the numbers do
+    top = values.max()
+    cross = ndimage.generate_binary_structure(2, 1)
+    lowest, highest = (around(values, footprint=cross) for around in (ndimage.minimum_filter, ndimage.maximum_filter))
+    amid = ndimage.minimum_filter(values, 3) == ndimage.maximum_filter(values, 3)
+    between = (values > 0) & (values < top)
+    numbers, regions = values[between], label_regions(values, background=0)[between]
+    pixels, flat = np.bincount(numbers), np.bincount(numbers, weights=amid[between])
+    sizes = np.bincount(regions)
+    darker = np.bincount(regions, weights=(lowest < values)[between])
+    brighter = np.bincount(regions, weights=(highest > values)[between])
+    sloping = 4 * np.minimum(darker, brighter) > np.maximum(darker, brighter)
+    enclosed = (4 * darker <= brighter) & (brighter > 0)
+    steps = np.maximum(highest - values, values - lowest)
+    return Lie(
+        flat=(flat[pixels > 0] / pixels[pixels > 0]).mean(),
+        sloping=sizes[sloping].sum() / sizes.sum(),
+        enclosed=sizes[enclosed].sum() / sizes.sum(),
+        abrupt=(steps[steps > 0] > 1).mean(),
+    )
+
+
+def _check_black(image, numbers, where):
+    """Refuses a palette of colours whose number 0 is not black although another one is."""
+    palette = np.reshape(image.getpalette(), (-1, 3))
+    used = np.unique(numbers)
+    black = [number for number in used if number < len(palette) and palette[number].max() <= NEARLY_BLACK]
+    if black and black[0] > 0 and palette[0].max() > NEARLY_BLACK:
+        raise InputError(
+            f'{where} has a palette in which number 0 has the colour {tuple(palette[0].tolist())} and number {black[0]} is '
+            'black, and either may be the background; save the class as white and all else as black.'
+        )
+
+
+def _ambiguous(between, where, readings):
+    listed = ', '.join(str(number) for number in between[:5]) + (', ...' if len(between) > 5 else '')
+    return InputError(
+        f'{where} has 255 beside {listed}, and it may be {readings}; save the class as 255 and all else as 0, or give an array '
+        'of bool.'
+    )

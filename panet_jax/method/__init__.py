@@ -1,0 +1,1 @@
+"""The paper: pure functions of one episode, and the encoder that they run on."""

@@ -1,0 +1,1 @@
+"""Parameters of an encoder, from wherever they are and back to files."""

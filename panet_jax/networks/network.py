@@ -1,0 +1,37 @@
+"""An encoder for use outside of an experiment: by name, by the workdir that trained it, or from a file."""
+
+from pathlib import Path
+
+import jax
+
+from panet_jax.disk.workdir import read_config
+from panet_jax.errors import InputError
+from panet_jax.method.encoder import CONV_NAMES
+from panet_jax.networks.weights import load_encoder_params
+
+SIZE = 417  # the paper's
+
+
+def load_network(weights):
+    """An encoder's parameters with what belongs to them.
+
+    Args:
+        weights: 'imagenet'; the workdir of a training, of which it takes the network that training has come
+            to; a file as for `load_encoder_params`; or the parameters.
+
+    Returns:
+        The parameters; where they can be had again, 'imagenet' or a path, None if nowhere; and the side
+        of the images that they were trained on.
+    """
+    if isinstance(weights, dict) and set(weights) == set(CONV_NAMES):
+        return jax.tree.map(jax.numpy.asarray, weights), None, SIZE
+    if not isinstance(weights, str | Path):
+        raise InputError(
+            f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(weights)[:40]!r}."
+        )
+    folder = Path(weights).expanduser()
+    if weights == 'imagenet' or not folder.is_dir():
+        known = weights == 'imagenet'
+        return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
+    config = read_config(folder)
+    return load_encoder_params(folder), str(folder.resolve()), config['data']['size']

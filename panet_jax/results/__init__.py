@@ -1,0 +1,1 @@
+"""What was measured, as rows, tables, pages and pictures."""

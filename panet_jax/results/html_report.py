@@ -1,0 +1,45 @@
+"""One page of HTML that needs nothing else: tables, sheets of pictures, settings."""
+
+import base64
+import io
+import json
+
+import jinja2
+from PIL import Image
+
+from panet_jax.disk.workdir import write_text
+from panet_jax.results.rows import upright
+
+PAGE = 'report.html.jinja'
+QUALITY = 85  # of the pictures, as WebP
+
+
+def save_report(path, title, tables, sheets, settings, charts=()):
+    """Writes the page, which appears whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        title: of the page.
+        tables: list of report.Tables.
+        sheets: list of (title, path of a PNG).
+        settings: a ConfigDict.
+        charts: charts.Charts, to stand below the first table.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader('panet_jax.results', '.'), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template(PAGE).render(
+        title=title,
+        tables=[upright(table) for table in tables],
+        charts=charts,
+        sheets=[(name, _data_url(picture)) for name, picture in sheets],
+        settings=json.dumps(settings.to_dict(), indent=2),
+    )
+    write_text(path, page)
+
+
+def _data_url(picture):
+    file = io.BytesIO()
+    with Image.open(picture) as image:
+        image.convert('RGB').save(file, 'webp', quality=QUALITY)
+    return f'data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}'

@@ -1,0 +1,182 @@
+"""Results on disk and as a table."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
+from panet_jax.evaluation.identity import network_name
+
+MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
+# What a row of results says beside what was evaluated: which network, and how it scored.
+NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on', 'unknown_training', 'training')
+SCORES = (
+    *('class_iou', 'class_iou_std', 'mean_iou', 'mean_iou_std', 'mean_iou_by_run', 'binary_iou', 'binary_iou_std'),
+    *('binary_iou_by_run', 'background_iou', 'foreground_iou', 'empty_supports', 'seconds'),
+)
+
+
+def save_results(workdir, results):
+    """Writes results.json, the latest evaluation, and adds it to results.jsonl, all of them."""
+    write_json(Path(workdir) / 'results.json', results)
+    append_json_line(Path(workdir) / 'results.jsonl', results)
+
+
+def comparable_results(workdir, results):
+    """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
+    latest = {}
+    for row in read_json_lines(Path(workdir) / 'results.jsonl'):
+        same = all(row.get(name) == value for name, value in results.items() if name not in (*NETWORK, *SCORES))
+        if same and list(row['class_iou']) == list(results['class_iou']):
+            latest[row['checkpoint_step'], row['checkpoint']] = row
+    return [latest[key] for key in sorted(latest)]
+
+
+class Table(NamedTuple):
+    """A table whose cells are text.
+
+    Attributes:
+        heading: lines on what was run.
+        columns: names.
+        rows: lists of cells, as many as columns.
+        notes: sentences to stand below.
+    """
+
+    heading: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def upright(table):
+    """The table itself, or one with rows and columns exchanged where that saves a page's width: many classes."""
+    if len(table.columns) <= max(MOST_COLUMNS, 1 + len(table.rows)):
+        return table
+    columns, *rows = map(list, zip(table.columns, *table.rows, strict=True))
+    return table._replace(columns=columns, rows=rows)
+
+
+def format_table(table):
+    """A Table as lines of text, its columns aligned."""
+    lines = [table.columns, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+    text = ['  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return '\n'.join([table.heading, *text, *(f'({note})' for note in table.notes)])
+
+
+def results_table(rows, workdir):
+    """A Table of evaluations on the same episodes: IoU in percent, a row each.
+
+    Args:
+        rows: results, as in results.json.
+        workdir: checkpoints of another one are named.
+    """
+    first = rows[0]
+    names = list(first['class_iou'])
+    home = str(Path(workdir).resolve())
+    lines = [
+        [
+            _network(row, home),
+            spread(row['mean_iou'], row['mean_iou_std'], row['runs']),
+            spread(row['binary_iou'], row['binary_iou_std'], row['runs']),
+            percent(row['background_iou']),
+            percent(row['foreground_iou']),
+            *(percent(row['class_iou'][name]) for name in names),
+        ]
+        for row in rows
+    ]
+    columns = ['network', 'mean-IoU', 'binary-IoU', 'background', 'foreground', *names]
+    return Table(heading(first), columns, lines, list(dict.fromkeys(note for row in rows for note in remarks(row))))
+
+
+def heading(row):
+    """Two lines on what was run, of one row of results."""
+    annotation = '' if row['annotation'] == 'dense' else f', {row["annotation"]} supports'
+    draw = " as the authors' code draws them" if row['authors_order'] else ''
+    return (
+        f'{row["dataset"]} {row["split"]}{_skipped(row)}, {_unseen(row)}, '
+        f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}\n'
+        f'{row["runs"]} run(s) x {row["episodes"]} episodes{draw}, seed(s) {_range(row["seeds"])}, '
+        f'protocol {row["protocol"]}; IoU in %{spread_meaning(row)}'
+    )
+
+
+def spread_meaning(row):
+    """What follows the +- in a table, if anything does."""
+    return ', +- std over runs' if row['runs'] > 1 else ''
+
+
+def remarks(row):
+    """Sentences on what a reader of one row of results should know."""
+    found = []
+    if row['draw'] == 'panet2019' and not row['authors_order']:
+        found.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
+    if row['trained_on'] not in ('', row['dataset']):
+        found.append(
+            f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked but by name'
+        )
+    if unknown := row.get('unknown_training'):  # not in rows of earlier versions
+        found.append(f'on what {unknown} was trained is not known, and so not whether it saw these classes')
+    absent = [name for name, value in row['class_iou'].items() if value is None]
+    if absent:
+        found.append(f'no query showed {", ".join(absent)}: left out of the mean')
+    if row['left_out_classes']:
+        found.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
+    if row['empty_supports']:
+        supports = row['runs'] * row['episodes'] * row['ways'] * row['shots']
+        found.append(
+            f'{row["empty_supports"]} of {supports} supports are empty, having no annotated pixel left at {row["size"]} px; '
+            'an empty support finds nothing'
+        )
+    return found
+
+
+def _other_order(row):
+    """Why the episodes are not the authors', though drawn as theirs."""
+    reasons = {
+        f'images with less than {row.get("smallest_object")} pixels of a class are left out': row.get(
+            'smallest_object', 1
+        )
+        > 1,
+        f'{row["skipped_images"]} unreadable image(s) are left out': row['skipped_images'],
+        'classes are left out': row['left_out_classes'],
+    }
+    given = [reason for reason, holds in reasons.items() if holds]
+    return '; '.join(given) or (
+        "the order of a class's images is that of the list, for want of their class1.txt, class2.txt, ..., or of images that "
+        'those name'
+    )
+
+
+def _network(row, home):
+    label = network_name(row)
+    return label if row['checkpoint'] in ('', home) else f'{label} of {Path(row["checkpoint"]).name}'
+
+
+def _range(seeds):
+    return f'{seeds[0]}..{seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
+
+
+def classes_scored(rows):
+    """How many classes a mean is of, such as ' (3 of 5)'; nothing if it is of all. From rows of results."""
+    rows = list(rows)
+    scored = sum(value is not None for row in rows for value in row['class_iou'].values())
+    there = sum(len(row['class_iou']) + len(row['left_out_classes']) for row in rows)
+    return f' ({scored} of {there})' if scored < there else ''
+
+
+def spread(mean, std, runs):
+    """Mean and standard deviation in percent, the latter if there are several runs."""
+    return f'{percent(mean)} +- {percent(std)}' if runs > 1 and mean is not None else percent(mean)
+
+
+def _unseen(row):
+    return 'named classes' if row['unseen'] else f'fold {row["fold"]} ({row["fold_rule"]})'
+
+
+def _skipped(row):
+    return f' without {row["skipped_images"]} unreadable image(s)' if row['skipped_images'] else ''
+
+
+def percent(value):
+    """A fraction in percent, or a dash for None."""
+    return '-' if value is None else f'{100 * value:.1f}'

@@ -1,0 +1,201 @@
+"""Sheets of episodes, as in the paper's figures: annotated supports, query, truth, prediction, heat map."""
+
+import textwrap
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from panet_jax.disk.atomic import replacing
+from panet_jax.method.episode import IGNORE, Episode
+from panet_jax.method.metrics import iou
+
+# Colours of ways 1 to 7 (Okabe and Ito's, told apart by colour-blind people too), and of void.
+WAY_COLOURS = np.array(
+    [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [204, 121, 167], [0, 114, 178]]
+)
+VOID_COLOUR = np.array([255, 255, 255])
+# More supports than this and only the first shot of each way is drawn.
+MOST_SUPPORTS = 5
+TITLE_WIDTH = 36  # characters that stand above a panel
+PICTURED = ('random', 'worst', 'first')
+MOST_PICTURES = 50  # episodes on a sheet; WebP, for the report, allows no image of more than 16383 pixels
+
+
+class Row(NamedTuple):
+    """One episode of a sheet.
+
+    Attributes:
+        caption: what to call it.
+        names: class name of each way.
+        episode: a compact Episode.
+        probabilities: [H, W, 1 + N] float32 of its first query, background first.
+        confusion: [1 + N, 1 + N] int, what was counted of that query, rows the truth.
+    """
+
+    caption: str
+    names: list[str]
+    episode: Episode
+    probabilities: np.ndarray
+    confusion: np.ndarray
+
+
+def pictured_episodes(confusions, number, which, seed):
+    """Which episodes of a run to draw: a list of their numbers.
+
+    Args:
+        confusions: [E, Q, 1 + N, 1 + N] int, of the run.
+        number: how many, at most.
+        which: 'random', 'worst' (the lowest IoU of the first query, mean over the ways that it or its
+            prediction shows), 'first', or the numbers themselves, such as '3,17'.
+        seed: of 'random'.
+    """
+    episodes = len(confusions)
+    if which == 'worst':
+        ious = np.ma.masked_invalid([way_ious(confusion[0]) for confusion in confusions])
+        return np.argsort(ious.mean(1).filled(np.inf), kind='stable')[:number].tolist()
+    if which == 'random':
+        return sorted(np.random.default_rng(seed).permutation(episodes)[:number].tolist())
+    if which == 'first':
+        return list(range(min(number, episodes)))
+    return [int(index) for index in which.split(',')]
+
+
+def way_ious(confusion):
+    """IoU of each way in one query, from [1 + N, 1 + N]: [N], nan where truth and prediction lack it."""
+    both = np.diagonal(confusion)
+    return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]
+
+
+def overlay(image, label, strength=0.55, rest=0.75):
+    """An image with its label map in colours.
+
+    Args:
+        image: [H, W, 3] uint8.
+        label: [H, W] int, 0 stays as it is (times `rest`), n gets way n's colour, 255 white.
+        strength: of the colour, in 0..1.
+        rest: brightness of label 0, in 0..1; 1 leaves a photograph as it is.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    blended = image * float(rest)
+    for way in np.unique(label[(label > 0) & (label != IGNORE)]):
+        colour = way_colour(way)
+        blended[label == way] = (1 - strength) * image[label == way] + strength * colour
+    blended[label == IGNORE] = VOID_COLOUR
+    return blended.astype(np.uint8)
+
+
+def annotated(image, foreground, background, way, kind):
+    """A support image with what an annotator drew on it.
+
+    Args:
+        image: [H, W, 3] uint8.
+        foreground, background: [H, W] bool.
+        way: 1..N, which gives the colour.
+        kind: 'dense': the mask, filled; 'scribble': thick lines, white on the background; 'box': the
+            outline of the foreground, and thin and white that of what is neither.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    if kind == 'dense':
+        return overlay(image, way * foreground.astype(int))
+    drawn = (image * 0.8).astype(np.uint8)
+    thick = max(1, image.shape[0] // 100)
+    if kind == 'scribble':
+        drawn[_grown(background, thick)] = VOID_COLOUR
+        drawn[_grown(foreground, thick)] = way_colour(way)
+    else:
+        drawn[_outline(~background, max(1, thick // 2))] = VOID_COLOUR
+        drawn[_outline(foreground, 2 * thick)] = way_colour(way)
+    return drawn
+
+
+def heat_map(image, probabilities):
+    """How sure the network is of any foreground: [H, W, 3] uint8, from dark (0) to bright (1), on the grey image."""
+    warm = matplotlib.colormaps['inferno'](1 - probabilities[..., 0])[..., :3] * 255
+    return (0.25 * image.mean(-1, keepdims=True) + 0.75 * warm).astype(np.uint8)
+
+
+def episode_panels(row, kind):
+    """The panels of one episode, its first query: a list of (title, [H, W, 3] uint8)."""
+    episode = row.episode
+    ways, shots = episode.support_images.shape[:2]
+    shown = shots if ways * shots <= MOST_SUPPORTS else 1
+    panels = []
+    for way in range(ways):
+        for shot in range(shown):
+            image = episode.support_images[way, shot]
+            masks = episode.support_foreground[way, shot], episode.support_background[way, shot]
+            rest = f', 1 of {shots}' if shown < shots else ''
+            rest += ' (white: background)' if kind == 'scribble' else ''
+            title = (
+                f'{row.names[way]}{rest}' if masks[0].any() else f'{row.names[way]}: no pixel at {image.shape[0]} px'
+            )
+            panels.append((title, annotated(image, *masks, way + 1, kind)))
+    query = episode.query_images[0]
+    panels.append((f'query, {row.caption}', query))
+    panels.append(('truth (white: void)', overlay(query, episode.query_labels[0])))
+    panels.append((_prediction_title(row), overlay(query, row.probabilities.argmax(-1))))
+    panels.append(('P(foreground): dark 0, bright 1', heat_map(query, row.probabilities)))
+    return panels
+
+
+def _prediction_title(row):
+    """The IoU of each class, by name where there are several."""
+    scores = ['neither there nor found' if np.isnan(iou) else f'{100 * iou:.0f} %' for iou in way_ious(row.confusion)]
+    if len(scores) > 1:
+        scores = [f'{name} {score}' for name, score in zip(row.names, scores, strict=True)]
+    return textwrap.fill(f'prediction, IoU: {", ".join(scores)}', TITLE_WIDTH, break_long_words=False)
+
+
+def save_sheet(path, rows, kind):
+    """Draws episodes one below the other into a PNG, which appears whole or not at all.
+
+    Args:
+        path: of the PNG.
+        rows: list of Rows.
+        kind: of their annotation.
+    """
+    save_panels(path, [episode_panels(row, kind) for row in rows])
+
+
+def save_panels(path, rows):
+    """Draws pictures with their titles, row by row, into a PNG, which appears whole or not at all.
+
+    Args:
+        path: of the PNG.
+        rows: lists of (title, [H, W, 3] uint8), all of one length.
+    """
+    figure = Figure(figsize=(2.2 * len(rows[0]), 2.45 * len(rows)), layout='constrained')
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    for row, panels in zip(axes, rows, strict=True):
+        for axis, (title, image) in zip(row, panels, strict=True):
+            axis.imshow(image)
+            axis.set_title(title, fontsize=8)
+            axis.set_axis_off()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format='png', dpi=100)
+
+
+def way_colour(way):
+    """The colour of way 1..254: [3] int, 0..255; beyond the seventh that of PASCAL VOC's colour map."""
+    if way <= len(WAY_COLOURS):
+        return WAY_COLOURS[way - 1]
+    colour = np.zeros(3, int)
+    for bit in range(8):
+        colour[bit % 3] |= (int(way) >> bit & 1) << 7 - bit // 3
+    return colour
+
+
+def _grown(mask, pixels):
+    return ndimage.binary_dilation(mask, iterations=pixels)
+
+
+def _outline(mask, pixels):
+    """The border of a mask, inside it; along the image's edge too."""
+    return mask & ~ndimage.binary_erosion(mask, iterations=pixels)

@@ -1,0 +1,1 @@
+"""Classes that are shown on a few photographs are found in others."""

@@ -1,0 +1,1 @@
+"""The training step, which is pure, and the loop around it."""
