@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from panet_jax.method.encoder import STRIDE
 from panet_jax.method.prototypes import COUNT_EPSILON, masked_mean
+from panet_jax.method.vgg16 import STRIDE
 
 
 def upsampled_mean(features, masks):

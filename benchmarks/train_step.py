@@ -24,9 +24,10 @@ import numpy as np
 import optax
 
 from panet_jax.compute import devices
-from panet_jax.method.encoder import BLOCKS, COMPUTATIONS, POOL_STRIDES, encode, init_encoder_params
+from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, logits_of_features, loss_of_features
+from panet_jax.method.vgg16 import BLOCKS, POOL_STRIDES, encode, init_encoder_params
 from panet_jax.training.train import create_state, make_optimizer, train_step
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}

@@ -1,11 +1,11 @@
 """PANet, few-shot image segmentation with prototype alignment, in JAX."""
 
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import encode
 from panet_jax.method.episode import IGNORE, Episode, normalize, prepare
 from panet_jax.method.losses import alignment_loss, segmentation_loss
 from panet_jax.method.panet import encode_episode, episode_logits, episode_loss
 from panet_jax.method.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
+from panet_jax.method.vgg16 import encode
 from panet_jax.networks.weights import load_encoder_params, save_encoder_params
 from panet_jax.segmenter.references import Box, Points, Scribble
 from panet_jax.segmenter.segmentation import Segmentation

@@ -7,7 +7,8 @@ from panet_jax.episodes.annotations import KINDS
 from panet_jax.episodes.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
 from panet_jax.errors import InputError
 from panet_jax.evaluation.protocols import PROTOCOLS
-from panet_jax.method.encoder import BLOCKS, COMPUTATIONS, scaled_channels
+from panet_jax.method.encoder import COMPUTATIONS
+from panet_jax.method.vgg16 import BLOCKS, scaled_channels
 from panet_jax.results.sheets import MOST_PICTURES, PICTURED
 
 # Settings that are counts, periods or sizes, and the least value of each.

@@ -58,6 +58,6 @@ def rng():
 @pytest.fixture(scope='session')
 def narrow_params():
     """A network a sixteenth as wide: 32 features."""
-    from panet_jax.method.encoder import init_encoder_params
+    from panet_jax.method.vgg16 import init_encoder_params
 
     return init_encoder_params(jax.random.key(0), 1 / 16)

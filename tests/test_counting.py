@@ -19,6 +19,7 @@ from panet_jax.evaluation.counting import FeatureCache, count_episodes
 from panet_jax.evaluation.evaluate import episode_confusions, query_labels
 from panet_jax.evaluation.image_sums import episode_prototypes
 from panet_jax.evaluation.protocols import PANET2019, PROTOCOLS, STANDARD
+from panet_jax.method.prototypes import Pooled
 
 CLASSES = [2, 5, 11, 20]
 
@@ -229,6 +230,6 @@ def test_prototypes_of_images_without_the_class_are_zero():
     sums = np.array([[[[0.0, 0.0]], [[4.0, 8.0]]], [[[6.0, 2.0]], [[1.0, 1.0]]]])
     counts = np.array([[[0.0], [4.0]], [[2.0], [1.0]]])
     supports, ways = np.array([[[0]], [[1]]]), np.array([[0], [0]])
-    found = episode_prototypes(sums, counts, supports, ways, others_excluded=True)
+    found = episode_prototypes(Pooled(sums, counts), supports, ways, others_excluded=True)
     np.testing.assert_allclose(found, [[[1, 2], [0, 0]], [[1, 1], [3, 1]]], rtol=1e-4)
     assert found.dtype == np.float32

@@ -23,7 +23,7 @@ from typed import run_typed
 
 import panet_jax as pj
 from panet_jax.commands import demo
-from panet_jax.method.encoder import init_encoder_params
+from panet_jax.method.vgg16 import init_encoder_params
 from panet_jax.networks import weights
 from panet_jax.networks.weights import SNAPSHOT_NAMES
 

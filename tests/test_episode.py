@@ -7,7 +7,7 @@ import pytest
 from random_episodes import random_episode
 
 import panet_jax as pj
-from panet_jax.method.encoder import CONV_NAMES, encoder_width, init_encoder_params
+from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, init_encoder_params
 
 
 def test_normalize_uses_imagenet_statistics():

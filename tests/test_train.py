@@ -20,7 +20,7 @@ from tiny import tiny_config
 import panet_jax as pj
 from panet_jax.compute import devices
 from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
-from panet_jax.method.encoder import init_encoder_params
+from panet_jax.method.vgg16 import init_encoder_params
 from panet_jax.networks import checkpoints
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.training import train as training

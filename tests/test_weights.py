@@ -14,7 +14,7 @@ import safetensors.numpy
 
 import panet_jax as pj
 from panet_jax.disk.downloads import DownloadFailed
-from panet_jax.method.encoder import CONV_NAMES, init_encoder_params
+from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params
 from panet_jax.networks import torch_files, weights
 from panet_jax.networks.weights import SNAPSHOT_NAMES, TORCHVISION_NAMES
 

@@ -12,9 +12,9 @@ from panet_jax.disk.read_ahead import in_threads
 from panet_jax.episodes.annotations import KINDS
 from panet_jax.evaluation.image_sums import count_queries, episode_prototypes, mask_sums
 from panet_jax.images.resize import resize
-from panet_jax.method.encoder import STRIDE, encode
 from panet_jax.method.episode import IGNORE, normalize
-from panet_jax.method.prototypes import bilinear_matrix
+from panet_jax.method.prototypes import Pooled, bilinear_matrix
+from panet_jax.method.vgg16 import STRIDE, encode
 
 MOST_READERS = 16  # batches that are read at a time, where there are so many cores
 MOST_PAIRS = 16  # episodes that an image is scored with at once
@@ -121,13 +121,13 @@ def count_episodes(params, draws, source, classes, reader, cache, *, size, own_s
     encoder = functools.partial(_encoder(dtype, tuple(used)), params)
     cache.begin(network and (network, size, dtype, batch), batches.images)
 
-    sums, counts = _sum_images(encoder, batches, plan, cache)
+    pooled = _sum_images(encoder, batches, plan, cache)
     columns = np.searchsorted(classes, ways)
     excluded = KINDS[reader.kind].others_excluded
-    prototypes = episode_prototypes(sums, counts, support_rows, columns, others_excluded=excluded)
+    prototypes = episode_prototypes(pooled, support_rows, columns, others_excluded=excluded)
     of_query = np.arange(queries.size) // queries.shape[1]  # the episode of each query
     confusions = _score_queries(encoder, batches, plan, cache, prototypes[of_query], ways[of_query])
-    empty = counts[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
+    empty = pooled.count[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
     return Counted(confusions.reshape(*queries.shape, *confusions.shape[1:]), empty.sum((1, 2)))
 
 
@@ -199,7 +199,7 @@ class _Batches:
 
 
 def _sum_images(encoder, batches, plan, cache):
-    """The first pass: sums and counts of all images; keeps what the second one needs, as far as there is room."""
+    """The first pass: Pooled of all images; keeps what the second one needs, as far as there is room."""
     summer = _summer(tuple(batches.devices))
     table = [None] * len(batches.images)
     mine = [number for number in range(len(batches.images)) if hosts.is_mine(number)]
@@ -214,7 +214,7 @@ def _sum_images(encoder, batches, plan, cache):
                 cache.put(images, features, batch.truth)
             table[number] = [found[: len(images)] for found in devices.join(summer((features, batch.masks)))]
             bar.update(len(images))
-    return _gathered(table, batches.images)
+    return Pooled(*_gathered(table, batches.images))
 
 
 def _gathered(table, images):

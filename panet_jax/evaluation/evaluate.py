@@ -18,11 +18,11 @@ from panet_jax.evaluation.counting import FeatureCache, count_episodes
 from panet_jax.evaluation.identity import evaluation_identity, picture_name
 from panet_jax.evaluation.protocols import PROTOCOLS, test_list
 from panet_jax.images.resize import resize
-from panet_jax.method.encoder import encoder_shapes
 from panet_jax.method.episode import prepare
 from panet_jax.method.metrics import binary_iou, class_counts, confusion_matrix, iou
 from panet_jax.method.panet import encode_episode
 from panet_jax.method.prototypes import class_prototypes, cosine_logits, upsample
+from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.trained import check_unseen, history, network_steps, read_network
 from panet_jax.networks.weights import initial_params
 from panet_jax.results.html_report import save_report

@@ -9,7 +9,7 @@ import numpy as np
 
 from panet_jax.episodes.sampling import unseen_classes
 from panet_jax.evaluation.protocols import test_list
-from panet_jax.method.encoder import encoder_width
+from panet_jax.method.vgg16 import encoder_width
 from panet_jax.networks.trained import UNTRAINED, origin
 
 SCORING_VERSION = 1  # another number if the same network gets other scores on the same episodes

@@ -14,7 +14,7 @@ import numpy as np
 
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.metrics import confusion_matrix
-from panet_jax.method.prototypes import COUNT_EPSILON, cosine_logits, masked_sum, resample
+from panet_jax.method.prototypes import Pooled, cosine_logits, pool, resample
 
 # Logits of one image that are held at once: photographs of many megapixels are scored an episode at a time.
 MOST_LOGITS = 2**23
@@ -29,19 +29,18 @@ def mask_sums(features, masks):
             eight pixels a byte as numpy.packbits makes them.
 
     Returns:
-        sums: [B, 2, U, C] float32.
-        counts: [B, 2, U] float32.
+        Pooled, [B, 2, U, C] and [B, 2, U] float32.
     """
     masks = jnp.unpackbits(masks, axis=-1, count=masks.shape[-2]).astype(jnp.float32)
-    under_masks = jax.vmap(jax.vmap(masked_sum, (None, 0)), (None, 0))
-    return jax.vmap(under_masks)(features, masks), masks.sum((-2, -1))
+    under_masks = jax.vmap(jax.vmap(pool, (None, 0)), (None, 0))
+    return jax.vmap(under_masks)(features, masks)
 
 
-def episode_prototypes(sums, counts, supports, ways, *, others_excluded):
+def episode_prototypes(pooled, supports, ways, *, others_excluded):
     """Prototypes of many episodes from the rows of their support images.
 
     Args:
-        sums, counts: [images, 2, U, C] and [images, 2, U], as from `mask_sums`.
+        pooled: Pooled, [images, 2, U, C] and [images, 2, U] float32, as from `mask_sums`, in numpy arrays.
         supports: [E, N, K] int, rows of the support images.
         ways: [E, N] int in 0..U-1, column of each way's class.
         others_excluded: whether a way's background is without the foreground of the other ways.
@@ -50,17 +49,15 @@ def episode_prototypes(sums, counts, supports, ways, *, others_excluded):
         [E, 1 + N, C] float32, background first: the same as `class_prototypes` of each episode.
     """
     own = ways[:, :, None]
-    background_sums = sums[supports, 1, own].astype(np.float64)  # [E, N, K, C]
-    background_counts = counts[supports, 1, own].astype(np.float64)  # [E, N, K]
+    foreground = Pooled(*(array[supports, 0, own] for array in pooled))  # [E, N, K, C], [E, N, K]
+    background = Pooled(*(array[supports, 1, own].astype(np.float64) for array in pooled))
     for other in range(ways.shape[1] if others_excluded else 0):
         elsewhere = np.arange(ways.shape[1])[:, None] != other  # [N, 1]
         column = ways[:, other, None, None]
-        background_sums -= elsewhere[..., None] * sums[supports, 0, column]
-        background_counts -= elsewhere * counts[supports, 0, column]
-    class_means = sums[supports, 0, own] / (counts[supports, 0, own, None] + COUNT_EPSILON)
-    background_means = background_sums / (background_counts[..., None] + COUNT_EPSILON)
-    prototypes = np.concatenate([background_means.mean((1, 2))[:, None], class_means.mean(2)], 1)
-    return prototypes.astype(np.float32)
+        background.sum[...] -= elsewhere[..., None] * pooled.sum[supports, 0, column]
+        background.count[...] -= elsewhere * pooled.count[supports, 0, column]
+    of_background = background.prototype((-2, -1))[:, None]
+    return np.concatenate([of_background, foreground.prototype(-1)], 1).astype(np.float32)
 
 
 def count_queries(features, labels, rows, columns, prototypes, classes):

@@ -1,156 +1,85 @@
-"""The encoder: VGG-16's convolutions, dilated, and nothing after conv5_3."""
+"""What an encoder is: a network that turns images into a grid of features, as a value that can be swapped."""
 
-import functools
-import math
-from functools import partial
+import dataclasses
+from collections.abc import Callable
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from panet_jax.errors import InputError
-from panet_jax.method.convolution import convolve
 
-# (number of convolutions, channels at width 1) of the five blocks.
-BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-# Pools follow blocks 1 to 4; the last one keeps the size, and block 5 is dilated instead.
-POOL_STRIDES = (2, 2, 2, 1)
-STRIDE = math.prod(POOL_STRIDES)
-# How the convolutions compute: the type of activations and kernels, and the precision of products.
+Params = Any  # a tree of float32 arrays
+
+# How an encoder computes: the type of activations and kernels, and the precision of products.
 COMPUTATIONS = {
     'float32': (jnp.float32, jax.lax.Precision.HIGHEST),
     'tf32': (jnp.float32, jax.lax.Precision.DEFAULT),
     'bfloat16': (jnp.bfloat16, jax.lax.Precision.DEFAULT),
 }
-TRUNCATED_STD = 0.8796256610342398  # of a standard normal variable cut at -2 and 2
-CONV_NAMES = tuple(f'conv{block}_{i}' for block, (convs, _) in enumerate(BLOCKS, 1) for i in range(1, convs + 1))
 
 
-class VGG16(nn.Module):
-    """VGG-16 as PANet uses it (the reference's models/vgg.py).
-
-    All pools are 3 x 3 with padding 1 (torchvision's are 2 x 2), pool4 has stride 1, there is no
-    pool5, conv5_x has dilation 2 and conv5_3 no ReLU. 417 pixels become a grid of 53.
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """A network without its parameters. All functions are pure.
 
     Attributes:
-        width: multiplies the channels of every layer; 1 is VGG-16, 1/4 suits a laptop.
-        dtype: of the computation, as in `encode`; parameters and returned features are float32.
+        name: of the architecture, as settings and files call it, such as 'vgg16'.
+        stride: pixels of the image from one position of the grid to the next.
+        channels: C of the features.
+        size: side in pixels of the images that it was made for.
+        forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
+        initial: PRNG key -> random parameters.
     """
 
-    width: float = 1.0
-    dtype: str = 'float32'
+    name: str
+    stride: int
+    channels: int
+    size: int
+    forward: Callable[[Params, jax.Array, str], jax.Array]
+    initial: Callable[[jax.Array], Params]
 
-    @nn.compact
-    def __call__(self, images):
-        """[..., H, W, 3] float32 normalised -> [..., h, w, 512 * width] float32, h = ceil(H / 8)."""
-        dtype, precision = COMPUTATIONS[self.dtype]
-        x = images.reshape(-1, *images.shape[-3:])
-        for block, (convs, channels) in enumerate(BLOCKS, 1):
-            for i in range(1, convs + 1):
-                name = f'conv{block}_{i}'
-                dilation = 2 if block == 5 else 1
-                x = nn.Conv(
-                    scaled_channels(channels, self.width),
-                    kernel_size=(3, 3),
-                    kernel_dilation=dilation,
-                    conv_general_dilated=partial(_convolve, dilation=dilation),
-                    dtype=dtype,
-                    precision=precision,
-                    name=name,
-                )(x)
-                x = x if name == 'conv5_3' else nn.relu(x)
-            if block <= len(POOL_STRIDES):
-                stride = POOL_STRIDES[block - 1]
-                pools = {'cpu': max_pool_by_where, 'default': max_pool}
-                x = jax.lax.platform_dependent(x, **{name: partial(f, stride=stride) for name, f in pools.items()})
-        return x.astype(jnp.float32).reshape(*images.shape[:-3], *x.shape[1:])
+    def shapes(self) -> Params:
+        """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
+        return jax.eval_shape(self.initial, jax.random.key(0))
 
+    def grid(self, size: int) -> int:
+        """The side of the grid of features of an image of size x size pixels."""
+        images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+        return jax.eval_shape(lambda *arguments: self.forward(*arguments, 'float32'), self.shapes(), images).shape[1]
 
-def _convolve(images, kernel, *_, dilation, precision, **__):
-    """`convolve` as Flax calls it: strides, padding and the like are fixed, and the dilation is known."""
-    return convolve(images, kernel, dilation, precision)
+    def encode(
+        self, params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False
+    ) -> jax.Array:
+        """Features of images.
 
+        The derivative goes backward (jax.grad, jax.vjp). jax.jvp, jax.jacfwd and jax.linearize end with JAX's TypeError
+        about custom_vjp for VGG-16, whose convolutions have a gradient of their own; docs/method.md has a directional
+        derivative.
 
-def max_pool(x, stride):
-    """3 x 3 max-pool with padding 1: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
-    return nn.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
+        Args:
+            params: as `shapes` says, float32.
+            images: [..., H, W, 3] float32, normalized.
+            dtype: of the computation: 'float32'; 'tf32', which is a GPU's or a TPU's fast way with float32
+                (TF32 on NVIDIA's, products of bfloat16 on a TPU) and plain float32 on a CPU; or 'bfloat16'.
+            rematerialize: images go through one after the other, and a gradient keeps their features only and
+                computes the rest again: the memory of one image, for a third more work.
 
+        Returns:
+            [..., h, w, C] float32.
 
-def max_pool_by_where(x, stride):
-    """`max_pool` as a chain of comparisons, the same to the bit in value and gradient (ties too).
-
-    On a CPU its gradient takes a fifth of the time of XLA's select-and-scatter.
-    """
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
-    height, width = x.shape[1:3]
-    shifted = [padded[:, i : i + height : stride, j : j + width : stride] for i in range(3) for j in range(3)]
-    return functools.reduce(lambda best, other: jnp.where(other > best, other, best), shifted)
-
-
-def scaled_channels(channels, width):
-    """Channels of a layer at a width: a whole number, or an InputError."""
-    scaled = channels * width
-    if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
-        raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
-    return int(scaled)
-
-
-def encoder_shapes(width=1.0):
-    """Shapes and dtypes of the parameters: {'conv1_1': {'kernel', 'bias'}, ...} of jax.ShapeDtypeStruct."""
-    return jax.eval_shape(VGG16(width).init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))['params']
-
-
-def init_encoder_params(key, width=1.0):
-    """Random parameters, of the structure of `encoder_shapes`: He normal kernels, zero biases.
-
-    The kernels are one draw, cut up: thirteen draws of thirteen shapes would take ten seconds to compile.
-    """
-    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), encoder_shapes(width))
-    ends = np.cumsum([params[name]['kernel'].size for name in CONV_NAMES])
-    draws = jnp.split(jax.random.truncated_normal(key, -2, 2, (int(ends[-1]),)), ends[:-1])
-    for name, draw in zip(CONV_NAMES, draws, strict=True):
-        shape = params[name]['kernel'].shape
-        scale = math.sqrt(2 / math.prod(shape[:-1])) / TRUNCATED_STD
-        params[name]['kernel'] = scale * draw.reshape(shape)
-    return params
-
-
-def encoder_width(params):
-    """The width that encoder parameters were made with."""
-    return params['conv1_1']['kernel'].shape[-1] / BLOCKS[0][1]
-
-
-def encode(params, images, *, dtype='float32', rematerialize=False):
-    """Features of images; the network's width is read off its parameters.
-
-    Its derivative goes backward (jax.grad, jax.vjp). jax.jvp, jax.jacfwd and jax.linearize end with JAX's TypeError
-    about custom_vjp: the convolutions have a gradient of their own. docs/method.md has a directional derivative.
-
-    Args:
-        params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.
-        images: [..., H, W, 3] float32, normalised.
-        dtype: of the computation: 'float32'; 'tf32', which is a GPU's or a TPU's fast way with float32 (TF32 on
-            NVIDIA's, products of bfloat16 on a TPU) and plain float32 on a CPU; or 'bfloat16'.
-        rematerialize: images go through one after the other, and a gradient keeps their features only and computes
-            what is before again: the memory of one image, for a third more work.
-
-    Returns:
-        [..., h, w, C] float32, h = ceil(H / 8), C = 512 * width.
-
-    Raises:
-        TypeError: the images are not floating point (uint8 images go through `normalize`).
-        InputError: there is no such dtype.
-    """
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise TypeError(f'encode wants normalised float images, got {images.dtype}; use pj.normalize(images).')
-    if dtype not in COMPUTATIONS:
-        raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype}.')
-
-    def apply(images):
-        return VGG16(encoder_width(params), dtype).apply({'params': params}, images)
-
-    if not rematerialize:
-        return apply(images)
-    features = jax.lax.map(jax.checkpoint(apply), images.reshape(-1, *images.shape[-3:]))
-    return features.reshape(*images.shape[:-3], *features.shape[1:])
+        Raises:
+            TypeError: the images are not floating point (uint8 images go through `normalize`).
+            InputError: there is no such dtype.
+        """
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise TypeError(f'encode wants normalized float images, got {images.dtype}; use pj.normalize(images).')
+        if dtype not in COMPUTATIONS:
+            raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype}.')
+        flat = images.reshape(-1, *images.shape[-3:])
+        if rematerialize:
+            one = jax.checkpoint(lambda image: self.forward(params, image[None], dtype)[0])
+            features = jax.lax.map(one, flat)
+        else:
+            features = self.forward(params, flat, dtype)
+        return features.reshape(*images.shape[:-3], *features.shape[1:])

@@ -5,6 +5,7 @@ background first). Leading axes written `...` are free.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,22 +84,61 @@ def transposed_upsample(masks, size):
     return _einsum('Hh,...HW,Ww->...hw', rows, masks, columns)
 
 
-def masked_mean(features, masks):
-    """Mean of the upsampled features under a mask: sum_xy up(F) M / (sum_xy M + 1e-5), eq. (1).
+class Pooled(NamedTuple):
+    """Upsampled features summed under a mask: what every prototype is made of.
+
+    Attributes:
+        sum: [..., C], sum_xy up(F) M.
+        count: [...], sum_xy M.
+    """
+
+    sum: jax.Array
+    count: jax.Array
+
+    def mean(self):
+        """The masked mean, eq. (1): sum / (count + 1e-5), [..., C]. Under an empty mask it is 0."""
+        return self.sum / (self.count[..., None] + COUNT_EPSILON)
+
+    def prototype(self, images):
+        """A prototype, eqs. (1) and (2): the mean over the images of their masked means.
+
+        Args:
+            images: the axis or axes of the images, counted from the last one of `count` (-1).
+
+        Returns:
+            [..., C].
+        """
+        axes = (images,) if isinstance(images, int) else images
+        return self.mean().mean(tuple(axis - 1 for axis in axes))
+
+
+def pool(features, masks):
+    """Sums upsampled features under masks.
 
     Upsampling is linear, so the mask is pushed down with its transpose instead of pulling C
     channels up to image size: the same number for 1/60 of the memory. A mask of the features' own
-    size is used as it is. An empty mask gives zeros, with zero gradient.
+    size is used as it is.
 
     Args:
         features: [..., h, w, C] float32.
         masks: [..., H, W] float32, weights >= 0; leading axes as the features'.
 
     Returns:
+        Pooled, [..., C] and [...] float32.
+    """
+    return Pooled(masked_sum(features, masks), masks.sum((-2, -1)))
+
+
+def masked_mean(features, masks):
+    """Mean of the upsampled features under a mask, eq. (1); an empty mask gives zeros, with zero gradient.
+
+    Args:
+        features, masks: as for `pool`.
+
+    Returns:
         [..., C] float32.
     """
-    count = masks.sum((-2, -1))
-    return masked_sum(features, masks) / (count[..., None] + COUNT_EPSILON)
+    return pool(features, masks).mean()
 
 
 def masked_sum(features, masks):
@@ -119,9 +159,9 @@ def class_prototypes(support_features, foreground, background):
     Returns:
         [1 + N, C] float32, background first.
     """
-    class_means = masked_mean(support_features, foreground).mean(1)
-    background_mean = masked_mean(support_features, background).mean((0, 1))
-    return jnp.concatenate([background_mean[None], class_means])
+    of_classes = pool(support_features, foreground).prototype(-1)
+    of_background = pool(support_features, background).prototype((-2, -1))
+    return jnp.concatenate([of_background[None], of_classes])
 
 
 def unit(vectors):

@@ -13,7 +13,7 @@ import orbax.checkpoint as ocp
 
 from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import encoder_shapes
+from panet_jax.method.vgg16 import encoder_shapes
 
 
 class Checkpoints:

@@ -6,7 +6,7 @@ import jax
 
 from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import CONV_NAMES
+from panet_jax.method.vgg16 import CONV_NAMES
 from panet_jax.networks.weights import load_encoder_params
 
 SIZE = 417  # the paper's

@@ -15,7 +15,7 @@ from panet_jax.disk.atomic import replacing
 from panet_jax.disk.downloads import Download, DownloadFailed, download
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import BLOCKS, CONV_NAMES, init_encoder_params, scaled_channels
+from panet_jax.method.vgg16 import BLOCKS, CONV_NAMES, init_encoder_params, scaled_channels
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
 
 TORCHVISION = Download(

@@ -29,9 +29,9 @@ from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.loader import episode_batches
 from panet_jax.episodes.sampling import Episodes, drawable_images, unseen_classes
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import encoder_shapes
 from panet_jax.method.episode import prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
+from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.networks.trained import about_training, check_unseen, history, origin
 from panet_jax.networks.weights import initial_params, save_encoder_params

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.episodes.sampling import Episodes
-from panet_jax.method.encoder import CONV_NAMES
+from panet_jax.method.vgg16 import CONV_NAMES
 
 STEPS = 3
 
