@@ -17,10 +17,11 @@ import time
 import numpy as np
 
 from panet_jax.compute import devices
+from panet_jax.datasets.folds import fold_classes
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
-from panet_jax.episodes.sampling import Episodes, fold_classes
+from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.counting import FeatureCache, count_episodes
 from panet_jax.evaluation.evaluate import episode_confusions
 from panet_jax.method.metrics import class_counts, iou

@@ -2,13 +2,14 @@
 
 import ml_collections
 
+from panet_jax.datasets.folds import FOLD_RULES, FOLDS
 from panet_jax.disk.paths import local_path
 from panet_jax.episodes.annotations import KINDS
-from panet_jax.episodes.sampling import FOLD_RULES, FOLDS, UNSEEN_IMAGES
+from panet_jax.episodes.sampling import UNSEEN_IMAGES
 from panet_jax.errors import InputError
-from panet_jax.evaluation.protocols import PROTOCOLS
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.vgg16 import BLOCKS, scaled_channels
+from panet_jax.results.protocols import PROTOCOLS
 from panet_jax.results.sheets import MOST_PICTURES, PICTURED
 
 # Settings that are counts, periods or sizes, and the least value of each.
@@ -113,7 +114,7 @@ def base_config(name, preset=''):
     evaluation.runs = 5
     evaluation.episodes = 1000
     evaluation.seed = 1234  # of the first run; the next ones count on
-    evaluation.protocol = 'panet2019'  # or 'standard'; panet_jax/evaluation/protocols.py says how they differ
+    evaluation.protocol = 'panet2019'  # or 'standard'; panet_jax/results/protocols.py says how they differ
     evaluation.draw = 'seeded'  # episodes of our own, or 'panet2019', the very ones of the authors' code
     evaluation.skip_small_classes = False  # leave out classes with too few images for an episode, and say which
     evaluation.annotation = 'dense'  # of supports: 'dense', 'scribble' or 'box'

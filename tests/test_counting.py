@@ -18,8 +18,8 @@ from panet_jax.evaluation import counting, image_sums
 from panet_jax.evaluation.counting import FeatureCache, count_episodes
 from panet_jax.evaluation.evaluate import episode_confusions, query_labels
 from panet_jax.evaluation.image_sums import episode_prototypes
-from panet_jax.evaluation.protocols import PANET2019, PROTOCOLS, STANDARD
 from panet_jax.method.prototypes import Pooled
+from panet_jax.results.protocols import PANET2019, PROTOCOLS, STANDARD
 
 CLASSES = [2, 5, 11, 20]
 

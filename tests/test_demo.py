@@ -29,7 +29,7 @@ from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.demo.example import example_queries, example_references
 from panet_jax.demo.folder import PREFIX, remove_leftovers, visitors_folder
 from panet_jax.demo.session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
-from panet_jax.results.sheets import overlay
+from panet_jax.images.overlays import overlay
 from panet_jax.segmenter.references import read_marks
 
 SHAPE, RADIUS = (160, 240), 45

@@ -17,9 +17,10 @@ from panet_jax.episodes.annotations import KINDS
 from panet_jax.episodes.authors import authors_draws
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation import evaluate as evaluation
+from panet_jax.images.overlays import annotated, heat_map, overlay
 from panet_jax.method.metrics import class_counts, iou
 from panet_jax.results.rows import comparable_results, format_table, results_table
-from panet_jax.results.sheets import Row, annotated, episode_panels, heat_map, overlay, pictured_episodes, save_sheet
+from panet_jax.results.sheets import Row, episode_panels, pictured_episodes, save_sheet
 from panet_jax.training.train import train
 
 REQUIRED = [

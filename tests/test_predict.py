@@ -17,7 +17,7 @@ from panet_jax import cli
 from panet_jax.commands import predict
 from panet_jax.commands.progress import progress
 from panet_jax.compute.interrupts import ENDING
-from panet_jax.results.sheets import overlay, way_colour
+from panet_jax.images.overlays import overlay, way_colour
 from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
 

@@ -330,8 +330,10 @@ def test_values_out_of_range_are_named(setting, value, message):
 
 
 PURE = (
-    *('episode', 'prototypes', 'losses', 'encoder', 'convolution', 'panet', 'metrics', 'images', 'image_sums'),
-    *('annotations', 'scribbles', 'protocols', 'paper', 'authors_draw', 'identity', 'charts'),
+    *sorted(f'method/{path.stem}' for path in (ROOT / 'panet_jax/method').glob('[a-z]*.py')),
+    *('images/resize', 'images/scribbles', 'images/class_masks', 'datasets/folds', 'episodes/annotations'),
+    *('episodes/authors', 'evaluation/image_sums', 'evaluation/identity'),
+    *('results/protocols', 'results/paper', 'results/charts', 'results/names'),
 )
 EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
 

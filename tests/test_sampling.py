@@ -9,15 +9,9 @@ import pytest
 from crowded import Crowded, make
 from PIL import Image
 
+from panet_jax.datasets.folds import FOLD_RULES, fold_classes, unseen_classes
 from panet_jax.datasets.source import Sample
-from panet_jax.episodes.sampling import (
-    FOLD_RULES,
-    Episodes,
-    drawable_images,
-    episode_label,
-    fold_classes,
-    unseen_classes,
-)
+from panet_jax.episodes.sampling import Episodes, drawable_images, episode_label
 from panet_jax.errors import InputError
 from panet_jax.images.resize import mirror, resize
 

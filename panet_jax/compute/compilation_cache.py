@@ -4,8 +4,8 @@ import os
 
 import jax
 
+from panet_jax.disk.downloads import cache_dir
 from panet_jax.disk.paths import local_path
-from panet_jax.networks.weights import cache_dir
 
 MOST_BYTES = 2**30
 

@@ -9,12 +9,12 @@ from tqdm import tqdm
 
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
+from panet_jax.datasets.folds import FOLDS
 from panet_jax.datasets.official import ARCHIVES, NEEDED
 from panet_jax.datasets.prepare import THREADS, VERSION, checked_example, is_prepared
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.voc import VOC_ARCHIVE, VocLayout, voc_lists
 from panet_jax.disk.downloads import gigabytes
-from panet_jax.episodes.sampling import FOLDS
 from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 

@@ -13,7 +13,7 @@ from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.demo.example import example_queries, example_references
 from panet_jax.demo.session import MOST_PIXELS, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.errors import InputError
-from panet_jax.results.sheets import way_colour
+from panet_jax.images.overlays import way_colour
 
 # What a drawing may be, and what to draw for it.
 KINDS = {

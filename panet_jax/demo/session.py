@@ -13,8 +13,8 @@ from PIL import Image
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.decode import open_image
+from panet_jax.images.overlays import annotated, heat_map
 from panet_jax.images.resize import resize_image
-from panet_jax.results.sheets import annotated, heat_map
 from panet_jax.segmenter.outputs import output_stems, write_prediction
 from panet_jax.segmenter.references import Box, Marks, Points, Scribble, read_marks, read_photo
 from panet_jax.segmenter.segmentation import Segmentation

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import http.client
+import os
 import shutil
 import time
 import urllib.error
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from panet_jax.disk.locks import holding
+from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 
 ATTEMPTS = 5  # in a row that bring nothing new
@@ -133,3 +135,8 @@ def _wait(failures):
 def _is_offline(reason):
     """Whether the name of the host could not even be looked up; trying again is of no use."""
     return 'resolution' in str(reason) or 'not known' in str(reason)
+
+
+def cache_dir():
+    """Where downloads are kept: $PANET_JAX_CACHE, else ~/.cache/panet_jax."""
+    return local_path(os.environ.get('PANET_JAX_CACHE', '~/.cache/panet_jax'), '$PANET_JAX_CACHE')

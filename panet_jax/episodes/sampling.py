@@ -10,49 +10,7 @@ from panet_jax.errors import InputError
 from panet_jax.images.resize import mirror, resize
 from panet_jax.method.episode import IGNORE, Episode
 
-FOLDS = 4
-FOLD_RULES = ('contiguous', '4x+i', 'random')
 UNSEEN_IMAGES = ('background', 'drop')
-
-
-def fold_classes(num_classes, fold, rule='contiguous', seed=0):
-    """The unseen classes of a fold; the seen ones are all others.
-
-    Args:
-        num_classes: number of classes of the data set.
-        fold: 0..3.
-        rule: 'contiguous' (fold 0 is 1..n/4: PASCAL-5i, and COCO-20i as PANet splits it), '4x+i' (fold i
-            is i+1, i+5, i+9, ...: COCO-20i as FWB and HSNet split it), or 'random' (contiguous after a
-            permutation). Where four does not divide n, some folds have a class more than others.
-        seed: of the permutation.
-
-    Returns:
-        Sorted list of class numbers, from 1; empty if there are fewer than four classes.
-    """
-    numbers = np.arange(1, num_classes + 1)
-    if rule == '4x+i':
-        return numbers[fold::FOLDS].tolist()
-    if rule == 'random':
-        numbers = np.random.default_rng(seed).permutation(numbers)
-    return sorted(np.array_split(numbers, FOLDS)[fold].tolist())
-
-
-def unseen_classes(source, data):
-    """The unseen classes of a configuration's `data` section: those it names, else those of its fold.
-
-    Args:
-        source: a Source.
-        data: has unseen (class names), fold, fold_rule and fold_seed.
-
-    Returns:
-        Sorted list of class numbers, from 1.
-    """
-    if not data.unseen:
-        return fold_classes(len(source.classes), data.fold, data.fold_rule, data.fold_seed)
-    unknown = [name for name in data.unseen if name not in source.classes]
-    if unknown:
-        raise InputError(f'data.unseen names {unknown[0]!r}, but the classes are {", ".join(source.classes)}.')
-    return sorted({source.classes.index(name) + 1 for name in data.unseen})
 
 
 def drawable_images(source, *, smallest_object=1, without=()):

@@ -8,15 +8,15 @@ import jax
 import numpy as np
 
 from panet_jax.compute import devices, hosts
+from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
 from panet_jax.disk.workdir import check_split, check_untrained, read_config, training_recipe
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.authors import authors_draws, authors_images
-from panet_jax.episodes.sampling import Episodes, TooFewImages, drawable_images, episode_label, unseen_classes
+from panet_jax.episodes.sampling import Episodes, TooFewImages, drawable_images, episode_label
 from panet_jax.errors import InputError
 from panet_jax.evaluation.counting import FeatureCache, count_episodes
-from panet_jax.evaluation.identity import evaluation_identity, picture_name
-from panet_jax.evaluation.protocols import PROTOCOLS, test_list
+from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.images.resize import resize
 from panet_jax.method.episode import prepare
 from panet_jax.method.metrics import binary_iou, class_counts, confusion_matrix, iou
@@ -26,6 +26,8 @@ from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.trained import check_unseen, history, network_steps, read_network
 from panet_jax.networks.weights import initial_params
 from panet_jax.results.html_report import save_report
+from panet_jax.results.names import picture_name
+from panet_jax.results.protocols import PROTOCOLS, test_list
 from panet_jax.results.rows import comparable_results, results_table, save_results
 from panet_jax.results.sheets import Row, pictured_episodes, save_sheet
 from panet_jax.results.tensorboard import save_evaluation_events

@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import re
 
-import jax
-import numpy as np
-
-from panet_jax.episodes.sampling import unseen_classes
-from panet_jax.evaluation.protocols import test_list
+from panet_jax.datasets.folds import unseen_classes
 from panet_jax.method.vgg16 import encoder_width
-from panet_jax.networks.trained import UNTRAINED, origin
+from panet_jax.networks.network import network_hash
+from panet_jax.networks.trained import origin
+from panet_jax.results.protocols import test_list
 
 SCORING_VERSION = 1  # another number if the same network gets other scores on the same episodes
 
@@ -62,42 +59,10 @@ def authors_order(config, episodes):
     )
 
 
-def network_name(row):
-    """What the network of one row of results is called: by its step, as given, or as untrained."""
-    if row['checkpoint_step']:
-        return f'step {row["checkpoint_step"]}'
-    weights = row['weights']
-    return 'untrained' if weights in UNTRAINED else f'given: {weights.rstrip("/").rpartition("/")[2]}'
-
-
-def picture_name(row):
-    """The file name of the pictures of one row of results."""
-    return f'{file_name(network_name(row))}-{setting_name(row)}.png'
-
-
-def file_name(text):
-    """A name for people as a file's: of 'given: 30000.pth', 'given-30000.pth'."""
-    return re.sub(r'[^\w.=+]+', '-', text)
-
-
-def setting_name(row):
-    """What one row of results was measured on, for the name of a file."""
-    draw = '-authors-draw' if row['draw'] == 'panet2019' else ''
-    return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{draw}'
-
-
 def episodes_hash(source, draws):
     """Twelve hexadecimal digits that differ if an episode does: its classes, supports or queries, by name."""
     digest = hashlib.sha256()
     for draw in (draw for run in draws for draw in run):
         images = [[source.name(i) for i in group.flat] for group in (draw.supports, draw.queries)]
         digest.update(json.dumps([[source.classes[c - 1] for c in draw.classes], *images]).encode())
-    return digest.hexdigest()[:12]
-
-
-def network_hash(params):
-    """Twelve hexadecimal digits that differ if a parameter does."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
     return digest.hexdigest()[:12]

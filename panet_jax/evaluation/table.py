@@ -15,10 +15,11 @@ from panet_jax.evaluation.evaluate import (
     measure,
     save_pictures,
 )
-from panet_jax.evaluation.identity import evaluation_identity, file_name, network_name
+from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.networks.trained import origin
 from panet_jax.networks.weights import initial_params
 from panet_jax.results.html_report import save_report
+from panet_jax.results.names import file_name, network_name
 from panet_jax.results.rows import spread
 from panet_jax.results.table_report import table_charts, write_table
 

@@ -1,8 +1,10 @@
 """An encoder for use outside of an experiment: by name, by the workdir that trained it, or from a file."""
 
+import hashlib
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
@@ -35,3 +37,11 @@ def load_network(weights):
         return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
     config = read_config(folder)
     return load_encoder_params(folder), str(folder.resolve()), config['data']['size']
+
+
+def network_hash(params):
+    """Twelve hexadecimal digits that differ if a parameter does."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())
+    return digest.hexdigest()[:12]

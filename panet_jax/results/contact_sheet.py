@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from panet_jax.disk.atomic import replacing
+from panet_jax.images.overlays import overlay
 from panet_jax.method.episode import IGNORE
-from panet_jax.results.sheets import overlay
 
 COLUMNS = 6
 MOST_IMAGES = 24

@@ -5,7 +5,7 @@ From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked ag
 
 from typing import NamedTuple
 
-from panet_jax.evaluation.protocols import PANET2019
+from panet_jax.results.protocols import PANET2019
 
 PRINTED = ''  # in the paper or said by its authors
 QUOTED = '†'  # from one other text

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
-from panet_jax.evaluation.identity import network_name
+from panet_jax.results.names import network_name
 
 MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
 # What a row of results says beside what was evaluated: which network, and how it scored.

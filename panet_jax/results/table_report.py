@@ -5,8 +5,8 @@ import io
 
 import numpy as np
 
+from panet_jax.datasets.folds import FOLDS
 from panet_jax.disk.workdir import write_json, write_text
-from panet_jax.episodes.sampling import FOLDS
 from panet_jax.results.charts import Bar, Panel, charts
 from panet_jax.results.paper import MEANING, SOURCES, published
 from panet_jax.results.rows import SCORES, Table, classes_scored, percent, remarks, spread, spread_meaning

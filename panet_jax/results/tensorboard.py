@@ -18,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from panet_jax.disk.atomic import replacing
-from panet_jax.evaluation.identity import picture_name, setting_name
+from panet_jax.results.names import picture_name, setting_name
 
 FOLDER = 'tensorboard'  # in a workdir
 VERSION = 'brain.Event:2'  # what the first record of every event file says

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
-from panet_jax.results.sheets import VOID_COLOUR, overlay, way_colour
+from panet_jax.images.overlays import VOID_COLOUR, overlay, way_colour
 from panet_jax.segmenter.references import read_photo
 from panet_jax.segmenter.segmentation import BAND
 

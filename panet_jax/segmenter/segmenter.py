@@ -12,13 +12,12 @@ import numpy as np
 
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
-from panet_jax.evaluation.identity import network_hash
 from panet_jax.images.resize import resize_image
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import IGNORE, normalize
 from panet_jax.method.prototypes import COUNT_EPSILON, cosine_logits, masked_sum
 from panet_jax.method.vgg16 import encode
-from panet_jax.networks.network import load_network
+from panet_jax.networks.network import load_network, network_hash
 from panet_jax.segmenter.references import Marks, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation, absence

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from panet_jax.compute import devices, hosts
 from panet_jax.compute.interrupts import Interrupted, caught_signals
+from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
 from panet_jax.disk.workdir import (
     TRAINED,
@@ -27,7 +28,7 @@ from panet_jax.disk.workdir import (
 )
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.loader import episode_batches
-from panet_jax.episodes.sampling import Episodes, drawable_images, unseen_classes
+from panet_jax.episodes.sampling import Episodes, drawable_images
 from panet_jax.errors import InputError
 from panet_jax.method.episode import prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
