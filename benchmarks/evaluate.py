@@ -16,16 +16,18 @@ import time
 
 import numpy as np
 
-from panet_jax.compute import devices
 from panet_jax.datasets.folds import fold_classes
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.episodes.sampling import Episodes
-from panet_jax.evaluation.counting import FeatureCache, count_episodes
-from panet_jax.evaluation.evaluate import episode_confusions
+from panet_jax.evaluation.batches import AnnotatedImages
+from panet_jax.evaluation.counting import Evaluator
+from panet_jax.evaluation.plain import episode_confusions
 from panet_jax.method.metrics import class_counts, iou
-from panet_jax.networks.weights import initial_params
+from panet_jax.networks.choose import initial_params
+from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.network import Network
 
 
 def parse():
@@ -67,22 +69,14 @@ def main():
             )
             for run in range(arguments.runs)
         ]
-        params = initial_params(arguments.weights, 1.0 if arguments.weights == 'imagenet' else 0.125, 0)
-        params = devices.replicate(params, devices.usable_devices(arguments.batch))
+        settings = {'weights': arguments.weights, 'width': 1.0 if arguments.weights == 'imagenet' else 0.125}
+        network = Network(encoder_of(settings), initial_params(settings, 0), arguments.size)
+        evaluator = Evaluator(network.encoder, batch=arguments.batch, cache_gib=arguments.cache_gib)
+        reader = SupportReader(arguments.annotation)
+        annotated = AnnotatedImages(source, usable, reader, arguments.size, own_size=False)
 
         def fast(draws):
-            return count_episodes(
-                params,
-                draws,
-                source,
-                usable,
-                SupportReader(arguments.annotation),
-                FeatureCache(arguments.cache_gib),
-                size=arguments.size,
-                own_size=False,
-                batch=arguments.batch,
-                dtype='float32',
-            ).confusions
+            return evaluator.count(network.params, draws, annotated).confusions
 
         draws = [episodes.draw(index) for episodes in runs for index in range(arguments.episodes)]
         fast(draws[:2])  # compiles
@@ -91,7 +85,7 @@ def main():
         fast_seconds = time.perf_counter() - started
 
         def one(episode):
-            return episode_confusions(params, episode, episode.query_labels, dtype='float32')
+            return episode_confusions(network, episode, episode.query_labels, dtype='float32')
 
         one(runs[0][0])
         started = time.perf_counter()

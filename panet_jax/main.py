@@ -21,7 +21,9 @@ from panet_jax.datasets.open import prepared_home
 from panet_jax.disk.paths import local_path
 from panet_jax.disk.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
 from panet_jax.errors import InputError
-from panet_jax.evaluation.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
+from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
+from panet_jax.evaluation.evaluate import evaluate, evaluator_of
+from panet_jax.evaluation.runs import evaluation_runs
 from panet_jax.evaluation.table import make_table
 from panet_jax.results.rows import comparable_results, format_table, results_table
 from panet_jax.training.train import train, training_devices
@@ -93,12 +95,13 @@ def run_experiment(config, workdir, mode):
         if mode == 'train':
             return
     say(_evaluation_banner(config))
+    evaluator = evaluator_of(config)
     if config.evaluation.untrained and config.checkpoint != '':
         hosts.value_from_primary(lambda: find_checkpoint(config, workdir) and None)  # before the other evaluation
         untrained = config.copy_and_resolve_references()
         untrained.checkpoint = ''
-        evaluate(untrained, workdir)
-    results = evaluate(config, workdir)
+        evaluate(untrained, workdir, evaluator)
+    results = evaluate(config, workdir, evaluator)
     if hosts.is_primary():
         say(format_table(results_table(comparable_results(workdir, results), workdir)))
     say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')

@@ -1,5 +1,6 @@
 """One pass over the images counts what one pass over the episodes counts."""
 
+import dataclasses
 import itertools
 import os
 import threading
@@ -15,10 +16,14 @@ from panet_jax.datasets.shapes import Shapes
 from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation import counting, image_sums
-from panet_jax.evaluation.counting import FeatureCache, count_episodes
-from panet_jax.evaluation.evaluate import episode_confusions, query_labels
+from panet_jax.evaluation.batches import AnnotatedImages
+from panet_jax.evaluation.counting import Evaluator
+from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import episode_prototypes
+from panet_jax.evaluation.plain import episode_confusions, query_labels
 from panet_jax.method.prototypes import Pooled
+from panet_jax.method.vgg16 import vgg16
+from panet_jax.networks.network import Network
 from panet_jax.results.protocols import PANET2019, PROTOCOLS, STANDARD
 
 CLASSES = [2, 5, 11, 20]
@@ -30,20 +35,22 @@ def make(ways, shots, queries, kind='dense', protocol=PANET2019):
     return Episodes(Varied(), CLASSES, **numbers, seed=3, size=33, reader=reader)
 
 
-def count(params, episodes, number, **options):
-    settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32', 'cache_gib': 1.0} | options
-    cache = settings.pop('cache', None) or FeatureCache(settings['cache_gib'])
-    del settings['cache_gib']
+ENCODER = vgg16(1 / 16)
+
+
+def count(params, episodes, number, own_size=False, evaluator=None, key=None, **options):
+    evaluator = evaluator or Evaluator(ENCODER, **{'batch': 4, 'cache_gib': 1.0} | options)
     draws = [episodes.draw(index) for index in range(number)]
-    return count_episodes(params, draws, episodes.source, CLASSES, episodes.reader, cache, **settings).confusions
+    annotated = AnnotatedImages(episodes.source, CLASSES, episodes.reader, 33, own_size)
+    return evaluator.count(params, draws, annotated, key).confusions
 
 
 def plain(params, episodes, number, own_size=False):
-    found = []
+    network, confusions = Network(ENCODER, params, 33), []
     for index in range(number):
         labels = query_labels(episodes, episodes.draw(index), own_size)
-        found.append(episode_confusions(params, episodes[index], labels, dtype='float32'))
-    return np.array(found)
+        confusions.append(episode_confusions(network, episodes[index], labels, dtype='float32'))
+    return np.array(confusions)
 
 
 def assert_same_but_for_ties(found, wanted):
@@ -95,9 +102,7 @@ def test_counts_are_the_same_when_large_images_are_scored_an_episode_at_a_time(n
     episodes = make(1, 1, 1)
     wanted = count(narrow_params, episodes, 10)
     monkeypatch.setattr(image_sums, 'MOST_LOGITS', 1)
-    counting._scorer.cache_clear()
     np.testing.assert_array_equal(count(narrow_params, episodes, 10), wanted)
-    counting._scorer.cache_clear()
 
 
 def test_each_image_is_read_once_with_a_cache_and_queries_twice_without(narrow_params):
@@ -142,47 +147,57 @@ def test_batches_of_any_size_are_read_by_as_many_threads_as_there_are_cores(narr
         assert episodes.source.most == wanted
 
 
-def test_each_pass_is_compiled_once_for_any_number_of_batches_and_evaluations(narrow_params, monkeypatch):
+def test_each_pass_is_compiled_once_for_any_number_of_batches_and_counts(narrow_params, monkeypatch):
     traces = []
-    for name in ('encode', 'mask_sums', 'count_queries'):
-        original = getattr(counting, name)
 
-        def traced(*arguments, _original=original, **keywords):
-            traces.append(_original.__name__)
-            return _original(*arguments, **keywords)
+    def traced(function):
+        return lambda *arguments: traces.append(function.__name__) or function(*arguments)
 
-        monkeypatch.setattr(counting, name, traced)
-    for compiled in (counting._encoder, counting._summer, counting._scorer):
-        compiled.cache_clear()
+    for name in ('mask_sums', 'count_queries'):
+        monkeypatch.setattr(counting, name, traced(getattr(counting, name)))
+    encoder = dataclasses.replace(ENCODER, forward=traced(ENCODER.forward))
+    assert encoder.grid(33) == 5
+    traces.clear()
+    evaluator = Evaluator(encoder)
     for _ in range(2):
-        count(narrow_params, make(1, 1, 1), 10)
-    assert sorted(traces) == ['count_queries', 'encode', 'mask_sums']
+        count(narrow_params, make(1, 1, 1), 10, evaluator=evaluator)
+    assert sorted(traces) == ['count_queries', 'forward', 'mask_sums']
 
 
-def test_another_evaluation_of_the_same_network_encodes_only_what_is_new(narrow_params, monkeypatch):
-    encoded = []
-    original = counting._encoder
+class CountingEvaluator(Evaluator):
+    """Counts the batches that it encodes."""
 
-    def counted(dtype, used):
-        encoder = original(dtype, used)
-        return lambda params, images: encoded.append(1) or encoder(params, images)
+    def __init__(self):
+        super().__init__(ENCODER, cache_gib=1.0)
+        self.encoded, encode = 0, self._encode
 
-    monkeypatch.setattr(counting, '_encoder', counted)
-    cache, wanted = FeatureCache(1.0), {}
+        def counted(*arguments):
+            self.encoded += 1
+            return encode(*arguments)
+
+        self._encode = counted
+
+
+def test_another_count_with_the_same_network_encodes_only_what_is_new(narrow_params):
+    wanted, passes = {}, {}
     for kind in KINDS:
-        wanted[kind] = count(narrow_params, make(1, 1, 1, kind), 10)
-    each = len(encoded) // 3
+        alone = CountingEvaluator()
+        wanted[kind] = count(narrow_params, make(1, 1, 1, kind), 10, evaluator=alone)
+        passes[kind] = alone.encoded
+    assert len(set(passes.values())) == 1
+    each = passes['dense']
     assert each >= 4
-    for network, kind, passes in (
+    evaluator = CountingEvaluator()
+    for key, kind, times in (
         ('a', 'dense', 1),
         ('a', 'scribble', 1),
         ('b', 'box', 2),
         (None, 'dense', 3),
         (None, 'dense', 4),
     ):
-        found = count(narrow_params, make(1, 1, 1, kind), 10, cache=cache, network=network)
-        np.testing.assert_array_equal(found, wanted[kind])
-        assert len(encoded) == each * (3 + passes)
+        counted = count(narrow_params, make(1, 1, 1, kind), 10, evaluator=evaluator, key=key)
+        np.testing.assert_array_equal(counted, wanted[kind])
+        assert evaluator.encoded == each * times
 
 
 def test_a_cache_keeps_to_its_budget():
@@ -218,8 +233,8 @@ def test_supports_without_an_annotated_pixel_are_counted(narrow_params):
 
     episodes = make(2, 2, 1, 'scribble')
     draws = [episodes.draw(index) for index in range(3)]
-    settings = {'size': 33, 'own_size': False, 'batch': 4, 'dtype': 'float32'}
-    found = count_episodes(narrow_params, draws, Empty(), CLASSES, episodes.reader, FeatureCache(1.0), **settings)
+    annotated = AnnotatedImages(Empty(), CLASSES, episodes.reader, 33, False)
+    found = Evaluator(ENCODER).count(narrow_params, draws, annotated)
     np.testing.assert_array_equal(found.empty_supports, [4, 4, 4])
     assert found.confusions.sum() > 0  # finite: every pixel has a prediction
     assert found.confusions[..., 1:].sum() == 0  # and it is the background

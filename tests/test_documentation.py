@@ -24,8 +24,8 @@ from typed import run_typed
 import panet_jax as pj
 from panet_jax.commands import demo
 from panet_jax.method.vgg16 import init_encoder_params
-from panet_jax.networks import weights
-from panet_jax.networks.weights import SNAPSHOT_NAMES
+from panet_jax.networks import choose
+from panet_jax.networks.formats import SNAPSHOT_NAMES
 
 SMALL = [
     *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.encoder.weights=random'),
@@ -90,7 +90,7 @@ def here(there, tmp_path, monkeypatch):
     """A copy of it of one's own, to be in, with ImageNet's network a narrow one."""
     folder = shutil.copytree(there, tmp_path / 'here', symlinks=True)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(weights, 'imagenet_params', lambda: pj.load_encoder_params('narrow.safetensors'))
+    monkeypatch.setattr(choose, 'imagenet_params', lambda: pj.load_encoder_params('narrow.safetensors'))
     return folder
 
 

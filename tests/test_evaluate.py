@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from folders import make_voc
@@ -17,6 +18,10 @@ from panet_jax.episodes.annotations import KINDS
 from panet_jax.episodes.authors import authors_draws
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation import evaluate as evaluation
+from panet_jax.evaluation import plain
+from panet_jax.evaluation.checkpoint import network_to_evaluate
+from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
+from panet_jax.evaluation.scores import scores as scores_of
 from panet_jax.images.overlays import annotated, heat_map, overlay
 from panet_jax.method.metrics import class_counts, iou
 from panet_jax.results.rows import comparable_results, format_table, results_table
@@ -70,15 +75,15 @@ def test_evaluation_equals_one_episode_at_a_time(tmp_path, counts):
     settings = dict(zip(('episode.ways', 'episode.shots', 'episode.queries'), counts, strict=True))
     config = tiny_config(checkpoint='', **settings)
     results = evaluation.evaluate(config, tmp_path)
-    params, _, _ = evaluation.load_params(config, tmp_path)
+    network = network_to_evaluate(config, tmp_path)
     by_run = []
     for seed in (1234, 1235):
         episodes = Episodes(Shapes('test', 33), [1, 2, 3, 4, 5], **config.episode, seed=seed, size=33)
         sums = np.zeros((3, 21), int)
         for index in range(5):
             draw = episodes.draw(index)
-            labels = evaluation.query_labels(episodes, draw, own_size=False)
-            confusions = evaluation.episode_confusions(params, episodes[index], labels, dtype='float32')
+            labels = plain.query_labels(episodes, draw, own_size=False)
+            confusions = plain.episode_confusions(network, episodes[index], labels, dtype='float32')
             sums += class_counts(confusions[None], draw.classes[None], 20, absent_false_positives=False)
         by_run.append(np.nanmean(iou(sums)[1:6]))
     np.testing.assert_allclose(results['mean_iou_by_run'], by_run, rtol=1e-6)
@@ -87,21 +92,21 @@ def test_evaluation_equals_one_episode_at_a_time(tmp_path, counts):
 
 
 def test_untrained_network_is_the_one_that_training_begins_with(tmp_path):
-    params, step, _ = evaluation.load_params(tiny_config(checkpoint=''), tmp_path)
-    assert step == 0
-    wanted = pj.load_encoder_params('random', key=evaluation.jax.random.key(1234), width=1 / 32)
-    np.testing.assert_array_equal(params['conv3_2']['kernel'], wanted['conv3_2']['kernel'])
+    network = network_to_evaluate(tiny_config(checkpoint=''), tmp_path)
+    assert (network.step, network.origin) == (0, None)
+    wanted = pj.load_encoder_params('random', key=jax.random.key(1234), width=1 / 32)
+    np.testing.assert_array_equal(network.params['conv3_2']['kernel'], wanted['conv3_2']['kernel'])
 
 
 def test_checkpoints_are_named_in_three_ways(workdir, tmp_path):
-    latest, step, _ = evaluation.load_params(tiny_config(), workdir)
-    assert step == 6
-    early, step, _ = evaluation.load_params(tiny_config(checkpoint='3'), workdir)
-    assert step == 3
-    assert (early['conv5_3']['kernel'] != latest['conv5_3']['kernel']).any()
-    elsewhere, step, name = evaluation.load_params(tiny_config(checkpoint=str(workdir)), tmp_path)
-    assert (step, name) == (6, str(workdir.resolve()))
-    np.testing.assert_array_equal(elsewhere['conv5_3']['kernel'], latest['conv5_3']['kernel'])
+    latest = network_to_evaluate(tiny_config(), workdir)
+    assert latest.step == 6
+    early = network_to_evaluate(tiny_config(checkpoint='3'), workdir)
+    assert early.step == 3
+    assert (early.params['conv5_3']['kernel'] != latest.params['conv5_3']['kernel']).any()
+    elsewhere = network_to_evaluate(tiny_config(checkpoint=str(workdir)), tmp_path)
+    assert (elsewhere.step, elsewhere.origin) == (6, str(workdir.resolve()))
+    np.testing.assert_array_equal(elsewhere.params['conv5_3']['kernel'], latest.params['conv5_3']['kernel'])
 
 
 def test_what_cannot_be_evaluated_is_one_sentence(workdir, tmp_path):
@@ -157,7 +162,7 @@ def test_table_shows_untrained_and_trained_and_says_what_was_run(workdir):
 
 def test_a_class_that_no_query_showed_is_left_out_and_named():
     counts = np.array([[[90, 8, 0], [5, 1, 0], [5, 1, 0]]])
-    scores = evaluation.scores(counts, {'cat': 1, 'dog': 2})
+    scores = scores_of(counts, {'cat': 1, 'dog': 2})
     assert scores['class_iou'] == {'cat': 0.8, 'dog': None}
     assert scores['mean_iou'] == 0.8
     settings = {'dataset': 'd', 'split': 's', 'fold': 0, 'fold_rule': 'contiguous', 'ways': 1, 'shots': 1, 'queries': 1}
@@ -308,7 +313,7 @@ def test_classes_with_too_few_images_are_left_out_when_asked(tmp_path):
 def test_a_run_without_any_foreground_has_no_score_and_still_a_file(tmp_path):
     counts = np.zeros((2, 3, 3), int)
     counts[:, 0, 0] = 9  # background only
-    scores = evaluation.scores(counts, {'cat': 1, 'dog': 2})
+    scores = scores_of(counts, {'cat': 1, 'dog': 2})
     assert scores['mean_iou'] is scores['binary_iou'] is scores['foreground_iou'] is None
     json.dumps(scores, allow_nan=False)
 
@@ -347,11 +352,11 @@ def test_the_order_is_the_authors_only_if_nothing_was_left_out(tmp_path, change,
 
 def test_the_draw_and_the_seed_of_annotations_reach_the_evaluation(tmp_path):
     config = tiny_config(checkpoint='', **{'evaluation.draw': 'panet2019', 'data.annotation_seed': 3})
-    runs = evaluation.evaluation_runs(config)
+    runs = evaluation_runs(config)
     assert runs[0].reader.seed == 3
     images = {c: np.flatnonzero(Shapes('test', 33).presence[:, c - 1]) for c in range(1, 6)}
     wanted = [authors_draws(images, ways=1, shots=1, queries=1, seed=seed, episodes=5) for seed in (1234, 1235)]
-    found = evaluation.evaluation_draws(config, runs)
+    found = evaluation_draws(config, runs)
     for one, other in zip(found, wanted, strict=True):
         assert [(d.supports.item(), d.queries.item()) for d in one] == [
             (d.supports.item(), d.queries.item()) for d in other

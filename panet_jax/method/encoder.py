@@ -28,6 +28,7 @@ class Encoder:
         stride: pixels of the image from one position of the grid to the next.
         channels: C of the features.
         size: side in pixels of the images that it was made for.
+        width: multiplier of the channels of its layers, 1 for the network as published.
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
         initial: PRNG key -> random parameters.
     """
@@ -36,6 +37,7 @@ class Encoder:
     stride: int
     channels: int
     size: int
+    width: float
     forward: Callable[[Params, jax.Array, str], jax.Array]
     initial: Callable[[jax.Array], Params]
 

@@ -128,6 +128,7 @@ def vgg16(width=1.0):
         stride=STRIDE,
         channels=scaled_channels(BLOCKS[-1][1], width),
         size=417,
+        width=width,
         forward=forward,
         initial=functools.partial(init_encoder_params, width=width),
     )

@@ -13,7 +13,6 @@ import orbax.checkpoint as ocp
 
 from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
-from panet_jax.method.vgg16 import encoder_shapes
 
 
 class Checkpoints:
@@ -86,12 +85,12 @@ class Checkpoints:
         items = self._read(step, params=like[0], opt_state=like[1])
         return state.replace(params=items.params, opt_state=items.opt_state, step=np.asarray(step, np.int32))
 
-    def restore_params(self, step, width):
-        """The encoder parameters alone, of one step, in numpy arrays."""
+    def restore_params(self, step, shapes):
+        """The encoder parameters alone, of one step, in numpy arrays; `shapes` is a tree of their shapes and dtypes."""
         if step not in self.steps():
             there = ', '.join(map(str, self.steps())) or 'none'
             raise InputError(f'no checkpoint of step {step} in {self.folder}; steps there: {there}.')
-        return self._read(step, params=jax.tree.map(_empty, encoder_shapes(width))).params
+        return self._read(step, params=jax.tree.map(_empty, shapes)).params
 
     def _read(self, step, **like):
         items = {name: ocp.args.StandardRestore(tree) for name, tree in like.items()}

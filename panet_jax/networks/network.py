@@ -1,45 +1,62 @@
-"""An encoder for use outside of an experiment: by name, by the workdir that trained it, or from a file."""
+"""A network as a value: an encoder with its parameters."""
 
+import dataclasses
+import functools
 import hashlib
-from pathlib import Path
 
 import jax
 import numpy as np
 
-from panet_jax.disk.workdir import read_config
-from panet_jax.errors import InputError
-from panet_jax.method.vgg16 import CONV_NAMES
-from panet_jax.networks.weights import load_encoder_params
-
-SIZE = 417  # the paper's
+from panet_jax.method.encoder import Encoder, Params
 
 
-def load_network(weights):
-    """An encoder's parameters with what belongs to them.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """An encoder with its parameters, and where they are from.
 
-    Args:
-        weights: 'imagenet'; the workdir of a training, of which it takes the network that training has come
-            to; a file as for `load_encoder_params`; or the parameters.
-
-    Returns:
-        The parameters; where they can be had again, 'imagenet' or a path, None if nowhere; and the side
-        of the images that they were trained on.
+    Attributes:
+        encoder: what computes.
+        params: a tree of float32 arrays, as `encoder.shapes()` says.
+        size: side in pixels of the images that it is to see.
+        origin: what `load_network` takes to load it again, 'imagenet' or a path; None if nothing does.
+        step: of the training that made it; 0 for a network that was not trained here.
     """
-    if isinstance(weights, dict) and set(weights) == set(CONV_NAMES):
-        return jax.tree.map(jax.numpy.asarray, weights), None, SIZE
-    if not isinstance(weights, str | Path):
-        raise InputError(
-            f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(weights)[:40]!r}."
-        )
-    folder = Path(weights).expanduser()
-    if weights == 'imagenet' or not folder.is_dir():
-        known = weights == 'imagenet'
-        return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
-    config = read_config(folder)
-    return load_encoder_params(folder), str(folder.resolve()), config['data']['size']
+
+    encoder: Encoder
+    params: Params
+    size: int
+    origin: str | None = None
+    step: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Pixels from one position of the grid to the next."""
+        return self.encoder.stride
+
+    @property
+    def channels(self) -> int:
+        """C of the features."""
+        return self.encoder.channels
+
+    def encode(self, images: jax.Array, *, dtype: str = 'float32') -> jax.Array:
+        """Features of images.
+
+        Args:
+            images: [..., H, W, 3] float32, normalized.
+            dtype: of the computation, as in `Encoder.encode`.
+
+        Returns:
+            [..., h, w, C] float32.
+        """
+        return self.encoder.encode(self.params, images, dtype=dtype)
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that differ if a parameter does."""
+        return params_hash(self.params)
 
 
-def network_hash(params):
+def params_hash(params: Params) -> str:
     """Twelve hexadecimal digits that differ if a parameter does."""
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from panet_jax.compute import hosts
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
-from panet_jax.networks.weights import is_imagenet, load_encoder_params, read_about
+from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.imagenet import is_imagenet
+from panet_jax.networks.weights import encoder_of_file, read_about, read_params
 
 UNTRAINED = ('imagenet', 'random')  # the weights that have seen nothing of any data set here
 
@@ -99,32 +101,48 @@ def network_steps(workdir):
     return steps
 
 
-def read_network(workdir, step, width):
-    """The encoder parameters of a workdir at one step: of encoder.safetensors, else of a checkpoint."""
+def encoder_of_workdir(workdir):
+    """The Encoder that training in a workdir trains."""
+    return encoder_of(read_config(workdir)['encoder'])
+
+
+def read_network(workdir, step, encoder):
+    """The parameters of a workdir at one step: of encoder.safetensors, else of a checkpoint."""
     workdir = Path(workdir)
     if step == _saved_step(workdir):
-        return load_encoder_params(workdir / TRAINED, width=width)
-    from panet_jax.networks.checkpoints import Checkpoints  # Orbax, of which nobody else here has need
+        return read_params(workdir / TRAINED, encoder)
+    from panet_jax.networks.checkpoints import Checkpoints  # Orbax, which takes seconds to import
 
     with Checkpoints(workdir) as checkpoints:
         if step in checkpoints.steps():
-            return checkpoints.restore_params(step, width)
-    there = ', '.join(map(str, network_steps(workdir))) or 'none'
-    raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {there}.')
+            return checkpoints.restore_params(step, encoder.shapes())
+    steps = ', '.join(map(str, network_steps(workdir))) or 'none'
+    raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {steps}.')
 
 
-def newest_network(workdir, width=None):
-    """The encoder parameters that training in a workdir has come to."""
+def newest_network(workdir):
+    """The network that training in a workdir has come to: (Encoder, parameters, step, 0 if it is not known)."""
     workdir = Path(workdir)
     steps, saved = checkpoint_steps(workdir), _saved_step(workdir)
     if steps and (saved is None or saved < steps[-1]):
-        own = read_config(workdir)['encoder']['width']
-        if width not in (None, own):
-            raise InputError(f'the network in {workdir} is of width {own:g}, wanted is one of width {width:g}.')
-        return read_network(workdir, steps[-1], own)
+        encoder = encoder_of_workdir(workdir)
+        return encoder, read_network(workdir, steps[-1], encoder), steps[-1]
     if not (workdir / TRAINED).is_file():
         raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
-    return load_encoder_params(workdir / TRAINED, width=width)
+    encoder = encoder_of_file(workdir / TRAINED)
+    return encoder, read_params(workdir / TRAINED, encoder), saved or 0
+
+
+def newest_params(workdir, encoder):
+    """The parameters that training in a workdir has come to, which must be of one encoder."""
+    own, params, _ = newest_network(workdir)
+    if own.name != encoder.name:
+        raise InputError(f'the network in {workdir} is a {own.name}, wanted is a {encoder.name}.')
+    if own.width != encoder.width:
+        raise InputError(
+            f'the network in {workdir} is of width {own.width:g}, wanted is one of width {encoder.width:g}.'
+        )
+    return params
 
 
 def _saved_step(workdir):

@@ -56,7 +56,7 @@ TRAIN_LIST = {'pascal5i': 'trainaug', 'coco20i': 'train2014'}
 EVALUATION = {
     **{'protocol': (PANET2019.name,), 'size': (417,), 'fold_rule': ('contiguous',), 'queries': (1,)},
     **{'runs': (5,), 'episodes': (1000,), 'smallest_object': (1,), 'skipped_images': (0,)},
-    **{'width': (1,), 'left_out_classes': ([],), 'unseen': ([],)},
+    **{'encoder': ('vgg16',), 'width': (1,), 'left_out_classes': ([],), 'unseen': ([],)},
 }
 # How its network must have been trained, by the names of settings; weak supports were for tests alone.
 TRAINING = {

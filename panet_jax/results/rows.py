@@ -5,14 +5,9 @@ from typing import NamedTuple
 
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
 from panet_jax.results.names import network_name
+from panet_jax.results.result import EARLIER, IDENTITY
 
 MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
-# What a row of results says beside what was evaluated: which network, and how it scored.
-NETWORK = ('checkpoint', 'checkpoint_step', 'network_hash', 'trained_on', 'unknown_training', 'training')
-SCORES = (
-    *('class_iou', 'class_iou_std', 'mean_iou', 'mean_iou_std', 'mean_iou_by_run', 'binary_iou', 'binary_iou_std'),
-    *('binary_iou_by_run', 'background_iou', 'foreground_iou', 'empty_supports', 'seconds'),
-)
 
 
 def save_results(workdir, results):
@@ -24,8 +19,9 @@ def save_results(workdir, results):
 def comparable_results(workdir, results):
     """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
     latest = {}
-    for row in read_json_lines(Path(workdir) / 'results.jsonl'):
-        same = all(row.get(name) == value for name, value in results.items() if name not in (*NETWORK, *SCORES))
+    for line in read_json_lines(Path(workdir) / 'results.jsonl'):
+        row = EARLIER | line
+        same = all(row.get(name) == results[name] for name in IDENTITY)
         if same and list(row['class_iou']) == list(results['class_iou']):
             latest[row['checkpoint_step'], row['checkpoint']] = row
     return [latest[key] for key in sorted(latest)]

@@ -9,7 +9,8 @@ from panet_jax.datasets.folds import FOLDS
 from panet_jax.disk.workdir import write_json, write_text
 from panet_jax.results.charts import Bar, Panel, charts
 from panet_jax.results.paper import MEANING, SOURCES, published
-from panet_jax.results.rows import SCORES, Table, classes_scored, percent, remarks, spread, spread_meaning
+from panet_jax.results.result import SCORES
+from panet_jax.results.rows import Table, classes_scored, percent, remarks, spread, spread_meaning
 
 # In what the four folds of a mean may differ, besides their scores.
 OF_FOLD = ('fold', 'episodes_hash', 'left_out_classes', 'checkpoint', 'network_hash', 'training')

@@ -24,7 +24,7 @@ def write_file(path, settings, references, backgrounds):
         path: of the file, NAME.npz.
         settings: {'size', 'dtype', 'weights', 'network'}.
         references: list of References.
-        backgrounds: {hash of an image: Sum}.
+        backgrounds: {hash of an image: Pooled}.
     """
     path = checked_target(path)
     images = list(backgrounds)
@@ -39,10 +39,10 @@ def write_file(path, settings, references, backgrounds):
         # Eight pixels a byte, and deflated: less than a KB for most.
         'marks': np.packbits([(each.marks.foreground, each.marks.background) for each in references], axis=-1),
         'drawn': np.array([each.marks.drawn for each in references]),
-        'sums': np.stack([each.foreground.features for each in references]),
-        'pixels': np.array([each.foreground.pixels for each in references]),
-        'background_sums': np.stack([backgrounds[image].features for image in images]),
-        'background_pixels': np.array([backgrounds[image].pixels for image in images]),
+        'sums': np.stack([each.foreground.sum for each in references]),
+        'pixels': np.array([each.foreground.count for each in references]),
+        'background_sums': np.stack([backgrounds[image].sum for image in images]),
+        'background_pixels': np.array([backgrounds[image].count for image in images]),
     }
     with replacing(path) as temporary, open(temporary, 'wb') as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)

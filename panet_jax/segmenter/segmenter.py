@@ -15,30 +15,13 @@ from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import IGNORE, normalize
-from panet_jax.method.prototypes import COUNT_EPSILON, cosine_logits, masked_sum
-from panet_jax.method.vgg16 import encode
-from panet_jax.networks.network import load_network, network_hash
+from panet_jax.method.prototypes import Pooled, cosine_logits, pool
+from panet_jax.networks.choose import load_network
 from panet_jax.segmenter.references import Marks, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation, absence
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
-
-
-class Sum(NamedTuple):
-    """Features of an image summed under a mask.
-
-    Attributes:
-        features: [C] float32.
-        pixels: how many, at the size of the network.
-    """
-
-    features: np.ndarray
-    pixels: float
-
-    def mean(self):
-        """The masked mean, [C] float32; zeros if there is no pixel."""
-        return self.features / np.float32(self.pixels + COUNT_EPSILON)
 
 
 class Reference(NamedTuple):
@@ -48,13 +31,13 @@ class Reference(NamedTuple):
         name: of the class.
         image: a hash of the image, by which annotations of the same one are told.
         marks: Marks.
-        foreground: the Sum under the marks' foreground.
+        foreground: Pooled under the marks' foreground, [C] and [] float32.
     """
 
     name: str
     image: str
     marks: Marks
-    foreground: Sum
+    foreground: Pooled
 
 
 class Segmenter:
@@ -76,9 +59,19 @@ class Segmenter:
                 raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
         if dtype not in COMPUTATIONS:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype!r}.')
-        self._params, self.weights, own_size = load_network(weights)
-        self.size, self.dtype, self.batch = int(size or own_size), dtype, int(batch)
+        self.network = load_network(weights, size=size)
+        self.dtype, self.batch = dtype, int(batch)
         self._references, self._backgrounds = [], {}
+
+    @property
+    def weights(self):
+        """What loads the network again: 'imagenet' or a path; None for parameters that were given."""
+        return self.network.origin
+
+    @property
+    def size(self):
+        """Side in pixels of the images that the network sees."""
+        return self.network.size
 
     @property
     def classes(self):
@@ -154,7 +147,7 @@ class Segmenter:
         """
         if not self._references:
             raise InputError('the segmenter has no references to save; call fit or add first.')
-        about = {'size': self.size, 'dtype': self.dtype, 'weights': self.weights, 'network': network_hash(self._params)}
+        about = {'size': self.size, 'dtype': self.dtype, 'weights': self.weights, 'network': self.network.hash}
         write_file(path, about, self._references, self._backgrounds)
 
     @classmethod
@@ -180,17 +173,15 @@ class Segmenter:
                 f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as weights=.'
             ) from error
         channels = {each[3][0].size for each in references}
-        if network_hash(segmenter._params) != about['network'] or channels != {
-            segmenter._params['conv5_3']['bias'].size
-        }:
+        if segmenter.network.hash != about['network'] or channels != {segmenter.network.channels}:
             raise InputError(
                 f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
-                f'{network_hash(segmenter._params)}, wanted {about["network"]}; name the right ones as weights=, or fit anew.'
+                f'{segmenter.network.hash}, wanted {about["network"]}; name the right ones as weights=, or fit anew.'
             )
         segmenter._references = [
-            Reference(name, image, Marks(*marks), Sum(*foreground)) for name, image, marks, foreground in references
+            Reference(name, image, Marks(*marks), Pooled(*foreground)) for name, image, marks, foreground in references
         ]
-        segmenter._backgrounds = {image: Sum(*background) for image, background in backgrounds.items()}
+        segmenter._backgrounds = {image: Pooled(*background) for image, background in backgrounds.items()}
         return segmenter
 
     def _learn(self, references, backgrounds, new):
@@ -230,7 +221,7 @@ class Segmenter:
         _check_backgrounds(self._backgrounds)
         of_class = [[each.foreground for each in self._references if each.name == name] for name in self.classes]
         groups = [list(self._backgrounds.values()), *of_class]
-        return np.stack([np.mean([each.mean() for each in group], 0) for group in groups])
+        return np.stack([Pooled(*map(np.stack, zip(*group, strict=True))).prototype(-1) for group in groups])
 
     def _encode(self, images):
         """Yields the features [h, w, C] of images [size, size, 3] uint8: whole batches, then one by one."""
@@ -238,7 +229,7 @@ class Segmenter:
         whole = len(images) // self.batch * self.batch
         steps = [images[first : first + self.batch] for first in range(0, whole, self.batch)]
         for step in steps + [[image] for image in images[whole:]]:
-            yield from _features(self._params, np.stack(step), dtype=self.dtype)
+            yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
 
     def _stream(self, images, prototypes, classes, on_error):
         def read(item):
@@ -283,9 +274,9 @@ def background(marks):
     return outside & ~np.any([each.foreground for each in marks], 0)
 
 
-@functools.partial(jax.jit, static_argnames='dtype')
-def _features(params, images, *, dtype):
-    return encode(params, normalize(images), dtype=dtype)
+@functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
+def _features(params, images, *, encoder, dtype):
+    return encoder.encode(params, normalize(images), dtype=dtype)
 
 
 @jax.jit
@@ -295,19 +286,17 @@ def _compare(features, prototypes):
 
 
 @jax.jit
-def _summed(features, mask):
-    mask = mask.astype(np.float32)
-    return masked_sum(features, mask), mask.sum()
+def _pooled(features, mask):
+    return pool(features, mask.astype(np.float32))
 
 
 def _sum(features, mask):
-    features, pixels = _summed(features, mask)
-    return Sum(np.asarray(features), float(pixels))
+    return Pooled(*map(np.asarray, _pooled(features, mask)))
 
 
 def _check_backgrounds(backgrounds):
     """Refuses references that no background can be learnt from; a later one may show some."""
-    if not any(each.pixels for each in backgrounds.values()):
+    if not any(each.count for each in backgrounds.values()):
         raise InputError('the references show no background at all; add one whose annotation leaves some of its image.')
 
 

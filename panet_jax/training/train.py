@@ -32,21 +32,23 @@ from panet_jax.episodes.sampling import Episodes, drawable_images
 from panet_jax.errors import InputError
 from panet_jax.method.episode import prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
-from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.networks.choose import initial_params
+from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.trained import about_training, check_unseen, history, origin
-from panet_jax.networks.weights import initial_params, save_encoder_params
+from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
 
 SAVE, STOP = 1, 2  # what a process may vote for, after a step
 
 
-def train_step(state, episodes, *, align_weight, dtype='float32', rematerialize=False, accumulate=1):
+def train_step(state, episodes, *, encode, align_weight, dtype='float32', rematerialize=False, accumulate=1):
     """One step of SGD on a batch of episodes; runs inside `devices.parallel`.
 
     Args:
         state: TrainState, the same on every device.
         episodes: compact Episode [B, ...], this device's share of the batch.
+        encode: the encoder, such as `Encoder.encode`.
         align_weight: weight of the alignment loss.
         dtype, rematerialize: how the encoder computes, as in `encode`.
         accumulate: into how many parts the share is divided that are computed one after the other. The step
@@ -59,7 +61,7 @@ def train_step(state, episodes, *, align_weight, dtype='float32', rematerialize=
 
     def mean_loss(params, part):
         episodes = jax.vmap(prepare)(part)
-        features = encode_episodes(params, episodes, dtype=dtype, rematerialize=rematerialize)
+        features = encode_episodes(params, episodes, encode=encode, dtype=dtype, rematerialize=rematerialize)
         losses, terms = jax.vmap(functools.partial(loss_of_features, align_weight=align_weight))(*features, episodes)
         return losses.mean(), {'loss': losses.mean()} | jax.tree.map(lambda term: term.mean(), terms)
 
@@ -145,14 +147,14 @@ def train(config, workdir):
     schedule = learning_rate_schedule(
         config.optimizer.learning_rate, config.optimizer.milestones, config.optimizer.decay
     )
-    like = jax.eval_shape(functools.partial(initial_state, config, schedule), encoder_shapes(config.encoder.width))
+    like = jax.eval_shape(functools.partial(initial_state, config, schedule), encoder_of(config.encoder).shapes())
     with contextlib.ExitStack() as opened:
         checkpoints = []  # of the primary
 
         def begin():
             opened.enter_context(locked(workdir))
             checkpoints.append(opened.enter_context(Checkpoints(workdir, config.checkpoints_kept)))
-            params = initial_params(config.encoder.weights, config.encoder.width, config.seed)
+            params = initial_params(config.encoder, config.seed)
             state = checkpoints[0].restore(initial_state(config, schedule, params))
             _begin_workdir(config, workdir, episodes, int(state.step), params)
             return state
@@ -163,7 +165,7 @@ def train(config, workdir):
             state = _loop(config, episodes, compiled_step(config, used), used, state, log, *checkpoints)
     if hosts.is_primary():
         about = about_training(workdir, int(state.step))
-        save_encoder_params(Path(workdir) / TRAINED, jax.device_get(state.params), about)
+        save_params(Path(workdir) / TRAINED, encoder_of(config.encoder), jax.device_get(state.params), about)
 
 
 def training_devices(config):
@@ -191,6 +193,7 @@ def compiled_step(config, used):
     """The training step of a configuration on the devices `used`: `devices.parallel` of `train_step`."""
     step = functools.partial(
         train_step,
+        encode=encoder_of(config.encoder).encode,
         align_weight=config.align_weight,
         dtype=config.encoder.dtype,
         rematerialize=config.encoder.rematerialize,

