@@ -97,6 +97,7 @@ def base_config(name, preset=''):
     episode.queries = 1
 
     config.encoder = encoder = ml_collections.ConfigDict()
+    encoder.name = 'vgg16'  # the architecture
     encoder.weights = 'imagenet'  # or 'random', or a path
     encoder.width = 1.0
     encoder.dtype = 'tf32'  # the device's fast float32; 'float32', 'bfloat16'; parameters are float32 in all
