@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,8 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
+
+from panet_jax.interrupts import ENDING
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
@@ -48,6 +52,17 @@ def strict_dtypes(request):
     else:
         with jax.numpy_dtype_promotion('strict'):
             yield
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """A command that runs in the tests' own process leaves its answers to signals behind."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    hook = sys.unraisablehook
+    yield
+    sys.unraisablehook = hook
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
