@@ -23,7 +23,7 @@ from panet_jax.compiled import keep_compiled
 from panet_jax.config import check_config
 from panet_jax.errors import InputError
 from panet_jax.evaluate import evaluate, evaluation_runs
-from panet_jax.report import Table, format_table, heading, percent
+from panet_jax.report import Table, format_table, heading, percent, spread_meaning
 from panet_jax.train import Interrupted, train
 from panet_jax.workdir import default_workdir, write_json
 
@@ -79,7 +79,8 @@ def seeds_table(results):
     for name in summarised['trained']['mean_iou']:
         rows.append([name, *(percent(summarised[n][m][name]) for n, m in columns)])
     labels = [f'{network} {measure.replace("_iou", "-IoU")}' for network, measure in columns]
-    return Table(heading(results[next(iter(results))]['trained']), ['training', *labels], rows, [])
+    first = next(iter(results.values()))['trained']
+    return Table(heading(first).removesuffix(spread_meaning(first)), ['training', *labels], rows, [])
 
 
 def parse_seeds(words):
