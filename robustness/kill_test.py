@@ -1,6 +1,6 @@
 """Kills a short training at random moments until it ends, and compares it with one left alone.
 
-    python robustness/kill_test.py [--kills 10] [--seed 0]
+    python benchmarks/kill_test.py [--kills 10] [--seed 0]
 
 Each kill is SIGKILL, at a random moment of the run; a checkpoint is written every second step, so
 that many kills fall into a save. Prints what each left, and fails unless the parameters are the same

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
+from panet_jax.interrupts import ENDING
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
@@ -40,21 +43,29 @@ def pytest_configure_node(node):
     node.config.panet_run = node.workerinput['testrunuid']
 
 
+# Their trainings have optax's schedules, which promote.
+PROMOTING = ('test_train', 'test_evaluate', 'test_events', 'test_table', 'test_workdir', 'test_seeds', 'test_seam')
+
+
 @pytest.fixture(autouse=True)
 def strict_dtypes(request):
     """No implicit promotion in our mathematics; optax's schedules, in a training, do promote."""
-    if request.module.__name__ in (
-        'test_train',
-        'test_evaluate',
-        'test_events',
-        'test_table',
-        'test_workdir',
-        'test_seam',
-    ):
+    if request.module.__name__ in PROMOTING:
         yield
     else:
         with jax.numpy_dtype_promotion('strict'):
             yield
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """A command that runs in the tests' own process leaves its answers to signals behind."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    hook = sys.unraisablehook
+    yield
+    sys.unraisablehook = hook
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Signals that ask for the end."""
 
 import signal
-import sys
 import time
 
 import pytest
@@ -12,17 +11,12 @@ ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 @pytest.fixture
-def heeding(monkeypatch):
-    """Signals as in a fresh program, for the time of a test."""
-    monkeypatch.setattr(sys, 'unraisablehook', None)
-    previous = {number: signal.getsignal(number) for number in ALL}
+def heeding():
+    """Signals as in a fresh program."""
     for number in ALL:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     heed_signals()
-    yield
-    for number, handler in previous.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize('number', ALL)

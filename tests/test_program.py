@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import termios
-import threading
 import time
 from pathlib import Path
 
@@ -160,15 +159,15 @@ def test_a_terminal_that_closes_ends_the_program_with_its_step_saved(tmp_path):
         env=environment(),
     ) as process:
         os.close(inside)
-        threading.Thread(target=read_all, args=(terminal,), daemon=True).start()
-        wait_for(lambda: (tmp_path / 'metrics.jsonl').exists(), process)
+        os.set_blocking(terminal, False)
+        wait_for(lambda: read_all(terminal) or (tmp_path / 'metrics.jsonl').exists(), process)
         os.close(terminal)
         assert process.wait(120) == 128 + signal.SIGHUP
     assert [path.name for path in (tmp_path / 'checkpoints').iterdir() if path.name.isdigit()]
 
 
 def read_all(terminal):
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(BlockingIOError):
         while os.read(terminal, 4096):
             pass
 

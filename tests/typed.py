@@ -61,8 +61,10 @@ def _console_script():
 
 
 def _parsed_script():
-    """A script up to where it has parsed its arguments."""
+    """A script up to where it has parsed its arguments, by argparse or by absl."""
     import argparse
+
+    from absl import app
 
     parse = argparse.ArgumentParser.parse_args
 
@@ -70,7 +72,11 @@ def _parsed_script():
         parse(parser, *arguments)
         sys.exit(0)
 
-    argparse.ArgumentParser.parse_args = parse_and_end
+    def parse_flags_and_end(_, flags_parser):
+        flags_parser(sys.argv)
+        sys.exit(0)
+
+    argparse.ArgumentParser.parse_args, app.run = parse_and_end, parse_flags_and_end
     runpy.run_path(sys.argv[0], run_name='__main__')
     sys.exit('the script parsed no arguments')
 

@@ -1,6 +1,7 @@
 """`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
 
 import argparse
+import contextlib
 import fnmatch
 import glob
 from pathlib import Path
@@ -268,24 +269,25 @@ def _segment(segmenter, stems, out, earlier, arguments):
                 raise found
             if arguments.absent_above is not None:
                 found = found.present(arguments.absent_above)
-            return write_prediction(found, path, out, stems[path], arguments.probabilities)
+            outcomes[path] = write_prediction(found, path, out, stems[path], arguments.probabilities)
         except InputError as error:
-            return {'image': str(path), 'error': str(error)}
+            outcomes[path] = {'image': str(path), 'error': str(error)}
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
     found = segmenter.stream(stems, on_error='yield')  # which checks the references before anything is written
     make_out(out)
-    outcomes = []
+    outcomes = {}
     try:
         items = zip(stems, found, strict=True)
-        finished = in_threads(finish, items, THREADS)
-        for _, outcome in progress(finished, 'segmenting', len(stems)):
-            outcomes.append(outcome)
-    finally:  # what is done is told after Ctrl-C too
-        failed = [outcome for outcome in outcomes if 'error' in outcome]
-        done = [outcome for outcome in outcomes if 'error' not in outcome]
-        write_json(out / RESULTS, together(earlier, about, outcomes))
+        with contextlib.closing(in_threads(finish, items, THREADS)) as finished:
+            for _ in progress(finished, 'segmenting', len(stems)):
+                pass
+    finally:  # what is done is told after Ctrl-C too, and after a signal
+        told = [outcomes[path] for path in stems if path in outcomes]
+        failed = [outcome for outcome in told if 'error' in outcome]
+        done = [outcome for outcome in told if 'error' not in outcome]
+        write_json(out / RESULTS, together(earlier, about, told))
         print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
         counts = {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in done) for name in segmenter.classes}
         print(', '.join(f'{name} is found in {count}' for name, count in counts.items()))

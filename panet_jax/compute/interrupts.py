@@ -41,7 +41,7 @@ def heed_signals():
 
     What is raised in a callback is only printed by Python, and XLA calls back from every garbage collection.
     """
-    heeded = _heeded()
+    heeded, tell = _heeded(), sys.unraisablehook
 
     def terminate(number, _):
         _end_once(heeded)
@@ -51,7 +51,7 @@ def heed_signals():
     def send_again(lost):
         number = _number_of(lost)
         if number is None:
-            sys.__unraisablehook__(lost)
+            tell(lost)
             return
         _handle(heeded, terminate)
         timer = threading.Timer(0.1, os.kill, (os.getpid(), number))

@@ -1,0 +1,138 @@
+"""How far the result of a training depends on its seed: mean, spread and range over several training seeds.
+
+    python benchmarks/seeds.py --config=configs/shapes.py [--seeds=1,2,3,4,5] [--config.NAME=VALUE ...]
+        [--workdir=runs/NAME-...-seeds]
+
+Each seed gives other initial weights and other training episodes; the evaluation is the same for all. It is of the
+untrained network and of the trained one, on the unseen classes, and its seed is --config.evaluation.seed. Each
+training has a workdir of its own, `seed-1` and so on. The same command goes on where it stopped: a training from its
+newest checkpoint, and what is finished is not run again. Beside the table that is printed, `seeds.json` has all of it.
+"""
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+
+from panet_jax import main as program
+from panet_jax.compute.compilation_cache import keep_compiled
+from panet_jax.config import check_config
+from panet_jax.disk.workdir import default_workdir, write_json
+from panet_jax.errors import InputError
+from panet_jax.evaluation.evaluate import evaluate, evaluation_runs
+from panet_jax.results.rows import Table, format_table, heading, percent, spread_meaning
+from panet_jax.training.train import Interrupted, train
+
+SEEDS = flags.DEFINE_list('seeds', ['1', '2', '3', '4', '5'], 'Training seeds: whole numbers, by commas.')
+NETWORKS = ('untrained', 'trained')
+MEASURES = ('mean_iou', 'binary_iou')
+SUMMARIES = {'mean': np.mean, 'std': lambda values: np.std(values, ddof=1), 'min': np.min, 'max': np.max}
+
+
+def with_seed(config, seed, checkpoint='latest'):
+    """The configuration with another training seed, and the checkpoint to evaluate."""
+    changed = config.copy_and_resolve_references()
+    changed.seed, changed.checkpoint = seed, checkpoint
+    return changed
+
+
+def results_of_seed(config, workdir):
+    """Trains and evaluates, or reads what is finished: {'untrained': results, 'trained': results}."""
+    path, settings = workdir / 'seed.json', json.loads(config.to_json())
+    if path.exists():
+        finished = json.loads(path.read_text())
+        if finished['config'] == settings:
+            return {name: finished[name] for name in NETWORKS}
+    train(config, workdir)
+    results = {
+        'untrained': evaluate(with_seed(config, config.seed, checkpoint=''), workdir),
+        'trained': evaluate(config, workdir),
+    }
+    write_json(path, {'config': settings, **results})
+    return results
+
+
+def summary(results):
+    """{'untrained': {'mean_iou': {'mean', 'std', 'min', 'max'}, 'binary_iou': ...}, 'trained': ...} over the seeds."""
+    return {
+        network: {
+            measure: {
+                name: float(reduce([of_seed[network][measure] for of_seed in results.values()]))
+                for name, reduce in SUMMARIES.items()
+                if name != 'std' or len(results) > 1
+            }
+            for measure in MEASURES
+        }
+        for network in NETWORKS
+    }
+
+
+def seeds_table(results):
+    """A Table with a row for each seed and for each summary: IoU in percent."""
+    columns = [(network, measure) for network in NETWORKS for measure in MEASURES]
+    rows = [[f'seed {seed}', *(percent(found[n][m]) for n, m in columns)] for seed, found in results.items()]
+    summarised = summary(results)
+    for name in summarised['trained']['mean_iou']:
+        rows.append([name, *(percent(summarised[n][m][name]) for n, m in columns)])
+    labels = [f'{network} {measure.replace("_iou", "-IoU")}' for network, measure in columns]
+    first = next(iter(results.values()))['trained']
+    return Table(heading(first).removesuffix(spread_meaning(first)), ['training', *labels], rows, [])
+
+
+def parse_seeds(words):
+    """The training seeds as numbers, each once."""
+    if not words or not all(word.strip().isdigit() for word in words):
+        raise InputError(f'--seeds must be whole numbers such as --seeds=1,2,3, got {",".join(words)!r}.')
+    return list(dict.fromkeys(int(word) for word in words))
+
+
+def run(config, seeds, folder):
+    """Runs all seeds and writes seeds.json after each, so that what is there can be looked at."""
+    results = {}
+    for seed in seeds:
+        print(f'training seed {seed}, workdir {folder}/seed-{seed}', flush=True)
+        results[seed] = results_of_seed(with_seed(config, seed), folder / f'seed-{seed}')
+        versions = {'python': platform.python_version(), 'jax': jax.__version__, 'machine': platform.machine()}
+        content = {'versions': versions, 'summary': summary(results), 'results': results}
+        write_json(folder / 'seeds.json', content)
+    print(format_table(seeds_table(results)))
+    print(f'all of it is in {folder}/seeds.json')
+
+
+def parse(argv):
+    """Parses the flags, which are those of the program and --seeds; a mistake becomes one sentence."""
+    if {'-h', '--help'} & set(argv):
+        sys.exit(print(__doc__))
+    return program.parse(argv)
+
+
+def main(_):
+    """Runs the seeds; a user's mistake becomes one sentence and exit status 2."""
+    logging.set_verbosity(logging.ERROR)
+    config = program.CONFIG.value
+    try:
+        if program.MODE.value or program.DISTRIBUTED.value:
+            raise InputError('each seed is trained and evaluated, by one process: leave out --mode and --distributed.')
+        check_config(config)
+        keep_compiled(program.COMPILATION_CACHE.value)
+        seeds = parse_seeds(SEEDS.value)
+        evaluation_runs(config)  # what is wrong there must not show only after a training
+        run(config, seeds, Path(program.WORKDIR.value or f'{default_workdir(config)}-seeds').expanduser())
+    except InputError as error:
+        sys.exit(fail(error, 2))
+    except Interrupted as stop:
+        sys.exit(fail(stop, 128 + stop.number))
+
+
+def fail(sentence, status):
+    """Prints the sentence and returns the status."""
+    print(f'panet_jax: {sentence}', file=sys.stderr)
+    return status
+
+
+if __name__ == '__main__':
+    app.run(main, flags_parser=parse)
