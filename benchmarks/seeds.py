@@ -20,12 +20,14 @@ from absl import app, flags, logging
 
 from panet_jax import main as program
 from panet_jax.compute.compilation_cache import keep_compiled
+from panet_jax.compute.interrupts import Interrupted
 from panet_jax.config import check_config
 from panet_jax.disk.workdir import default_workdir, write_json
 from panet_jax.errors import InputError
-from panet_jax.evaluation.evaluate import evaluate, evaluation_runs
+from panet_jax.evaluation.evaluate import evaluate
+from panet_jax.evaluation.runs import evaluation_runs
 from panet_jax.results.rows import Table, format_table, heading, percent, spread_meaning
-from panet_jax.training.train import Interrupted, train
+from panet_jax.training.train import train
 
 SEEDS = flags.DEFINE_list('seeds', ['1', '2', '3', '4', '5'], 'Training seeds: whole numbers, by commas.')
 NETWORKS = ('untrained', 'trained')

@@ -93,7 +93,7 @@ def plain_scores(config, workdir):
 
 
 def test_what_an_encoder_lacks_is_said(tmp_path):
-    with pytest.raises(pj.InputError, match='no ImageNet weights for toy'):
+    with pytest.raises(pj.InputError, match="no ImageNet weights for toy"):
         evaluation.evaluate(config_of_toy(checkpoint='', **{'encoder.weights': 'imagenet'}), tmp_path)
     train(config_of_toy(), tmp_path / 'run')
     with pytest.raises(pj.InputError, match='has a toy, no VGG-16; load it with pj.load_network'):
