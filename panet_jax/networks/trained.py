@@ -11,6 +11,7 @@ from typing import NamedTuple
 from panet_jax.compute import hosts
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
+from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.weights import is_imagenet, load_encoder_params, read_about
 
 UNTRAINED = ('imagenet', 'random')  # the weights that have seen nothing of any data set here
@@ -108,7 +109,7 @@ def read_network(workdir, step, width):
 
     with Checkpoints(workdir) as checkpoints:
         if step in checkpoints.steps():
-            return checkpoints.restore_params(step, width)
+            return checkpoints.restore_params(step, encoder_shapes(width))
     there = ', '.join(map(str, network_steps(workdir))) or 'none'
     raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {there}.')
 
