@@ -12,7 +12,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from panet_jax import __version__
-from panet_jax.compute import devices, hosts
+from panet_jax.compute import devices, hosts, job
 from panet_jax.compute.compilation_cache import keep_compiled
 from panet_jax.compute.interrupts import Interrupted, Terminated, heed_signals, name_and_status
 from panet_jax.config import check_config
@@ -125,7 +125,7 @@ def main(_):
     """Runs the experiment; a user's mistake becomes one sentence and exit status 2."""
     logging.set_verbosity(logging.ERROR)
     heed_signals()  # training has handlers of its own
-    with hosts.none_left_waiting():
+    with job.none_left_waiting():
         _main(CONFIG.value)
 
 
@@ -139,7 +139,7 @@ def _main(config):
             prepared_home(config.data.prepared_dir)
         told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
         if DISTRIBUTED.value or told != (None, None, None):
-            hosts.join(*told)
+            job.join(*told)
             hosts.check_same('the configuration', _shared_settings(config))
         run_experiment(config, workdir, MODE.value)
     except InputError as error:
@@ -213,8 +213,8 @@ def _sentence(error):
 def _fail(sentence, status, everywhere=False):
     """Prints the sentence and returns the status; other processes that do not know of it are ended."""
     print(f'panet_jax: {sentence}', file=sys.stderr)
-    if not everywhere and hosts.is_one_of_several():
-        hosts.leave(status, sentence)
+    if not everywhere and job.is_one_of_several():
+        job.leave(status, sentence)
     return status
 
 

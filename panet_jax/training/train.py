@@ -33,7 +33,7 @@ def train(
 ):
     """Trains until config.steps, going on from the workdir's newest checkpoint.
 
-    Several processes train together once they have joined (`hosts.join`).
+    Several processes train together once they have joined (`job.join`).
 
     Args:
         config: the experiment.
