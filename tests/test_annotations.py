@@ -92,13 +92,13 @@ def test_every_object_and_the_background_have_scribbles():
     label[35:50, 30:55], instances[35:50, 30:55] = 3, 300
     label[40, 5], instances[40, 5] = 7, 4
     label[0] = 255
-    found = draw_scribbles(label, instances)
-    assert found.dtype == np.uint16
+    drawn = draw_scribbles(label, instances)
+    assert drawn.dtype == np.uint16
     for number in (1, 4, 300):
-        assert (found[instances == number] == number).any()
-        assert (instances[found == number] == number).all()
-    assert (label[found == 0] == 0).all()
-    assert set(np.unique(found)) == {0, 1, 4, 300, NO_SCRIBBLE}
+        assert (drawn[instances == number] == number).any()
+        assert (instances[drawn == number] == number).all()
+    assert (label[drawn == 0] == 0).all()
+    assert set(np.unique(drawn)) == {0, 1, 4, 300, NO_SCRIBBLE}
 
 
 def test_one_scribble_of_the_class_is_taken_and_which_depends_on_the_seed():

@@ -43,13 +43,14 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_):
+        self.wait()
         if self._manager:
-            self.wait()
             self._manager.close()
 
     def wait(self):
         """Returns when all that was saved is on disk."""
-        self._manager.wait_until_finished()
+        if self._manager:
+            self._manager.wait_until_finished()
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, in order."""

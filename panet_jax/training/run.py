@@ -73,8 +73,8 @@ class Run:
             step: that it goes on after; 0 begins it.
 
         Raises:
-            InputError: the step is beyond the last one, the data have changed, or the initial network has seen classes
-                that are to be unseen.
+            InputError: the step is beyond config.steps, the data have changed, or the initial network was trained on
+                classes that are to be unseen.
         """
         if step > config.steps:
             raise InputError(f'{self._workdir} is already at step {step}, beyond --config.steps={config.steps}.')
@@ -83,8 +83,8 @@ class Run:
         before = history(origin(config, params, ''))
         check_unseen(config.encoder.weights, before, [name for name in source.classes if name not in seen])
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''
-        of = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
-        check_same_data(self._workdir, seen, of, before._asdict())
+        facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
+        check_same_data(self._workdir, seen, facts, before._asdict())
         write_json(self._workdir / 'config.json', config.to_dict())
 
     def begin_steps(self, start: int):
