@@ -20,6 +20,7 @@ from panet_jax.datasets.folds import fold_classes
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.counting import Evaluator
@@ -56,17 +57,11 @@ def main():
         source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
         classes = fold_classes(len(source.classes), 0)
         usable = [c for c in classes if source.presence[:, c - 1].sum() > arguments.shots]
+        task = Task(shots=arguments.shots)
+        images = images_by_class(source, usable, task)
+        reader = SupportReader(arguments.annotation)
         runs = [
-            Episodes(
-                source,
-                usable,
-                ways=1,
-                shots=arguments.shots,
-                queries=1,
-                seed=1234 + run,
-                size=arguments.size,
-                reader=SupportReader(arguments.annotation),
-            )
+            Episodes(source, Draws(images, task, 1234 + run), size=arguments.size, reader=reader)
             for run in range(arguments.runs)
         ]
         settings = {'weights': arguments.weights, 'width': 1.0 if arguments.weights == 'imagenet' else 0.125}

@@ -22,7 +22,8 @@ from panet_jax.datasets.cache import cached
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.shapes import Shapes
-from panet_jax.episodes.loader import episode_batches, stack
+from panet_jax.episodes.draws import Draws, Task, images_by_class
+from panet_jax.episodes.loader import Readers, episode_batches, stack
 from panet_jax.episodes.sampling import Episodes
 
 READERS = ((0, 0), (0, 4), (0, 16), (1, 1), (1, 4), (2, 1), (2, 4))  # workers, threads
@@ -67,7 +68,7 @@ def rows(plain, fast, batch, steps):
         for workers, threads in READERS:
 
             def run(episodes=episodes, workers=workers, threads=threads):
-                with episode_batches(episodes, batch, steps, threads=threads, workers=workers) as batches:
+                with episode_batches(episodes, batch, steps, readers=Readers(threads, workers)) as batches:
                     return measure(batches, batch)
 
             yield f'{workers} worker(s), {threads} thread(s){name}', run
@@ -92,8 +93,8 @@ def main():
         source = Prepared(prepared)
         usable = [c for c in range(1, len(source.classes) + 1) if source.presence[:, c - 1].sum() > 1]
         plain, fast = (
-            Episodes(each, usable, ways=1, shots=1, queries=1, seed=0, size=arguments.size, flip=True)
-            for each in (source, cached(source, arguments.size))
+            Episodes(form, Draws(images_by_class(form, usable, Task()), Task(), 0, flip=True), size=arguments.size)
+            for form in (source, cached(source, arguments.size))
         )
         steps = arguments.episodes // arguments.batch + 1
         speeds, checksums = {}, set()

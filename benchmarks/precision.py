@@ -21,6 +21,7 @@ import optax
 from panet_jax.datasets.folds import fold_classes
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import IGNORE, prepare
@@ -47,7 +48,8 @@ def drawn_episodes(arguments, folder):
     source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
     count = len(source.classes)
     usable = [c for c in fold_classes(count, 0) if source.presence[:, c - 1].sum() > 1]
-    episodes = Episodes(source, usable, ways=1, shots=1, queries=1, seed=1234, size=arguments.size)
+    draws = Draws(images_by_class(source, usable, Task()), Task(), seed=1234)
+    episodes = Episodes(source, draws, size=arguments.size)
     numbers = range(arguments.episodes)
     return [prepare(episodes[i]) for i in numbers], [episodes.draw(i).classes for i in numbers], usable, count
 

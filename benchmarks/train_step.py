@@ -28,7 +28,7 @@ from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, logits_of_features, loss_of_features
 from panet_jax.method.vgg16 import BLOCKS, POOL_STRIDES, encode, init_encoder_params
-from panet_jax.training.train import create_state, make_optimizer, train_step
+from panet_jax.training.step import create_state, make_optimizer, train_step
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
 LEARNING_RATE = 1e-3
@@ -107,8 +107,9 @@ def ours(batch, arguments):
     optimizer = make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE)
     trained = jax.tree.map(jnp.copy, params)  # whose memory each step takes
     holder = [devices.replicate(create_state(trained, optimizer), used)]
-    options = {'dtype': arguments.dtype, 'rematerialize': arguments.rematerialize, 'accumulate': arguments.accumulate}
-    step = devices.parallel(functools.partial(train_step, align_weight=1.0, **options), used)
+    encode = functools.partial(encode_episodes, dtype=arguments.dtype, rematerialize=arguments.rematerialize)
+    options = {'align_weight': 1.0, 'encode': encode, 'accumulate': arguments.accumulate}
+    step = devices.parallel(functools.partial(train_step, **options), used)
     placed = next(devices.prefetched([batch], used))
     program = step.lower(holder[0], placed).compile()  # which is kept, for the first call
 

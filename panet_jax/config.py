@@ -5,7 +5,7 @@ import ml_collections
 from panet_jax.datasets.folds import FOLD_RULES, FOLDS
 from panet_jax.disk.paths import local_path
 from panet_jax.episodes.annotations import KINDS
-from panet_jax.episodes.sampling import UNSEEN_IMAGES
+from panet_jax.episodes.draws import UNSEEN_IMAGES
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.vgg16 import BLOCKS, scaled_channels

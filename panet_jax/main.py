@@ -12,7 +12,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from panet_jax import __version__
-from panet_jax.compute import devices, hosts
+from panet_jax.compute import devices, hosts, job
 from panet_jax.compute.compilation_cache import keep_compiled
 from panet_jax.compute.interrupts import Interrupted, Terminated, heed_signals, name_and_status
 from panet_jax.config import check_config
@@ -76,40 +76,47 @@ COMPILATION_CACHE = flags.DEFINE_string(
 
 def run_experiment(config, workdir, mode):
     """Trains, evaluates, or both, and prints the table."""
-    say = functools.partial(print, flush=True) if hosts.is_primary() else lambda _: None
+    say = hosts.primary_only(functools.partial(print, flush=True))
     say(f'{config.name}, workdir {workdir}')
     if mode == 'table':
-        if jax.process_count() > 1:
-            raise InputError('--mode=table is for one process; leave out --distributed.')
-        say(_evaluation_banner(config))
-        say(format_table(make_table(config, workdir)))
-        say(f'table.md, table.csv, table.json and report.html are in {workdir}')
+        _make_table(config, workdir)
         return
-    hosts.value_from_primary(lambda: check_checkpoint(config))
+    hosts.on_primary(check_checkpoint, config)
     if mode != 'evaluate':
-        hosts.value_from_primary(lambda: _begin(config, workdir))
+        hosts.on_primary(_begin, config, workdir)
         if mode is None:
-            evaluation_runs(config)  # what is wrong there must not show only after a day of training
+            evaluation_runs(config)  # a mistake in its settings must not show only after a day of training
         say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
         train(config, workdir)
-        if mode == 'train':
-            return
-    say(_evaluation_banner(config))
-    evaluator = evaluator_of(config)
-    if config.evaluation.untrained and config.checkpoint != '':
-        hosts.value_from_primary(lambda: find_checkpoint(config, workdir) and None)  # before the other evaluation
-        untrained = config.copy_and_resolve_references()
-        untrained.checkpoint = ''
-        evaluate(untrained, workdir, evaluator)
-    results = evaluate(config, workdir, evaluator)
-    if hosts.is_primary():
-        say(format_table(results_table(comparable_results(workdir, results), workdir)))
-    say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+    if mode != 'train':
+        say(_evaluation_banner(config))
+        results = _evaluate(config, workdir)
+        hosts.on_primary(lambda: say(format_table(results_table(comparable_results(workdir, results), workdir))))
+        say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+
+
+def _make_table(config, workdir):
+    if jax.process_count() > 1:
+        raise InputError('--mode=table is for one process; leave out --distributed.')
+    print(_evaluation_banner(config), flush=True)
+    print(format_table(make_table(config, workdir)), flush=True)
+    print(f'table.md, table.csv, table.json and report.html are in {workdir}', flush=True)
 
 
 def _begin(config, workdir):
     make_workdir(workdir)
     check_experiment(workdir, config)
+
+
+def _evaluate(config, workdir):
+    """The results of the trained network; before it the untrained one is evaluated, if that is wanted."""
+    evaluator = evaluator_of(config)
+    if config.evaluation.untrained and config.checkpoint != '':
+        hosts.on_primary(find_checkpoint, config, workdir)  # a mistake must show before the other evaluation
+        untrained = config.copy_and_resolve_references()
+        untrained.checkpoint = ''
+        evaluate(untrained, workdir, evaluator)
+    return evaluate(config, workdir, evaluator)
 
 
 def _evaluation_banner(config):
@@ -121,7 +128,7 @@ def main(_):
     """Runs the experiment; a user's mistake becomes one sentence and exit status 2."""
     logging.set_verbosity(logging.ERROR)
     heed_signals()  # training has handlers of its own
-    with hosts.none_left_waiting():
+    with job.none_left_waiting():
         _main(CONFIG.value)
 
 
@@ -135,7 +142,7 @@ def _main(config):
             prepared_home(config.data.prepared_dir)
         told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
         if DISTRIBUTED.value or told != (None, None, None):
-            hosts.join(*told)
+            job.join(*told)
             hosts.check_same('the configuration', _shared_settings(config))
         run_experiment(config, workdir, MODE.value)
     except InputError as error:
@@ -209,8 +216,8 @@ def _sentence(error):
 def _fail(sentence, status, everywhere=False):
     """Prints the sentence and returns the status; other processes that do not know of it are ended."""
     print(f'panet_jax: {sentence}', file=sys.stderr)
-    if not everywhere and hosts.is_one_of_several():
-        hosts.leave(status, sentence)
+    if not everywhere and job.is_one_of_several():
+        job.leave(status, sentence)
     return status
 
 

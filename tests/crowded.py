@@ -3,6 +3,7 @@
 import numpy as np
 
 from panet_jax.datasets.source import Sample
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 
 
@@ -26,6 +27,5 @@ class Crowded:
 
 
 def make(source=None, classes=(1, 2, 3, 4, 5, 6), ways=2, shots=2, queries=2, seed=0, flip=False):
-    return Episodes(
-        source or Crowded(), list(classes), ways=ways, shots=shots, queries=queries, seed=seed, size=8, flip=flip
-    )
+    source, task = source or Crowded(), Task(ways, shots, queries)
+    return Episodes(source, Draws(images_by_class(source, classes, task), task, seed, flip), size=8)

@@ -1,5 +1,7 @@
 """Scribbles and boxes follow the rules of the paper."""
 
+import dataclasses
+
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -8,6 +10,7 @@ from scipy import ndimage
 from varied import Varied
 
 from panet_jax.episodes.annotations import KINDS, Marks, SupportReader, box_masks, dense_masks, scribble_masks
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.images.scribbles import NO_SCRIBBLE, bezier, draw_scribbles, longest_paths, scribble
 
@@ -89,13 +92,13 @@ def test_every_object_and_the_background_have_scribbles():
     label[35:50, 30:55], instances[35:50, 30:55] = 3, 300
     label[40, 5], instances[40, 5] = 7, 4
     label[0] = 255
-    found = draw_scribbles(label, instances)
-    assert found.dtype == np.uint16
+    drawn = draw_scribbles(label, instances)
+    assert drawn.dtype == np.uint16
     for number in (1, 4, 300):
-        assert (found[instances == number] == number).any()
-        assert (instances[found == number] == number).all()
-    assert (label[found == 0] == 0).all()
-    assert set(np.unique(found)) == {0, 1, 4, 300, NO_SCRIBBLE}
+        assert (drawn[instances == number] == number).any()
+        assert (instances[drawn == number] == number).all()
+    assert (label[drawn == 0] == 0).all()
+    assert set(np.unique(drawn)) == {0, 1, 4, 300, NO_SCRIBBLE}
 
 
 def test_one_scribble_of_the_class_is_taken_and_which_depends_on_the_seed():
@@ -145,13 +148,10 @@ def test_other_ways_are_no_background_of_a_dense_support():
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_annotations_are_mirrored_with_their_image(kind):
-    settings = {'ways': 1, 'shots': 1, 'queries': 1, 'seed': 0, 'size': 33, 'reader': SupportReader(kind)}
-    episodes = Episodes(Varied(), [1, 2, 3], flip=True, **settings)
-    index = next(i for i in range(50) if episodes.draw(i).support_flips.all())
-    draw = episodes.draw(index)
-    straight = episodes.assemble(
-        type(draw)(draw.classes, draw.supports, draw.queries, ~draw.support_flips, draw.query_flips)
-    )
+    draws = Draws(images_by_class(Varied(), [1, 2, 3], Task()), Task(), seed=0, flip=True)
+    episodes = Episodes(Varied(), draws, size=33, reader=SupportReader(kind))
+    draw = next(draws[i] for i in range(50) if draws[i].support_flips.all())
+    straight = episodes.assemble(dataclasses.replace(draw, support_flips=~draw.support_flips))
     flipped = episodes.assemble(draw)
     for name in ('support_images', 'support_foreground', 'support_background'):
         one, other = getattr(straight, name), getattr(flipped, name)

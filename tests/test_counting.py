@@ -14,6 +14,7 @@ from varied import Varied
 from panet_jax.compute import devices
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation import counting, image_sums
 from panet_jax.evaluation.batches import AnnotatedImages
@@ -30,9 +31,9 @@ CLASSES = [2, 5, 11, 20]
 
 
 def make(ways, shots, queries, kind='dense', protocol=PANET2019):
-    reader = SupportReader(kind, protocol.void_is_background)
-    numbers = {'ways': ways, 'shots': shots, 'queries': queries}
-    return Episodes(Varied(), CLASSES, **numbers, seed=3, size=33, reader=reader)
+    reader, task = SupportReader(kind, protocol.void_is_background), Task(ways, shots, queries)
+    draws = Draws(images_by_class(Varied(), CLASSES, task), task, seed=3)
+    return Episodes(Varied(), draws, size=33, reader=reader)
 
 
 ENCODER = vgg16(1 / 16)

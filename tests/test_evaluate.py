@@ -16,6 +16,7 @@ import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.episodes.annotations import KINDS
 from panet_jax.episodes.authors import authors_draws
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.evaluation import plain
@@ -78,7 +79,8 @@ def test_evaluation_equals_one_episode_at_a_time(tmp_path, counts):
     network = network_to_evaluate(config, tmp_path)
     by_run = []
     for seed in (1234, 1235):
-        episodes = Episodes(Shapes('test', 33), [1, 2, 3, 4, 5], **config.episode, seed=seed, size=33)
+        source, task = Shapes('test', 33), Task(**config.episode)
+        episodes = Episodes(source, Draws(images_by_class(source, [1, 2, 3, 4, 5], task), task, seed), size=33)
         sums = np.zeros((3, 21), int)
         for index in range(5):
             draw = episodes.draw(index)
@@ -355,7 +357,7 @@ def test_the_draw_and_the_seed_of_annotations_reach_the_evaluation(tmp_path):
     runs = evaluation_runs(config)
     assert runs[0].reader.seed == 3
     images = {c: np.flatnonzero(Shapes('test', 33).presence[:, c - 1]) for c in range(1, 6)}
-    wanted = [authors_draws(images, ways=1, shots=1, queries=1, seed=seed, episodes=5) for seed in (1234, 1235)]
+    wanted = [authors_draws(images, Task(), seed=seed, episodes=5) for seed in (1234, 1235)]
     found = evaluation_draws(config, runs)
     for one, other in zip(found, wanted, strict=True):
         assert [(d.supports.item(), d.queries.item()) for d in one] == [

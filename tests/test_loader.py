@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from crowded import Crowded, make
 
-from panet_jax.episodes.loader import episode_batches, stack
+from panet_jax.compute.hosts import Share
+from panet_jax.episodes.loader import Readers, episode_batches, stack
 from panet_jax.errors import InputError
 
 
@@ -26,7 +27,7 @@ def assert_equal(batch, wanted):
 def test_batches_are_the_same_for_any_readers_and_any_start(workers, threads):
     episodes = make(flip=True)
     for start in (0, 2):
-        with episode_batches(episodes, 3, 5, start=start, threads=threads, workers=workers) as batches:
+        with episode_batches(episodes, 3, 5, start=start, readers=Readers(threads, workers)) as batches:
             batches = list(batches)
         assert len(batches) == 5 - start
         for step, batch in zip(range(start, 5), batches, strict=True):
@@ -37,14 +38,14 @@ def test_hosts_share_the_episodes_of_each_step():
     episodes = make(flip=True)
     shares = []
     for host in range(2):
-        with episode_batches(episodes, 4, 3, host=host, hosts=2) as batches:
+        with episode_batches(episodes, 4, 3, share=Share(host, 2)) as batches:
             shares.append(list(batches))
     for step in range(3):
         for host in range(2):
             assert_equal(shares[host][step], stack([episodes[4 * step + host], episodes[4 * step + host + 2]]))
     with (
         pytest.raises(InputError, match='3 episodes does not divide over 2 hosts'),
-        episode_batches(episodes, 3, 1, hosts=2),
+        episode_batches(episodes, 3, 1, share=Share(0, 2)),
     ):
         pass
 
@@ -66,12 +67,12 @@ class Broken(Crowded):
 def test_an_error_while_reading_arrives_as_itself(workers):
     mistake, defect = InputError('image 7 is broken'), ZeroDivisionError('a defect')
     with (
-        episode_batches(make(Broken(mistake)), 2, 100, workers=workers) as batches,
+        episode_batches(make(Broken(mistake)), 2, 100, readers=Readers(workers=workers)) as batches,
         pytest.raises(InputError, match=r'^image 7 is broken$'),
     ):
         list(batches)
     with (
-        episode_batches(make(Broken(defect)), 2, 100, workers=workers) as batches,
+        episode_batches(make(Broken(defect)), 2, 100, readers=Readers(workers=workers)) as batches,
         pytest.raises(Exception, match='a defect'),
     ):
         list(batches)
@@ -82,9 +83,9 @@ ENDLESS = """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     sys.path[:0] = [sys.argv[1]]
     from crowded import make
-    from panet_jax.episodes.loader import episode_batches
+    from panet_jax.episodes.loader import Readers, episode_batches
     if __name__ == '__main__':
-        with episode_batches(make(), 2, 10**6, workers=2) as batches:
+        with episode_batches(make(), 2, 10**6, readers=Readers(workers=2)) as batches:
             for step, batch in enumerate(batches):
                 if step == 3:
                     print('running', flush=True)
@@ -98,10 +99,10 @@ WHOLE_AND_LEFT = """
     import sys
     sys.path[:0] = [sys.argv[1]]
     from crowded import make
-    from panet_jax.episodes.loader import episode_batches
+    from panet_jax.episodes.loader import Readers, episode_batches
     if __name__ == '__main__':
         for steps in (4, 10**6):
-            with episode_batches(make(), 2, steps, threads=2, workers=2) as batches:
+            with episode_batches(make(), 2, steps, readers=Readers(2, 2)) as batches:
                 print(len([next(batches) for _ in range(4)]))
 """
 
@@ -121,7 +122,7 @@ def test_no_shared_memory_is_left_behind(tmp_path):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc is of Linux')
 def test_a_worker_that_is_killed_ends_the_reading_with_a_sentence():
-    with episode_batches(make(), 2, 10**6, threads=2, workers=1) as batches:
+    with episode_batches(make(), 2, 10**6, readers=Readers(2, 1)) as batches:
         next(batches)
         started = time.monotonic()
         (worker,) = (

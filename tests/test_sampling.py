@@ -11,7 +11,8 @@ from PIL import Image
 
 from panet_jax.datasets.folds import FOLD_RULES, fold_classes, unseen_classes
 from panet_jax.datasets.source import Sample
-from panet_jax.episodes.sampling import Episodes, drawable_images, episode_label
+from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
+from panet_jax.episodes.sampling import episode_label
 from panet_jax.errors import InputError
 from panet_jax.images.resize import mirror, resize
 
@@ -74,9 +75,10 @@ def test_flips_mirror_image_and_masks_together_about_half_the_time():
 def test_a_class_with_just_enough_images_always_suffices():
     """Both classes on the same three images: queries first, supports from what is left."""
     source = types.SimpleNamespace(classes=('a', 'b'), presence=np.ones((3, 2), bool))
-    episodes = Episodes(source, [1, 2], ways=2, shots=1, queries=2, seed=0, size=8)
+    task = Task(ways=2, shots=1, queries=2)
+    draws = Draws(images_by_class(source, [1, 2], task), task, seed=0)
     for index in range(50):
-        draw = episodes.draw(index)
+        draw = draws[index]
         assert not set(draw.queries.tolist()) & set(draw.supports.ravel().tolist())
 
 
@@ -118,9 +120,9 @@ def test_drawable_images_by_size_and_without_unseen_classes():
     np.testing.assert_array_equal(drawable_images(source, smallest_object=3), areas >= 3)
     kept = drawable_images(source, without=[3])
     np.testing.assert_array_equal(kept, (areas > 0) & np.array([[1], [1], [1], [0], [0]], bool))
-    episodes = Episodes(source, [1, 2], ways=1, shots=1, queries=1, seed=0, size=8, drawable=kept)
-    draws = [episodes.draw(index) for index in range(30)]
-    assert {int(image) for draw in draws for image in (*draw.supports.flat, *draw.queries)} == {0, 1, 2}
+    draws = Draws(images_by_class(source, [1, 2], Task(), drawable=kept), Task(), seed=0)
+    drawn = [draws[index] for index in range(30)]
+    assert {int(image) for draw in drawn for image in (*draw.supports.flat, *draw.queries)} == {0, 1, 2}
 
 
 def test_resize_is_pils_bilinear_and_nearest(rng):

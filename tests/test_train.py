@@ -1,12 +1,10 @@
 """Training: the recipe, several devices, exact resumption, and how a run ends."""
 
-import contextlib
 import functools
 import os
 import re
 import shutil
 import signal
-import time
 import types
 
 import jax
@@ -19,11 +17,14 @@ from tiny import tiny_config
 
 import panet_jax as pj
 from panet_jax.compute import devices
+from panet_jax.compute.interrupts import Interrupted
 from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
-from panet_jax.method.vgg16 import encode, init_encoder_params
-from panet_jax.networks import checkpoints
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.method.panet import encode_episodes
+from panet_jax.method.vgg16 import encoder_shapes, init_encoder_params
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.training import train as training
+from panet_jax.training.step import create_state, learning_rate_schedule, make_optimizer, train_step
+from panet_jax.training.train import train, training_devices, training_episodes
 
 
 def compact_batch(size, episodes=4):
@@ -44,17 +45,18 @@ def compact_batch(size, episodes=4):
     return jax.tree.map(lambda *x: np.stack(x), *batch)
 
 
-def make_step(count, traces=None, **options):
+def make_step(count, traces=None, rematerialize=False, **options):
     """A training step on `count` devices, and a state that is on them."""
+    encode = functools.partial(encode_episodes, rematerialize=rematerialize)
     used = jax.local_devices()[:count]
-    optimizer = training.make_optimizer(optax.constant_schedule(0.01), momentum=0.9, weight_decay=5e-4)
+    optimizer = make_optimizer(optax.constant_schedule(0.01), momentum=0.9, weight_decay=5e-4)
 
     def step(state, episodes):
         if traces is not None:
             traces.append(1)
-        return training.train_step(state, episodes, encode=encode, align_weight=1.0, **options)
+        return train_step(state, episodes, align_weight=1.0, encode=encode, **options)
 
-    state = training.create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
+    state = create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
     return devices.parallel(step, used), devices.replicate(state, used), used
 
 
@@ -88,9 +90,8 @@ def test_devices_are_used_as_far_as_they_divide_the_batch():
 
 
 @pytest.mark.parametrize(('batch', 'used'), [(6, 6), (8, 8), (7, 7), (12, 6), (9, 3), (11, 1), (1, 1)])
-def test_the_largest_divisor_of_the_batch_says_how_many_devices_are_used(monkeypatch, batch, used):
-    monkeypatch.setattr(jax, 'local_devices', lambda: list(range(8)))
-    assert devices.usable_devices(batch) == list(range(used))
+def test_the_largest_divisor_of_the_batch_says_how_many_devices_are_used(batch, used):
+    assert devices.usable_devices(batch, list(range(8))) == list(range(used))
 
 
 def test_gradients_and_metrics_of_a_step_are_reduced_at_once_and_the_state_is_reused():
@@ -126,14 +127,25 @@ def test_what_saves_memory_saves_it_and_changes_no_step(plain_steps, options):
 
 def test_a_batch_that_does_not_divide_into_parts_is_refused():
     with pytest.raises(pj.InputError, match=r'accumulate must divide the 2 episode\(s\) that each of 2 device'):
-        training.training_devices(tiny_config(batch=4, accumulate=3))
+        training_devices(tiny_config(batch=4, accumulate=3))
+
+
+def test_a_step_names_what_is_no_batch():
+    _, state, _ = make_step(1)
+    one = jax.tree.map(lambda x: x[0], compact_batch(17))
+    with pytest.raises(
+        ValueError, match=r'episodes must be a batch, with support_images \[B, N, K, H, W, 3\], got shape'
+    ):
+        train_step(state, one, align_weight=1.0)
+    with pytest.raises(ValueError, match=r'accumulate must divide the 4 episodes of a device, got 3'):
+        train_step(state, compact_batch(17), align_weight=1.0, accumulate=3)
 
 
 @pytest.mark.parametrize('clip_norm', [0.0, 0.5])
 def test_optimizer_is_torchs_sgd(clip_norm):
     """v = 0.9 v + (g + 5e-4 p), p = p - lr v, with lr * 0.1 from the milestone on."""
-    schedule = training.learning_rate_schedule(0.1, (2,), 0.1)
-    optimizer = training.make_optimizer(schedule, momentum=0.9, weight_decay=5e-4, clip_norm=clip_norm)
+    schedule = learning_rate_schedule(0.1, (2,), 0.1)
+    optimizer = make_optimizer(schedule, momentum=0.9, weight_decay=5e-4, clip_norm=clip_norm)
     params, velocity, expected = jnp.array([1.0, -2.0]), np.zeros(2), np.array([1.0, -2.0])
     state = optimizer.init(params)
     for step in range(4):
@@ -154,7 +166,7 @@ def trained(workdir):
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('whole')
-    training.train(tiny_config(), workdir)
+    train(tiny_config(), workdir)
     return workdir
 
 
@@ -163,9 +175,9 @@ def assert_same_params(one, two):
 
 
 def test_training_in_two_halves_is_training_bit_for_bit(uninterrupted, tmp_path):
-    training.train(tiny_config(steps=3), tmp_path)
+    train(tiny_config(steps=3), tmp_path)
     half = trained(tmp_path)
-    training.train(tiny_config(steps=6), tmp_path)
+    train(tiny_config(steps=6), tmp_path)
     assert_same_params(uninterrupted, tmp_path)
     changed = jax.tree.map(lambda a, b: bool((a != b).any()), half, trained(tmp_path))
     assert changed['conv5_3']['kernel']
@@ -180,108 +192,85 @@ def test_metrics_are_logged_once_per_step_and_across_a_crash(uninterrupted, tmp_
         assert line['learning_rate'] == pytest.approx(0.02)
         assert line['episodes_per_second'] > 0
     # A run that died after its checkpoint at 3 had written step 4 already, and half of a line.
-    training.train(tiny_config(steps=3), tmp_path)
+    train(tiny_config(steps=3), tmp_path)
     append_json_line(tmp_path / 'metrics.jsonl', {'step': 4, 'loss': 9.0})
     with (tmp_path / 'metrics.jsonl').open('a') as file:
         file.write('{"step": 5, "lo')
-    training.train(tiny_config(), tmp_path)
+    train(tiny_config(), tmp_path)
     resumed = read_json_lines(tmp_path / 'metrics.jsonl')
     assert [line['step'] for line in resumed] == [2, 3, 4, 6]
     assert [line['loss'] for line in resumed] == [line['loss'] for line in lines]
 
 
+def send(number, after, times=1):
+    """What sends this process a signal after a step."""
+
+    def after_step(step):
+        if step == after:
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+
+    return after_step
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
-def test_a_signal_saves_and_the_same_command_goes_on(uninterrupted, tmp_path, monkeypatch, number):
-    add, before = training.Log.add, signal.getsignal(number)
-
-    def add_and_interrupt(log, metrics):
-        add(log, metrics)
-        if len(log._pending) == 2:
-            os.kill(os.getpid(), number)
-
-    monkeypatch.setattr(training.Log, 'add', add_and_interrupt)
-    with pytest.raises(training.Interrupted, match=number.name) as interrupted:
-        training.train(tiny_config(), tmp_path)
+def test_a_signal_saves_and_the_same_command_goes_on(uninterrupted, tmp_path, number):
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=number.name) as interrupted:
+        train(tiny_config(), tmp_path, after_step=send(number, after=2))
     assert interrupted.value.number == number
     assert signal.getsignal(number) is before
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [2]
-    monkeypatch.undo()
-    training.train(tiny_config(), tmp_path)
+    train(tiny_config(), tmp_path)
     assert_same_params(uninterrupted, tmp_path)
 
 
-def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path, monkeypatch):
-    add = training.Log.add
-
-    def add_and_interrupt(log, metrics):
-        add(log, metrics)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(training.Log, 'add', add_and_interrupt)
-    with pytest.raises(training.Interrupted, match='step 1 is saved'):
-        training.train(tiny_config(steps=1), tmp_path)
+def test_a_signal_in_the_last_step_ends_the_run_too(tmp_path):
+    with pytest.raises(Interrupted, match='step 1 is saved'):
+        train(tiny_config(steps=1), tmp_path, after_step=send(signal.SIGTERM, after=1))
 
 
-def test_a_terminal_that_closes_does_not_cut_off_the_end(tmp_path, monkeypatch):
+def test_a_terminal_that_closes_does_not_cut_off_the_end(tmp_path):
     """It sends SIGHUP more than once."""
-    add = training.Log.add
-
-    def add_and_hang_up(log, metrics):
-        add(log, metrics)
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGHUP)
-
-    monkeypatch.setattr(training.Log, 'add', add_and_hang_up)
-    with pytest.raises(training.Interrupted, match='stopped by SIGHUP; step 1 is saved'):
-        training.train(tiny_config(), tmp_path)
+    with pytest.raises(Interrupted, match='stopped by SIGHUP; step 1 is saved'):
+        train(tiny_config(), tmp_path, after_step=send(signal.SIGHUP, after=1, times=2))
 
 
 @pytest.mark.parametrize(('minutes', 'saved'), [(10.0, [3, 6]), (0.0, [6])])
-def test_a_checkpoint_is_due_by_time_too(tmp_path, monkeypatch, minutes, saved):
-    clock = types.SimpleNamespace(monotonic=lambda: 200 * clock.steps, perf_counter=time.perf_counter, steps=0)
-    add = training.Log.add
-
-    def add_and_go_on(log, metrics):
-        add(log, metrics)
-        clock.steps += 1
-
-    monkeypatch.setattr(training, 'time', clock)
-    monkeypatch.setattr(training.Log, 'add', add_and_go_on)
+def test_a_checkpoint_is_due_by_time_too(tmp_path, minutes, saved):
     config = tiny_config(checkpoint_every=100, checkpoint_minutes=minutes, checkpoints_kept=9, steps=6)
-    training.train(config, tmp_path)
+    steps = [0]
+    train(config, tmp_path, after_step=steps.append, now=lambda: 200 * steps[-1])
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == saved
 
 
-def test_what_cannot_be_read_loses_no_step(uninterrupted, tmp_path, monkeypatch):
+class Unreadable(Episodes):
+    """Episodes that can be read until step 5 of a batch of 2."""
+
+    def __getitem__(self, index):
+        if index == 8:
+            raise MemoryError
+        return super().__getitem__(index)
+
+
+def test_what_cannot_be_read_loses_no_step(uninterrupted, tmp_path):
     """As when a process of the loader is killed, or the memory does not suffice."""
-    batches = training.episode_batches
-
-    @contextlib.contextmanager
-    def failing_batches(*arguments, **options):
-        def until_step_5(found):
-            for step, batch in enumerate(found, 1):
-                if step == 5:
-                    raise MemoryError
-                yield batch
-
-        with batches(*arguments, **options) as found:
-            yield until_step_5(found)
-
-    monkeypatch.setattr(training, 'episode_batches', failing_batches)
+    config = tiny_config(checkpoint_every=100)
+    episodes = training_episodes(config)
+    failing = Unreadable(episodes.source, episodes.draws, size=episodes.size, reader=episodes.reader)
     with pytest.raises(MemoryError):
-        training.train(tiny_config(checkpoint_every=100), tmp_path)
+        train(config, tmp_path, episodes=failing)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [2]  # two batches were on their way
-    monkeypatch.undo()
-    training.train(tiny_config(checkpoint_every=100), tmp_path)
+    train(config, tmp_path)
     assert_same_params(uninterrupted, tmp_path)
 
 
 def test_a_workdir_takes_one_training_at_a_time(tmp_path):
     with locked(tmp_path), pytest.raises(pj.InputError, match='another run is working'):
-        training.train(tiny_config(), tmp_path)
+        train(tiny_config(), tmp_path)
 
 
 def test_a_line_that_was_cut_off_swallows_no_other(tmp_path):
@@ -292,17 +281,17 @@ def test_a_line_that_was_cut_off_swallows_no_other(tmp_path):
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    training.train(tiny_config(checkpoint_every=1, steps=4), tmp_path)
+    train(tiny_config(checkpoint_every=1, steps=4), tmp_path)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [3, 4]
         with pytest.raises(pj.InputError, match=r'no checkpoint of step 1 .*steps there: 3, 4'):
-            checkpoints.restore_params(1, 1 / 32)
+            checkpoints.restore_params(1, encoder_shapes(1 / 32))
 
 
 def test_no_room_for_a_checkpoint_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoints.shutil, 'disk_usage', lambda _: types.SimpleNamespace(free=1000))
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: types.SimpleNamespace(free=1000))
     with pytest.raises(pj.InputError, match=r'no room to save step 3: .*the same command goes on from step 0'):
-        training.train(tiny_config(), tmp_path)
+        train(tiny_config(), tmp_path)
 
 
 def test_an_incomplete_checkpoint_is_named(uninterrupted, tmp_path):
@@ -310,35 +299,35 @@ def test_an_incomplete_checkpoint_is_named(uninterrupted, tmp_path):
     for path in (tmp_path / 'copy/checkpoints/6').iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(pj.InputError, match=r'checkpoints/6 cannot be read .*remove that folder'):
-        training.train(tiny_config(steps=8), tmp_path / 'copy')
+        train(tiny_config(steps=8), tmp_path / 'copy')
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_the_step(tmp_path):
     config = tiny_config(**{'optimizer.learning_rate': 1e9, 'optimizer.clip_norm': 0.0, 'log_every': 6})
     with pytest.raises(pj.InputError, match=r'became non-finite at step 2; the last good checkpoint is none'):
-        training.train(config, tmp_path)
+        train(config, tmp_path)
     assert not list((tmp_path / 'checkpoints').glob('*'))
 
 
 def test_a_workdir_holds_one_experiment(uninterrupted, tmp_path):
     with pytest.raises(pj.InputError, match=r'holds another experiment: .*data.fold is 0 there and 1 here'):
-        training.train(tiny_config(**{'data.fold': 1}), uninterrupted)
+        train(tiny_config(**{'data.fold': 1}), uninterrupted)
     before = (uninterrupted / 'config.json').read_text()
     with pytest.raises(pj.InputError, match=r'already at step 6, beyond --config.steps=4'):
-        training.train(tiny_config(steps=4), uninterrupted)
+        train(tiny_config(steps=4), uninterrupted)
     assert (uninterrupted / 'config.json').read_text() == before
 
 
 def test_training_sees_seen_classes_only():
-    episodes = training.training_episodes(tiny_config(**{'data.fold': 2}))
+    episodes = training_episodes(tiny_config(**{'data.fold': 2}))
     assert set(episodes.classes.tolist()) == set(range(1, 21)) - {11, 12, 13, 14, 15}
-    assert episodes.flip
+    assert episodes.draws.flip
 
 
 def test_supports_may_be_annotated_weakly(tmp_path):
     losses = {}
     for annotation in ('dense', 'scribble', 'box'):
-        training.train(tiny_config(annotation=annotation), tmp_path / annotation)
+        train(tiny_config(annotation=annotation), tmp_path / annotation)
         losses[annotation] = read_json_lines(tmp_path / annotation / 'metrics.jsonl')[-1]['loss']
     assert len(set(losses.values())) == 3
     assert np.isfinite(list(losses.values())).all()

@@ -10,15 +10,16 @@ from panet_jax.disk.paths import local_path
 MOST_BYTES = 2**30
 
 
-def keep_compiled(folder=None):
-    """Has JAX keep what it compiles and take it from there; JAX_COMPILATION_CACHE_DIR has its way.
+def keep_compiled(folder: str | None = None):
+    """Makes JAX keep compiled programs in a folder and take them from there; JAX_COMPILATION_CACHE_DIR goes first.
+
+    Beyond 1 GiB the least recently used programs are removed.
 
     Args:
-        folder: where; None is compiled/ beside the downloaded weights, '' keeps nothing. The least recently
-            used goes beyond 1 GiB.
+        folder: to keep them in; None is compiled/ beside the downloaded weights, '' keeps nothing.
     """
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ or folder == '':
         return
-    where = local_path(folder, '--compilation_cache') if folder else cache_dir() / 'compiled'
-    jax.config.update('jax_compilation_cache_dir', str(where))
+    path = local_path(folder, '--compilation_cache') if folder else cache_dir() / 'compiled'
+    jax.config.update('jax_compilation_cache_dir', str(path))
     jax.config.update('jax_compilation_cache_max_size', MOST_BYTES)

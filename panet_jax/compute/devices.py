@@ -1,6 +1,8 @@
 """The only file that knows there are several devices."""
 
 import collections
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,13 +13,18 @@ from panet_jax.errors import InputError
 AXIS = 'devices'
 
 
-def usable_devices(batch):
-    """As many devices of this process as a batch of `batch` can be divided among evenly."""
-    devices = jax.local_devices()
+def usable_devices(batch: int, devices: list[jax.Device] | None = None) -> list[jax.Device]:
+    """As many devices as a batch of `batch` can be divided among evenly.
+
+    Args:
+        batch: number of episodes or images.
+        devices: to choose from; by default those of this process.
+    """
+    devices = jax.local_devices() if devices is None else devices
     return devices[: max(count for count in range(1, len(devices) + 1) if batch % count == 0)]
 
 
-def training_devices(batch):
+def training_devices(batch: int) -> list[jax.Device]:
     """The devices that share a batch of `batch` episodes: of this process, or all of all processes.
 
     Raises:
@@ -33,23 +40,24 @@ def training_devices(batch):
     return jax.devices()
 
 
-def host_share():
-    """This process's number among the hosts, and how many there are, as a loader wants to know them."""
-    return {'host': jax.process_index(), 'hosts': jax.process_count()}
+def banner(batch: int, used: list[jax.Device], what: str) -> str:
+    """One line on what runs where.
 
-
-def banner(batch, used, what):
-    """One line on what runs where: a batch of `what`, such as 'episode(s)', on the devices `used`."""
-    there, hosts = jax.device_count(), jax.process_count()
-    count = len(used) * (hosts if len(_local(used)) == len(used) else 1)  # a share of this process's, or all
-    where = f' of {hosts} processes' if hosts > 1 else ''
+    Args:
+        batch: number of `what` in a step, over the devices `used`.
+        used: devices of this process, or of all.
+        what: such as 'episode(s)'.
+    """
+    processes = jax.process_count()
+    count = len(used) * (processes if len(_local(used)) == len(used) else 1)  # a share of this process's, or all
+    of_processes = f' of {processes} processes' if processes > 1 else ''
     return (
-        f'jax {jax.__version__} on {count} of {there} {used[0].device_kind} device(s){where}, '
+        f'jax {jax.__version__} on {count} of {jax.device_count()} {used[0].device_kind} device(s){of_processes}, '
         f'{batch // len(used)} {what} each a step'
     )
 
 
-def parallel(function, devices):
+def parallel(function: Callable, devices: list[jax.Device]) -> Callable:
     """Runs a training step on several devices, each with its share of the batch.
 
     The state has no device axis on either side, so that it can be saved as it is, and the old state's
@@ -66,38 +74,44 @@ def parallel(function, devices):
     return jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
 
 
-def sharded(function, devices, *, with_params=False):
-    """Runs function(batch) or function(params, batch) on several devices; all stays where it is.
+def sharded(function: Callable, devices: list[jax.Device], *, with_params: bool = False) -> Callable:
+    """Runs function(batch) or function(params, batch) on several devices; what comes out stays on them.
 
     Args:
-        function: pure; params are whole on each device, the batch is a share of it.
+        function: pure; a device has all of params and its share of the batch.
         devices: to run on, of this process.
         with_params: whether the function takes params.
 
     Returns:
         A compiled function that takes a batch from `split`, or what another such function returned, and
-        returns arrays [devices, batch / devices, ...].
+        returns arrays [D, B / D, ...].
     """
     return jax.pmap(function, AXIS, in_axes=(None, 0) if with_params else 0, devices=devices)
 
 
-def mean_over_devices(tree):
+def mean_over_devices(tree: Any) -> Any:
     """Inside a parallel function: the mean of each array over the devices."""
     return jax.lax.pmean(tree, AXIS)
 
 
-def replicate(tree, devices):
+def highest_of_all() -> Callable[[int], jax.Array]:
+    """Compiles a function that all processes call, each with a number: the highest of them, without waiting for it."""
+    highest = jax.pmap(lambda number: jax.lax.pmax(number, AXIS), AXIS, out_axes=None, devices=jax.devices())
+    return lambda number: highest(np.full(jax.local_device_count(), number, np.int32))
+
+
+def replicate(tree: Any, devices: list[jax.Device]) -> Any:
     """Places a tree on all devices once; without it the first two calls of a step would compile twice."""
     return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
 
 
-def split(batch, devices):
-    """A tree of arrays [B, ...], this process's share -> [d, B / d, ...] for its d devices among `devices`."""
+def split(batch: Any, devices: list[jax.Device]) -> Any:
+    """A tree of arrays [B, ...], this process's share -> [D, B / D, ...] for its D devices among `devices`."""
     count = len(_local(devices))
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
 
 
-def prefetched(batches, devices, ahead=2):
+def prefetched(batches: Iterable[Any], devices: list[jax.Device], ahead: int = 2) -> Iterator[Any]:
     """`split` batches on their devices, sent `ahead` before they are asked for: while the devices compute.
 
     Args:
@@ -114,33 +128,9 @@ def prefetched(batches, devices, ahead=2):
     yield from waiting
 
 
-def join(outputs):
-    """What a sharded function returned -> numpy arrays [B, ...]."""
+def join(outputs: Any) -> Any:
+    """What a sharded function returned, arrays [D, B / D, ...] -> numpy arrays [B, ...]."""
     return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)
-
-
-class Votes:
-    """What some process wants after a step, so that all of them do it after the same one.
-
-    With several processes the answer is that of the call before, so that the devices have the next step to
-    do while this one is waited for.
-    """
-
-    def __init__(self):
-        self._ask = jax.pmap(lambda vote: jax.lax.pmax(vote, AXIS), AXIS, out_axes=None, devices=jax.devices())
-        self._before = None
-
-    def __call__(self, wanted):
-        """This process's vote, a whole number, 0 for nothing; the highest vote of all."""
-        if jax.process_count() == 1:
-            return wanted
-        before, self._before = self._before, self._ask(np.full(jax.local_device_count(), wanted, np.int32))
-        return 0 if before is None else int(before)
-
-    def last(self, wanted):
-        """The same, and waits: after the last step there is no later one."""
-        self(wanted)
-        return self(wanted)
 
 
 def _local(devices):

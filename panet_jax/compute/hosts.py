@@ -1,153 +1,90 @@
-"""Several processes that work together, one a host as a rule: how they join, and what one tells the others.
+"""What one process of a job tells the others: one sees a mistake and all end, one reads and all have it.
 
-Process 0 is the primary: it alone reads and writes the workdir and talks to the user. Everything here does
-the plain thing when there is one process only.
+Process 0 is the primary: it alone reads and writes the workdir and talks to the user. With one process, everything
+here does the plain thing.
+
+    on_primary(f)             f runs on the primary; a mistake that it meets ends all processes
+    value_from_primary(f)     the same, and all processes get its value, which is something that JSON can say
+    from_primary(f, shapes)   the same for arrays
+    primary_first(f)          f runs on all, on the primary before the others
+    primary_only(f)           f as a function that does nothing on the others
 """
 
 import contextlib
+import dataclasses
+import functools
+import hashlib
 import json
-import os
-import socket
-import sys
-import threading
-import time
-import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
-from jax._src import distributed  # its client has no public name, and only it can end a process that waits
 from jax.experimental import multihost_utils
 
+from panet_jax.compute import devices
 from panet_jax.errors import InputError
 
 PIECE_BYTES = 2**26  # of an array that is summed over processes
-PATIENCE = 300  # seconds that a process waits for the first one
-FAILED = 'panet_jax/failed'  # where a process that ends says why
-_leaving = threading.Event()
 
 
-def join(coordinator=None, processes=None, process=None):
-    """Joins the processes of a job; comes before anything else that JAX does.
-
-    Args:
-        coordinator: 'HOST:PORT' that process 0 listens at; None lets JAX find out, as it can on Cloud TPU,
-            under SLURM and under Open MPI.
-        processes: how many there are, or None.
-        process: this one's number, or None.
-
-    Raises:
-        InputError: something is missing or wrong, or process 0 cannot be reached within five minutes. (Process
-            0, if the others do not come, is ended by JAX after five minutes.)
-    """
-    if coordinator and (not coordinator.rpartition(':')[2].isdigit() or None in (processes, process)):
-        raise InputError(
-            f'--coordinator=HOST:PORT, --processes=N and --process=I go together, got {coordinator}, {processes} and {process}.'
-        )
-    # JAX would answer a SIGTERM itself, by noting it only.
-    jax.config.update('jax_enable_preemption_service', False)
-    try:
-        if coordinator and process:
-            _wait_for(coordinator)
-        jax.distributed.initialize(coordinator, processes, process)
-    except (ValueError, TypeError, IndexError, RuntimeError, OSError) as error:
-        raise InputError(
-            f'the processes could not join ({str(error).splitlines()[0][:160]}); type --coordinator=HOST:PORT --processes=N '
-            '--process=I on each, or start them with SLURM, Open MPI or on Cloud TPU.'
-        ) from error
-    counts = np.bincount([device.process_index for device in jax.devices()])
-    if counts.min() != counts.max():
-        raise InputError(f'each process must have as many devices, got {", ".join(map(str, counts))}.')
-    threading.Thread(target=_end_with_others, daemon=True).start()
-
-
-def _wait_for(coordinator):
-    """Returns when process 0 listens: JAX, which cannot wait for that in vain, would abort the program."""
-    host, _, port = coordinator.rpartition(':')
-    for _ in range(PATIENCE):
-        try:
-            with socket.create_connection((host, int(port)), timeout=5):
-                return
-        except OSError as error:
-            failure = error
-            time.sleep(1)
-    raise failure
-
-
-def _end_with_others():
-    """Ends this process when another one says that it failed: it may wait for that one in a collective."""
-    client = distributed.global_state.client
-    while not _leaving.wait(1):  # a wait within the client would abort the interpreter when it ends
-        with contextlib.suppress(Exception):  # nothing is there, or the job is over
-            print(f'panet_jax: {client.key_value_try_get(FAILED)}', file=sys.stderr, flush=True)
-            if is_primary():  # which keeps what was said for the others
-                time.sleep(3)
-            os._exit(2)
-
-
-def leave(status, sentence):
-    """Ends this process of several, and all others: they might wait for it for ever."""
-    _leaving.set()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with contextlib.suppress(Exception):  # another one was first
-        text = f'process {jax.process_index()} ended: {sentence}'
-        distributed.global_state.client.key_value_set(FAILED, text)
-    time.sleep(3)  # or a collective fails that another one waits in, before it can have read why
-    os._exit(status)
-
-
-@contextlib.contextmanager
-def none_left_waiting():
-    """Ends all processes of a job when one meets an exception that nobody foresaw, and prints its traceback.
-
-    The others would wait for it in a collective for five minutes, and never learn the reason.
-    """
-    try:
-        yield
-    except SystemExit:
-        raise
-    except BaseException as error:
-        if not is_one_of_several() or getattr(error, 'everywhere', False):
-            raise
-        traceback.print_exc()
-        leave(1, f'{type(error).__name__}: {error}')
-
-
-def is_one_of_several():
-    """Whether this process has joined others, which may wait for it."""
-    return jax.distributed.is_initialized() and jax.process_count() > 1
-
-
-def check_same(what, value):
-    """Checks that all processes have the same; what differs would be averaged all the same.
-
-    Args:
-        what: to call it in the error.
-        value: a text.
-    """
-    primary = value_from_primary(lambda: value)
-    with together():
-        if primary != value:
-            raise InputError(f'{what} must be the same on all processes; here it differs from that of process 0.')
-
-
-def is_primary():
+def is_primary() -> bool:
     """Whether this process is the one that writes and prints."""
     return jax.process_index() == 0
 
 
-def is_mine(number):
+def is_mine(number: int) -> bool:
     """Whether piece `number` of some work is this process's: they take turns."""
     return number % jax.process_count() == jax.process_index()
 
 
-def bar_hidden():
-    """Tqdm's `disable`: a bar is shown in a terminal, and by the primary."""
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A process's share of work that several take turns at: the pieces number, number + count, ...
+
+    Attributes:
+        number: of the process, from 0.
+        count: of processes.
+    """
+
+    number: int = 0
+    count: int = 1
+
+
+def own_share() -> Share:
+    """The Share of this process."""
+    return Share(jax.process_index(), jax.process_count())
+
+
+def bar_hidden() -> bool | None:
+    """The argument `disable` of tqdm: the primary alone shows a bar, and only in a terminal."""
     return None if is_primary() else True
 
 
+def check_same(what: str, value: str):
+    """Checks that all processes have the same value: otherwise training would average over different ones.
+
+    Args:
+        what: how the error calls it.
+        value: a text.
+
+    Raises:
+        InputError: a process differs from process 0; on all processes.
+    """
+    if jax.process_count() == 1:
+        return
+    # Not multihost_utils.assert_equal: its AssertionError prints arrays, and does not say which process differs.
+    digest = np.frombuffer(hashlib.sha256(value.encode()).digest(), np.uint8)
+    digests = multihost_utils.process_allgather(digest)
+    different = np.flatnonzero((digests != digests[0]).any(1))
+    if different.size:
+        raise InputError.on_all(
+            f'{what} must be the same on all processes; process {different[0]} differs from process 0.'
+        )
+
+
 @contextlib.contextmanager
-def together():
+def together() -> Iterator[None]:
     """Ends all processes with the mistake that one of them meets inside; nothing collective may be inside.
 
     Raises:
@@ -156,20 +93,43 @@ def together():
     error = None
     try:
         yield
-    except Exception as found:
-        error = found
+    except Exception as own:
+        error = own
         error.everywhere = True
     if jax.process_count() > 1:
         texts = _texts_of_all((str(error) or type(error).__name__) if error else '')
-        found = [(number, text) for number, text in enumerate(texts) if text]
-        if found and not error:
-            error = InputError.on_all(f'process {found[0][0]} of {len(texts)} failed: {found[0][1]}')
+        failed = [number for number, text in enumerate(texts) if text]
+        if failed and not error:
+            error = InputError.on_all(f'process {failed[0]} of {len(texts)} failed: {texts[failed[0]]}')
     if error:
         raise error
 
 
-def primary_first(function):
-    """function() on every process, on the primary before the others: what it puts on a shared disk is there."""
+def on_primary(function: Callable, *arguments: Any) -> Any:
+    """What function(*arguments) returns on the primary; None on the others, which do not call it.
+
+    Raises:
+        InputError: on the others, a mistake that the primary meets.
+    """
+    with together():
+        return function(*arguments) if is_primary() else None
+
+
+def primary_only(function: Callable) -> Callable:
+    """A function that does what `function` does on the primary, and nothing on the others, where it returns None.
+
+    A mistake inside is the primary's alone: the others do not wait to learn of it, as they do in `on_primary`.
+    """
+
+    @functools.wraps(function)
+    def called(*arguments, **options):
+        return function(*arguments, **options) if is_primary() else None
+
+    return called
+
+
+def primary_first(function: Callable) -> Any:
+    """function() on every process, on the primary before the others, so that these see what it writes to a shared disk."""
     result = None
     for turn in (True, False):
         with together():
@@ -178,24 +138,24 @@ def primary_first(function):
     return result
 
 
-def from_primary(function, like):
+def from_primary(function: Callable, shapes: Any) -> Any:
     """The arrays that function() returns on the primary, on every process; the others do not call it.
 
     Args:
         function: returns a tree of arrays.
-        like: a tree of the same structure, of what has shape and dtype.
+        shapes: the same tree, of anything that has shape and dtype.
     """
-    with together():
-        tree = function() if is_primary() else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-    return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
+    tree = on_primary(function)
+    if jax.process_count() == 1:
+        return tree
+    if not is_primary():
+        tree = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
+    return multihost_utils.broadcast_one_to_all(tree)
 
 
-def value_from_primary(function):
-    """What function() returns on the primary, on every process; something that JSON can say."""
-    value = None
-    with together():
-        if is_primary():
-            value = function()
+def value_from_primary(function: Callable) -> Any:
+    """What function() returns on the primary, on every process: something that JSON can say."""
+    value = on_primary(function)
     if jax.process_count() == 1:
         return value
     text = _to_bytes(json.dumps(value))
@@ -203,13 +163,41 @@ def value_from_primary(function):
     return json.loads(_to_text(multihost_utils.broadcast_one_to_all(np.resize(text, length))))
 
 
-def total(array):
+def total(array: np.ndarray) -> np.ndarray:
     """The sum over processes of a numpy array [E, ...], in pieces of its first axis."""
     if jax.process_count() == 1:
         return array
     pieces = np.array_split(array, max(1, min(len(array), array.nbytes // PIECE_BYTES)))
     sums = [np.asarray(multihost_utils.process_allgather(piece)).sum(0, dtype=array.dtype) for piece in pieces]
     return np.concatenate(sums)
+
+
+class Votes:
+    """What any process wants after a step, so that all of them do it after the same one.
+
+    With several processes the answer is that of the call before, so that the devices have the next step to
+    do while this one is waited for.
+    """
+
+    def __init__(self):
+        self._highest = devices.highest_of_all()
+        self._before = None
+
+    def __call__(self, wanted: int) -> int:
+        """The highest vote of all.
+
+        Args:
+            wanted: this process's vote, 0 for nothing.
+        """
+        if jax.process_count() == 1:
+            return wanted
+        before, self._before = self._before, self._highest(wanted)
+        return 0 if before is None else int(before)
+
+    def last(self, wanted: int) -> int:
+        """The same, and waits: after the last step there is no later one."""
+        self(wanted)
+        return self(wanted)
 
 
 def _texts_of_all(text):

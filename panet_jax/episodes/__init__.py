@@ -1,1 +1,1 @@
-"""Which episode is number i, how its supports are annotated, and how batches are read."""
+"""Episodes: draws (which is number i), authors (their draw), annotations, sampling (images and masks), loader (batches)."""

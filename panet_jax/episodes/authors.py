@@ -1,59 +1,66 @@
-"""The episodes that the authors' code draws: Python's `random`, in the order of their calls.
+"""The episodes that the authors' code draws: by Python's `random`, in the order of their calls.
 
 dataloaders/customized.py (voc_fewshot) and dataloaders/common.py (PairedDataset), seeded as test.py does.
 """
 
 import random
+from collections.abc import Mapping
 
 import numpy as np
 
-from panet_jax.episodes.sampling import Draw
+from panet_jax.datasets.source import Source
+from panet_jax.episodes.draws import Draw, Task
 from panet_jax.errors import InputError
 
 
-def authors_draws(images, *, ways, shots, queries, seed, episodes):
-    """The episodes of one run, in order.
+def authors_draws(images: Mapping[int, np.ndarray], task: Task, *, seed: int, episodes: int) -> list[Draw]:
+    """The draws of one run, in order.
 
     Which way each query comes from is drawn once, for all episodes of the run. A query is no support of
     its own way; it can be one of another way's.
 
     Args:
         images: {class number: indices of its images}, both in the order in which the authors list them.
-        ways, shots, queries: N, K and Q.
-        seed: of the run; the authors add its number to 1234.
+        task: what an episode consists of.
+        seed: of the run; the authors add the run's number to 1234.
         episodes: how many.
-
-    Returns:
-        List of Draws.
     """
     rng = random.Random(seed)
-    classes = list(images)
-    extra = np.bincount(rng.choices(range(ways), k=queries), minlength=ways)
-    for number, shown in images.items():
-        if len(shown) < shots + extra.max():
+    queries = np.bincount(rng.choices(range(task.ways), k=task.queries), minlength=task.ways)  # [N], of each way
+    _check_enough(images, task.shots + queries.max())
+    return [_draw(rng, images, task, queries) for _ in range(episodes)]
+
+
+def _check_enough(images, needed):
+    for number, indices in images.items():
+        if len(indices) < needed:
             raise InputError(
-                f"class {number} has {len(shown)} images, but the authors' draw takes {shots + extra.max()} of a class."
+                f"class {number} has {len(indices)} images, but the authors' draw takes {needed} of a class."
             )
-    draws = []
-    for _ in range(episodes):
-        drawn = [classes[place] for place in rng.sample(range(len(classes)), k=ways)]
-        supports, last = [], []
-        for number, more in zip(drawn, extra, strict=True):
-            chosen = images[number][rng.sample(range(len(images[number])), k=shots + more)]
-            supports.append(chosen[:shots])
-            last.extend(chosen[shots:][::-1])  # their lists are read from the end
-        flips = np.zeros((ways, shots), bool), np.zeros(queries, bool)
-        draws.append(Draw(np.array(drawn), np.array(supports), np.array(last), *flips))
-    return draws
 
 
-def authors_images(source, images, *, only_these=False):
-    """The images of each class as the authors list them, if the data set says it, else as they are.
+def _draw(rng, images, task, queries_of_ways):
+    """The next Draw of a run: a sample of the classes, and one of the images of each."""
+    numbers = list(images)
+    classes = [numbers[place] for place in rng.sample(range(len(numbers)), k=task.ways)]
+    supports, queries = [], []
+    for number, count in zip(classes, queries_of_ways, strict=True):
+        taken = images[number][rng.sample(range(len(images[number])), k=task.shots + count)]
+        supports.append(taken[: task.shots])
+        queries.extend(taken[task.shots :][::-1])  # their lists are read from the end
+    flips = np.zeros((task.ways, task.shots), bool), np.zeros(task.queries, bool)
+    return Draw(np.array(classes), np.array(supports), np.array(queries), *flips)
+
+
+def authors_images(
+    source: Source, images: Mapping[int, np.ndarray], *, only_these: bool = False
+) -> tuple[dict[int, np.ndarray], bool]:
+    """The images of each class as the authors list them, if the data set has their lists; otherwise as they are.
 
     Args:
-        source: a Source.
+        source: the images, with the authors' lists in `class_lists`.
         images: {class number: indices}, of the classes to draw from.
-        only_these: leave out what the authors list and `images` lacks, such as images with small objects.
+        only_these: leave out images that the authors list and `images` lacks, such as those of small objects.
 
     Returns:
         {class number: indices}, and whether that is the authors' order.

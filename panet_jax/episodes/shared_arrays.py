@@ -1,14 +1,15 @@
-"""Arrays that one process makes and another takes, through shared memory: what is sent is only their name."""
+"""Arrays that one process makes and another takes, through shared memory: only their names are sent."""
 
 import contextlib
 import dataclasses
 import secrets
 from multiprocessing import shared_memory
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-FOLDER = Path('/dev/shm')  # Linux's; other systems do not list what is there
+FOLDER = Path('/dev/shm')  # of Linux; other systems do not list their shared memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +21,21 @@ class Shared:
     dtype: np.dtype
 
 
-def new_prefix():
-    """What the names of a group of arrays begin with; macOS takes 30 letters in all."""
+def new_prefix() -> str:
+    """A beginning for the names of a group of arrays; macOS takes 30 letters in all."""
     return f'panet-{secrets.token_hex(4)}-'
 
 
-def share(value, prefix):
-    """Puts an array into shared memory, for one taker: a Shared. Anything else is returned as it is."""
+def share_array(value: Any, prefix: str) -> Any:
+    """Puts an array into shared memory, for one process to take.
+
+    Args:
+        value: an array; anything else is returned as it is.
+        prefix: beginning of its name.
+
+    Returns:
+        A Shared.
+    """
     if not isinstance(value, np.ndarray) or not value.nbytes:
         return value
     memory = shared_memory.SharedMemory(prefix + secrets.token_hex(6), create=True, size=value.nbytes)
@@ -35,8 +44,8 @@ def share(value, prefix):
     return Shared(memory.name, value.shape, value.dtype)
 
 
-def take(value):
-    """The array of a Shared, whose memory is freed; anything else as it is."""
+def take_array(value: Any) -> Any:
+    """The array of a Shared, whose memory is freed; anything else is returned as it is."""
     if not isinstance(value, Shared):
         return value
     memory = shared_memory.SharedMemory(value.name)
@@ -46,8 +55,8 @@ def take(value):
     return array
 
 
-def remove_all(prefix):
-    """Frees what was shared and never taken; its makers have ended."""
+def remove_all(prefix: str):
+    """Frees the arrays that were shared and never taken, once the processes that made them have ended."""
     for path in FOLDER.glob(f'{prefix}*'):
         with contextlib.suppress(FileNotFoundError):
             memory = shared_memory.SharedMemory(path.name)

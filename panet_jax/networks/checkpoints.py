@@ -1,7 +1,7 @@
 """The training state on disk, by Orbax: atomic, the newest few kept.
 
-What is written are plain arrays: a run goes on with any number of devices and processes. One process reads
-and writes; the others get the state from it.
+The files hold plain arrays, so a training goes on with any number of devices and processes. One process reads
+and writes them; the others get the state from it.
 """
 
 import shutil
@@ -10,25 +10,27 @@ from pathlib import Path
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from flax.training.train_state import TrainState
 
 from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
+from panet_jax.method.encoder import Params
 
 
 class Checkpoints:
-    """The checkpoints of one workdir. Parameters and optimiser state are separate items.
+    """The checkpoints of one workdir. Parameters and optimizer state are separate items.
 
     Args:
-        workdir: their folder is `workdir`/checkpoints.
-        keep: how many of the newest to keep.
+        workdir: folder that has them in checkpoints/.
+        keep: number of the newest to keep; None only reads.
     """
 
-    def __init__(self, workdir, keep=None):
+    def __init__(self, workdir: str | Path, keep: int | None = None):
         self.folder = Path(workdir).resolve() / 'checkpoints'
         # create=False: looking at a workdir must not change it.
-        me = jax.process_index()
+        process = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
-            primary_host=me, active_processes={me}, barrier_sync_key_prefix=f'process_{me}'
+            primary_host=process, active_processes={process}, barrier_sync_key_prefix=f'process_{process}'
         )
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=False, enable_async_checkpointing=keep is not None, multiprocessing_options=alone
@@ -41,15 +43,20 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_):
+        self.wait()
         if self._manager:
-            self._manager.wait_until_finished()
             self._manager.close()
 
-    def steps(self):
-        """The steps that are there, in order."""
+    def wait(self):
+        """Returns when all that was saved is on disk."""
+        if self._manager:
+            self._manager.wait_until_finished()
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, in order."""
         return sorted(self._manager.all_steps()) if self._manager else []
 
-    def save(self, state):
+    def save(self, state: TrainState):
         """Saves a TrainState as step `state.step`, in the background; the copy is made at once."""
         step = int(state.step)
         if step in self.steps():
@@ -63,7 +70,7 @@ class Checkpoints:
             raise RuntimeError(f'checkpoint {step} was not saved: a newer one is in {self.folder}')
 
     def _check_room(self, state, step):
-        """Asks for the room first: Orbax, writing in the background, would end in pages of errors."""
+        """Checks the free space first: Orbax, writing in the background, would end in pages of errors."""
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state)))
         free = shutil.disk_usage(self.folder).free
         if free < 1.1 * needed:
@@ -72,25 +79,30 @@ class Checkpoints:
                 f'room, and the same command goes on from step {max(self.steps(), default=0)}.'
             )
 
-    def restore(self, state):
-        """The newest state, bit for bit, in numpy arrays; `state` itself if there is none.
+    def restore(self, state: TrainState) -> TrainState:
+        """The newest state, bit for bit, in numpy arrays; `state` itself if there is no checkpoint.
 
         Args:
-            state: a fresh TrainState.
+            state: fresh, of the same shapes.
         """
         if not self.steps():
             return state
         step = self.steps()[-1]
-        like = jax.tree.map(_empty, (state.params, state.opt_state))
-        items = self._read(step, params=like[0], opt_state=like[1])
+        params, opt_state = jax.tree.map(_empty, (state.params, state.opt_state))
+        items = self._read(step, params=params, opt_state=opt_state)
         return state.replace(params=items.params, opt_state=items.opt_state, step=np.asarray(step, np.int32))
 
-    def restore_params(self, step, shapes):
-        """The encoder parameters alone, of one step, in numpy arrays; `shapes` is a tree of their shapes and dtypes."""
+    def restore_params(self, step: int, like: Params) -> Params:
+        """The parameters of one step, without the optimizer state, in numpy arrays.
+
+        Args:
+            step: which.
+            like: the tree of parameters, of anything that has shape and dtype, such as `Encoder.shapes()`.
+        """
         if step not in self.steps():
-            there = ', '.join(map(str, self.steps())) or 'none'
-            raise InputError(f'no checkpoint of step {step} in {self.folder}; steps there: {there}.')
-        return self._read(step, params=jax.tree.map(_empty, shapes)).params
+            steps = ', '.join(map(str, self.steps())) or 'none'
+            raise InputError(f'no checkpoint of step {step} in {self.folder}; steps there: {steps}.')
+        return self._read(step, params=jax.tree.map(_empty, like)).params
 
     def _read(self, step, **like):
         items = {name: ocp.args.StandardRestore(tree) for name, tree in like.items()}
@@ -104,5 +116,5 @@ class Checkpoints:
 
 
 def _empty(leaf):
-    """What tells Orbax to restore a numpy array of this shape."""
+    """Makes Orbax restore a numpy array of this shape and dtype."""
     return np.empty(leaf.shape, leaf.dtype)

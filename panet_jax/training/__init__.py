@@ -1,1 +1,1 @@
-"""The training step, which is pure, and the loop around it."""
+"""Training: train (a configuration from first to last step), loop, step (pure), log, run (what its workdir keeps)."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
+from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.vgg16 import CONV_NAMES
 
@@ -117,7 +118,8 @@ def record(episode, steps):
 
 def drawn_episode():
     """A 2-way 2-shot episode with 2 queries of `shapes`, 65 x 65 pixels."""
-    episode = Episodes(Shapes('test', 65), [1, 2, 3, 4, 5], ways=2, shots=2, queries=2, seed=0, size=65)[0]
+    source, task = Shapes('test', 65), Task(ways=2, shots=2, queries=2)
+    episode = Episodes(source, Draws(images_by_class(source, [1, 2, 3, 4, 5], task), task, seed=0), size=65)[0]
     return {
         'support_images': episode.support_images,
         'support_fg': episode.support_foreground,

@@ -1,0 +1,140 @@
+"""Which episode is number i of a seed: a Draw, which names images and has read none."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from panet_jax.datasets.source import Source
+from panet_jax.errors import InputError
+
+UNSEEN_IMAGES = ('background', 'drop')  # what training does with the images that show unseen classes
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What an episode consists of: N-way K-shot, with Q queries.
+
+    Attributes:
+        ways: N, classes.
+        shots: K, annotated images of each class.
+        queries: Q, images to segment.
+    """
+
+    ways: int = 1
+    shots: int = 1
+    queries: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """The classes and images of one episode.
+
+    Attributes:
+        classes: [N] int, the class number of each way.
+        supports: [N, K] int, indices of images that show the way's class.
+        queries: [Q] int, indices of images; each shows one of the classes. In our own draws no support is
+            among them; in the authors' one of another way may be.
+        support_flips, query_flips: [N, K] and [Q] bool, which images are mirrored.
+    """
+
+    classes: np.ndarray
+    supports: np.ndarray
+    queries: np.ndarray
+    support_flips: np.ndarray
+    query_flips: np.ndarray
+
+
+class TooFewImages(InputError):
+    """A class has fewer images than an episode takes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """The endless sequence of draws of a seed: `draws[i]` is a pure function of (seed, i).
+
+    Attributes:
+        images: {class number: [M] int, indices of the images to draw for it}, as from `images_by_class`.
+        task: what an episode consists of.
+        seed: of the sequence.
+        flip: mirror each image with probability 1/2 (the paper's augmentation).
+    """
+
+    images: Mapping[int, np.ndarray]
+    task: Task
+    seed: int
+    flip: bool = False
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The class numbers to draw from."""
+        return np.array(list(self.images))
+
+    def __getitem__(self, index: int) -> Draw:
+        """Draw `index`, by numpy's default_rng((seed, index)).
+
+        Queries come first, each from a way drawn at random, and without repetition; supports then come
+        from the images left. So K + Q images of a class always suffice, whatever images the classes share.
+        """
+        rng = np.random.default_rng((self.seed, index))
+        ways, shots, count = self.task.ways, self.task.shots, self.task.queries
+        classes = rng.choice(self.classes, ways, replace=False)
+        queries = []
+        for way in rng.integers(ways, size=count):
+            queries.append(rng.choice(np.setdiff1d(self.images[classes[way]], queries)))
+        supports = [rng.choice(np.setdiff1d(self.images[c], queries), shots, replace=False) for c in classes]
+        flips = rng.random(ways * shots + count) < (0.5 if self.flip else 0)
+        return Draw(classes, np.array(supports), np.array(queries), flips[:-count].reshape(ways, shots), flips[-count:])
+
+
+def drawable_images(source: Source, *, smallest_object: int = 1, without: Iterable[int] = ()) -> np.ndarray:
+    """Which images an episode may draw for which class.
+
+    Args:
+        source: the images.
+        smallest_object: an image counts for a class if it shows it on that many pixels; 1 as PANet, and
+            2048 (2 * 32 * 32) as PFENet, HSNet and BAM.
+        without: class numbers; images that show any of them count for no class, as in BAM's training.
+            PANet keeps them, and labels those pixels background.
+
+    Returns:
+        [len(source), classes] bool.
+    """
+    drawable = source.presence if smallest_object <= 1 else source.areas >= smallest_object
+    others = [number - 1 for number in without]
+    return drawable & ~source.presence[:, others].any(1, keepdims=True)
+
+
+def images_by_class(
+    source: Source, classes: Iterable[int], task: Task, *, drawable: np.ndarray | None = None, split: str = 'data'
+) -> dict[int, np.ndarray]:
+    """The images of each class to draw from, enough for a task.
+
+    Args:
+        source: the images.
+        classes: class numbers to draw from (a fold's seen or unseen ones).
+        task: what an episode consists of.
+        drawable: [len(source), classes] bool, as from `drawable_images`; by default all images that show a class.
+        split: how an error calls the list of images.
+
+    Returns:
+        {class number: [M] int, indices of its images}, in the order of `classes`.
+
+    Raises:
+        InputError: there are fewer classes than ways.
+        TooFewImages: a class has fewer images than an episode takes.
+    """
+    classes = list(classes)
+    if len(classes) < task.ways:
+        raise InputError(
+            f'a {task.ways}-way episode needs {task.ways} classes to draw from, but there are {len(classes)}.'
+        )
+    drawable = source.presence if drawable is None else drawable
+    images = {number: np.flatnonzero(drawable[:, number - 1]) for number in classes}
+    for number, indices in images.items():
+        if len(indices) < task.shots + task.queries:
+            raise TooFewImages(
+                f'class {number} ({source.classes[number - 1]}) has {len(indices)} images in {split!r}, but an episode '
+                f'needs {task.shots} support and {task.queries} query images.'
+            )
+    return images

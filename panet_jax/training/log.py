@@ -1,0 +1,99 @@
+"""What a training says of its steps: lines of metrics.jsonl, events for TensorBoard, and the terminal."""
+
+import contextlib
+import functools
+import time
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from panet_jax.compute import hosts
+from panet_jax.errors import InputError
+from panet_jax.training.run import Run
+from panet_jax.training.step import schedule_of
+
+SHOWN = ('loss', 'segmentation', 'alignment')  # of a line, where there is no progress bar
+
+say = hosts.primary_only(functools.partial(print, flush=True))
+say_above_bar = hosts.primary_only(tqdm.write)
+
+
+class Log:
+    """Collects the metrics of steps on the device and writes their means now and then. A context, which has the bar.
+
+    Reading a metric waits for its step, so all metrics since the last line are read together.
+
+    Args:
+        config: the experiment.
+        run: keeps the lines.
+        start: the step that training begins or goes on after.
+    """
+
+    def __init__(self, config: ConfigDict, run: Run, start: int):
+        self._run, self._batch, self._start = run, config.batch, start
+        self._schedule = schedule_of(config.optimizer)
+        self._pending, self._time = [], time.perf_counter()
+        run.begin_steps(start)
+        self._bar = tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=hosts.bar_hidden())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+    @contextlib.contextmanager
+    def timing_compilation(self, step: int) -> Iterator[None]:
+        """Says how long the first step took to compile; the rate of episodes leaves that time out."""
+        before = time.perf_counter()
+        yield
+        if step == self._start + 1:
+            self._time = time.perf_counter()
+            say_above_bar(f'the step is compiled, in {self._time - before:.1f} s')
+
+    def add(self, metrics: dict[str, jax.Array]):
+        """Notes a step's metrics, and waits for those of two steps ago.
+
+        So the bar tells the truth, and batches do not pile up on the devices.
+        """
+        self._pending.append(metrics)
+        if len(self._pending) > 2:
+            jax.block_until_ready(self._pending[-3])
+        self._bar.update()
+
+    def write(self, step: int):
+        """Writes the means of the steps since the last line, up to `step`; an InputError if one is not finite."""
+        if not self._pending:
+            return
+        values = {name: np.array([float(m[name]) for m in self._pending]) for name in self._pending[0]}
+        self._check_finite(step, values)
+        now = time.perf_counter()
+        line = {'step': step} | {name: float(value.mean()) for name, value in values.items()}
+        line['learning_rate'] = float(self._schedule(step - 1))
+        line['episodes_per_second'] = self._batch * len(self._pending) / (now - self._time)
+        self._run.add_line(line)
+        self._show(line)
+        self._pending, self._time = [], now
+
+    def _check_finite(self, step, values):
+        """Names the first step whose loss or gradient is not finite; all processes meet the same one."""
+        bad = np.flatnonzero(~np.isfinite(values['loss'] + values['gradient_norm']))
+        if bad.size:
+            first = step - len(self._pending) + 1 + int(bad[0])
+            what = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
+            raise InputError.on_all(
+                f'the {what} became non-finite at step {first}; the last good checkpoint is '
+                f'{self._run.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
+                '--config.optimizer.clip_norm=1, in another --workdir.'
+            )
+
+    def _show(self, line):
+        """Shows a line in the progress bar, or prints it where there is no bar, as in the output of a batch job."""
+        if self._bar.disable:
+            metrics = ' '.join(f'{name} {line[name]:.3f}' for name in SHOWN)
+            say(f'step {line["step"]}: {metrics}, {line["episodes_per_second"]:.1f} episodes/s')
+        else:  # no more than fits 80 columns beside the steps and their rate
+            self._bar.set_postfix_str(f'loss {line["loss"]:.3f}')

@@ -1,0 +1,104 @@
+"""The loop: batches in, steps on the devices, checkpoints and lines of metrics out."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+
+import jax
+from flax.training.train_state import TrainState
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from panet_jax.compute import devices, hosts
+from panet_jax.compute.interrupts import STOP, Requests, caught_signals
+from panet_jax.episodes.loader import Readers, episode_batches
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.method.episode import Episode
+from panet_jax.method.panet import encode_episodes
+from panet_jax.networks.encoders import encoder_of
+from panet_jax.training.log import Log
+from panet_jax.training.run import Run
+from panet_jax.training.step import train_step
+
+
+def run_steps(
+    config: ConfigDict,
+    episodes: Episodes,
+    used: list[jax.Device],
+    state: TrainState,
+    run: Run,
+    after_step: Callable[[int], None] | None = None,
+) -> TrainState:
+    """Trains from the state's step to config.steps, and returns the last state.
+
+    Args:
+        config: the experiment.
+        episodes: to train on.
+        used: devices that share a batch.
+        state: on these devices; its memory is reused.
+        run: keeps checkpoints and metrics.
+        after_step: called with the number of each step.
+
+    Raises:
+        InputError: a loss or a gradient became non-finite.
+        Interrupted: a signal asked for the end; the last step is saved.
+    """
+    start, step_function = int(state.step), compiled_step(config, used)
+    with (
+        _placed_batches(config, episodes, used, start) as batches,
+        caught_signals() as caught,
+        Log(config, run, start) as log,
+    ):
+        requests = Requests(caught, hosts.Votes())
+        for step in range(start + 1, config.steps + 1):
+            with _saved_on_failure(state, step - 1, run, log):
+                batch = next(batches)
+            with log.timing_compilation(step):
+                state, metrics = step_function(state, batch)
+            log.add(metrics)
+            if after_step:
+                after_step(step)
+            last = step == config.steps
+            asked = 0 if last else requests.after_step(run.save_due)
+            if asked or last or step % config.checkpoint_every == 0:
+                log.write(step)
+                run.save(state, step)
+            elif step % config.log_every == 0:
+                log.write(step)
+            if asked == STOP:
+                break
+        requests.end(step)
+    return state
+
+
+def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
+    """The training step of a configuration on the devices `used`: `devices.parallel` of `train_step`."""
+    encode = functools.partial(
+        encode_episodes,
+        encode=encoder_of(config.encoder).encode,
+        dtype=config.encoder.dtype,
+        rematerialize=config.encoder.rematerialize,
+    )
+    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
+    return devices.parallel(step, used)
+
+
+@contextlib.contextmanager
+def _placed_batches(config, episodes, used, start) -> Iterator[Iterator[Episode]]:
+    """The batches of the steps after `start`, on their devices."""
+    readers, share = Readers(**config.loader), hosts.own_share()
+    with episode_batches(episodes, config.batch, config.steps, start=start, readers=readers, share=share) as batches:
+        yield devices.prefetched(batches, used)
+
+
+@contextlib.contextmanager
+def _saved_on_failure(state, step, run, log):
+    """Saves the state after `step` if the next batch cannot be had. Of several processes the others could not follow."""
+    try:
+        yield
+    except Exception:
+        if jax.process_count() == 1 and step > run.saved:
+            log.write(step)
+            run.save(state, step)
+            tqdm.write(f'step {step} is saved')
+        raise

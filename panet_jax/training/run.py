@@ -1,0 +1,157 @@
+"""What a training keeps in its workdir: checkpoints, metrics, the trained network. The primary alone touches it."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+from flax.training.train_state import TrainState
+from ml_collections import ConfigDict
+
+from panet_jax.compute import hosts
+from panet_jax.disk.workdir import TRAINED, append_json_line, check_same_data, keep_json_lines, locked, write_json
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.errors import InputError
+from panet_jax.method.encoder import Encoder, Params
+from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.networks.trained import about_training, check_unseen, history, origin
+from panet_jax.networks.weights import save_params
+from panet_jax.results.tensorboard import add_training_events, begin_training_events
+
+
+@contextlib.contextmanager
+def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float] = time.monotonic) -> Iterator['Run']:
+    """The Run of a training in `workdir`, which is locked for others meanwhile.
+
+    Args:
+        workdir: folder to read and write; it is made.
+        config: the experiment.
+        now: seconds, as config.checkpoint_minutes counts them.
+
+    Raises:
+        InputError: another run works in the workdir, or it cannot be written to; on all processes.
+    """
+    with contextlib.ExitStack() as opened:
+
+        def open_checkpoints():
+            opened.enter_context(locked(workdir))
+            return opened.enter_context(Checkpoints(workdir, config.checkpoints_kept))
+
+        checkpoints = hosts.on_primary(open_checkpoints)
+        yield Run(Path(workdir), checkpoints, Clock(config.checkpoint_minutes, now))
+
+
+class Run:
+    """A training's workdir, while it trains.
+
+    Every process of a job makes the same calls. Only the primary process reads and writes: on the others the
+    methods return None and do nothing else.
+
+    Attributes:
+        saved: step of the newest checkpoint, 0 for none; known on every process.
+    """
+
+    def __init__(self, workdir: Path, checkpoints: Checkpoints | None, clock: 'Clock'):
+        self._workdir, self._checkpoints, self._clock = workdir, checkpoints, clock
+        self._events = None
+        self.saved = 0
+
+    @hosts.primary_only
+    def restore(self, fresh: TrainState) -> TrainState:
+        """The state of the newest checkpoint, or `fresh` if there is none."""
+        return self._checkpoints.restore(fresh)
+
+    @hosts.primary_only
+    def note_experiment(self, config: ConfigDict, episodes: Episodes, params: Params, step: int):
+        """Checks that this experiment may go on here from `step`, and writes config.json and classes.json.
+
+        Args:
+            config: the experiment.
+            episodes: of the training.
+            params: that the training began with.
+            step: that it goes on after; 0 begins it.
+
+        Raises:
+            InputError: the step is beyond config.steps, the data have changed, or the initial network was trained on
+                classes that are to be unseen.
+        """
+        if step > config.steps:
+            raise InputError(f'{self._workdir} is already at step {step}, beyond --config.steps={config.steps}.')
+        source, data = episodes.source, config.data
+        seen = [source.classes[number - 1] for number in episodes.classes]
+        before = history(origin(config, params, ''))
+        check_unseen(config.encoder.weights, before, [name for name in source.classes if name not in seen])
+        root = str(Path(data.root).expanduser().resolve()) if data.root else ''
+        facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
+        check_same_data(self._workdir, seen, facts, before._asdict())
+        write_json(self._workdir / 'config.json', config.to_dict())
+
+    def begin_steps(self, start: int):
+        """Opens metrics.jsonl and the events for the steps after `start`, which is the newest checkpoint's.
+
+        Lines of later steps go: a run that crashed repeats the steps after its last checkpoint.
+        """
+        self._note_saved(start)
+        self._begin_lines(start)
+
+    @hosts.primary_only
+    def _begin_lines(self, start):
+        keep_json_lines(self._workdir / 'metrics.jsonl', lambda line: line['step'] <= start)
+        self._events = begin_training_events(self._workdir, start)
+
+    @hosts.primary_only
+    def add_line(self, line: dict[str, float]):
+        """Adds the metrics of a 'step' to metrics.jsonl and to TensorBoard's events."""
+        append_json_line(self._workdir / 'metrics.jsonl', line)
+        values = {name: value for name, value in line.items() if name != 'step'}
+        add_training_events(self._events, line['step'], values)
+
+    def save(self, state: TrainState, step: int):
+        """Saves the state after `step` as a checkpoint, in the background."""
+        self._save(state)
+        self._note_saved(step)
+
+    @hosts.primary_only
+    def _save(self, state):
+        self._checkpoints.save(state)
+
+    def _note_saved(self, step):
+        self.saved = step
+        self._clock.restart()
+
+    @hosts.primary_only
+    def save_due(self) -> bool:
+        """Whether a checkpoint is due by the time since the last one. Only the primary asks for one: clocks differ."""
+        return self._clock.due()
+
+    @hosts.primary_only
+    def save_network(self, encoder: Encoder, state: TrainState):
+        """Writes encoder.safetensors, once all checkpoints are on disk."""
+        self._checkpoints.wait()
+        about = about_training(self._workdir, int(state.step))
+        save_params(self._workdir / TRAINED, encoder, jax.device_get(state.params), about)
+
+
+class Clock:
+    """Says when a checkpoint is due by the time since the last one.
+
+    Args:
+        minutes: from one to the next; 0 is never.
+        now: seconds.
+    """
+
+    def __init__(self, minutes: float, now: Callable[[], float] = time.monotonic):
+        self._seconds, self._now = 60 * minutes or float('inf'), now
+        self.restart()
+
+    def restart(self):
+        """Begins to count anew."""
+        self._last = self._now()
+
+    def due(self) -> bool:
+        """Whether the time is over; if so it begins anew: with several processes the checkpoint comes a step later."""
+        due = self._now() - self._last >= self._seconds
+        if due:
+            self.restart()
+        return due
