@@ -14,10 +14,12 @@ from PIL import Image, ImageDraw
 
 import panet_jax as pj
 from panet_jax import cli
-from panet_jax.commands import predict
 from panet_jax.commands.progress import progress
+from panet_jax.commands.queries import find_queries
+from panet_jax.commands.supports import parse_support
 from panet_jax.compute.interrupts import ENDING
 from panet_jax.images.overlays import overlay, way_colour
+from panet_jax.segmenter import outputs
 from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
 
@@ -156,9 +158,11 @@ def test_paths_may_have_colons(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ('C:cat.jpg', 'C:cat.png', 'cat.jpg'):
         (tmp_path / name).touch()
-    assert predict._support('a=C:cat.jpg:C:cat.png')[1:] == (Path('C:cat.jpg'), Path('C:cat.png'))
-    assert predict._support('a=cat.jpg:scribble=C:cat.png')[2] == pj.Scribble(Path('C:cat.png'))
-    assert predict._support('a=cat.jpg:points=1,2,3,4.5/6,7')[2] == pj.Points([(1, 2), (3, 4.5)], [(6, 7)])
+    windows = parse_support('a=C:cat.jpg:C:cat.png')
+    assert (windows.image, windows.annotation) == (Path('C:cat.jpg'), Path('C:cat.png'))
+    assert parse_support('a=cat.jpg:scribble=C:cat.png').annotation == pj.Scribble(Path('C:cat.png'))
+    points = parse_support('a=cat.jpg:points=1,2,3,4.5/6,7').annotation
+    assert points == pj.Points([(1, 2), (3, 4.5)], [(6, 7)])
 
 
 def test_results_of_one_name_get_numbers():
@@ -224,7 +228,7 @@ def test_absent_classes_are_left_out(command, tmp_path):
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
-    write = predict.write_prediction
+    write = outputs.write_prediction
 
     def write_and_signal(found, path, *rest):
         if path.name == 'b.png':
@@ -232,7 +236,7 @@ def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch,
             time.sleep(0.5)
         return write(found, path, *rest)
 
-    monkeypatch.setattr(predict, 'write_prediction', write_and_signal)
+    monkeypatch.setattr(outputs, 'write_prediction', write_and_signal)
     monkeypatch.setattr('sys.unraisablehook', None)
     previous = {each: signal.getsignal(each) for each in (signal.SIGINT, *ENDING)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -309,9 +313,9 @@ def test_a_folder_may_have_brackets(tmp_path, monkeypatch, pattern):
     for name in ('run[1]/b.png', 'run1/a.png'):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    images, _ = predict.find_queries([pattern.format(here=tmp_path)])
+    images, _ = find_queries([pattern.format(here=tmp_path)])
     assert [image.resolve() for image in images] == [tmp_path / 'run[1]/b.png']
-    assert predict.find_queries(['run[12]/*.png'])[0] == [Path('run1/a.png')]
+    assert find_queries(['run[12]/*.png'])[0] == [Path('run1/a.png')]
 
 
 def test_files_that_are_passed_over_are_told(command, tmp_path):

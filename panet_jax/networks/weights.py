@@ -226,7 +226,7 @@ def _fit(tensors, path, width):
     if first is not None and first.shape != (scaled_channels(BLOCKS[0][1], width),) and first.ndim == 1:
         raise InputError(
             f'the weights in {path} are of width {first.size / BLOCKS[0][1]:g}, the network of width {width:g}; type '
-            f'--config.encoder.width={first.size / BLOCKS[0][1]:g}, or take other weights.'
+            f'{{encoder.width=}}{first.size / BLOCKS[0][1]:g}, or take other weights.'
         )
     wanted = _wanted_shapes(names, width)
     missing = [name for name in wanted if name not in found]

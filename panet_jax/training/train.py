@@ -202,7 +202,7 @@ def compiled_step(config, used):
 def _begin_workdir(config, workdir, episodes, start, params):
     """Checks that training can go on from step `start`, or begin with `params`, and writes down the experiment."""
     if start > config.steps:
-        raise InputError(f'{workdir} is already at step {start}, beyond --config.steps={config.steps}.')
+        raise InputError(f'{workdir} is already at step {start}, beyond {{steps=}}{config.steps}.')
     source, data = episodes.source, config.data
     seen = [source.classes[c - 1] for c in episodes.classes]
     before = history(origin(config, params, ''))
@@ -330,8 +330,8 @@ class Log:
             what = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
             raise InputError.on_all(
                 f'the {what} became non-finite at step {first}; the last good checkpoint is '
-                f'{self.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
-                '--config.optimizer.clip_norm=1, in another --workdir.'
+                f'{self.saved or "none"}. Try a smaller {{optimizer.learning_rate}} or '
+                '{optimizer.clip_norm=1}, in another --workdir.'
             )
         if self._path is None:
             self._pending = []
