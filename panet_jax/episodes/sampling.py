@@ -10,8 +10,6 @@ from panet_jax.errors import InputError
 from panet_jax.images.resize import mirror, resize
 from panet_jax.method.episode import IGNORE, Episode
 
-UNSEEN_IMAGES = ('background', 'drop')
-
 
 def drawable_images(source, *, smallest_object=1, without=()):
     """Which images an episode may draw for which class.
