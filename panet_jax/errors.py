@@ -18,6 +18,9 @@ class InputError(ValueError):
     their own type those. `{segmenter.weights=}` is an argument of the Segmenter. Settings with a bar between them are
     typed all: '{data.train_split=|data.test_split=}'.
 
+    Args:
+        sentence: with settings in braces.
+
     Attributes:
         everywhere: whether all processes of a job raise it, so that none has to be told.
     """
@@ -41,6 +44,9 @@ class InputError(ValueError):
 
         Args:
             options: {setting: option}, such as {'data.root': '--root'}; all others are typed after --config.
+
+        Returns:
+            One line.
         """
 
         def word(found: re.Match) -> str:
@@ -51,7 +57,14 @@ class InputError(ValueError):
 
     @classmethod
     def on_all(cls, sentence: str) -> 'InputError':
-        """A mistake that all processes of a job meet at the same place."""
+        """A mistake that all processes of a job meet at the same place.
+
+        Args:
+            sentence: as of an InputError.
+
+        Returns:
+            The error, to be raised.
+        """
         error = cls(sentence)
         error.everywhere = True
         return error
