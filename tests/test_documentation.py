@@ -225,7 +225,7 @@ def test_files_that_are_named_exist(page):
 
 
 # What makes `metrics.jsonl` a file and not something in metrics.py.
-FILE_ENDINGS = ('py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
+FILE_ENDINGS = ('ckpt', 'pth', 'py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
