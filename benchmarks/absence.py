@@ -14,7 +14,6 @@ keeps of images with the class, and leaves out of those without.
 """
 
 import argparse
-import sys
 import tempfile
 
 import jax
@@ -24,7 +23,7 @@ from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
 import panet_jax as pj
-from panet_jax.commands.data import in_own_flags
+from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
@@ -34,6 +33,7 @@ from panet_jax.segmenter.segmentation import absence
 LEAST_SHARE = 0.01  # of an image, that a class covers on those it is shown on
 TAKEN = 'what was found beside what was shown (taken)'
 LISTS = {'custom': 'all', 'pascal5i': 'trainval', 'coco20i': 'instances'}  # what --list is by default
+OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
 THRESHOLDS = 0.45, 0.5, 0.55, 0.6, 0.65
 
 
@@ -86,11 +86,8 @@ def scores_of(features, prototypes):
 
 def main():
     """Prints the table; a user's mistake is one sentence, and exit status 2."""
-    try:
+    with exiting(FrontEnd('absence.py', OPTIONS)):
         measure(parse())
-    except pj.InputError as error:
-        print(f'absence.py: {in_own_flags(str(error))}', file=sys.stderr)
-        sys.exit(2)
 
 
 def measure(arguments):

@@ -1,43 +1,11 @@
-"""PANet, few-shot image segmentation with prototype alignment, in JAX."""
+"""PANet, few-shot image segmentation with prototype alignment, in JAX.
 
-from panet_jax.errors import InputError
-from panet_jax.method.episode import IGNORE, Episode, normalize, prepare
-from panet_jax.method.losses import alignment_loss, segmentation_loss
-from panet_jax.method.panet import encode_episode, episode_logits, episode_loss
-from panet_jax.method.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
-from panet_jax.method.vgg16 import encode
-from panet_jax.networks.choose import load_encoder_params, load_network
-from panet_jax.networks.network import Network
-from panet_jax.networks.weights import save_encoder_params
-from panet_jax.segmenter.references import Box, Points, Scribble
-from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.segmenter import Segmenter
+The public names are those of __init__.pyi, which type checkers read; each is loaded when it is first asked for, so that
+`import panet_jax` and the programs begin at once.
+"""
+
+import lazy_loader
 
 __version__ = '0.1.0'
 
-__all__ = [
-    'IGNORE',
-    'Box',
-    'Episode',
-    'InputError',
-    'Network',
-    'Points',
-    'Scribble',
-    'Segmentation',
-    'Segmenter',
-    'alignment_loss',
-    'class_prototypes',
-    'cosine_logits',
-    'encode',
-    'encode_episode',
-    'episode_logits',
-    'episode_loss',
-    'load_encoder_params',
-    'load_network',
-    'masked_mean',
-    'normalize',
-    'prepare',
-    'save_encoder_params',
-    'segmentation_loss',
-    'upsample',
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

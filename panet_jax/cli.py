@@ -4,11 +4,12 @@ import difflib
 import importlib
 import sys
 
-import panet_jax
-from panet_jax.compute.interrupts import Terminated, heed_signals, name_and_status
+from panet_jax import main
+from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.compute.interrupts import heed_signals
 from panet_jax.errors import InputError
 
-# Commands with parsers of their own, each in a module with run(arguments) -> exit status.
+# Commands with parsers of their own, each in a module with FRONT_END and run(arguments) -> exit status.
 COMMANDS = {
     'data': 'panet_jax.commands.data',
     'demo': 'panet_jax.commands.demo',
@@ -18,7 +19,7 @@ COMMANDS = {
 OVERVIEW = """\
 panet-jax predict           segments photographs, given a few annotated ones
 panet-jax demo              a page to draw on
-panet-jax data              checks a folder, prepares a benchmark
+panet-jax data              checks a folder, prepares a benchmark, removes what is out of date
 panet-jax --config=FILE     trains and evaluates; its flags are below
 panet-jax --version         says which version this is
 
@@ -36,41 +37,31 @@ MODES = {
 }
 
 
-def run():
+def run() -> None:
     """Entry point."""
     first = ''.join(sys.argv[1:2])
-    if not first:
-        print(OVERVIEW.replace('; its flags are below', ''), FIRST_STEPS, sep='\n', end='', file=sys.stderr)
-        sys.exit(2)
-    if first == '--version':
-        print(f'panet_jax {panet_jax.__version__}')
-        return
-    command = COMMANDS.get(first, '')
-    if not command and not first.startswith('-'):
-        print(f'panet_jax: {_no_command(first)}', file=sys.stderr)
-        sys.exit(2)
+    with exiting(FrontEnd()):
+        if not first:
+            print(OVERVIEW.replace('; its flags are below', ''), FIRST_STEPS, sep='\n', end='', file=sys.stderr)
+            sys.exit(2)
+        if first in COMMANDS:
+            _run_command(importlib.import_module(COMMANDS[first]))
+        if not first.startswith('-'):
+            raise InputError(_no_command(first))
     if first in ('-h', '--help'):
         print(OVERVIEW)
-    if not command:
-        importlib.import_module('panet_jax.main').run()
-        return
+    main.run()
+
+
+def _run_command(command):
+    """Runs a command with the words after its name, and exits."""
     heed_signals()
-    try:
-        status = importlib.import_module(command).run(sys.argv[2:])
-    except InputError as error:
-        print(f'panet_jax: {error}', file=sys.stderr)
-        status = 2
-    except OSError as error:
-        print(f'panet_jax: {error.strerror}: {error.filename}', file=sys.stderr)
-        status = 2
-    except (KeyboardInterrupt, Terminated) as stop:
-        name, status = name_and_status(stop)
-        print(f'panet_jax: stopped by {name}; the same command begins again', file=sys.stderr)
-    sys.exit(status)
+    with exiting(command.FRONT_END):
+        sys.exit(command.run(sys.argv[2:]))
 
 
 def _no_command(word):
-    """What to type in place of a command that there is not."""
+    """What to type in place of a command that does not exist."""
     if word in MODES:
         return (
             f'there is no command {word!r}; type panet-jax --config=FILE --mode={MODES[word]}, for instance with '

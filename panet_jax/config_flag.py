@@ -1,4 +1,4 @@
-"""The flag --config: a Python file or a run's config.json, and settings after it as people type them."""
+"""--config=FILE, a Python file or a run's config.json, and the settings after it, as people type them."""
 
 import ast
 import difflib
@@ -6,103 +6,125 @@ import json
 import re
 import runpy
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import ml_collections
-from absl import flags
-from ml_collections import config_flags
 
 from panet_jax.config import base_config
 from panet_jax.errors import InputError
+from panet_jax.settings import SETTINGS
 
 KINDS = {'int': 'a whole number', 'float': 'a number', 'bool': 'True or False', 'str': 'a text', 'tuple': 'a list'}
+SWITCH = {**dict.fromkeys(('true', 't', '1'), True), **dict.fromkeys(('false', 'f', '0'), False)}
+HEAD = '--config'
 
 
-def read_as_typed(flag):
-    """Has a flag of `config_flags.DEFINE_config_file` read files and values by the parsers below."""
-    flag.parser = ExperimentParser()
-    for kind, parser in ((int, WholeNumberParser()), (float, NumberParser()), (bool, SwitchParser())):
-        config_flags.register_flag_parser_for_type(kind, parser)
-    # No TupleParser: config_flags adds up what is given twice to one, where of all other settings the last counts.
-    config_flags.register_flag_parser_for_type(tuple, CommaParser())
+def take_config(words: Sequence[str]) -> tuple[ml_collections.ConfigDict | None, list[str]]:
+    """Reads --config=FILE and the settings typed after it; of a setting given twice the last counts.
+
+    Args:
+        words: of a command, without the program's name.
+
+    Returns:
+        The locked configuration, None without --config; and the words that are something else.
+
+    Raises:
+        InputError: the file cannot be read, or a setting does not exist or has no such value.
+    """
+    config, others, words = None, [], list(words)
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition('=')
+        if name == HEAD:
+            config = read_config(value if equals else _next(words, name))
+        elif not name.startswith(f'{HEAD}.'):
+            others.append(word)
+        elif config is None:
+            raise InputError(f'{HEAD}=FILE must come before {word}, which changes a setting of it.')
+        else:
+            _set(config, name.removeprefix(f'{HEAD}.'), value if equals else None, words)
+    return config, others
 
 
-class ExperimentParser(flags.ArgumentParser):
-    """FILE.py or FILE.py:PRESET, whose get_config makes the ConfigDict; or a config.json, which repeats its run."""
+def read_config(path: str) -> ml_collections.ConfigDict:
+    """The configuration that a path names.
 
-    def parse(self, path):
-        """The locked ConfigDict that a path names."""
-        file, colon, preset = path.partition(':')
-        if Path(file).is_dir():
-            raise InputError(f'--config={file} is a folder; name a file in it, such as config.json to repeat its run.')
-        if not Path(file).is_file():
-            raise InputError(
-                f'there is no configuration file {file!r} in {Path.cwd()}; shapes.py, pascal5i.py, coco20i.py and '
-                'custom.py are in configs/ of the repository.'
-            )
-        if file.endswith('.json') and colon:
-            raise InputError(f'{file} is of one run and has no presets; leave out :{preset}.')
-        config = _from_json(file) if file.endswith('.json') else _from_python(file, (preset,) if colon else ())
-        config.lock()
-        return config
+    Args:
+        path: FILE.py or FILE.py:PRESET, whose get_config makes the ConfigDict; or a config.json, which repeats its run.
 
+    Returns:
+        The ConfigDict, locked.
 
-def with_named_classes(config):
-    """Makes the unseen classes texts, for there are some that are called 1 and 2; changes `config`."""
-    if 'unseen' in config.get('data', ()):
-        config.data.unseen = tuple(map(str, config.data.unseen))
-
-
-class WholeNumberParser(flags.IntegerParser):
-    """12, and a sentence for anything else."""
-
-    def convert(self, argument):
-        """The int."""
-        try:
-            return super().convert(argument)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f'wants a whole number, got {argument!r}.') from error
+    Raises:
+        InputError: what is wrong with the file, and where.
+    """
+    file, colon, preset = path.partition(':')
+    if Path(file).is_dir():
+        raise InputError(f'--config={file} is a folder; name a file in it, such as config.json to repeat its run.')
+    if not Path(file).is_file():
+        raise InputError(
+            f'there is no configuration file {file!r} in {Path.cwd()}; shapes.py, pascal5i.py, coco20i.py and '
+            'custom.py are in configs/ of the repository.'
+        )
+    if file.endswith('.json') and colon:
+        raise InputError(f'{file} is of one run and has no presets; leave out :{preset}.')
+    config = _from_json(file) if file.endswith('.json') else _from_python(file, (preset,) if colon else ())
+    config.lock()
+    return config
 
 
-class NumberParser(flags.FloatParser):
-    """0.1, 12 or 1e-3, and a sentence for anything else."""
-
-    def convert(self, argument):
-        """The float."""
-        try:
-            return super().convert(argument)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f'wants a number such as 0.01 or 1e-3, got {argument!r}.') from error
+def _next(words, name):
+    """The value of a flag that is typed as a word of its own."""
+    if not words:
+        raise InputError(f'{name} wants a value.')
+    return words.pop(0)
 
 
-class SwitchParser(flags.BooleanParser):
-    """True or False, and a sentence for anything else."""
+def _set(config, name, text, words):
+    """Sets what was typed; a switch without a value is on."""
+    section, _, field = name.rpartition('.')
+    part = config.get(section) if section else config
+    if not isinstance(part, ml_collections.ConfigDict) or field not in part:
+        raise InputError(_unknown(name))
+    if isinstance(part[field], ml_collections.ConfigDict):
+        raise InputError(
+            f'{HEAD}.{name} is a section; type one of its settings, such as {HEAD}.{name}.{next(iter(part[field]))}=.'
+        )
+    kind = part.get_type(field)
+    if text is None:
+        text = 'True' if kind is bool else _next(words, f'{HEAD}.{name}')
+    part[field] = _parsed(name, kind, text)
 
-    def parse(self, argument):
-        """The bool."""
-        try:
-            return super().parse(argument)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f'wants True or False, got {argument!r}.') from error
+
+def _parsed(name: str, kind: type, text: str) -> Any:
+    """The value of a setting that was typed."""
+    if kind is tuple:
+        return _parsed_list(text, SETTINGS[name].items if name in SETTINGS else None)
+    if kind is bool:
+        if text.lower() not in SWITCH:
+            raise InputError(f'{HEAD}.{name} wants True or False, got {text!r}.')
+        return SWITCH[text.lower()]
+    try:
+        return kind(text)
+    except ValueError as error:
+        wanted = 'a whole number' if kind is int else 'a number such as 0.01 or 1e-3'
+        raise InputError(f'{HEAD}.{name} wants {wanted}, got {text!r}.') from error
 
 
-class CommaParser(flags.ArgumentParser):
-    """Lists as people type them: heart,star or 0,1, and what Python writes, ('heart', 'star') or (0,)."""
+def _parsed_list(text, kind):
+    """Lists as people type them: heart,star or 0,1, and what Python writes, ('heart', 'star') or (0,).
 
-    def parse(self, argument):
-        """The tuple; of ints if all are, else of texts."""
-        if not isinstance(argument, str):
-            return tuple(argument)
-        try:
-            value = ast.literal_eval(argument)
-        except (ValueError, SyntaxError):
-            items = [item.strip().strip('\'"') for item in argument.strip().strip('()[]').split(',')]
-            return tuple(item for item in items if item)
-        return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-    def flag_type(self):
-        """What the help calls it."""
-        return 'comma separated list'
+    Classes may be called 1 and 2: the items are texts where the setting's are.
+    """
+    try:
+        value = ast.literal_eval(text)
+        items = tuple(value) if isinstance(value, tuple | list) else (value,)
+    except (ValueError, SyntaxError):
+        words = [word.strip().strip('\'"') for word in text.strip().strip('()[]').split(',')]
+        items = tuple(word for word in words if word)
+    return tuple(map(str, items)) if kind is str else items
 
 
 def _from_python(file, preset):
@@ -139,9 +161,7 @@ def _what_is_wrong(error):
 
 def _unknown(name):
     """A sentence on a setting that is none, with those that are called much the same."""
-    known = {field: field for field in base_config('any').to_dict()}
-    for section, fields in base_config('any').to_dict().items():
-        known |= {field: f'{section}.{field}' for field in fields} if isinstance(fields, dict) else {}
+    known = {known.rpartition('.')[-1]: known for known in SETTINGS}
     near = [f'"{known[field]}"' for field in difflib.get_close_matches(name.rpartition('.')[-1], known, 2)]
     return f'there is no setting "{name}".' + (f' Did you mean {" or ".join(near)}?' if near else '')
 

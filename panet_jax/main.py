@@ -1,224 +1,171 @@
-"""The program: `python -m panet_jax.main --config=configs/shapes.py`."""
+"""The program: `python -m panet_jax.main --config=configs/shapes.py`.
 
-import errno
-import functools
+What is typed is read and checked first. JAX and all that computes is imported after that, so that a mistake is answered at
+once.
+"""
+
+import argparse
 import hashlib
 import os
-import re
 import sys
+from collections.abc import Sequence
 
-import jax
-from absl import app, flags, logging
-from ml_collections import config_flags
+import ml_collections
 
 from panet_jax import __version__
-from panet_jax.compute import devices, hosts, job
-from panet_jax.compute.compilation_cache import keep_compiled
-from panet_jax.compute.interrupts import Interrupted, Terminated, heed_signals, name_and_status
+from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.option_parser import OptionParser, whole_number
+from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
-from panet_jax.config_flag import WholeNumberParser, read_as_typed, with_named_classes
-from panet_jax.datasets.open import prepared_home
+from panet_jax.config_flag import take_config
 from panet_jax.disk.paths import local_path
-from panet_jax.disk.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
+from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
-from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
-from panet_jax.evaluation.evaluate import evaluate, evaluator_of
-from panet_jax.evaluation.runs import evaluation_runs
-from panet_jax.evaluation.table import make_table
-from panet_jax.results.rows import comparable_results, format_table, results_table
-from panet_jax.training.train import train, training_devices
 
-
-def _environment_number(name):
-    """A whole number from the environment, or None."""
-    return int(value) if (value := os.environ.get(name, '')).isdigit() else None
-
-
-CONFIG = config_flags.DEFINE_config_file(
-    'config',
-    None,
-    'The experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small one, or config.json of a workdir '
-    'to repeat its run.',
-)
-read_as_typed(flags.FLAGS['config'])
-WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'Where checkpoints, metrics and results go. By default runs/, named after the experiment.'
-)
-MODE = flags.DEFINE_enum(
-    'mode',
-    None,
-    ['train', 'evaluate', 'table'],
-    'What to do. By default training and evaluation, one after the other; table evaluates all folds, shots and kinds of '
-    'support, and sets the paper beside them.',
-)
-DISTRIBUTED = flags.DEFINE_bool(
-    'distributed',
-    False,
-    'Several processes train together, each started with this same command: on Cloud TPU, under SLURM and Open MPI they '
-    'find each other, elsewhere by the next three flags.',
-)
-COORDINATOR = flags.DEFINE_string(
-    'coordinator', os.environ.get('JAX_COORDINATOR_ADDRESS'), 'HOST:PORT of process 0; means --distributed.'
-)
-PROCESSES = flags.DEFINE(
-    WholeNumberParser(), 'processes', _environment_number('JAX_NUM_PROCESSES'), 'How many processes there are.'
-)
-PROCESS = flags.DEFINE(
-    WholeNumberParser(), 'process', _environment_number('JAX_PROCESS_ID'), "This process's number, from 0."
-)
-COMPILATION_CACHE = flags.DEFINE_string(
-    'compilation_cache',
-    None,
-    "Where compiled programs are kept, so that a second run begins at once: '' is nowhere, and by default it is "
-    'compiled/ in $PANET_JAX_CACHE or ~/.cache/panet_jax. $JAX_COMPILATION_CACHE_DIR has its way.',
+MODES = ('train', 'evaluate', 'table')
+# What the same command does after a signal, by mode; a training goes on.
+AGAIN = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
+# For what the memory did not suffice, with the values of the settings that take it.
+MEMORY = (
+    'for {} episode(s) a step in training or {} image(s) in evaluation, at {} x {} pixels; type a smaller '
+    '{{batch=}}, {{evaluation.batch=}}, {{evaluation.cache_gib=}}, {{loader.threads=}} or {{data.size=}}'
 )
 
 
-def run_experiment(config, workdir, mode):
-    """Trains, evaluates, or both, and prints the table."""
-    say = hosts.primary_only(functools.partial(print, flush=True))
-    say(f'{config.name}, workdir {workdir}')
-    if mode == 'table':
-        _make_table(config, workdir)
-        return
-    hosts.on_primary(check_checkpoint, config)
-    if mode != 'evaluate':
-        hosts.on_primary(_begin, config, workdir)
-        if mode is None:
-            evaluation_runs(config)  # a mistake in its settings must not show only after a day of training
-        say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
-        train(config, workdir)
-    if mode != 'train':
-        say(_evaluation_banner(config))
-        results = _evaluate(config, workdir)
-        hosts.on_primary(lambda: say(format_table(results_table(comparable_results(workdir, results), workdir))))
-        say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | None) -> None:
+    """Trains, evaluates, or both, and prints the table: `panet_jax.experiment`, which loads JAX.
+
+    Args:
+        config: the experiment, as `check_config` has it.
+        workdir: folder for checkpoints, metrics and results.
+        mode: 'train', 'evaluate', 'table', or None for training and then evaluation.
+
+    Raises:
+        InputError: the user can put it right.
+    """
+    from panet_jax.experiment import run_experiment as run
+
+    run(config, workdir, mode)
 
 
-def _make_table(config, workdir):
-    if jax.process_count() > 1:
-        raise InputError('--mode=table is for one process; leave out --distributed.')
-    print(_evaluation_banner(config), flush=True)
-    print(format_table(make_table(config, workdir)), flush=True)
-    print(f'table.md, table.csv, table.json and report.html are in {workdir}', flush=True)
-
-
-def _begin(config, workdir):
-    make_workdir(workdir)
-    check_experiment(workdir, config)
-
-
-def _evaluate(config, workdir):
-    """The results of the trained network; before it the untrained one is evaluated, if that is wanted."""
-    evaluator = evaluator_of(config)
-    if config.evaluation.untrained and config.checkpoint != '':
-        hosts.on_primary(find_checkpoint, config, workdir)  # a mistake must show before the other evaluation
-        untrained = config.copy_and_resolve_references()
-        untrained.checkpoint = ''
-        evaluate(untrained, workdir, evaluator)
-    return evaluate(config, workdir, evaluator)
-
-
-def _evaluation_banner(config):
-    batch = config.evaluation.batch
-    return f'evaluating: {devices.banner(batch, devices.usable_devices(batch), "image(s)")}'
-
-
-def main(_):
-    """Runs the experiment; a user's mistake becomes one sentence and exit status 2."""
-    logging.set_verbosity(logging.ERROR)
-    heed_signals()  # training has handlers of its own
-    with job.none_left_waiting():
-        _main(CONFIG.value)
-
-
-def _main(config):
-    try:
-        keep_compiled(COMPILATION_CACHE.value)
+def run() -> None:
+    """Entry point: a mistake becomes one sentence and exit status 2."""
+    with exiting(FrontEnd()):
+        heed_signals()  # training has handlers of its own
+        options, config = parse(sys.argv[1:])
         check_config(config)
-        default = default_table_workdir if MODE.value == 'table' else default_workdir
-        workdir = local_path(WORKDIR.value or default(config), '--workdir')
+        default = default_table_workdir if options.mode == 'table' else default_workdir
+        options.workdir = local_path(options.workdir or default(config), '--workdir')
+        _run(options, config)
+
+
+def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.ConfigDict]:
+    """Reads a command.
+
+    Args:
+        words: of the command, without the program's name.
+
+    Returns:
+        The program's own options, and the locked configuration.
+
+    Raises:
+        InputError: a word is none that is known, or there is no --config.
+    """
+    parser = _parser()
+    if {'-h', '--help', '-help'} & set(words):
+        parser.parse_args(['--help'])
+    if '--version' in words:
+        print(f'panet_jax {__version__}')
+        sys.exit(0)
+    config, others = take_config(words)
+    options = parser.parse_args(others)
+    if config is None:
+        raise InputError('say which experiment, for instance --config=configs/shapes.py.')
+    return options, config
+
+
+def _parser():
+    parser = OptionParser(
+        prog='panet-jax',
+        description='Trains and evaluates an experiment.',
+        usage='%(prog)s --config=FILE [--config.NAME=VALUE ...] [options]',
+        epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py say which there are.',
+    )
+    parser.add_argument(
+        '--config',
+        metavar='FILE',
+        help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small one, or config.json of '
+        'a workdir to repeat its run',
+    )
+    parser.add_argument(
+        '--workdir', help='where checkpoints, metrics and results go (runs/, named after the experiment)'
+    )
+    parser.add_argument(
+        '--mode',
+        choices=MODES,
+        help='what to do (training and evaluation, one after the other); table evaluates all folds, shots and kinds of '
+        'support, and sets the paper beside them',
+    )
+    parser.add_argument(
+        '--compilation_cache',
+        metavar='FOLDER',
+        help="where compiled programs are kept, so that a second run begins at once: '' is nowhere (compiled/ in "
+        '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR comes first',
+    )
+    parser.add_argument(
+        '--distributed',
+        action='store_true',
+        help='several processes train together, each started with this same command: on Cloud TPU, under SLURM and Open MPI '
+        'they find each other, elsewhere by the next three options',
+    )
+    parser.add_argument(
+        '--coordinator',
+        default=os.environ.get('JAX_COORDINATOR_ADDRESS'),
+        metavar='HOST:PORT',
+        help='of process 0; means --distributed ($JAX_COORDINATOR_ADDRESS)',
+    )
+    for name, variable, what in (
+        ('processes', 'JAX_NUM_PROCESSES', 'how many processes there are'),
+        ('process', 'JAX_PROCESS_ID', "this process's number, from 0"),
+    ):
+        value = os.environ.get(variable, '')
+        parser.add_argument(
+            f'--{name}',
+            type=whole_number(0),
+            default=int(value) if value.isdigit() else None,
+            help=f'{what} (${variable})',
+        )
+    return parser
+
+
+def _run(options, config):
+    """Runs the experiment, in all processes of a job."""
+    from absl import logging
+
+    from panet_jax.compute import hosts, job
+    from panet_jax.compute.compilation_cache import keep_compiled
+    from panet_jax.datasets.open import prepared_home
+
+    def leave(end):
+        if not end.everywhere and job.is_one_of_several():
+            job.leave(end.status, end.sentence)
+
+    logging.set_verbosity(logging.ERROR)
+    with job.none_left_waiting(), exiting(_front_end(options, config), leave):
+        keep_compiled(options.compilation_cache)
         if config.data.name != 'shapes':
             prepared_home(config.data.prepared_dir)
-        told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
-        if DISTRIBUTED.value or told != (None, None, None):
+        told = (options.coordinator, options.processes, options.process)
+        if options.distributed or told != (None, None, None):
             job.join(*told)
             hosts.check_same('the configuration', _shared_settings(config))
-        run_experiment(config, workdir, MODE.value)
-    except InputError as error:
-        sys.exit(_fail(str(error), 2, everywhere=error.everywhere))
-    except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:  # a defect, which wants its traceback
-            raise
-        everywhere = getattr(error, 'everywhere', False)
-        sys.exit(_fail(f'{error.strerror}: {error.filename or "the workdir"}', 2, everywhere=everywhere))
-    except jax.errors.JaxRuntimeError as error:
-        if 'RESOURCE_EXHAUSTED' not in str(error):
-            raise
-        sys.exit(_fail(_out_of_memory(error, config), 2))
-    except MemoryError as error:
-        everywhere = getattr(error, 'everywhere', False)
-        sys.exit(_fail(_out_of_memory(error, config), 2, everywhere=everywhere))
-    except Interrupted as interrupted:
-        sys.exit(_fail(str(interrupted), 128 + interrupted.number, everywhere=True))
-    except (KeyboardInterrupt, Terminated) as stop:
-        goes_on = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
-        again = goes_on.get(MODE.value, 'goes on from the newest checkpoint')
-        name, status = name_and_status(stop)
-        sys.exit(_fail(f'stopped by {name}; the same command {again}', status))
+        run_experiment(config, options.workdir, options.mode)
 
 
-def _out_of_memory(error, config):
-    reason = str(error).partition('\n')[0][:120] or type(error).__name__
-    return (
-        f'the memory does not suffice for {config.batch} episode(s) a step in training or '
-        f'{config.evaluation.batch} image(s) in evaluation, at {config.data.size} x {config.data.size} pixels; type a smaller '
-        f'--config.batch=, --config.evaluation.batch=, --config.evaluation.cache_gib=, --config.loader.threads= or --config.data.size= ({reason})'
-    )
-
-
-def parse(argv):
-    """Parses the flags; a typo in one becomes one sentence and exit status 2."""
-    try:
-        if {'-h', '--help', '-help'} & set(argv):
-            print(f'{__doc__}\n{flags.FLAGS.module_help(sys.modules[__name__])}')
-            print('  --config.NAME=VALUE changes a setting; configs/ and panet_jax/config.py say which there are.')
-            sys.exit(0)
-        if '--version' in argv:
-            print(f'panet_jax {__version__}')
-            sys.exit(0)
-        rest = flags.FLAGS(argv)
-        if len(rest) > 1:
-            raise InputError(f'flags begin with --, got {rest[1]!r}.')
-        if CONFIG.value is None:
-            raise InputError('say which experiment, for instance --config=configs/shapes.py.')
-        with_named_classes(CONFIG.value)
-        return rest
-    except (flags.Error, InputError, KeyError, AttributeError) as error:
-        sys.exit(_fail(_sentence(error), 2))
-
-
-def _sentence(error):
-    """The message of an error on one line; absl and ml_collections wrap errors in errors."""
-    if isinstance(error.__context__, InputError):  # of the configuration file
-        return str(error.__context__)
-    while error.args and isinstance(error.args[0], BaseException):
-        error = error.args[0]
-    text = str(error.args[0]) if error.args else str(error)
-    if found := re.fullmatch(r'flag (--[\w.]+)=.*?: (wants .+)', text, re.DOTALL):
-        return f'{found[1]} {found[2]}'
-    if found := re.match(r'Found (\S+) in argv before a value for --config', text):
-        return f'--config=FILE must come before {found[1]}, which changes a setting of it.'
-    prefix = 'unknown setting: ' if isinstance(error, KeyError | AttributeError) else ''
-    return prefix + ' '.join(text.partition('Other fields present')[0].split())
-
-
-def _fail(sentence, status, everywhere=False):
-    """Prints the sentence and returns the status; other processes that do not know of it are ended."""
-    print(f'panet_jax: {sentence}', file=sys.stderr)
-    if not everywhere and job.is_one_of_several():
-        job.leave(status, sentence)
-    return status
+def _front_end(options, config):
+    sizes = (config.batch, config.evaluation.batch, config.data.size, config.data.size)
+    again = AGAIN.get(options.mode, 'goes on from the newest checkpoint')
+    return FrontEnd(memory=MEMORY.format(*sizes), again=again)
 
 
 def _shared_settings(config):
@@ -226,11 +173,6 @@ def _shared_settings(config):
     shared = config.copy_and_resolve_references()
     shared.data.root = shared.data.prepared_dir = ''
     return hashlib.sha256(shared.to_json(sort_keys=True).encode()).hexdigest()
-
-
-def run():
-    """Entry point of the console script."""
-    app.run(main, flags_parser=parse)
 
 
 if __name__ == '__main__':

@@ -3,24 +3,19 @@
 import json
 
 import pytest
-from absl import flags
-from ml_collections import config_flags
 from tiny import ROOT, load_config
 from typed import run_typed
 
-from panet_jax.config_flag import read_as_typed
+from panet_jax.config_flag import take_config
 
 SHAPES = f'--config={ROOT}/configs/shapes.py'
 HEAD = 'from panet_jax.config import base_config\n\ndef get_config():\n    config = base_config("own")\n'
 
 
 def parsed(*typed):
-    """The configuration of a command, by flags of its own."""
-    values, argv = flags.FlagValues(), ['program', *typed]
-    config_flags.DEFINE_config_file('config', None, flag_values=values, sys_argv=argv)
-    read_as_typed(values['config'])
-    values(argv)
-    return values['config'].value
+    config, others = take_config(typed)
+    assert others == []
+    return config
 
 
 @pytest.mark.parametrize(
@@ -83,7 +78,7 @@ MISTAKES = {
         '--config.optimizer.learning_rate wants a number such as',
     ),
     'switch': ({}, ['--config.data.flip=maybe'], "--config.data.flip wants True or False, got 'maybe'."),
-    'processes': ({}, ['--processes=two'], "--processes wants a whole number, got 'two'."),
+    'processes': ({}, ['--processes=two'], "--processes wants a whole number from 0, got 'two'"),
     'misspelt': ({}, ['--config.stps=3'], 'Did you mean "steps"'),
     'no return': (own([]), [], 'get_config in own.py returns nothing; its last line must be "return config".'),
     'another kind': (own(['return 3']), [], 'get_config in own.py must return a ConfigDict'),
@@ -96,6 +91,8 @@ MISTAKES = {
     'other JSON': ({'own.json': '{"steps": 3}'}, [], 'own.json is no JSON of a run (it has no name or no data).'),
     'JSON unknown': ({'own.json': '{"name": "x", "data": {"folt": 3}}'}, [], 'no setting "data.folt". Did you mean'),
     'JSON type': ({'own.json': '{"name": "x", "data": 3}'}, [], 'own.json: data must be an object, got 3.'),
+    'section typed': ({}, ['--config.data=x'], '--config.data is a section; type one of its settings, such as'),
+    'no value': ({}, ['--config.steps'], '--config.steps wants a value.'),
     'order': ({}, ['--config.steps=3', SHAPES], '--config=FILE must come before --config.steps=3'),
     'preset': ({'own.json': '{}'}, ['--config=own.json:lite'], 'has no presets; leave out :lite'),
     'folder': ({}, ['--config=.'], '--config=. is a folder; name a file in it, such as config.json'),

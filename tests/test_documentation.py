@@ -4,7 +4,6 @@ Commands run in a folder of small drawn photographs, with small settings before 
 what is typed holds. Those that cannot run here are parsed by the program that they are for (ONLY_PARSED).
 """
 
-import ast
 import configparser
 import importlib
 import re
@@ -13,12 +12,13 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import settings_page
 from documentation import PAGES, anchors, blocks, commands, prose
 from drawn import draw_disc
 from folders import make_coco, make_own, make_voc
 from PIL import Image
 from test_weights import torch_layout, write_zip
-from tiny import ROOT, load_config
+from tiny import ROOT
 from typed import run_typed
 
 import panet_jax as pj
@@ -26,6 +26,7 @@ from panet_jax.commands import demo
 from panet_jax.method.vgg16 import init_encoder_params
 from panet_jax.networks import choose
 from panet_jax.networks.formats import SNAPSHOT_NAMES
+from panet_jax.settings import SETTINGS
 
 SMALL = [
     *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.encoder.weights=random'),
@@ -224,46 +225,25 @@ def test_files_that_are_named_exist(page):
 
 
 # What makes `metrics.jsonl` a file and not something in metrics.py.
-FILE_ENDINGS = ('py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
-
-
-def settings():
-    """{name: value} of the paper's configuration."""
-    config = load_config('pascal5i').to_dict()
-    sections = {name: value for name, value in config.items() if isinstance(value, dict)}
-    plain = {name: value for name, value in config.items() if name not in sections}
-    return plain | {f'{name}.{field}': value for name, part in sections.items() for field, value in part.items()}
+FILE_ENDINGS = ('ckpt', 'pth', 'py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_settings_and_functions_that_are_named_exist(page):
-    known = settings()
     text = page.read_text()
     flags = {name for name in re.findall(r'--config\.([\w.]*\w)', text) if name != 'NAME'}
-    assert flags <= set(known)
+    assert flags <= set(SETTINGS)
     assert {name for name in re.findall(r'\bpj\.(\w+)', text) if not hasattr(pj, name)} == set()
     for module, name in set(re.findall(r'`(\w+)\.(\w+)`', prose(page))):
         homes = [path for path in PACKAGE.rglob(f'{module}.py') if name not in FILE_ENDINGS]
-        if homes and f'{module}.{name}' not in known:
+        if homes and f'{module}.{name}' not in SETTINGS:
             dotted = '.'.join(homes[0].relative_to(ROOT).with_suffix('').parts)
             assert hasattr(importlib.import_module(dotted), name), f'{module}.{name}'
 
 
-# Defaults that each file of configs/ or the protocol sets, and those that are more than a value.
-NOT_COMPARED = ("the file's", "the protocol's", 'all')
-
-
-def test_every_setting_is_documented_with_its_default():
-    documented = {}
-    for row in re.findall(r'^\| (`.*?) \| (.*?) \| .* \|$', prose(ROOT / 'docs/settings.md'), re.MULTILINE):
-        values = re.split(r', (?![^(]*\))', row[1])
-        documented |= dict(zip(re.findall(r'`([\w.]+)`', row[0]), values, strict=True))
-    known = settings()
-    assert set(documented) == set(known)
-    for name, text in documented.items():
-        if text not in NOT_COMPARED:
-            value = text.strip('`')
-            assert known[name] == (value if text == f'`{value}`' and value.isalnum() else ast.literal_eval(value)), name
+def test_the_page_of_settings_is_their_table():
+    """If it is not, `python tests/settings_page.py` writes it."""
+    assert settings_page.TABLE.search(settings_page.PAGE.read_text())[0] == settings_page.table()
 
 
 def test_the_reading_path_names_every_folder():

@@ -12,13 +12,14 @@ from tiny import load_config, tiny_config
 
 import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
-from panet_jax.disk.workdir import _flatten, write_json
+from panet_jax.disk.workdir import write_json
 from panet_jax.evaluation import table
 from panet_jax.results import table_report
 from panet_jax.results.html_report import save_report
 from panet_jax.results.paper import PUBLISHED, published
 from panet_jax.results.rows import Table, format_table, upright
 from panet_jax.results.table_report import _paper_rows, mean_over_folds
+from panet_jax.settings import flat
 from panet_jax.training.train import train
 
 SETTINGS = {
@@ -300,7 +301,7 @@ def test_published_values_do_not_stand_beside_results_without_a_recipe():
 
 def read_config_of_the_paper():
     """What a workdir of configs/pascal5i.py, as it is, says of its training."""
-    return json.loads(json.dumps(_flatten(load_config('pascal5i').to_dict())))
+    return json.loads(json.dumps(flat(load_config('pascal5i').to_dict())))
 
 
 def test_one_fold_that_is_not_the_papers_leaves_no_mean_to_compare_with(finished):

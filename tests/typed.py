@@ -10,7 +10,16 @@ import sys
 
 import jax
 
-PRELOADED = ('panet_jax.main', 'panet_jax.commands.predict', 'panet_jax.commands.data')
+PRELOADED = (
+    *('panet_jax.experiment', 'panet_jax.main', 'panet_jax.commands.predict', 'panet_jax.commands.data'),
+    *(
+        'panet_jax.segmenter.segmenter',
+        'panet_jax.segmenter.outputs',
+        'panet_jax.datasets.check',
+        'panet_jax.datasets.open',
+    ),
+    'panet_jax.results.contact_sheet',
+)
 FORKING = multiprocessing.get_context('forkserver')
 FORKING.set_forkserver_preload(PRELOADED)
 
@@ -43,11 +52,12 @@ def _program():
 
 def _parsed_program():
     """The program's own parser and checks, and no more."""
-    from panet_jax import main
+    from panet_jax.commands.ending import FrontEnd, exiting
     from panet_jax.config import check_config
+    from panet_jax.main import parse
 
-    main.parse(sys.argv)
-    check_config(main.CONFIG.value)
+    with exiting(FrontEnd()):
+        check_config(parse(sys.argv[1:])[1])
 
 
 def _console_script():

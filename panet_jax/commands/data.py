@@ -1,55 +1,63 @@
 """`panet-jax data`: what is in a data set, preparing it, and removing what was prepared before."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.option_parser import OptionParser, whole_number
-from panet_jax.datasets.check import check_folder, check_prepared, format_report, sample_images
-from panet_jax.datasets.official import NEEDED
-from panet_jax.datasets.open import LAYOUTS, left_out, prepare_list, prepared_home, superseded_lists
-from panet_jax.datasets.prepared import Prepared
-from panet_jax.datasets.superseded import remove
-from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
-from panet_jax.results.contact_sheet import MOST_IMAGES, save_contact_sheet
 
 SHEET_ENDINGS = ('.png', '.jpg', '.pdf')
+# The benchmarks with official archives, and the lists of images that the files in configs/ use.
+BENCHMARKS = ('pascal5i', 'coco20i')
 DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
-
-OWN_FLAGS = {
-    '--config.data.train_split= and --config.data.test_split=': '--list=',
-    '--config.data.skip_unreadable=True': '--skip-unreadable',
-    '--config.data.root=': '--root=',
-    '--config.data.prepared_dir=': '--prepared-dir=',
-    '--config.data.unseen=': '--unseen=',
-}
-
-
-def run(arguments):
-    """Does what the arguments say; returns the exit status."""
-    arguments = _parser().parse_args(arguments)
-    try:
-        return arguments.action(arguments)
-    except InputError as error:
-        raise InputError(in_own_flags(str(error))) from error
+# Settings of an experiment that have an option here.
+FRONT_END = FrontEnd(
+    options={
+        'data.root': '--root',
+        'data.prepared_dir': '--prepared-dir',
+        'data.skip_unreadable': '--skip-unreadable',
+        'data.train_split': '--list',
+        'data.test_split': '--list',
+    }
+)
 
 
-def in_own_flags(sentence):
-    """The readers speak of an experiment's settings; here they have shorter names."""
-    for setting, flag in OWN_FLAGS.items():
-        sentence = sentence.replace(setting, flag)
-    return sentence
+def run(arguments: Sequence[str]) -> int:
+    """Does what the arguments say.
+
+    Args:
+        arguments: the words after `panet-jax data`.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InputError: the user can put it right.
+    """
+    options = _parser().parse_args(arguments)
+    return options.action(options)
 
 
 def _parser():
     parser = OptionParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
     actions = parser.add_subparsers(required=True, metavar='check|prepare|clean')
+    for add in (_add_check, _add_prepare, _add_clean):
+        add(actions).add_argument(
+            '--prepared-dir', default='', help='where prepared data are ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
+        )
+    return parser
+
+
+def _add_check(actions):
     check = actions.add_parser(
         'check',
         help='say what is in a folder or of a benchmark, and whether training can start (exit status 0)',
         description='Reads every image and mask. Exit status 0: training can start; 1: it cannot; 2: wrong arguments.',
     )
-    check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(NEEDED)}')
+    check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(BENCHMARKS)}')
     check.add_argument(
         '--shots', type=whole_number(1), default=1, help='support images a class in an episode (%(default)s)'
     )
@@ -62,68 +70,83 @@ def _parser():
         'FOLDER); --sheet= draws none',
     )
     check.set_defaults(action=_check)
+    return check
+
+
+def _add_prepare(actions):
     prepare = actions.add_parser(
         'prepare',
         help='check and write an image list as ArrayRecord; a training does that by itself',
         description='Checks and writes image lists as ArrayRecord, downloading a benchmark if no --root is given.',
     )
-    prepare.add_argument('name', metavar='NAME', choices=list(LAYOUTS), help=', '.join(LAYOUTS))
+    prepare.add_argument('name', metavar='NAME', choices=list(DEFAULT_LISTS), help=', '.join(DEFAULT_LISTS))
     prepare.add_argument('--root', default='', help='folder of the files; without it, the official archives')
     prepare.add_argument('--list', action='append', help='an image list; may be repeated (default: as the configs use)')
     prepare.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
     prepare.set_defaults(action=_prepare)
+    return prepare
+
+
+def _add_clean(actions):
     clean = actions.add_parser(
         'clean',
         help='remove prepared lists that no run opens any more',
-        description='Lists prepared lists of files that have changed since, of earlier versions, and unfinished ones of '
-        'which a day ago was the last sign of life; removes them when told to. Of each list the newest stays, and so do your '
-        'files. No run may be using what is removed.',
+        description='Lists what is out of date: prepared lists of files that have changed since, those of earlier '
+        'versions, and unfinished ones on which nothing has worked for a day. Removes them when told to. The newest of '
+        'each list stays, and so do your files. No run may be using what is removed.',
     )
     clean.add_argument('--yes', action='store_true', help='remove them without asking')
     clean.set_defaults(action=_clean)
-    for action in (check, prepare, clean):
-        action.add_argument(
-            '--prepared-dir', default='', help='where prepared data are ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
-        )
-    return parser
+    return clean
 
 
-def _check(arguments):
-    sheet = _sheet_path(arguments)
-    if arguments.target in NEEDED:
-        report = check_prepared(arguments.target, prepared_home(arguments.prepared_dir))
+def _check(options):
+    sheet = _sheet_path(options)
+    if options.target not in BENCHMARKS and not Path(options.target).is_dir():
+        raise InputError(f'there is no folder {options.target!r}; wanted one, or {" or ".join(BENCHMARKS)}.')
+    from panet_jax.datasets.check import check_folder, check_prepared, format_report
+    from panet_jax.datasets.open import prepared_home
+
+    if options.target in BENCHMARKS:
+        report = check_prepared(options.target, prepared_home(options.prepared_dir))
     else:
-        report = check_folder(arguments.target)
-    unseen = tuple(name.strip() for name in arguments.unseen.split(',') if name.strip())
-    text, ready = format_report(*report, arguments.shots, arguments.queries, unseen)
-    print(in_own_flags(text))
+        report = check_folder(options.target)
+    unseen = tuple(name.strip() for name in options.unseen.split(',') if name.strip())
+    text, ready = format_report(*report, options.shots, options.queries, unseen)
+    print(text)
     if sheet:
-        _draw_sheet(sheet, arguments.target)
+        _draw_sheet(sheet, options.target)
     return 0 if ready else 1
 
 
-def _sheet_path(arguments):
-    """Where the contact sheet goes, or None: never into the data unless that was typed."""
-    if arguments.sheet is not None or arguments.target in NEEDED:
-        path = Path(arguments.sheet or '')
-        if arguments.sheet and path.suffix.lower() not in SHEET_ENDINGS:
-            raise InputError(f'--sheet must end in {" or ".join(SHEET_ENDINGS)}, got {arguments.sheet!r}.')
-        return path if arguments.sheet else None
-    folder = Path(arguments.target).resolve()
+def _sheet_path(options: argparse.Namespace) -> Path | None:
+    """Where the contact sheet goes, if anywhere: never into the data unless that was typed."""
+    if options.sheet is not None or options.target in BENCHMARKS:
+        path = Path(options.sheet or '')
+        if options.sheet and path.suffix.lower() not in SHEET_ENDINGS:
+            raise InputError(f'--sheet must end in {" or ".join(SHEET_ENDINGS)}, got {options.sheet!r}.')
+        return path if options.sheet else None
+    folder = Path(options.target).resolve()
     inside = Path.cwd().is_relative_to(folder)
     return None if inside else Path(f'{folder.name}-sheet.png')
 
 
 def _draw_sheet(path, folder):
+    from panet_jax.datasets.check import sample_images
+    from panet_jax.results.contact_sheet import MOST_IMAGES, save_contact_sheet
+
     images, classes = sample_images(folder, MOST_IMAGES)
     if images:
         save_contact_sheet(path, images, classes)
         print(f'{len(images)} image(s) with their masks are drawn in {path}')
 
 
-def _prepare(arguments):
-    for name in arguments.list or DEFAULT_LISTS[arguments.name]:
-        folder = prepare_list(arguments.name, name, arguments.root, arguments.prepared_dir, arguments.skip_unreadable)
+def _prepare(options):
+    from panet_jax.datasets.open import left_out, prepare_list
+    from panet_jax.datasets.prepared import Prepared
+
+    for name in options.list or DEFAULT_LISTS[options.name]:
+        folder = prepare_list(options.name, name, options.root, options.prepared_dir, options.skip_unreadable)
         source = Prepared(folder)
         print(folder, flush=True)
         if source.skipped:
@@ -131,22 +154,27 @@ def _prepare(arguments):
     return 0
 
 
-def _clean(arguments):
-    home = prepared_home(arguments.prepared_dir)
+def _clean(options):
+    from panet_jax.datasets.open import prepared_home, superseded_lists
+    from panet_jax.datasets.superseded import remove
+    from panet_jax.disk.downloads import gigabytes
+
+    home = prepared_home(options.prepared_dir)
     old = superseded_lists(home)
-    for each in old:
-        print(f'{each.folder}  {gigabytes(each.size)}, {each.why}')
+    for prepared in old:
+        print(f'{prepared.folder}  {gigabytes(prepared.size)}, {prepared.why}')
+    size = gigabytes(sum(prepared.size for prepared in old))
     if not old:
         print(f'nothing to remove in {home}')
-    elif arguments.yes or _agreed(f'Remove {len(old)} folder(s), {gigabytes(sum(each.size for each in old))}?'):
-        for each in old:
-            remove(each)
+    elif options.yes or _agreed(f'Remove {len(old)} folder(s), {size}?'):
+        for prepared in old:
+            remove(prepared)
         print(f'removed {len(old)} folder(s)')
     else:
         print('nothing was removed; --yes removes them')
     return 0
 
 
-def _agreed(question):
-    """Whether somebody who is there says yes."""
+def _agreed(question: str) -> bool:
+    """Whether somebody at a terminal says yes."""
     return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')

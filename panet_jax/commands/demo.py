@@ -8,16 +8,12 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Sequence
 
-from PIL import Image
-
+import panet_jax as pj
+from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.option_parser import OptionParser, add_network_options, warn_of_size, whole_number
-from panet_jax.compute.compilation_cache import keep_compiled
-from panet_jax.demo.example import example_references
-from panet_jax.demo.folder import visitors_folder
-from panet_jax.demo.session import MOST_PIXELS
 from panet_jax.errors import InputError
-from panet_jax.segmenter.segmenter import Segmenter
 
 # Of one upload; a photograph of 24 megapixels has 5 to 50 MB.
 LARGEST_FILE = '64mb'
@@ -25,36 +21,62 @@ LARGEST_FILE = '64mb'
 ENDS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
 
 
-def run(arguments):
-    """Serves the page until Ctrl-C; returns the exit status."""
-    arguments = parser().parse_args(arguments)
+FRONT_END = FrontEnd(
+    options={'segmenter.weights': '--weights', 'segmenter.size': '--size'},
+    memory='for the page; type a smaller {segmenter.size=}',
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Serves the page until Ctrl-C.
+
+    Args:
+        arguments: the words after `panet-jax demo`.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InputError: the user can put it right.
+    """
+    options = parser().parse_args(arguments)
     if importlib.util.find_spec('gradio') is None:
         raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
-    warn_of_size(arguments.size)
-    keep_compiled()
-    segmenter = Segmenter(arguments.weights, arguments.size)
-    _compile(segmenter)
+    warn_of_size(options.size)
+    segmenter = _compiled_segmenter(options)
     _bound_pillow()
     for number in ENDS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has SIGHUP
             signal.signal(number, _end)
+    from panet_jax.demo.folder import visitors_folder
+
     with visitors_folder() as home:
         # Gradio reads them when it is imported: it reports nothing to anybody, and what visitors upload goes with us.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
         from panet_jax.demo.page import build_page
 
-        _serve(build_page(segmenter, home), arguments)
+        _serve(build_page(segmenter, home), options)
     return 0
 
 
-def _compile(segmenter):
-    """Compiles what the page needs, for which the first visitor would wait otherwise."""
+def _compiled_segmenter(options):
+    """The Segmenter, which has compiled what the page needs: the first visitor would wait for that otherwise."""
+    from panet_jax.compute.compilation_cache import keep_compiled
+    from panet_jax.demo.example import example_references
+
+    keep_compiled()
+    segmenter = pj.Segmenter(options.weights, size=options.size)
     name, image, annotation = example_references()[0]
     copy.copy(segmenter).add(name, image, annotation).predict(image).labels  # noqa: B018
+    return segmenter
 
 
 def _bound_pillow():
     """Has Pillow refuse too large an image wherever it is opened; the session tells visitors of it before that."""
+    from PIL import Image
+
+    from panet_jax.demo.session import MOST_PIXELS
+
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # it warns above that, and refuses above the double
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
 
@@ -66,15 +88,15 @@ def _end(*_):
     raise KeyboardInterrupt
 
 
-def _serve(page, arguments):
+def _serve(page, options):
     """Serves until Ctrl-C, or until the process is asked to end."""
     from panet_jax.demo.page import EDITOR_SCRIPT, STYLE, THEME
 
     try:
         _, address, _ = page.launch(
-            server_name=arguments.host,
-            server_port=arguments.port,
-            inbrowser=arguments.open,
+            server_name=options.host,
+            server_port=options.port,
+            inbrowser=options.open,
             prevent_thread_lock=True,
             quiet=True,
             share=False,
@@ -87,7 +109,7 @@ def _serve(page, arguments):
             max_file_size=LARGEST_FILE,
         )
     except OSError as error:
-        where = f'{arguments.host}, port {arguments.port}' if arguments.port else arguments.host
+        where = f'{options.host}, port {options.port}' if options.port else options.host
         raise InputError(
             f'the page cannot be served at {where}; name a free --port, or a --host of this machine.'
         ) from error
@@ -105,7 +127,7 @@ def _worth_telling(record):
     return not (record.exc_info and isinstance(record.exc_info[1], ClientDisconnect))
 
 
-def parser():
+def parser() -> OptionParser:
     """The command's options."""
     options = OptionParser(
         prog='panet-jax demo',

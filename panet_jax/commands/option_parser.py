@@ -3,9 +3,12 @@
 import argparse
 import difflib
 import re
+from collections.abc import Callable
 
 from panet_jax.errors import InputError
 
+# What argparse says of an option that ends the command.
+MISSING_VALUE = dict.fromkeys(('expected one argument', 'expected at least one argument'), 'wants a value')
 # Below this many pixels a side ImageNet's network, which saw 224, sees little of most objects.
 SMALL_SIDE = 200
 
@@ -13,18 +16,28 @@ SMALL_SIDE = 200
 class OptionParser(argparse.ArgumentParser):
     """An ArgumentParser whose mistakes are InputErrors."""
 
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, exit_on_error=False, **options)
+
     def parse_known_args(self, args=None, namespace=None):
         """As argparse's, but what is unknown is told here, by the command that it was typed after."""
-        known, unknown = super().parse_known_args(args, namespace)
+        try:
+            known, unknown = super().parse_known_args(args, namespace)
+        except argparse.ArgumentError as error:
+            name = (error.argument_name or '').split('/')[-1]
+            self.error(f'{name} {MISSING_VALUE.get(error.message, error.message)}'.strip())
         if unknown:
             raise InputError(self._unknown(unknown[0]))
         return known, unknown
 
     def error(self, message):
         """Raises an InputError in place of printing the usage and leaving."""
-        option = re.fullmatch(r'argument (\S+): (.*)', message, re.DOTALL)
-        text = f'{option[1].split("/")[-1]} {_plain(option[2])}' if option else message
-        raise InputError(f'{text.rstrip(".")}; {self.prog} --help says more.')
+        raise InputError(f'{message.rstrip(".")}; {self.prog} --help says more.')
+
+    def _check_value(self, action, value):
+        """As argparse's, in our words."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f'must be one of {", ".join(action.choices)}, got {value!r}')
 
     def _unknown(self, word):
         name = word.partition('=')[0]
@@ -35,16 +48,7 @@ class OptionParser(argparse.ArgumentParser):
         return f'{self.prog} has no option {name}; {told}'
 
 
-def _plain(message):
-    """What argparse says of one option, as the end of a sentence that begins with it."""
-    if found := re.match(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message):
-        return f'must be one of {found[2].replace(chr(39), "")}, got {found[1]!r}'
-    return {'expected one argument': 'wants a value', 'expected at least one argument': 'wants a value'}.get(
-        message, message
-    )
-
-
-def whole_number(least):
+def whole_number(least: int) -> Callable[[str], int]:
     """A type of option: a whole number from `least`."""
 
     def parse(text):
@@ -55,7 +59,7 @@ def whole_number(least):
     return parse
 
 
-def share(text):
+def share(text: str) -> float:
     """A type of option: a number from 0 to 1."""
     try:
         number = float(text)
@@ -66,8 +70,13 @@ def share(text):
     return number
 
 
-def add_network_options(parser, default):
-    """Adds --weights and --size, the network of those who do not train one."""
+def add_network_options(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Adds --weights and --size, the network of those who do not train one.
+
+    Args:
+        parser: changed in place.
+        default: weights that are taken where none are named.
+    """
     parser.add_argument(
         '--weights',
         type=_weights,
@@ -81,7 +90,7 @@ def add_network_options(parser, default):
     )
 
 
-def warn_of_size(size):
+def warn_of_size(size: int | None) -> None:
     """Prints a remark if a --size was typed with which little can be found."""
     if size is not None and size < SMALL_SIDE:
         print(

@@ -35,7 +35,7 @@ def training_devices(batch: int) -> list[jax.Device]:
     if batch % jax.device_count():
         raise InputError(
             f'batch must be a multiple of {jax.device_count()}, the devices of {jax.process_count()} processes, got {batch}; '
-            f'type --config.batch={-(-batch // jax.device_count()) * jax.device_count()}.'
+            f'type {{batch=}}{-(-batch // jax.device_count()) * jax.device_count()}.'
         )
     return jax.devices()
 

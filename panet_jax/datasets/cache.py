@@ -86,7 +86,7 @@ def _write(source, size, folder, shapes):
     except OSError as error:
         raise InputError(
             f'the cache of resized images needs {sum(map(np.prod, shapes.values())) / 1e9:.1f} GB in {folder} '
-            f'({error.strerror or error}); make room, or leave out --config.data.cache.'
+            f'({error.strerror or error}); make room, or leave out {{data.cache}}.'
         ) from error
     finally:
         for path in temporary.values():

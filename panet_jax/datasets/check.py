@@ -52,7 +52,7 @@ class ListReport:
         if len(set(unseen)) == len(self.classes):
             return 'no class is left to train on'
         if len(self.classes) < FOLDS and not unseen:
-            return f'{len(self.classes)} class(es) make no four folds; name the unseen ones with --config.data.unseen='
+            return f'{len(self.classes)} class(es) make no four folds; name the unseen ones with --unseen='
         small = [name for name, count in zip(self.classes, self.counts, strict=True) if count < shots + queries]
         if small:
             count = self.counts[self.classes.index(small[0])]

@@ -44,8 +44,8 @@ class CocoLayout:
         if self._json is None:
             raise InputError(
                 f"wanted COCO's annotations/instances_{split}.json in {str(root)!r}; lists there: "
-                f'{", ".join(_lists(self._files)) or "none"}. Choose with --config.data.root=, '
-                '--config.data.train_split= and --config.data.test_split=.'
+                f'{", ".join(_lists(self._files)) or "none"}. Choose with {{data.root=}}, '
+                '{data.train_split=|data.test_split=}.'
             )
         folders = (f'{split}', f'images/{split}', 'images', '')
         self._folder = next((folder for folder in folders if self._files.listing(folder)), '')

@@ -26,7 +26,7 @@ def open_custom(root, split):
         return CocoLayout(root, there[0] if split == ALL and len(there) == 1 else split)
     raise InputError(
         f'wanted a folder with images/ and masks/, or with a json in COCO format, but {str(root)!r} has neither; name '
-        'yours with --config.data.root=FOLDER.'
+        'yours with {data.root=FOLDER}.'
     )
 
 

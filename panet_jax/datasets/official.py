@@ -77,7 +77,7 @@ def fetch_official(dataset, split, folder):
     if split not in NEEDED[dataset]:
         raise InputError(
             f'{dataset} has the official lists {", ".join(NEEDED[dataset])}, got {split!r}; a list of your own needs '
-            '--config.data.root=FOLDER.'
+            '{data.root=FOLDER}.'
         )
     missing = [ARCHIVES[name] for name in NEEDED[dataset][split] if not _is_there(Path(folder) / name)]
     if not missing:
@@ -94,7 +94,7 @@ def fetch_official(dataset, split, folder):
         except DownloadFailed as error:
             raise InputError(
                 f'{archive.name} could not be downloaded ({error}); run the same command again to go on, or type '
-                f'--config.data.root=FOLDER for a folder with {OWN[dataset]}.'
+                f'{{data.root=FOLDER}} for a folder with {OWN[dataset]}.'
             ) from error
 
 

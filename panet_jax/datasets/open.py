@@ -57,10 +57,10 @@ def prepare_list(dataset, split, root='', home='', skip_unreadable=False):
         raise InputError(f'data.name must be shapes, {", ".join(LAYOUTS)}, got {dataset!r}.')
     home = prepared_home(home)
     if root:
-        layout = LAYOUTS[dataset](local_path(root, '--config.data.root='), split)
+        layout = LAYOUTS[dataset](local_path(root, '{data.root}'), split)
         tag = fingerprint(layout, skip_unreadable)
     elif dataset not in NEEDED:
-        raise InputError(f'{dataset} needs the folder of the data set; type --config.data.root=FOLDER.')
+        raise InputError(f'{dataset} needs the folder of the data set; type {{data.root=FOLDER}}.')
     else:
         tag = f'{OFFICIAL}-skipped' if skip_unreadable else OFFICIAL
         folder = prepared_folder(home, dataset, split, tag)
@@ -98,7 +98,7 @@ def left_out(source, split):
 def prepared_home(home=''):
     """Where prepared data sets are: `home`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
     if home:
-        return local_path(home, '--config.data.prepared_dir=')
+        return local_path(home, '{data.prepared_dir}')
     return local_path(os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'), '$TFDS_DATA_DIR')
 
 

@@ -102,7 +102,7 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
             if self._skip:
                 return error
             raise InputError(
-                f'{str(error).rstrip(".")}. To leave out such images type --config.data.skip_unreadable=True.'
+                f'{str(error).rstrip(".")}. To leave out such images type {{data.skip_unreadable=True}}.'
             ) from error
 
 
@@ -203,7 +203,7 @@ def locked_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f'{folder} cannot be made ({error.strerror}); name another place with --config.data.prepared_dir=FOLDER.'
+            f'{folder} cannot be made ({error.strerror}); name another place with {{data.prepared_dir=FOLDER}}.'
         ) from error
 
     def say():
@@ -230,5 +230,5 @@ def _write_error(error, home):
     free = shutil.disk_usage(home).free
     return InputError(
         f'could not write to {home} ({FULL if FULL in str(error) else error}; {gigabytes(free)} free); make room, or '
-        'name another place with --config.data.prepared_dir=FOLDER.'
+        'name another place with {data.prepared_dir=FOLDER}.'
     )

@@ -57,7 +57,7 @@ class VocLayout:
             why = f'; trainaug needs {SBD_ARCHIVE}, or SegmentationClassAug and a list' if augmented else ''
             raise InputError(
                 f'no image list {self._split!r} in {LISTS} of {str(self._root)!r}{why}; lists there: '
-                f'{", ".join(there) or "none"}. Choose with --config.data.train_split= and --config.data.test_split=.'
+                f'{", ".join(there) or "none"}. Choose with {{data.train_split=|data.test_split=}}.'
             )
         if written:
             names = self._read_list(self._split)
@@ -169,7 +169,7 @@ def _open(root):
     if not voc:
         raise InputError(
             f"wanted a folder in PASCAL VOC's layout, but there is neither JPEGImages nor {VOC_ARCHIVE} in "
-            f'{str(root)!r} (nor in VOCdevkit/VOC2012 below it); name it with --config.data.root=FOLDER.'
+            f'{str(root)!r} (nor in VOCdevkit/VOC2012 below it); name it with {{data.root=FOLDER}}.'
         )
     if (root / AUGMENTED_ARCHIVE).is_file():
         voc.append(_archive(root / AUGMENTED_ARCHIVE))

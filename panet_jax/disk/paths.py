@@ -10,7 +10,7 @@ def local_path(text, setting):
 
     Args:
         text: what was typed.
-        setting: where, such as '--workdir'.
+        setting: how an error calls it: an option such as '--workdir', or a setting as '{data.root}'.
 
     Raises:
         InputError: it is the address of a bucket, of which pathlib would make a folder called gs: here.

@@ -20,26 +20,9 @@ from pathlib import Path
 from panet_jax.disk.atomic import replacing
 from panet_jax.disk.locks import holding
 from panet_jax.errors import InputError
+from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
 TRAINED = 'encoder.safetensors'
-# What may differ between two commands on one workdir: how long, how often, where, and evaluation.
-FREE = (
-    *(
-        'name',
-        'steps',
-        'accumulate',
-        'encoder.rematerialize',
-        'checkpoint',
-        'checkpoint_every',
-        'checkpoint_minutes',
-        'checkpoints_kept',
-        'log_every',
-        'loader',
-    ),
-    *('evaluation', 'table', 'data.root', 'data.prepared_dir', 'data.cache', 'data.test_split'),
-)
-# What an evaluation must share with the training that made the checkpoint.
-SPLIT = ('data.name', 'data.fold', 'data.fold_rule', 'data.fold_seed', 'data.unseen')
 
 
 def default_workdir(config):
@@ -66,9 +49,8 @@ def _named(config):
 def check_experiment(workdir, config):
     """Checks that `workdir` is free, has no checkpoint yet and lost none, or holds the experiment `config`."""
     if checkpoint_steps(workdir):
-        here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
-        fixed = [name for name in here | now if name not in FREE and name.split('.')[0] not in FREE]
-        _refuse(workdir, here, now, fixed)
+        here, now = _settings(workdir), flat(config.to_dict())
+        _refuse(workdir, here, now, filter(is_fixed, here | now))
     elif left := _left_of_training(Path(workdir)):
         raise InputError(
             f'{workdir} has {left} of a training, but no checkpoint to go on from: training would begin again and write '
@@ -97,16 +79,15 @@ def _left_of_training(workdir):
 
 def check_split(workdir, config):
     """Checks that evaluating `config` on the checkpoints of `workdir` meets classes unseen in training."""
-    here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
+    here, now = _settings(workdir), flat(config.to_dict())
     if here['data.name'] == now['data.name']:
-        _refuse(workdir, here, now, SPLIT)
+        _refuse(workdir, here, now, with_role(Role.SPLIT))
 
 
 def check_untrained(workdir, config):
     """Checks that the untrained network of `config` is the one that training in `workdir` began with."""
     if (Path(workdir) / 'config.json').exists():
-        here, now = _flatten(read_config(workdir)), _flatten(config.to_dict())
-        _refuse(workdir, here, now, (*SPLIT, 'encoder.weights', 'encoder.width', 'seed'))
+        _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
 def check_same_data(workdir, seen, data, before):
@@ -202,8 +183,13 @@ def read_config(workdir):
 
 def training_recipe(workdir):
     """How the network of a workdir was trained: {setting: value} of all that makes a difference; {} for no workdir."""
-    settings = _flatten(read_config(workdir)) if workdir else {}
-    return {name: value for name, value in settings.items() if name not in FREE and name.split('.')[0] not in FREE}
+    settings = flat(read_config(workdir)) if workdir else {}
+    return {name: value for name, value in settings.items() if is_fixed(name)}
+
+
+def _settings(workdir):
+    """{name: value} of a workdir's experiment; a setting that its version did not have yet has its default."""
+    return defaults() | flat(read_config(workdir))
 
 
 def write_json(path, content):
@@ -254,13 +240,3 @@ def _refuse(workdir, here, now, names):
             f'{workdir} holds another experiment: {"; ".join(lines[:4])}{"; ..." * (len(lines) > 4)}. '
             'Choose another --workdir, or the settings it was made with.'
         )
-
-
-def _flatten(tree, prefix=''):
-    flat = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f'{prefix}{name}.')
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat

@@ -147,7 +147,7 @@ def _taken(iterator):
             raise
         raise InputError(
             f'a process of the loader ended by itself, with {_ending(int(code[1]))}, as when the memory or /dev/shm is full; '
-            'type a smaller --config.loader.workers=, --config.loader.threads= or --config.batch=.'
+            'type a smaller {loader.workers=}, {loader.threads=} or {batch=}.'
         ) from error
 
 

@@ -45,13 +45,11 @@ def find_checkpoint(config, workdir):
     home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted).expanduser()
     if not home.is_dir():
         raise InputError(
-            f'there is no workdir {home} to evaluate; train first, or type --config.checkpoint= with latest, a step, '
+            f'there is no workdir {home} to evaluate; train first, or type {{checkpoint=}} with latest, a step, '
             "another workdir, or '' for the untrained network."
         )
     check_split(home, config)
     steps = network_steps(home)
     if not steps:
-        raise InputError(
-            f"{home} has no checkpoint; train first, or use --config.checkpoint='' for the untrained network."
-        )
+        raise InputError(f"{home} has no checkpoint; train first, or use {{checkpoint=}}'' for the untrained network.")
     return home, int(wanted) if wanted.isdigit() else steps[-1]

@@ -34,7 +34,7 @@ def evaluation_runs(config):
     except TooFewImages as error:
         if settings.skip_small_classes:
             raise InputError(f'no class is large enough: {error}') from error
-        raise InputError(f'{error} --config.evaluation.skip_small_classes=True leaves such classes out.') from error
+        raise InputError(f'{error} {{evaluation.skip_small_classes=True}} leaves such classes out.') from error
     draws = [Draws(images, task, settings.seed + run) for run in range(settings.runs)]
     return [Episodes(source, run, size=data.size, reader=reader) for run in draws]
 

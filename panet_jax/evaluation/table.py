@@ -64,7 +64,7 @@ def make_table(config, workdir):
         InputError: no cell at all can be evaluated.
     """
     if config.data.unseen:
-        raise InputError('a table runs over the folds; leave out --config.data.unseen=, or evaluate without a table.')
+        raise InputError('a table runs over the folds; leave out {data.unseen=}, or evaluate without a table.')
     workdir = Path(workdir)
     with locked(workdir):
         cells, done, missing = table_cells(config), {}, {}

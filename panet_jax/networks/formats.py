@@ -121,7 +121,7 @@ def _check_width(tensors, width, source_name):
         own = first.size / BLOCKS[0][1]
         raise InputError(
             f'the weights in {source_name} are of width {own:g}, the network of width {width:g}; type '
-            f'--config.encoder.width={own:g}, or take other weights.'
+            f'{{encoder.width=}}{own:g}, or take other weights.'
         )
 
 

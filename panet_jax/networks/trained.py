@@ -96,7 +96,7 @@ def network_steps(workdir):
     if not steps and (path := Path(workdir) / TRAINED).is_file():
         raise InputError(
             f'{path} does not say of which step it is, and there is no checkpoint; evaluate it with '
-            f"--config.encoder.weights={path} --config.checkpoint='' in another --workdir."
+            f"{{encoder.weights=}}{path} {{checkpoint=''}} in another --workdir."
         )
     return steps
 

@@ -50,7 +50,7 @@ def test_list(config):
     """The image list that a configuration is evaluated on: data.test_split, else the protocol's."""
     lists = PROTOCOLS[config.evaluation.protocol].test_lists
     if not (config.data.test_split or config.data.name in lists):
-        raise InputError(f'name the image list to test {config.data.name} on with --config.data.test_split=.')
+        raise InputError(f'name the image list to test {config.data.name} on with {{data.test_split=}}.')
     return config.data.test_split or lists[config.data.name]
 
 

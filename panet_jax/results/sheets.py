@@ -14,8 +14,6 @@ from panet_jax.method.metrics import iou
 # More supports than this and only the first shot of each way is drawn.
 MOST_SUPPORTS = 5
 TITLE_WIDTH = 36  # characters that stand above a panel
-PICTURED = ('random', 'worst', 'first')
-MOST_PICTURES = 50  # episodes on a sheet; WebP, for the report, allows no image of more than 16383 pixels
 
 
 class Row(NamedTuple):

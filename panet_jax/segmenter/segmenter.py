@@ -165,18 +165,20 @@ class Segmenter:
         about, references, backgrounds = read_file(path)
         taken = about['weights'] if weights is None else weights
         if taken is None:
-            raise InputError(f'{path} was saved with parameters that came from no file; give them as weights=.')
+            raise InputError(
+                f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
+            )
         try:
             segmenter = cls(taken, about['size'], about['dtype'], batch)
         except InputError as error:
             raise InputError(
-                f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as weights=.'
+                f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
             ) from error
         channels = {each[3][0].size for each in references}
         if segmenter.network.hash != about['network'] or channels != {segmenter.network.channels}:
             raise InputError(
                 f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
-                f'{segmenter.network.hash}, wanted {about["network"]}; name the right ones as weights=, or fit anew.'
+                f'{segmenter.network.hash}, wanted {about["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
             )
         segmenter._references = [
             Reference(name, image, Marks(*marks), Pooled(*foreground)) for name, image, marks, foreground in references

@@ -86,8 +86,8 @@ class Log:
             what = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
             raise InputError.on_all(
                 f'the {what} became non-finite at step {first}; the last good checkpoint is '
-                f'{self._run.saved or "none"}. Try a smaller --config.optimizer.learning_rate or '
-                '--config.optimizer.clip_norm=1, in another --workdir.'
+                f'{self._run.saved or "none"}. Try a smaller {{optimizer.learning_rate}} or '
+                '{optimizer.clip_norm=1}, in another --workdir.'
             )
 
     def _show(self, line):

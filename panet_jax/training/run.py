@@ -77,7 +77,7 @@ class Run:
                 classes that are to be unseen.
         """
         if step > config.steps:
-            raise InputError(f'{self._workdir} is already at step {step}, beyond --config.steps={config.steps}.')
+            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{config.steps}.')
         source, data = episodes.source, config.data
         seen = [source.classes[number - 1] for number in episodes.classes]
         before = history(origin(config, params, ''))

@@ -1,0 +1,94 @@
+"""The photographs that --query names: files, folders and globs."""
+
+import fnmatch
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from panet_jax.errors import InputError
+from panet_jax.images.decode import ENDINGS
+
+
+def find_queries(patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The images that files, folders and globs name, each once, in order.
+
+    Args:
+        patterns: as typed after --query.
+
+    Returns:
+        The images, and the files beside them that have other endings.
+
+    Raises:
+        InputError: a pattern names no image.
+    """
+    images, others = {}, {}
+    for pattern in patterns:
+        paths = _matching(Path(pattern).expanduser())
+        files = [path for path in paths if path.is_file()]
+        named = [file for file in files if file.suffix.lower() in ENDINGS]
+        if not named:
+            why = f'none of the {len(paths)} file(s) has' if paths else 'there is no such file; wanted'
+            raise InputError(f'--query {pattern} names no image: {why} one of the endings {", ".join(ENDINGS)}.')
+        for image in named:
+            images.setdefault(image.resolve(), image)
+        others |= {file.resolve(): file for file in set(files) - set(named) if not file.name.startswith('.')}
+    return list(images.values()), sorted(others.values())
+
+
+def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], queries: Sequence[Path]) -> None:
+    """Checks that no result is written where the same command would take it for a photograph the next time.
+
+    Args:
+        out: folder of the results.
+        stems: names of the results, without what follows them.
+        patterns: as typed after --query.
+        queries: the images that they name.
+
+    Raises:
+        InputError: a result would lie where --query looks.
+    """
+    home = out.resolve()
+    results = [home / name for stem in stems for name in (f'{stem}.png', f'{stem}-overlay.jpg')]
+    beside = home in {query.parent.resolve() for query in queries}
+    if beside or any(_searches(pattern, result) for pattern in patterns for result in results):
+        raise InputError(
+            f'--out {out} is where --query looks, so that the next time the results would be taken for photographs; name '
+            'another folder.'
+        )
+
+
+def _matching(path):
+    """What a file, folder or glob names, in order."""
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return sorted(path.iterdir())
+    folder, rest = _folder_and_rest(path)
+    # Path.glob takes what is hidden too.
+    matches = glob.glob(str(Path(glob.escape(str(folder)), rest)), recursive=True)  # noqa: PTH207
+    return [Path(match) for match in sorted(matches)]
+
+
+def _folder_and_rest(path):
+    """The deepest folder of a glob that exists, whatever brackets its name has, and the rest of the glob."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    return folder, path.relative_to(folder)
+
+
+def _searches(pattern, file):
+    """Whether --query with a folder or glob would find a file, whose path is resolved."""
+    path = Path(pattern).expanduser()
+    if path.is_file() or path.is_dir():
+        return file.parent == path.resolve()
+    folder, rest = _folder_and_rest(path)
+    inside = file.is_relative_to(folder.resolve())
+    return inside and _matches(file.relative_to(folder.resolve()).parts, rest.parts)
+
+
+def _matches(parts, pattern):
+    """Whether the parts of a path match those of a glob, in which ** is any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == '**':
+        return any(_matches(parts[first:], pattern[1:]) for first in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatch(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])

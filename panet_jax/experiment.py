@@ -1,0 +1,75 @@
+"""One experiment: a training and its evaluation, or a table of evaluations."""
+
+import functools
+
+import jax
+import ml_collections
+
+from panet_jax.compute import devices, hosts
+from panet_jax.disk.workdir import check_experiment, make_workdir
+from panet_jax.errors import InputError
+from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
+from panet_jax.evaluation.evaluate import evaluate, evaluator_of
+from panet_jax.evaluation.runs import evaluation_runs
+from panet_jax.evaluation.table import make_table
+from panet_jax.results.rows import comparable_results, format_table, results_table
+from panet_jax.training.train import train, training_devices
+
+
+def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | None) -> None:
+    """Trains, evaluates, or both, and prints the table.
+
+    Args:
+        config: the experiment, as `check_config` has it.
+        workdir: folder for checkpoints, metrics and results.
+        mode: 'train', 'evaluate', 'table', or None for training and then evaluation.
+
+    Raises:
+        InputError: the user can put it right.
+    """
+    say = hosts.primary_only(functools.partial(print, flush=True))
+    say(f'{config.name}, workdir {workdir}')
+    if mode == 'table':
+        _make_table(config, workdir)
+        return
+    hosts.on_primary(check_checkpoint, config)
+    if mode != 'evaluate':
+        hosts.on_primary(_begin, config, workdir)
+        if mode is None:
+            evaluation_runs(config)  # a mistake in its settings must not show only after a day of training
+        say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
+        train(config, workdir)
+    if mode != 'train':
+        say(_evaluation_banner(config))
+        results = _evaluate(config, workdir)
+        hosts.on_primary(lambda: say(format_table(results_table(comparable_results(workdir, results), workdir))))
+        say(f'results in {workdir}/results.json, pictures in {workdir}/pictures, all of it in {workdir}/report.html')
+
+
+def _make_table(config, workdir):
+    if jax.process_count() > 1:
+        raise InputError('--mode=table is for one process; leave out --distributed.')
+    print(_evaluation_banner(config), flush=True)
+    print(format_table(make_table(config, workdir)), flush=True)
+    print(f'table.md, table.csv, table.json and report.html are in {workdir}', flush=True)
+
+
+def _evaluate(config, workdir):
+    """The results of the trained network; before it the untrained one is evaluated, if that is wanted."""
+    evaluator = evaluator_of(config)
+    if config.evaluation.untrained and config.checkpoint != '':
+        hosts.on_primary(find_checkpoint, config, workdir)  # a mistake must show before the other evaluation
+        untrained = config.copy_and_resolve_references()
+        untrained.checkpoint = ''
+        evaluate(untrained, workdir, evaluator)
+    return evaluate(config, workdir, evaluator)
+
+
+def _begin(config, workdir):
+    make_workdir(workdir)
+    check_experiment(workdir, config)
+
+
+def _evaluation_banner(config):
+    batch = config.evaluation.batch
+    return f'evaluating: {devices.banner(batch, devices.usable_devices(batch), "image(s)")}'
