@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import ml_collections
 
 from panet_jax import __version__
+from panet_jax.commands.config_flag import take_config
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
-from panet_jax.config_flag import take_config
 from panet_jax.disk.paths import local_path
 from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
@@ -33,7 +33,7 @@ MEMORY = (
 
 
 def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | None) -> None:
-    """Trains, evaluates, or both, and prints the table: `panet_jax.experiment`, which loads JAX.
+    """Trains, evaluates, or both, and prints the table: `panet_jax.commands.experiment`, which loads JAX.
 
     Args:
         config: the experiment, as `check_config` has it.
@@ -43,7 +43,7 @@ def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | 
     Raises:
         InputError: the user can put it right.
     """
-    from panet_jax.experiment import run_experiment as run
+    from panet_jax.commands.experiment import run_experiment as run
 
     run(config, workdir, mode)
 

@@ -20,7 +20,8 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
-from panet_jax.interrupts import ENDING
+
+from panet_jax.compute.interrupts import ENDING
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 

@@ -3,7 +3,7 @@
 import pytest
 
 import panet_jax
-from panet_jax import cli
+from panet_jax.commands import cli
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from tiny import ROOT, load_config
 from typed import run_typed
 
-from panet_jax.config_flag import take_config
+from panet_jax.commands.config_flag import take_config
 
 SHAPES = f'--config={ROOT}/configs/shapes.py'
 HEAD = 'from panet_jax.config import base_config\n\ndef get_config():\n    config = base_config("own")\n'

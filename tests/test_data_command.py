@@ -11,7 +11,7 @@ import pytest
 from folders import make_coco, make_official_voc, make_own, make_voc
 from PIL import Image
 
-from panet_jax import cli
+from panet_jax.commands import cli
 from panet_jax.datasets.prepare import VERSION
 
 

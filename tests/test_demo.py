@@ -24,7 +24,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 import panet_jax as pj
-from panet_jax import cli
+from panet_jax.commands import cli
 from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.demo.example import example_queries, example_references
 from panet_jax.demo.folder import PREFIX, remove_leftovers, visitors_folder
@@ -410,7 +410,7 @@ MISSING += [] if CHROMIUM else ['chromium']
 # Root has no sandbox; the others keep the browser from asking for anything outside of this machine.
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
 FLAGS += ['--disable-component-update', '--disable-sync']
-PROGRAM = 'from panet_jax.cli import run; run()'
+PROGRAM = 'from panet_jax.commands.cli import run; run()'
 SECONDS = 60  # for what takes a few, on a busy machine
 
 

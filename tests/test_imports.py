@@ -30,14 +30,14 @@ def loaded(code, *arguments):
     return set(done.stderr.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize('module', ['panet_jax', 'panet_jax.config', 'panet_jax.main', 'panet_jax.cli'])
+@pytest.mark.parametrize('module', ['panet_jax', 'panet_jax.config', 'panet_jax.main', 'panet_jax.commands.cli'])
 def test_imports_are_light(module):
     modules = loaded(f'import {module}')
     assert module in modules
     assert not modules & HEAVY
 
 
-RUN = 'from panet_jax.cli import run; run()'
+RUN = 'from panet_jax.commands.cli import run; run()'
 ANSWERED = {
     'help': ['--help'],
     'version': ['--version'],

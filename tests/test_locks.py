@@ -72,7 +72,7 @@ WITHOUT_UNIX = """
     for module, names in ((os, ('pread', 'posix_fallocate')), (signal, ('SIGHUP', 'SIGUSR1', 'SIGKILL'))):
         for name in names:
             delattr(module, name)
-    import panet_jax, panet_jax.cli, panet_jax.commands.data, panet_jax.main, panet_jax.commands.predict
+    import panet_jax, panet_jax.commands.cli, panet_jax.commands.data, panet_jax.main, panet_jax.commands.predict
     from panet_jax.compute.interrupts import caught_signals, heed_signals
     from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
     heed_signals()

@@ -13,7 +13,7 @@ from drawn import draw_disc
 from PIL import Image, ImageDraw
 
 import panet_jax as pj
-from panet_jax import cli
+from panet_jax.commands import cli
 from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support

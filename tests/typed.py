@@ -11,7 +11,7 @@ import sys
 import jax
 
 PRELOADED = (
-    *('panet_jax.experiment', 'panet_jax.main', 'panet_jax.commands.predict', 'panet_jax.commands.data'),
+    *('panet_jax.commands.experiment', 'panet_jax.main', 'panet_jax.commands.predict', 'panet_jax.commands.data'),
     *(
         'panet_jax.segmenter.segmenter',
         'panet_jax.segmenter.outputs',
@@ -62,7 +62,7 @@ def _parsed_program():
 
 def _console_script():
     """`panet-jax`, with a narrow network in place of ImageNet's."""
-    from panet_jax import cli
+    from panet_jax.commands import cli
     from panet_jax.networks import choose
 
     narrow = choose.load_network('narrow.safetensors')

@@ -4,7 +4,6 @@ import difflib
 import importlib
 import sys
 
-from panet_jax import main
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.errors import InputError
@@ -50,7 +49,7 @@ def run() -> None:
             raise InputError(_no_command(first))
     if first in ('-h', '--help'):
         print(OVERVIEW)
-    main.run()
+    importlib.import_module('panet_jax.main').run()  # which stands above the commands
 
 
 def _run_command(command):
