@@ -88,6 +88,7 @@ def _parser():
     parser = OptionParser(
         prog='panet-jax',
         description='Trains and evaluates an experiment.',
+        allow_abbrev=False,
         usage='%(prog)s --config=FILE [--config.NAME=VALUE ...] [options]',
         epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py say which there are.',
     )
@@ -97,9 +98,7 @@ def _parser():
         help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small one, or config.json of '
         'a workdir to repeat its run',
     )
-    parser.add_argument(
-        '--workdir', help='where checkpoints, metrics and results go (runs/, named after the experiment)'
-    )
+    parser.add_argument('--workdir', help='for checkpoints, metrics and results (runs/, named after the experiment)')
     parser.add_argument(
         '--mode',
         choices=MODES,
@@ -112,6 +111,12 @@ def _parser():
         help="where compiled programs are kept, so that a second run begins at once: '' is nowhere (compiled/ in "
         '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR comes first',
     )
+    _add_process_options(parser)
+    return parser
+
+
+def _add_process_options(parser):
+    """Adds the options of several processes that train together."""
     parser.add_argument(
         '--distributed',
         action='store_true',
@@ -135,7 +140,6 @@ def _parser():
             default=int(value) if value.isdigit() else None,
             help=f'{what} (${variable})',
         )
-    return parser
 
 
 def _run(options, config):

@@ -56,10 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
     stems, earlier = _names_of_results(out, supports, queries, options.query) if queries else ({}, {})
-    if options.save_segmenter:
-        from panet_jax.segmenter.saved import checked_target
-
-        checked_target(options.save_segmenter)
+    _check_target(options.save_segmenter)
     if others:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
@@ -76,6 +73,14 @@ def _names_of_results(out, supports, queries, patterns):
     check_out(out, stems, [*queries, *(path for support in supports for path in support.files)])
     check_unsearched(out, stems, patterns, queries)
     return dict(zip(queries, stems, strict=True)), earlier
+
+
+def _check_target(path):
+    """Checks that a segmenter can be saved where that was asked for."""
+    from panet_jax.segmenter.saved import checked_target
+
+    if path:
+        checked_target(path)
 
 
 def _first(paths):

@@ -2,17 +2,21 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from tqdm import tqdm
 
+Item = TypeVar('Item')
 
-def progress(items, what, total, seconds=10):
-    """Yields items, and tells on stderr how many there were.
+
+def progress(items: Iterable[Item], what: str, total: int, seconds: float = 10) -> Iterator[Item]:
+    """Yields items, and tells on stderr how many have come.
 
     Args:
-        items: an iterable.
-        what: is done with them, such as 'segmenting'.
-        total: how many there are.
+        items: yielded in their order.
+        what: the work, such as 'segmenting'.
+        total: how many items will come.
         seconds: between two lines, where stderr is no terminal.
     """
     if sys.stderr.isatty():
