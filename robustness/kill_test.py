@@ -27,6 +27,7 @@ import numpy as np
 from PIL import Image
 
 import panet_jax as pj
+from panet_jax.datasets import Prepared
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = [getattr(signal, name) for name in ('SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP') if hasattr(signal, name)]
@@ -78,6 +79,15 @@ def numbers(name, folder):
     return _without_seconds(json.loads((folder / name).read_text()))
 
 
+def prepared(folder):
+    """What is read of it: the files themselves differ each time."""
+    sources = [Prepared(path.parent) for path in sorted(folder.rglob('dataset_info.json'))]
+    return [
+        [array.tobytes() for sample in map(source.__getitem__, range(len(source))) for array in sample]
+        for source in sources
+    ]
+
+
 def files(pattern, folder):
     return {
         str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob(pattern)) if path.is_file()
@@ -98,7 +108,7 @@ JOBS = {
         lambda here, shared: script(
             'data', 'prepare', 'custom', f'--root={shared}/photographs', f'--prepared-dir={here}'
         ),
-        functools.partial(files, '*array_record*'),
+        prepared,
     ),
     'evaluation': Job(
         lambda here, shared: program(
