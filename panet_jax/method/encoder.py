@@ -1,6 +1,7 @@
 """What an encoder is: a network that turns images into a grid of features, as a value that can be swapped."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -47,8 +48,7 @@ class Encoder:
 
     def grid(self, size: int) -> int:
         """The side of the grid of features of an image of size x size pixels."""
-        images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-        return jax.eval_shape(lambda *arguments: self.forward(*arguments, 'float32'), self.shapes(), images).shape[1]
+        return _grid(self, size)
 
     def encode(
         self, params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False
@@ -85,3 +85,10 @@ class Encoder:
         else:
             features = self.forward(params, flat, dtype)
         return features.reshape(*images.shape[:-3], *features.shape[1:])
+
+
+@functools.cache
+def _grid(encoder, size):
+    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    features = jax.eval_shape(lambda params, images: encoder.forward(params, images, 'float32'), encoder.shapes(), images)
+    return features.shape[1]

@@ -122,8 +122,9 @@ def _network(source):
         encoder = vgg16()
         return Network(encoder, load_params(source, encoder), encoder.size, source)
     path = Path(source).expanduser()
+    trained_size = read_config(path)['data']['size'] if path.is_dir() else None
     encoder, params, step = _read(path)
-    size = read_config(path)['data']['size'] if path.is_dir() else encoder.size
+    size = trained_size or encoder.size
     return Network(encoder, _to_device(params), size, str(path.resolve()), step)
 
 

@@ -181,9 +181,9 @@ class Segmenter:
                 f'{segmenter.network.hash}, wanted {about["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
             )
         segmenter._references = [
-            Reference(name, image, Marks(*marks), Pooled(*foreground)) for name, image, marks, foreground in references
+            Reference(name, image, Marks(*marks), _loaded(foreground)) for name, image, marks, foreground in references
         ]
-        segmenter._backgrounds = {image: Pooled(*background) for image, background in backgrounds.items()}
+        segmenter._backgrounds = {image: _loaded(background) for image, background in backgrounds.items()}
         return segmenter
 
     def _learn(self, references, backgrounds, new):
@@ -300,6 +300,11 @@ def _check_backgrounds(backgrounds):
     """Refuses references that no background can be learnt from; a later one may show some."""
     if not any(each.count for each in backgrounds.values()):
         raise InputError('the references show no background at all; add one whose annotation leaves some of its image.')
+
+
+def _loaded(pooled):
+    """Pooled of a file's sum and count."""
+    return Pooled(*(np.asarray(array, np.float32) for array in pooled))
 
 
 def _listed(references):
