@@ -3,7 +3,7 @@
 import ml_collections
 
 from panet_jax.datasets.folds import FOLD_RULES, FOLDS
-from panet_jax.disk.paths import local_path
+from panet_jax.disk.paths import local_path, workdir_path
 from panet_jax.episodes.annotations import KINDS
 from panet_jax.episodes.sampling import UNSEEN_IMAGES
 from panet_jax.errors import InputError
@@ -178,8 +178,10 @@ def check_config(config):
     ):
         if not all(isinstance(each, kind) for each in value(name)):
             raise InputError(f'{name} must be {wanted}, got {value(name)}.')
-    for name in ('data.root', 'data.prepared_dir', 'encoder.weights', 'checkpoint'):
+    for name in ('data.root', 'data.prepared_dir'):
         local_path(value(name), f'--config.{name}')
+    for name in ('encoder.weights', 'checkpoint'):
+        workdir_path(value(name), f'--config.{name}')
     _check_pictures(config.evaluation)
     scaled_channels(BLOCKS[0][1], config.encoder.width)
 

@@ -18,7 +18,7 @@ from panet_jax.compute.interrupts import Interrupted, Terminated, heed_signals, 
 from panet_jax.config import check_config
 from panet_jax.config_flag import WholeNumberParser, read_as_typed, with_named_classes
 from panet_jax.datasets.open import prepared_home
-from panet_jax.disk.paths import local_path
+from panet_jax.disk.paths import in_bucket, workdir_path
 from panet_jax.disk.workdir import check_experiment, default_table_workdir, default_workdir, make_workdir
 from panet_jax.errors import InputError
 from panet_jax.evaluation.evaluate import check_checkpoint, evaluate, evaluation_runs, find_checkpoint
@@ -76,6 +76,8 @@ def run_experiment(config, workdir, mode):
     """Trains, evaluates, or both, and prints the table."""
     say = functools.partial(print, flush=True) if hosts.is_primary() else lambda _: None
     say(f'{config.name}, workdir {workdir}')
+    if in_bucket(workdir):  # else hours of work could end in a bucket that nobody may write to
+        hosts.value_from_primary(lambda: make_workdir(workdir))
     if mode == 'table':
         if jax.process_count() > 1:
             raise InputError('--mode=table is for one process; leave out --distributed.')
@@ -127,7 +129,7 @@ def _main(config):
         keep_compiled(COMPILATION_CACHE.value)
         check_config(config)
         default = default_table_workdir if MODE.value == 'table' else default_workdir
-        workdir = local_path(WORKDIR.value or default(config), '--workdir')
+        workdir = workdir_path(WORKDIR.value or default(config), '--workdir')
         if config.data.name != 'shapes':
             prepared_home(config.data.prepared_dir)
         told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)

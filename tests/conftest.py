@@ -43,7 +43,14 @@ def pytest_configure_node(node):
 @pytest.fixture(autouse=True)
 def strict_dtypes(request):
     """No implicit promotion in our mathematics; optax's schedules, in a training, do promote."""
-    if request.module.__name__ in ('test_train', 'test_evaluate', 'test_events', 'test_table', 'test_workdir'):
+    if request.module.__name__ in (
+        'test_train',
+        'test_evaluate',
+        'test_events',
+        'test_table',
+        'test_workdir',
+        'test_buckets',
+    ):
         yield
     else:
         with jax.numpy_dtype_promotion('strict'):

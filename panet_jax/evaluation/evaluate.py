@@ -2,7 +2,6 @@
 
 import functools
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from panet_jax.compute import devices, hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import check_split, check_untrained, read_config, training_recipe
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.authors import authors_draws, authors_images
@@ -93,13 +93,17 @@ def evaluate(config, workdir):
 def save_evaluation(config, workdir, results, params, episodes, draws, confusions):
     """Writes results, pictures of the first run, the page and TensorBoard's events; arguments as for `save_pictures`."""
     save_results(workdir, results)  # before the pictures: what took hours is safe first
-    pictures = Path(workdir) / 'pictures'
+    pictures = workdir_path(workdir) / 'pictures'
     if config.evaluation.pictures:
         save_pictures(config, pictures / picture_name(results), params, episodes, draws, confusions)
     rows = comparable_results(workdir, results)
     sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
     save_report(
-        Path(workdir) / 'report.html', f'panet_jax: {config.name}', [results_table(rows, workdir)], sheets, config
+        workdir_path(workdir) / 'report.html',
+        f'panet_jax: {config.name}',
+        [results_table(rows, workdir)],
+        sheets,
+        config,
     )
     save_evaluation_events(workdir, rows, pictures)
 
@@ -219,7 +223,7 @@ def check_checkpoint(config):
     """Checks that another workdir named by config.checkpoint is one, before hours of training."""
     wanted = str(config.checkpoint)
     if wanted not in ('', 'latest') and not wanted.isdigit():
-        read_config(Path(wanted).expanduser())
+        read_config(wanted)
 
 
 def load_params(config, workdir):
@@ -240,13 +244,15 @@ def load_params(config, workdir):
 def _checkpoint(config, workdir):
     """Folder, step and width of config.checkpoint."""
     home, step = find_checkpoint(config, workdir)
-    return str(home.resolve()), step, read_config(home)['encoder']['width']
+    return str(absolute(home)), step, read_config(home)['encoder']['width']
 
 
 def find_checkpoint(config, workdir):
     """Where config.checkpoint is: (workdir of its training, step); an InputError if there is none."""
     wanted = str(config.checkpoint)
-    home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted).expanduser()
+    home = (
+        workdir_path(workdir) if wanted == 'latest' or wanted.isdigit() else workdir_path(wanted, '--config.checkpoint')
+    )
     if not home.is_dir():
         raise InputError(
             f'there is no workdir {home} to evaluate; train first, or type --config.checkpoint= with latest, a step, '

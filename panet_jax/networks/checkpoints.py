@@ -5,13 +5,13 @@ and writes; the others get the state from it.
 """
 
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from panet_jax.disk.downloads import gigabytes
+from panet_jax.disk.paths import absolute, in_bucket
 from panet_jax.errors import InputError
 from panet_jax.method.vgg16 import encoder_shapes
 
@@ -25,7 +25,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir, keep=None):
-        self.folder = Path(workdir).resolve() / 'checkpoints'
+        self.folder = absolute(workdir) / 'checkpoints'
         # create=False: looking at a workdir must not change it.
         me = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
@@ -34,7 +34,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=False, enable_async_checkpointing=keep is not None, multiprocessing_options=alone
         )
-        if keep:
+        if keep and not in_bucket(self.folder):  # a bucket has no folders to make
             self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options) if keep or self.folder.is_dir() else None
 
@@ -65,6 +65,8 @@ class Checkpoints:
 
     def _check_room(self, state, step):
         """Asks for the room first: Orbax, writing in the background, would end in pages of errors."""
+        if in_bucket(self.folder):
+            return
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state)))
         free = shutil.disk_usage(self.folder).free
         if free < 1.1 * needed:

@@ -1,11 +1,12 @@
 """An encoder for use outside of an experiment: by name, by the workdir that trained it, or from a file."""
 
 import hashlib
-from pathlib import Path
+import os
 
 import jax
 import numpy as np
 
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.vgg16 import CONV_NAMES
@@ -27,16 +28,16 @@ def load_network(weights):
     """
     if isinstance(weights, dict) and set(weights) == set(CONV_NAMES):
         return jax.tree.map(jax.numpy.asarray, weights), None, SIZE
-    if not isinstance(weights, str | Path):
+    if not isinstance(weights, str | os.PathLike):
         raise InputError(
             f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(weights)[:40]!r}."
         )
-    folder = Path(weights).expanduser()
+    folder = workdir_path(weights)
     if weights == 'imagenet' or not folder.is_dir():
         known = weights == 'imagenet'
-        return load_encoder_params(weights), weights if known else str(folder.resolve()), SIZE
+        return load_encoder_params(weights), weights if known else str(absolute(folder)), SIZE
     config = read_config(folder)
-    return load_encoder_params(folder), str(folder.resolve()), config['data']['size']
+    return load_encoder_params(folder), str(absolute(folder)), config['data']['size']
 
 
 def network_hash(params):

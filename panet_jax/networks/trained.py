@@ -5,10 +5,10 @@ whose metadata say at which step and on which classes.
 """
 
 import json
-from pathlib import Path
 from typing import NamedTuple
 
 from panet_jax.compute import hosts
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
 from panet_jax.networks.weights import is_imagenet, load_encoder_params, read_about
@@ -34,7 +34,7 @@ def history(weights):
     """The History of 'imagenet', 'random', a workdir, or a file of weights."""
     if weights in UNTRAINED:
         return History()
-    path = Path(weights).expanduser()
+    path = workdir_path(weights)
     workdir = path.parent if path.name == TRAINED else path
     classes = read_classes(workdir)
     if classes is not None:
@@ -89,9 +89,9 @@ def origin(config, params, checkpoint):
 
 def network_steps(workdir):
     """The steps of the networks in a workdir, in order; an InputError if the only one has no known step."""
-    saved = _saved_step(Path(workdir))
+    saved = _saved_step(workdir_path(workdir))
     steps = sorted({*checkpoint_steps(workdir), *([] if saved is None else [saved])})
-    if not steps and (path := Path(workdir) / TRAINED).is_file():
+    if not steps and (path := workdir_path(workdir) / TRAINED).is_file():
         raise InputError(
             f'{path} does not say of which step it is, and there is no checkpoint; evaluate it with '
             f"--config.encoder.weights={path} --config.checkpoint='' in another --workdir."
@@ -101,7 +101,7 @@ def network_steps(workdir):
 
 def read_network(workdir, step, width):
     """The encoder parameters of a workdir at one step: of encoder.safetensors, else of a checkpoint."""
-    workdir = Path(workdir)
+    workdir = workdir_path(workdir)
     if step == _saved_step(workdir):
         return load_encoder_params(workdir / TRAINED, width=width)
     from panet_jax.networks.checkpoints import Checkpoints  # Orbax, of which nobody else here has need
@@ -115,7 +115,7 @@ def read_network(workdir, step, width):
 
 def newest_network(workdir, width=None):
     """The encoder parameters that training in a workdir has come to."""
-    workdir = Path(workdir)
+    workdir = workdir_path(workdir)
     steps, saved = checkpoint_steps(workdir), _saved_step(workdir)
     if steps and (saved is None or saved < steps[-1]):
         own = read_config(workdir)['encoder']['width']
@@ -146,4 +146,5 @@ def _before(workdir, classes):
     if 'before' in classes:
         return History(**classes['before'])
     weights = read_config(workdir)['encoder']['weights']
-    return history(weights) if weights and Path(weights).expanduser().resolve() != workdir.resolve() else History()
+    itself = weights and absolute(weights) == absolute(workdir)
+    return history(weights) if weights and not itself else History()

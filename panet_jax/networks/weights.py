@@ -10,8 +10,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from panet_jax.disk.atomic import replacing
+from panet_jax.disk.atomic import local_copy, replacing
 from panet_jax.disk.downloads import Download, DownloadFailed, cache_dir, download
+from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
 from panet_jax.method.vgg16 import BLOCKS, CONV_NAMES, init_encoder_params, scaled_channels
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
@@ -66,7 +67,7 @@ def load_encoder_params(source=None, *, key=None, width=None):
                 f"ImageNet weights exist for encoder width 1 only, got width {width}; use weights='random'."
             )
         return _to_device(imagenet_params())
-    path = Path(source).expanduser()
+    path = workdir_path(source, 'encoder.weights')
     if path.is_dir():
         from panet_jax.networks.trained import newest_network  # which is built on this file
 
@@ -95,10 +96,11 @@ def save_encoder_params(path, params, about=None):
 
 def read_about(path):
     """The texts that `save_encoder_params` was given for a file; none for a file of another kind."""
-    if Path(path).suffix != '.safetensors' or not Path(path).is_file():
+    path = workdir_path(path)
+    if path.suffix != '.safetensors' or not path.is_file():
         return {}
     try:
-        with safetensors.safe_open(path, 'numpy') as file:
+        with local_copy(path) as copy, safetensors.safe_open(copy, 'numpy') as file:
             return file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f'{path} is not a weights file that can be read ({error}).') from error
@@ -166,7 +168,8 @@ def _read_params(path, width):
     """Parameters in a file, checked: {'conv1_1': {'kernel': HWIO, 'bias'}, ...} of float32 arrays."""
     if not path.is_file():
         raise InputError(f"encoder weights must be 'imagenet', 'random' or a file, but there is no file {path}.")
-    return _fit(_read_tensors(path), path, width)
+    with local_copy(path) as copy:
+        return _fit(_read_tensors(copy), path, width)
 
 
 def _read_tensors(path):

@@ -1,8 +1,9 @@
 """Results on disk and as a table."""
 
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
 from panet_jax.results.names import network_name
 
@@ -17,14 +18,14 @@ SCORES = (
 
 def save_results(workdir, results):
     """Writes results.json, the latest evaluation, and adds it to results.jsonl, all of them."""
-    write_json(Path(workdir) / 'results.json', results)
-    append_json_line(Path(workdir) / 'results.jsonl', results)
+    write_json(workdir_path(workdir) / 'results.json', results)
+    append_json_line(workdir_path(workdir) / 'results.jsonl', results)
 
 
 def comparable_results(workdir, results):
     """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
     latest = {}
-    for row in read_json_lines(Path(workdir) / 'results.jsonl'):
+    for row in read_json_lines(workdir_path(workdir) / 'results.jsonl'):
         same = all(row.get(name) == value for name, value in results.items() if name not in (*NETWORK, *SCORES))
         if same and list(row['class_iou']) == list(results['class_iou']):
             latest[row['checkpoint_step'], row['checkpoint']] = row
@@ -72,7 +73,7 @@ def results_table(rows, workdir):
     """
     first = rows[0]
     names = list(first['class_iou'])
-    home = str(Path(workdir).resolve())
+    home = str(absolute(workdir))
     lines = [
         [
             _network(row, home),
@@ -149,7 +150,7 @@ def _other_order(row):
 
 def _network(row, home):
     label = network_name(row)
-    return label if row['checkpoint'] in ('', home) else f'{label} of {Path(row["checkpoint"]).name}'
+    return label if row['checkpoint'] in ('', home) else f'{label} of {PurePath(row["checkpoint"]).name}'
 
 
 def _range(seeds):

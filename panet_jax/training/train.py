@@ -17,6 +17,7 @@ from panet_jax.compute import devices, hosts
 from panet_jax.compute.interrupts import Interrupted, caught_signals
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
+from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import (
     TRAINED,
     append_json_line,
@@ -163,7 +164,7 @@ def train(config, workdir):
             state = _loop(config, episodes, compiled_step(config, used), used, state, log, *checkpoints)
     if hosts.is_primary():
         about = about_training(workdir, int(state.step))
-        save_encoder_params(Path(workdir) / TRAINED, jax.device_get(state.params), about)
+        save_encoder_params(workdir_path(workdir) / TRAINED, jax.device_get(state.params), about)
 
 
 def training_devices(config):
@@ -210,7 +211,7 @@ def _begin_workdir(config, workdir, episodes, start, params):
     root = str(Path(data.root).expanduser().resolve()) if data.root else ''
     of = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
     check_same_data(workdir, seen, of, before._asdict())
-    write_json(Path(workdir) / 'config.json', config.to_dict())
+    write_json(workdir_path(workdir) / 'config.json', config.to_dict())
 
 
 def _loop(config, episodes, step_function, used, state, log, checkpoints=None):
@@ -297,7 +298,7 @@ class Log:
     """
 
     def __init__(self, workdir, start, config, schedule):
-        self._path = workdir and Path(workdir) / 'metrics.jsonl'
+        self._path = workdir and workdir_path(workdir) / 'metrics.jsonl'
         self._batch, self._schedule = config.batch, schedule
         self._pending, self._time = [], time.perf_counter()
         self.saved = start  # step of the newest checkpoint
