@@ -30,8 +30,8 @@ def bucket():
         free.bind(('localhost', 0))
         port = free.getsockname()[1]
     places = dict.fromkeys(('STORAGE_EMULATOR_HOST', 'TENSORSTORE_GCS_HTTP_URL'), f'http://localhost:{port}')
-    # Nobody is asked for credentials, or what kind of bucket this is.
-    places |= {'NO_GCE_CHECK': 'true', 'GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT': 'false'}
+    # No server of Google is asked for a project, or what kind of bucket this is.
+    places |= {'GOOGLE_CLOUD_PROJECT': 'test', 'GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT': 'false'}
     server = create_server('localhost', port, in_memory=True, default_bucket='bucket')
     server.start()
     with pytest.MonkeyPatch.context() as patch:
