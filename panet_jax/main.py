@@ -18,7 +18,7 @@ from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
-from panet_jax.disk.paths import local_path
+from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
 
@@ -55,7 +55,7 @@ def run() -> None:
         options, config = parse(sys.argv[1:])
         check_config(config)
         default = default_table_workdir if options.mode == 'table' else default_workdir
-        options.workdir = local_path(options.workdir or default(config), '--workdir')
+        options.workdir = workdir_path(options.workdir or default(config), '--workdir')
         _run(options, config)
 
 

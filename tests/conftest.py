@@ -45,7 +45,16 @@ def pytest_configure_node(node):
 
 
 # Their trainings have optax's schedules, which promote.
-PROMOTING = ('test_train', 'test_evaluate', 'test_events', 'test_table', 'test_workdir', 'test_seeds', 'test_seam')
+PROMOTING = (
+    'test_train',
+    'test_evaluate',
+    'test_events',
+    'test_table',
+    'test_workdir',
+    'test_seeds',
+    'test_seam',
+    'test_buckets',
+)
 
 
 @pytest.fixture(autouse=True)

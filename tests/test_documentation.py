@@ -41,6 +41,7 @@ ROOTS = {'pascal5i': 'VOCdevkit/VOC2012', 'coco20i': 'COCO'}
 ONLY_PARSED = {
     '--distributed': 'needs a cluster; tests/test_hosts.py runs two processes',
     '--coordinator=HOST0:1234': 'needs a second host; tests/test_hosts.py runs two processes',
+    '--workdir=gs://MY_BUCKET/pascal5i': 'needs a bucket; tests/test_buckets.py has one of an emulator',
     '--config.batch=8': 'compiles another step; tests/test_train.py has several batches and devices',
     '--config.accumulate=4': 'compiles another step; tests/test_train.py accumulates and rematerialises',
 }

@@ -197,11 +197,10 @@ BUCKET = 'gs://bucket/folder'
 @pytest.mark.parametrize(
     'flag',
     [
-        *('--workdir', '--config.data.root', '--config.data.prepared_dir', '--config.checkpoint', '$TFDS_DATA_DIR'),
-        '--config.encoder.weights',
+        *('--config.data.root', '--config.data.prepared_dir', '$TFDS_DATA_DIR'),
     ],
 )
-def test_a_bucket_is_refused_before_any_work(tmp_path, flag):
+def test_data_in_a_bucket_are_refused_before_any_work(tmp_path, flag):
     words = ['main', f'--config={ROOT}/configs/pascal5i.py', *([] if flag.startswith('$') else [f'{flag}={BUCKET}'])]
     places = {'TFDS_DATA_DIR': BUCKET if flag.startswith('$') else 'here', 'PANET_JAX_CACHE': str(tmp_path)}
     status, said = run_typed('program', words, tmp_path, places)

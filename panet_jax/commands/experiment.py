@@ -6,6 +6,7 @@ import jax
 import ml_collections
 
 from panet_jax.compute import devices, hosts
+from panet_jax.disk.paths import in_bucket
 from panet_jax.disk.workdir import check_experiment, make_workdir
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
@@ -29,6 +30,8 @@ def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | 
     """
     say = hosts.primary_only(functools.partial(print, flush=True))
     say(f'{config.name}, workdir {workdir}')
+    if in_bucket(workdir):  # else hours of work could end in a bucket that nobody may write to
+        hosts.on_primary(make_workdir, workdir)
     if mode == 'table':
         _make_table(config, workdir)
         return

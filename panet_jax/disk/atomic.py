@@ -1,18 +1,84 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all, on this machine and in buckets."""
 
 import contextlib
+import os
+import shutil
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from panet_jax.disk.paths import in_bucket, workdir_path
+from panet_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from etils import epath
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Gives a temporary path to write to, which becomes `path` at the end, and is removed if that fails."""
-    path = Path(path)
+def replacing(path: 'str | os.PathLike') -> Iterator[Path]:
+    """Gives a temporary local file to write to, which becomes `path` at the end, or is removed if writing fails.
+
+    Args:
+        path: the file to write, on this machine or in a bucket; its folder is made if need be.
+    """
+    path = workdir_path(path)
+    if in_bucket(path):
+        with _uploading(path) as temporary:
+            yield temporary
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')
+    temporary = path.with_name(f'.{uuid.uuid4().hex}.tmp')  # nobody who lists files of some name takes it for one
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def append(path: 'str | os.PathLike', data: bytes) -> None:
+    """Adds bytes to the end of a file.
+
+    In a bucket nothing can be added to an object: it is written again with them, so it must be small.
+    """
+    path = workdir_path(path)
+    if in_bucket(path):
+        write_object(path, (path.read_bytes() if path.exists() else b'') + data)
+        return
+    with open(path, 'ab') as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def local_copy(path: 'Path | epath.Path') -> Iterator[Path]:
+    """Gives a local file with the content of `path`, for libraries that read no buckets: `path` itself if it is local."""
+    if not in_bucket(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        with path.open('rb') as source, open(copy, 'wb') as file:
+            shutil.copyfileobj(source, file)
+        yield copy
+
+
+def write_object(path: 'epath.Path', data: bytes) -> None:
+    """Writes an object of a bucket, which appears complete; an InputError if that fails."""
+    try:
+        path.write_bytes(data)
+    except Exception as error:  # gcsfs, aiohttp and google-auth raise exceptions of many kinds
+        missing = isinstance(error, FileNotFoundError)
+        reason = 'there is no such bucket' if missing else str(error).strip().partition('\n')[0][:200]
+        raise InputError(
+            f'{path} could not be written ({reason or type(error).__name__}); name a bucket that you may write to, log in with '
+            'gcloud auth application-default login, and type the same command again.'
+        ) from error
+
+
+@contextlib.contextmanager
+def _uploading(path: 'epath.Path') -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / path.name
+        yield temporary
+        write_object(path, temporary.read_bytes())

@@ -17,8 +17,9 @@ import json
 import os
 from pathlib import Path
 
-from panet_jax.disk.atomic import replacing
+from panet_jax.disk.atomic import append, replacing, write_object
 from panet_jax.disk.locks import holding
+from panet_jax.disk.paths import in_bucket, workdir_path
 from panet_jax.errors import InputError
 from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
@@ -51,7 +52,7 @@ def check_experiment(workdir, config):
     if checkpoint_steps(workdir):
         here, now = _settings(workdir), flat(config.to_dict())
         _refuse(workdir, here, now, filter(is_fixed, here | now))
-    elif left := _left_of_training(Path(workdir)):
+    elif left := _left_of_training(workdir_path(workdir)):
         raise InputError(
             f'{workdir} has {left} of a training, but no checkpoint to go on from: training would begin again and write '
             'over it. Choose another --workdir=, or evaluate what is there with --mode=evaluate.'
@@ -60,7 +61,12 @@ def check_experiment(workdir, config):
 
 def checkpoint_steps(workdir):
     """The steps of the whole checkpoints in a workdir, in order."""
-    return sorted(int(path.name) for path in (Path(workdir) / 'checkpoints').glob('[0-9]*') if path.name.isdigit())
+    folder = workdir_path(workdir) / 'checkpoints'
+    if in_bucket(folder):  # Orbax cannot rename there, so it writes a file when a checkpoint is complete
+        names = [path.parent.name for path in folder.glob('*/commit_success.txt')]
+    else:
+        names = [path.name for path in folder.glob('[0-9]*')]
+    return sorted(int(name) for name in names if name.isdigit())
 
 
 def _left_of_training(workdir):
@@ -86,7 +92,7 @@ def check_split(workdir, config):
 
 def check_untrained(workdir, config):
     """Checks that the untrained network of `config` is the one that training in `workdir` began with."""
-    if (Path(workdir) / 'config.json').exists():
+    if (workdir_path(workdir) / 'config.json').exists():
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
@@ -112,7 +118,7 @@ def check_same_data(workdir, seen, data, before):
                 f'{workdir} was trained on {_described(there["data"])}, but the data now are {_described(data)}; choose '
                 'another --workdir=, or the data it was made with.'
             )
-    write_json(Path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
+    write_json(workdir_path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
 
 
 def _check_classes(workdir, there, now):
@@ -130,7 +136,7 @@ def _described(data):
 
 def read_classes(workdir):
     """What classes.json says, a dictionary with 'seen'; None if it is not there."""
-    path = Path(workdir) / 'classes.json'
+    path = workdir_path(workdir) / 'classes.json'
     try:
         content = json.loads(path.read_text()) if path.exists() else None
         if content is not None and not all(isinstance(name, str) for name in content['seen']):
@@ -148,15 +154,19 @@ def locked(workdir):
     def refuse():
         raise InputError(f'another run is working in {workdir}; wait for it, or choose another --workdir.')
 
-    with holding(Path(workdir) / '.lock', busy=refuse):
+    with holding(workdir_path(workdir) / '.lock', busy=refuse):
         yield
 
 
 def make_workdir(workdir):
-    """Makes the folder; an InputError if that cannot be, or it cannot be written to."""
+    """Makes the folder; an InputError if that cannot be, or it cannot be written to. In a bucket a file tells."""
+    path = workdir_path(workdir)
+    if in_bucket(path):
+        write_object(path / '.writable', b'This file shows that the folder can be written to.\n')
+        return
     try:
-        Path(workdir).mkdir(parents=True, exist_ok=True)
-        if not os.access(workdir, os.W_OK):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(
@@ -166,7 +176,7 @@ def make_workdir(workdir):
 
 def read_config(workdir):
     """The configuration that training wrote, as a dictionary."""
-    path = Path(workdir) / 'config.json'
+    path = workdir_path(workdir) / 'config.json'
     try:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
@@ -199,36 +209,42 @@ def write_json(path, content):
 
 def write_text(path, content):
     """Writes a text that appears whole or not at all."""
-    make_workdir(Path(path).parent)
+    if not in_bucket(path):
+        make_workdir(Path(path).parent)
     with replacing(path) as temporary:
         temporary.write_text(content, encoding='utf-8')
 
 
 def append_json_line(path, content):
     """Adds one line to a .jsonl file."""
-    with open(path, 'a+b') as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b'\n':
-                file.write(b'\n')  # after a line that a crash cut off
-        file.write(json.dumps(content, allow_nan=False).encode() + b'\n')
+    path = workdir_path(path)
+    begin = b'\n' if not in_bucket(path) and _is_cut_off(path) else b''
+    append(path, begin + json.dumps(content, allow_nan=False).encode() + b'\n')
+
+
+def _is_cut_off(path):
+    """Whether a crash cut off the last line of a local file."""
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with open(path, 'rb') as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b'\n'
 
 
 def read_json_lines(path):
     """The lines of a .jsonl file; none if there is no file; a last line that was cut off is left out."""
+    path = workdir_path(path)
     lines = []
-    for line in Path(path).read_text().splitlines() if Path(path).exists() else []:
-        try:
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
             lines.append(json.loads(line))
-        except ValueError:
-            continue
     return lines
 
 
 def keep_json_lines(path, keep):
     """Rewrites a .jsonl file with the whole lines that satisfy `keep`."""
     kept = [line for line in read_json_lines(path) if keep(line)]
-    if Path(path).exists():
+    if workdir_path(path).exists():
         write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))
 
 

@@ -1,8 +1,7 @@
 """Which network is evaluated: that of a checkpoint, or the one that training begins with."""
 
-from pathlib import Path
-
 from panet_jax.compute import hosts
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import check_split, check_untrained, read_config
 from panet_jax.errors import InputError
 from panet_jax.networks.choose import initial_params
@@ -15,7 +14,7 @@ def check_checkpoint(config):
     """Checks that another workdir named by config.checkpoint is one, before hours of training."""
     wanted = str(config.checkpoint)
     if wanted not in ('', 'latest') and not wanted.isdigit():
-        read_config(Path(wanted).expanduser())
+        read_config(wanted)
 
 
 def network_to_evaluate(config, workdir):
@@ -36,13 +35,14 @@ def network_to_evaluate(config, workdir):
 def _checkpoint(config, workdir):
     """Folder, step and settings of the encoder of config.checkpoint."""
     home, step = find_checkpoint(config, workdir)
-    return str(home.resolve()), step, read_config(home)['encoder']
+    return str(absolute(home)), step, read_config(home)['encoder']
 
 
 def find_checkpoint(config, workdir):
     """Where config.checkpoint is: (workdir of its training, step); an InputError if there is none."""
     wanted = str(config.checkpoint)
-    home = Path(workdir) if wanted == 'latest' or wanted.isdigit() else Path(wanted).expanduser()
+    own = wanted == 'latest' or wanted.isdigit()
+    home = workdir_path(workdir) if own else workdir_path(wanted, '{checkpoint=}')
     if not home.is_dir():
         raise InputError(
             f'there is no workdir {home} to evaluate; train first, or type {{checkpoint=}} with latest, a step, '

@@ -1,12 +1,12 @@
 """Evaluation on the unseen classes of a fold: runs x episodes, scored, written and drawn."""
 
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from panet_jax.compute import hosts
+from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import training_recipe
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.checkpoint import network_to_evaluate
@@ -51,7 +51,7 @@ def evaluate(config, workdir, evaluator=None):
         if hosts.is_primary():
             save_results(workdir, row)  # before the pictures: what took hours is safe first
             if config.evaluation.pictures:
-                path = Path(workdir) / 'pictures' / picture_name(row)
+                path = workdir_path(workdir) / 'pictures' / picture_name(row)
                 save_pictures(config, path, network, runs[0], draws[0], confusions)
             _save_report(config, workdir, row)
     return row
@@ -127,11 +127,11 @@ def network_record(network, weights, unseen):
 
 def _save_report(config, workdir, row):
     """Writes report.html and TensorBoard's events of all evaluations that compare with this one."""
-    pictures = Path(workdir) / 'pictures'
+    pictures = workdir_path(workdir) / 'pictures'
     rows = comparable_results(workdir, row)
     sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
     tables = [results_table(rows, workdir)]
-    save_report(Path(workdir) / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
+    save_report(workdir_path(workdir) / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
     save_evaluation_events(workdir, rows, pictures)
 
 

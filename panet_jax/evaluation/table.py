@@ -2,9 +2,9 @@
 
 import itertools
 import json
-from pathlib import Path
 from typing import NamedTuple
 
+from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import default_workdir, locked, training_recipe, write_json
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import network_to_evaluate
@@ -65,7 +65,7 @@ def make_table(config, workdir):
     """
     if config.data.unseen:
         raise InputError('a table runs over the folds; leave out {data.unseen=}, or evaluate without a table.')
-    workdir = Path(workdir)
+    workdir = workdir_path(workdir)
     with locked(workdir):
         cells, done, missing = table_cells(config), {}, {}
         evaluator = evaluator_of(config)

@@ -90,5 +90,7 @@ class Encoder:
 @functools.cache
 def _grid(encoder, size):
     images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    features = jax.eval_shape(lambda params, images: encoder.forward(params, images, 'float32'), encoder.shapes(), images)
+    features = jax.eval_shape(
+        lambda params, images: encoder.forward(params, images, 'float32'), encoder.shapes(), images
+    )
     return features.shape[1]

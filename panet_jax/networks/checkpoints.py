@@ -4,8 +4,8 @@ The files hold plain arrays, so a training goes on with any number of devices an
 and writes them; the others get the state from it.
 """
 
+import os
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,6 +13,7 @@ import orbax.checkpoint as ocp
 from flax.training.train_state import TrainState
 
 from panet_jax.disk.downloads import gigabytes
+from panet_jax.disk.paths import absolute, in_bucket
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Params
 
@@ -25,8 +26,8 @@ class Checkpoints:
         keep: number of the newest to keep; None only reads.
     """
 
-    def __init__(self, workdir: str | Path, keep: int | None = None):
-        self.folder = Path(workdir).resolve() / 'checkpoints'
+    def __init__(self, workdir: str | os.PathLike, keep: int | None = None):
+        self.folder = absolute(workdir) / 'checkpoints'
         # create=False: looking at a workdir must not change it.
         process = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
@@ -35,7 +36,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=False, enable_async_checkpointing=keep is not None, multiprocessing_options=alone
         )
-        if keep:
+        if keep and not in_bucket(self.folder):  # a bucket has no folders to make
             self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options) if keep or self.folder.is_dir() else None
 
@@ -71,6 +72,8 @@ class Checkpoints:
 
     def _check_room(self, state, step):
         """Checks the free space first: Orbax, writing in the background, would end in pages of errors."""
+        if in_bucket(self.folder):
+            return
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state)))
         free = shutil.disk_usage(self.folder).free
         if free < 1.1 * needed:

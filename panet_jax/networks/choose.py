@@ -1,11 +1,13 @@
 """From what a user says to parameters and networks: by name, by the workdir that trained them, or from a file."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import jax
 
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
@@ -87,7 +89,7 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
                 "random encoder weights need a key, for instance key=jax.random.key(0), or weights='imagenet'."
             )
         return encoder.initial(key)
-    path = Path(source).expanduser()
+    path = workdir_path(source)
     if source == 'imagenet':
         _check_imagenet(encoder)
         params = imagenet_params()
@@ -114,18 +116,18 @@ def _network(source):
     if isinstance(source, dict) and set(source) == set(CONV_NAMES):
         encoder = vgg16(encoder_width(source))
         return Network(encoder, _to_device(source), encoder.size)
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | os.PathLike):
         raise InputError(
             f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(source)[:40]!r}."
         )
     if source == 'imagenet':
         encoder = vgg16()
         return Network(encoder, load_params(source, encoder), encoder.size, source)
-    path = Path(source).expanduser()
+    path = workdir_path(source)
     trained_size = read_config(path)['data']['size'] if path.is_dir() else None
     encoder, params, step = _read(path)
     size = trained_size or encoder.size
-    return Network(encoder, _to_device(params), size, str(path.resolve()), step)
+    return Network(encoder, _to_device(params), size, str(absolute(path)), step)
 
 
 def _read(path):

@@ -5,10 +5,10 @@ whose metadata say at which step and on which classes.
 """
 
 import json
-from pathlib import Path
 from typing import NamedTuple
 
 from panet_jax.compute import hosts
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
 from panet_jax.networks.encoders import encoder_of
@@ -36,7 +36,7 @@ def history(weights):
     """The History of 'imagenet', 'random', a workdir, or a file of weights."""
     if weights in UNTRAINED:
         return History()
-    path = Path(weights).expanduser()
+    path = workdir_path(weights)
     workdir = path.parent if path.name == TRAINED else path
     classes = read_classes(workdir)
     if classes is not None:
@@ -91,9 +91,9 @@ def origin(config, params, checkpoint):
 
 def network_steps(workdir):
     """The steps of the networks in a workdir, in order; an InputError if the only one has no known step."""
-    saved = _saved_step(Path(workdir))
+    saved = _saved_step(workdir_path(workdir))
     steps = sorted({*checkpoint_steps(workdir), *([] if saved is None else [saved])})
-    if not steps and (path := Path(workdir) / TRAINED).is_file():
+    if not steps and (path := workdir_path(workdir) / TRAINED).is_file():
         raise InputError(
             f'{path} does not say of which step it is, and there is no checkpoint; evaluate it with '
             f"{{encoder.weights=}}{path} {{checkpoint=''}} in another --workdir."
@@ -108,7 +108,7 @@ def encoder_of_workdir(workdir):
 
 def read_network(workdir, step, encoder):
     """The parameters of a workdir at one step: of encoder.safetensors, else of a checkpoint."""
-    workdir = Path(workdir)
+    workdir = workdir_path(workdir)
     if step == _saved_step(workdir):
         return read_params(workdir / TRAINED, encoder)
     from panet_jax.networks.checkpoints import Checkpoints  # Orbax, which takes seconds to import
@@ -122,7 +122,7 @@ def read_network(workdir, step, encoder):
 
 def newest_network(workdir):
     """The network that training in a workdir has come to: (Encoder, parameters, step, 0 if it is not known)."""
-    workdir = Path(workdir)
+    workdir = workdir_path(workdir)
     steps, saved = checkpoint_steps(workdir), _saved_step(workdir)
     if steps and (saved is None or saved < steps[-1]):
         encoder = encoder_of_workdir(workdir)
@@ -164,4 +164,5 @@ def _before(workdir, classes):
     if 'before' in classes:
         return History(**classes['before'])
     weights = read_config(workdir)['encoder']['weights']
-    return history(weights) if weights and Path(weights).expanduser().resolve() != workdir.resolve() else History()
+    itself = weights and absolute(weights) == absolute(workdir)
+    return history(weights) if weights and not itself else History()

@@ -8,7 +8,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from panet_jax.disk.atomic import replacing
+from panet_jax.disk.atomic import local_copy, replacing
+from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
@@ -48,10 +49,11 @@ def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mappi
 
 def read_about(path: str | Path) -> dict[str, str]:
     """The texts that `save_params` was given for a file; none for a file of another kind."""
-    if Path(path).suffix != '.safetensors' or not Path(path).is_file():
+    path = workdir_path(path)
+    if path.suffix != '.safetensors' or not path.is_file():
         return {}
     try:
-        with safetensors.safe_open(path, 'numpy') as file:
+        with local_copy(path) as copy, safetensors.safe_open(copy, 'numpy') as file:
             return file.metadata() or {}
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(f'{path} is not a weights file that can be read ({error}).') from error
@@ -59,7 +61,8 @@ def read_about(path: str | Path) -> dict[str, str]:
 
 def read_params(path: Path, encoder: Encoder) -> Params:
     """The parameters of an encoder in a file, checked: a tree of float32 numpy arrays."""
-    return from_tensors(encoder, _read_tensors(path), str(path))
+    with local_copy(path) as copy:
+        return from_tensors(encoder, _read_tensors(copy), str(path))
 
 
 def encoder_of_file(path: Path) -> Encoder:
@@ -67,7 +70,8 @@ def encoder_of_file(path: Path) -> Encoder:
     about = read_about(path)
     name = about.get('encoder', DEFAULT)
     if name == 'vgg16':
-        return vgg16(vgg16_width(_read_tensors(path)))
+        with local_copy(path) as copy:
+            return vgg16(vgg16_width(_read_tensors(copy)))
     return encoder_named(name, float(about['width']))
 
 

@@ -40,6 +40,6 @@ def save_report(path, title, tables, sheets, settings, charts=()):
 
 def _data_url(picture):
     file = io.BytesIO()
-    with Image.open(picture) as image:
+    with picture.open('rb') as data, Image.open(data) as image:
         image.convert('RGB').save(file, 'webp', quality=QUALITY)
     return f'data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}'

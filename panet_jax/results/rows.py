@@ -1,8 +1,9 @@
 """Results on disk and as a table."""
 
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
+from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
 from panet_jax.results.names import network_name
 from panet_jax.results.result import EARLIER, IDENTITY
@@ -12,14 +13,14 @@ MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
 
 def save_results(workdir, results):
     """Writes results.json, the latest evaluation, and adds it to results.jsonl, all of them."""
-    write_json(Path(workdir) / 'results.json', results)
-    append_json_line(Path(workdir) / 'results.jsonl', results)
+    write_json(workdir_path(workdir) / 'results.json', results)
+    append_json_line(workdir_path(workdir) / 'results.jsonl', results)
 
 
 def comparable_results(workdir, results):
     """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
     latest = {}
-    for line in read_json_lines(Path(workdir) / 'results.jsonl'):
+    for line in read_json_lines(workdir_path(workdir) / 'results.jsonl'):
         row = EARLIER | line
         same = all(row.get(name) == results[name] for name in IDENTITY)
         if same and list(row['class_iou']) == list(results['class_iou']):
@@ -68,7 +69,7 @@ def results_table(rows, workdir):
     """
     first = rows[0]
     names = list(first['class_iou'])
-    home = str(Path(workdir).resolve())
+    home = str(absolute(workdir))
     lines = [
         [
             _network(row, home),
@@ -145,7 +146,7 @@ def _other_order(row):
 
 def _network(row, home):
     label = network_name(row)
-    return label if row['checkpoint'] in ('', home) else f'{label} of {Path(row["checkpoint"]).name}'
+    return label if row['checkpoint'] in ('', home) else f'{label} of {PurePath(row["checkpoint"]).name}'
 
 
 def _range(seeds):

@@ -7,17 +7,18 @@ TensorBoard's own records and messages are written here, but not by its writer: 
 TensorFlow where it is installed, and tensorboardX's imports PyTorch.
 """
 
+import io
 import os
 import socket
 import time
-from pathlib import Path
 
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from panet_jax.disk.atomic import replacing
+from panet_jax.disk.atomic import append, replacing
+from panet_jax.disk.paths import workdir_path
 from panet_jax.results.names import picture_name, setting_name
 
 FOLDER = 'tensorboard'  # in a workdir
@@ -36,17 +37,15 @@ def begin_training_events(workdir, start):
     Returns:
         The path, for `add_training_events`.
     """
-    path = Path(workdir) / FOLDER / 'training' / _new_name()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'xb') as file:
-        _begin(file, start + 1)
+    path = workdir_path(workdir) / FOLDER / 'training' / _new_name()
+    with replacing(path) as temporary:
+        temporary.write_bytes(_first_records(start + 1))
     return path
 
 
 def add_training_events(path, step, values):
     """Adds {name: float} of a step to a training's event file."""
-    with open(path, 'ab') as file:
-        _write(file, step, [_scalar(f'training/{name}', value) for name, value in values.items()])
+    append(path, _record(step, [_scalar(f'training/{name}', value) for name, value in values.items()]))
 
 
 def save_evaluation_events(workdir, rows, pictures):
@@ -55,21 +54,14 @@ def save_evaluation_events(workdir, rows, pictures):
     Args:
         workdir: to write to.
         rows: results on the same episodes by step, as from `comparable_results`.
-        pictures: folder of the sheets; those that are not there are left out.
+        pictures: folder of the sheets, a path as from `workdir_path`; missing ones are left out.
     """
-    folder = Path(workdir) / FOLDER / f'evaluation-{setting_name(rows[0])}'
+    folder = workdir_path(workdir) / FOLDER / f'evaluation-{setting_name(rows[0])}'
     before = sorted(folder.glob('*tfevents*'))
-    path = folder / _new_name()  # a new one: TensorBoard does not read a file again from its beginning
-    whole = path.with_name(path.name.replace('tfevents', 'unseen'))  # nor may it see half of one
-    with replacing(whole) as temporary, open(temporary, 'xb') as file:
-        _begin(file, 0)
-        for row in rows:
-            scores = {f'evaluation/{name}': row[name] for name in SCORES}
-            scores |= {f'class_iou/{name}': value for name, value in row['class_iou'].items()}
-            values = [_scalar(name, value) for name, value in scores.items() if value is not None]
-            sheet = Path(pictures) / picture_name(row)
-            _write(file, row['checkpoint_step'], values + ([_picture('pictures', sheet)] if sheet.exists() else []))
-    whole.rename(path)
+    records = [_first_records(0), *(_record(row['checkpoint_step'], _values(row, pictures)) for row in rows)]
+    # A new name, because TensorBoard does not read a file again from its beginning.
+    with replacing(folder / _new_name()) as temporary:
+        temporary.write_bytes(b''.join(records))
     for old in before[:-1]:  # the last one may be read just now; it is void from here on
         old.unlink(missing_ok=True)
 
@@ -79,18 +71,33 @@ def _new_name():
     return f'events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}'
 
 
-def _begin(file, step):
-    """The first records of a file: the format, and that nothing known from `step` on is valid."""
-    records = RecordWriter(file)
+def _values(row, pictures):
+    """The scalars and the sheet of one row of results, as Summary.Values."""
+    scores = {f'evaluation/{name}': row[name] for name in SCORES}
+    scores |= {f'class_iou/{name}': value for name, value in row['class_iou'].items()}
+    values = [_scalar(name, value) for name, value in scores.items() if value is not None]
+    sheet = pictures / picture_name(row)
+    return values + ([_picture('pictures', sheet)] if sheet.exists() else [])
+
+
+def _first_records(step):
+    """What a file begins with: the format, and that nothing known from `step` on is valid."""
     now = time.time()
-    records.write(Event(wall_time=now, file_version=VERSION).SerializeToString())
     session = SessionLog(status=SessionLog.START)
-    records.write(Event(wall_time=now, step=step, session_log=session).SerializeToString())
+    return _packed(Event(wall_time=now, file_version=VERSION), Event(wall_time=now, step=step, session_log=session))
 
 
-def _write(file, step, values):
-    event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
-    RecordWriter(file).write(event.SerializeToString())
+def _record(step, values):
+    return _packed(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+
+def _packed(*events):
+    """Events as the bytes of an event file: with their lengths and checksums."""
+    file = io.BytesIO()
+    writer = RecordWriter(file)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return file.getvalue()
 
 
 def _scalar(name, value):
@@ -99,8 +106,10 @@ def _scalar(name, value):
 
 def _picture(name, path):
     """A PNG as a Summary.Value, as it is."""
-    with Image.open(path) as image:
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as image:
         width, height = image.size
         channels = len(image.getbands())
-    data = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=path.read_bytes())
-    return Summary.Value(tag=name, image=data)
+    return Summary.Value(
+        tag=name, image=Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=data)
+    )

@@ -10,6 +10,7 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
+from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import TRAINED, append_json_line, check_same_data, keep_json_lines, locked, write_json
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
@@ -39,7 +40,7 @@ def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float
             return opened.enter_context(Checkpoints(workdir, config.checkpoints_kept))
 
         checkpoints = hosts.on_primary(open_checkpoints)
-        yield Run(Path(workdir), checkpoints, Clock(config.checkpoint_minutes, now))
+        yield Run(workdir_path(workdir), checkpoints, Clock(config.checkpoint_minutes, now))
 
 
 class Run:

@@ -1,0 +1,127 @@
+"""A workdir in a bucket, which is an emulator's: training, going on, evaluation, a table, TensorBoard's events."""
+
+import json
+import os
+import signal
+import socket
+
+import jax
+import numpy as np
+import pytest
+from gcp_storage_emulator.server import create_server
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_program import TINY
+from tiny import ROOT, tiny_config
+from typed import run_typed
+
+import panet_jax as pj
+from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.workdir import checkpoint_steps, read_json_lines
+from panet_jax.evaluation.evaluate import evaluate
+from panet_jax.training import train as training
+
+RUN = 'gs://bucket/run'
+
+
+@pytest.fixture(scope='module')
+def bucket():
+    """What a process needs to find the bucket, in this process's environment too."""
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    places = dict.fromkeys(('STORAGE_EMULATOR_HOST', 'TENSORSTORE_GCS_HTTP_URL'), f'http://localhost:{port}')
+    # No server of Google is asked for a project, or what kind of bucket this is.
+    places |= {'GOOGLE_CLOUD_PROJECT': 'test', 'GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT': 'false'}
+    server = create_server('localhost', port, in_memory=True, default_bucket='bucket')
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in places.items():
+            patch.setenv(name, value)
+        yield places
+    server.stop()
+
+
+@pytest.fixture(scope='module')
+def trained(bucket):
+    """A training that a signal stopped, with what another one left that was killed while it saved, and that went on."""
+    add = training.Log.add
+
+    def add_and_interrupt(log, metrics):
+        add(log, metrics)
+        if len(log._pending) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Log, 'add', add_and_interrupt)
+        with pytest.raises(training.Interrupted, match='step 2 is saved'):
+            training.train(tiny_config(), RUN)
+    workdir = workdir_path(RUN)
+    (workdir / 'checkpoints/3/params/manifest.ocdbt').write_bytes(b'half')
+    assert checkpoint_steps(RUN) == [2]
+    training.train(tiny_config(), RUN)
+    return workdir
+
+
+def test_a_training_in_a_bucket_goes_on_and_ends_like_one_on_disk(trained, tmp_path):
+    training.train(tiny_config(), tmp_path)
+    assert checkpoint_steps(RUN) == [3, 6]
+    jax.tree.map(np.testing.assert_array_equal, pj.load_encoder_params(RUN), pj.load_encoder_params(tmp_path))
+    lines, local = (read_json_lines(path / 'metrics.jsonl') for path in (trained, tmp_path))
+    assert [(line['step'], line['loss']) for line in lines] == [(line['step'], line['loss']) for line in local]
+    events = EventAccumulator(f'{RUN}/tensorboard/training')
+    events.Reload()
+    assert [event.step for event in events.Scalars('training/loss')] == [2, 3, 4, 6]
+    assert 'seen' in json.loads((trained / 'classes.json').read_text())
+
+
+def test_an_evaluation_in_a_bucket_scores_as_on_disk_and_writes_all(trained, tmp_path):
+    results = evaluate(tiny_config(), RUN)
+    assert results['checkpoint'] == RUN
+    weights = str(tmp_path / 'copy.safetensors')
+    pj.save_encoder_params(weights, pj.load_encoder_params(RUN))
+    local = evaluate(tiny_config(checkpoint='', **{'encoder.weights': weights}), tmp_path / 'run')
+    assert results['class_iou'] == local['class_iou']
+    evaluate(tiny_config(checkpoint='3'), RUN)
+    assert [row['checkpoint_step'] for row in read_json_lines(trained / 'results.jsonl')] == [6, 3]
+    assert (trained / 'report.html').read_text().count('data:image/webp') == 2
+    events = EventAccumulator(f'{RUN}/tensorboard/evaluation-1way-1shot-dense-protocol-panet2019')
+    events.Reload()
+    assert [event.step for event in events.Images('pictures')] == [3, 6]
+
+
+def test_the_program_makes_a_table_in_a_bucket(trained, bucket, tmp_path):
+    words = ['main', f'--config={ROOT}/configs/shapes.py', '--workdir=gs://bucket/table', *TINY, '--mode=table']
+    words += [f'--config.checkpoint={RUN}', '--config.table.folds=0,', '--config.table.shots=1,']
+    words += ["--config.table.annotations=('dense',)"]
+    for kept in (False, True):
+        status, said = run_typed('program', words, tmp_path, bucket | {'JAX_PLATFORMS': 'cpu'})
+        assert status == 0, said
+        assert 'A bucket has no locks: let no other run write to gs://bucket/table meanwhile.' in said
+        assert ('(kept)' in said) == kept
+    table = workdir_path('gs://bucket/table')
+    assert 'trained, dense, 1-shot' in (table / 'table.md').read_text()
+    assert all((table / name).exists() for name in ('table.csv', 'table.json', 'report.html'))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['.typed.log']
+
+
+def test_a_bucket_that_is_not_there_is_one_sentence_before_any_work(bucket, tmp_path):
+    words = ['main', f'--config={ROOT}/configs/shapes.py', '--workdir=gs://nobodys/run', *TINY]
+    status, said = run_typed('program', words, tmp_path, bucket | {'JAX_PLATFORMS': 'cpu'})
+    assert status == 2, said
+    assert 'panet_jax: gs://nobodys/run/.writable could not be written (there is no such bucket); name a bucket' in said
+    assert 'Traceback' not in said
+    assert 'training:' not in said
+
+
+@pytest.mark.parametrize('address', ['s3://bucket/run', 'gs:/bucket/run', 'gs://', 'https://host/run'])
+def test_other_addresses_are_no_workdirs(address):
+    with pytest.raises(pj.InputError, match='--workdir must be a path on this machine or the text gs://BUCKET/FOLDER'):
+        workdir_path(address, '--workdir')
+
+
+def test_without_gcsfs_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setattr('importlib.util.find_spec', lambda _: None)
+    with pytest.raises(
+        pj.InputError, match=r"needs gcsfs, which is not installed; type pip install 'panet-jax\[gcs\]'"
+    ):
+        workdir_path(RUN)
