@@ -4,12 +4,13 @@ import math
 
 import ml_collections
 
-from panet_jax.disk.paths import local_path
+from panet_jax.disk.paths import local_path, workdir_path
 from panet_jax.errors import InputError
 from panet_jax.settings import SETTINGS, Setting
 
 # May be numbers of episodes too.
 PICTURED = SETTINGS['evaluation.pictured']
+PATHS = {'local': local_path, 'workdir': workdir_path}
 
 
 def base_config(name: str, preset: str = '') -> ml_collections.ConfigDict:
@@ -84,7 +85,7 @@ def _value(values, name):
 
 def _check_value(setting: Setting, value) -> None:
     if setting.path:
-        local_path(value, f'{{{setting.name}}}')
+        PATHS[setting.path](value, f'{{{setting.name}}}')
     if setting.least is not None and not value >= setting.least:  # nan too
         raise InputError(f'{setting.name} must be at least {setting.least}, got {value}.')
     if setting.most is not None and not value <= setting.most:

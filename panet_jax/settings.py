@@ -39,7 +39,7 @@ class Setting:
         items: type of the items of a list.
         wanted: what the items of a list are, for an error.
         nonempty: whether a list needs an item.
-        path: whether it may name a file or folder, which must be on this machine.
+        path: 'local' if it may name a file or folder, which must be on this machine; 'workdir' if that may be in a bucket.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Setting:
     items: type = str
     wanted: str = ''
     nonempty: bool = False
-    path: bool = False
+    path: str = ''
 
 
 FOLDS = (0, 1, 2, 3)
@@ -73,7 +73,7 @@ _ALL = (
         'lambda, the weight of the alignment loss; 0 is PANet without it', least=0),
     Setting('annotation', 'dense', EXPERIMENT, 'how supports are annotated in training', choices=ANNOTATIONS),
     Setting('checkpoint', 'latest', FREE,
-        "what to evaluate: `latest`, a step, another workdir, or `''`, the untrained network", path=True),
+        "what to evaluate: `latest`, a step, another workdir, or `''`, the untrained network", path='workdir'),
     Setting('checkpoint_every', 1000, FREE, 'steps between checkpoints', least=1),
     Setting('checkpoint_minutes', 10.0, FREE,
         'minutes without a checkpoint at most, whatever `checkpoint_every` says; 0 is off', least=0),
@@ -81,9 +81,9 @@ _ALL = (
     Setting('log_every', 100, FREE, 'steps a line of `metrics.jsonl`', least=1),
     Setting('data.name', 'shapes', SPLIT,
         'the data set; each file in `configs/` has its own', choices=('shapes', 'pascal5i', 'coco20i', 'custom')),
-    Setting('data.root', '', FREE, "folder of the files; `''` downloads a benchmark's archives", path=True),
+    Setting('data.root', '', FREE, "folder of the files; `''` downloads a benchmark's archives", path='local'),
     Setting('data.prepared_dir', '', FREE,
-        'where prepared data go: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`', path=True),
+        'where prepared data go: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`', path='local'),
     Setting('data.skip_unreadable', False, EXPERIMENT, 'leave out images that cannot be read, and say how many'),
     Setting('data.cache', False, FREE,
         'keep the images resized as well: several times faster to load, 0.7 GB per 1000 at 417 x 417'),
@@ -113,7 +113,7 @@ _ALL = (
     Setting('episode.queries', 1, EXPERIMENT, 'Q, query images of an episode', least=1),
     Setting('encoder.name', 'vgg16', START, 'the network', choices=('vgg16',)),
     Setting('encoder.weights', 'imagenet', START,
-        'what training begins with: `imagenet`, `random`, or a file: [weights](weights.md)', path=True),
+        'what training begins with: `imagenet`, `random`, or a file: [weights](weights.md)', path='workdir'),
     Setting('encoder.width', 1.0, START, 'factor of the channels of every layer', step=1 / 64),
     Setting('encoder.dtype', 'tf32', EXPERIMENT,
         'how features are computed: [scaling](scaling.md#precision)', choices=('float32', 'tf32', 'bfloat16')),
