@@ -14,11 +14,13 @@ import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.disk.workdir import write_json
 from panet_jax.evaluation import table
-from panet_jax.results import table_report
+from panet_jax.results.benchmark_tables import Cells, grouped, paper_lines, summary_table
+from panet_jax.results.charts import table_charts
+from panet_jax.results.fold_means import TableRow, mean_over_folds
 from panet_jax.results.html_report import save_report
 from panet_jax.results.paper import PUBLISHED, published
 from panet_jax.results.rows import Table, format_table, upright
-from panet_jax.results.table_report import _paper_rows, mean_over_folds
+from panet_jax.results.table_files import long_csv
 from panet_jax.settings import flat
 from panet_jax.training.train import train
 
@@ -307,25 +309,25 @@ def read_config_of_the_paper():
 def test_one_fold_that_is_not_the_papers_leaves_no_mean_to_compare_with(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     of_fold = {row['fold']: row | PAPERS | {'fold': row['fold']} for row in rows}
-    assert table_report._with_paper(of_fold)['paper'] == pytest.approx(0.481)
+    assert TableRow('a row', of_fold).mean_beside_paper()['paper'] == pytest.approx(0.481)
     of_fold[2]['skipped_images'] = 3
-    assert table_report._with_paper(of_fold)['paper'] is None
+    assert TableRow('a row', of_fold).mean_beside_paper()['paper'] is None
 
 
 def test_differences_to_the_paper_are_printed(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
-    ours = {row['fold']: row | PAPERS for row in rows}
+    ours = TableRow('a row', {row['fold']: row | PAPERS | {'fold': row['fold']} for row in rows})
     known, _ = published(PAPERS)
-    paper, difference = _paper_rows(known, [0, 1, 2, 3], ours, {'mean_iou': 0.5})
+    paper, difference = paper_lines(known, ours, [0, 1, 2, 3])
     assert paper[1:] == ['42.3*', '58.0*', '51.1*', '41.2*', '48.1', '-']
-    assert difference[5] == '+1.9'
+    assert difference[5] == f'{100 * ours.mean_or_reason[0]["mean_iou"] - 48.1:+.1f}'
     assert difference[1] == f'{100 * rows[0]["mean_iou"] - 42.3:+.1f}'
 
 
 def test_files_have_the_papers_means(finished, monkeypatch):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     of_fold = {row['fold']: row | PAPERS | {'fold': row['fold'], 'annotation': 'box'} for row in rows}
-    found = table_report._with_paper(of_fold)
+    found = TableRow('a row', of_fold).mean_beside_paper()
     assert found['paper'] == pytest.approx(0.451)
     assert found['difference'] == pytest.approx(found['mean_iou'] - 0.451)
 
@@ -334,9 +336,9 @@ def test_files_say_how_sure_the_papers_values_are(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     cells = [table.Cell(True, 'dense', 1, row['fold']) for row in rows]
     done = {cell: row | PAPERS | {'fold': row['fold']} for cell, row in zip(cells, rows, strict=True)}
-    means = {cells[0].row: table_report._with_paper({row['fold']: row for row in done.values()})}
-    assert means[cells[0].row]['paper_source'] == 'printed'
-    lines = list(csv.DictReader(table_report.long_csv(cells, done, {}, means).splitlines()))
+    known = Cells(range(4), cells, done, {})
+    assert known.rows()[0].mean_beside_paper()['paper_source'] == 'printed'
+    lines = list(csv.DictReader(long_csv(known).splitlines()))
     found = {(line['fold'], line['paper'], line['paper_source']) for line in lines if line['paper']}
     assert found == {
         ('0', '0.423', 'recalled'),
@@ -354,14 +356,15 @@ def test_the_page_draws_each_class_and_the_papers_value(finished, tmp_path):
     cells = [table.Cell(True, 'dense', 1, row['fold']) for row in rows]
     done = {cell: row | PAPERS | {'fold': row['fold'], 'runs': 5} for cell, row in zip(cells, rows, strict=True)}
     done[cells[3]]['skipped_images'] = 3
-    charts = table_report.table_charts(cells, done)
+    known = Cells(range(4), cells, done, {})
+    charts = table_charts(known)
     assert [chart.title for chart in charts] == ['trained, dense, 1-shot']
     assert [panel.paper for panel in charts[0].panels] == [42.3, 58.0, 51.1, None]
     assert charts[0].panels[1].title.endswith('the paper 58.0*')
     assert charts[0].end == 60  # the paper's 58.0 has room
     values = [bar.value for panel in charts[0].panels for bar in panel.bars]
     assert values == [None if v is None else 100 * v for row in rows for v in row['class_iou'].values()]
-    tables = [table_report.summary_table([0, 1, 2, 3], cells, done, {})]
+    tables = [summary_table(known)]
     save_report(tmp_path / 'page.html', 'a table', tables, [], tiny_config(), charts)
     drawings = re.findall('<svg.*?</svg>', (tmp_path / 'page.html').read_text(), re.DOTALL)
     page = ElementTree.fromstring(f'<all>{"".join(drawings)}</all>')
@@ -386,7 +389,7 @@ def test_a_page_has_classes_as_rows_where_there_are_many():
 
 def test_footnotes_name_the_folds_of_a_row_together():
     cells = [table.Cell(False, kind, 1, fold) for kind in ('dense', 'box') for fold in (0, 1, 3)]
-    notes = table_report._grouped([('strange', cell) for cell in cells[:4]] + [('untrue', 'a row')])
+    notes = grouped([('strange', cell) for cell in cells[:4]] + [('untrue', 'a row')])
     assert notes == [
         'untrained, dense, 1-shot, folds 0, 1, 3; untrained, box, 1-shot, fold 0: strange',
         'a row: untrue',

@@ -13,11 +13,13 @@ from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.networks.choose import initial_params
 from panet_jax.networks.trained import origin
+from panet_jax.results.benchmark_tables import Cells
+from panet_jax.results.charts import table_charts
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import file_name, network_name
 from panet_jax.results.result import EARLIER
 from panet_jax.results.rows import spread
-from panet_jax.results.table_report import table_charts, write_table
+from panet_jax.results.table_files import write_table
 
 
 class Cell(NamedTuple):
@@ -83,10 +85,11 @@ def make_table(config, workdir):
                 print(f'missing, because {error}', flush=True)
             if done:  # whatever comes next, what is there is in the files
                 done = {cell: done[cell] for cell in cells if cell in done}
-                tables = write_table(config.table.folds, cells, workdir, done, missing)
+                known = Cells(config.table.folds, cells, done, missing)
+                tables = write_table(known, workdir)
                 sheets = [(str(cell), path) for cell in done if (path := _picture(workdir, cell)).exists()]
-                bars = table_charts(cells, done)
-                save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config, bars)
+                title = f'panet_jax: {config.name}'
+                save_report(workdir / 'report.html', title, tables, sheets, config, table_charts(known))
         if not done:
             raise InputError(next(iter(missing.values())))
         return tables[0]

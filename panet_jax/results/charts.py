@@ -3,6 +3,9 @@
 import math
 from typing import NamedTuple
 
+from panet_jax.results.benchmark_tables import Cells, score
+from panet_jax.results.paper import published
+
 
 class Bar(NamedTuple):
     """One class: its name, IoU and standard deviation over runs in percent; None for what has no score."""
@@ -36,17 +39,28 @@ class Chart(NamedTuple):
     end: int
 
 
-def charts(rows):
-    """Charts with one axis.
+def table_charts(cells: Cells) -> list[Chart]:
+    """A Chart for each row of a table that has results, all with one axis."""
+    rows = {row.name: [_panel(results) for results in row.folds.values()] for row in cells.rows() if row.folds}
+    end = _end_of_axis([panel for panels in rows.values() for panel in panels])
+    return [Chart(name, panels, end) for name, panels in rows.items()]
 
-    Args:
-        rows: {name of a table's row: list of Panels}.
 
-    Returns:
-        A list of Charts, one a row.
-    """
-    panels = [panel for panels in rows.values() for panel in panels]
+def _panel(row):
+    """One fold of a chart, from its results."""
+    bars = [Bar(name, _percent(iou), _percent(row['class_iou_std'][name])) for name, iou in row['class_iou'].items()]
+    known, _ = published(row)
+    paper = known.folds[row['fold']] if known and known.folds else None
+    beside = f', the paper {paper:.1f}{known.folds_source}' if paper else ''
+    return Panel(f'fold {row["fold"]}: {score(row)}{beside}', bars, _percent(row['mean_iou']), paper)
+
+
+def _percent(fraction):
+    return None if fraction is None else 100 * fraction
+
+
+def _end_of_axis(panels):
+    """The percentage at which the axis ends: the next multiple of ten."""
     values = [bar.value + (bar.std or 0) for panel in panels for bar in panel.bars if bar.value is not None]
     values += [value for panel in panels for value in (panel.mean, panel.paper) if value is not None]
-    end = min(100, max(10, 10 * math.ceil(max(values, default=0) / 10)))
-    return [Chart(name, panels, end) for name, panels in rows.items()]
+    return min(100, max(10, 10 * math.ceil(max(values, default=0) / 10)))
