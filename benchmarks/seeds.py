@@ -9,6 +9,7 @@ training has a workdir of its own, `seed-1` and so on. The same command goes on 
 newest checkpoint, and what is finished is not run again. Beside the table that is printed, `seeds.json` has all of it.
 """
 
+import argparse
 import json
 import platform
 import sys
@@ -16,11 +17,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from absl import app, flags, logging
 
 from panet_jax import main as program
+from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.compute.compilation_cache import keep_compiled
-from panet_jax.compute.interrupts import Interrupted
+from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
 from panet_jax.disk.workdir import default_workdir, write_json
 from panet_jax.errors import InputError
@@ -29,7 +30,6 @@ from panet_jax.evaluation.runs import evaluation_runs
 from panet_jax.results.rows import Table, format_table, heading, percent, spread_meaning
 from panet_jax.training.train import train
 
-SEEDS = flags.DEFINE_list('seeds', ['1', '2', '3', '4', '5'], 'Training seeds: whole numbers, by commas.')
 NETWORKS = ('untrained', 'trained')
 MEASURES = ('mean_iou', 'binary_iou')
 SUMMARIES = {'mean': np.mean, 'std': lambda values: np.std(values, ddof=1), 'min': np.min, 'max': np.max}
@@ -85,10 +85,11 @@ def seeds_table(results):
     return Table(heading(first).removesuffix(spread_meaning(first)), ['training', *labels], rows, [])
 
 
-def parse_seeds(words):
+def parse_seeds(text):
     """The training seeds as numbers, each once."""
-    if not words or not all(word.strip().isdigit() for word in words):
-        raise InputError(f'--seeds must be whole numbers such as --seeds=1,2,3, got {",".join(words)!r}.')
+    words = text.split(',')
+    if not all(word.strip().isdigit() for word in words):
+        raise InputError(f'--seeds must be whole numbers such as --seeds=1,2,3, got {text!r}.')
     return list(dict.fromkeys(int(word) for word in words))
 
 
@@ -105,36 +106,26 @@ def run(config, seeds, folder):
     print(f'all of it is in {folder}/seeds.json')
 
 
-def parse(argv):
-    """Parses the flags, which are those of the program and --seeds; a mistake becomes one sentence."""
-    if {'-h', '--help'} & set(argv):
-        sys.exit(print(__doc__))
-    return program.parse(argv)
+def parse(words):
+    """Reads the options, which are those of the program and --seeds: (options, configuration, seeds)."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seeds', default='1,2,3,4,5', help='training seeds: whole numbers, by commas')
+    own, others = parser.parse_known_args(words)
+    return *program.parse(others), parse_seeds(own.seeds)
 
 
-def main(_):
+def main():
     """Runs the seeds; a user's mistake becomes one sentence and exit status 2."""
-    logging.set_verbosity(logging.ERROR)
-    config = program.CONFIG.value
-    try:
-        if program.MODE.value or program.DISTRIBUTED.value:
+    with exiting(FrontEnd(again='goes on from the newest checkpoint')):
+        heed_signals()
+        options, config, seeds = parse(sys.argv[1:])
+        if options.mode or options.distributed:
             raise InputError('each seed is trained and evaluated, by one process: leave out --mode and --distributed.')
         check_config(config)
-        keep_compiled(program.COMPILATION_CACHE.value)
-        seeds = parse_seeds(SEEDS.value)
+        keep_compiled(options.compilation_cache)
         evaluation_runs(config)  # what is wrong there must not show only after a training
-        run(config, seeds, Path(program.WORKDIR.value or f'{default_workdir(config)}-seeds').expanduser())
-    except InputError as error:
-        sys.exit(fail(error, 2))
-    except Interrupted as stop:
-        sys.exit(fail(stop, 128 + stop.number))
-
-
-def fail(sentence, status):
-    """Prints the sentence and returns the status."""
-    print(f'panet_jax: {sentence}', file=sys.stderr)
-    return status
+        run(config, seeds, Path(options.workdir or f'{default_workdir(config)}-seeds').expanduser())
 
 
 if __name__ == '__main__':
-    app.run(main, flags_parser=parse)
+    main()

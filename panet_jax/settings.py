@@ -111,7 +111,7 @@ _ALL = (
     Setting('episode.ways', 1, EXPERIMENT, 'N, classes of an episode', least=1),
     Setting('episode.shots', 1, EXPERIMENT, 'K, support images of a class', least=1),
     Setting('episode.queries', 1, EXPERIMENT, 'Q, query images of an episode', least=1),
-    Setting('encoder.name', 'vgg16', START, 'the network', choices=('vgg16',)),
+    Setting('encoder.name', 'vgg16', START, 'the network, one of `ENCODERS` in `networks/encoders.py`: `vgg16`'),
     Setting('encoder.weights', 'imagenet', START,
         'what training begins with: `imagenet`, `random`, or a file: [weights](weights.md)', path='workdir'),
     Setting('encoder.width', 1.0, START, 'factor of the channels of every layer', step=1 / 64),

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 import panet_jax as pj
-from panet_jax.datasets import Prepared
+from panet_jax.datasets.prepared import Prepared
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = [getattr(signal, name) for name in ('SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP') if hasattr(signal, name)]
@@ -65,7 +65,7 @@ def program(*words):
 
 
 def script(*words):
-    return [sys.executable, '-c', 'from panet_jax.cli import run; run()', *words]
+    return [sys.executable, '-c', 'from panet_jax.commands.cli import run; run()', *words]
 
 
 def parameters(folder):

@@ -15,6 +15,7 @@ from tiny import ROOT, tiny_config
 from typed import run_typed
 
 import panet_jax as pj
+from panet_jax.compute.interrupts import Interrupted
 from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import checkpoint_steps, read_json_lines
 from panet_jax.evaluation.evaluate import evaluate
@@ -44,17 +45,13 @@ def bucket():
 @pytest.fixture(scope='module')
 def trained(bucket):
     """A training that a signal stopped, with what another one left that was killed while it saved, and that went on."""
-    add = training.Log.add
 
-    def add_and_interrupt(log, metrics):
-        add(log, metrics)
-        if len(log._pending) == 2:
+    def interrupt(step):
+        if step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Log, 'add', add_and_interrupt)
-        with pytest.raises(training.Interrupted, match='step 2 is saved'):
-            training.train(tiny_config(), RUN)
+    with pytest.raises(Interrupted, match='step 2 is saved'):
+        training.train(tiny_config(), RUN, after_step=interrupt)
     workdir = workdir_path(RUN)
     (workdir / 'checkpoints/3/params/manifest.ocdbt').write_bytes(b'half')
     assert checkpoint_steps(RUN) == [2]

@@ -230,5 +230,5 @@ def test_a_folder_of_nothing_known_is_described(command, tmp_path):
 def test_a_bucket_is_refused(command, flag):
     status, _, err = command('prepare', 'custom', '--root=.', f'{flag}=gs://bucket/folder')
     assert status == 2
-    assert f'{flag}= must be a path on this machine, got gs://bucket/folder' in err
+    assert f'{flag} must be a path on this machine, got gs://bucket/folder' in err
     assert not list(Path().iterdir())

@@ -242,7 +242,7 @@ def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(se
     session.segment()
     (found,) = session.found
     wanted = io.BytesIO()
-    drawn = overlay(np.asarray(Image.open(found.path)), found.segmentation.labels)
+    drawn = overlay(np.asarray(Image.open(found.path)), found.segmentation.labels, rest=1)
     Image.fromarray(drawn).save(wanted, 'jpeg', quality=90)
     np.testing.assert_array_equal(Image.open(found.overlay), Image.open(wanted))
 

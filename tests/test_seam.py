@@ -40,8 +40,7 @@ def toy(width=1.0):
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
-    encoder = toy()
-    monkeypatch.setitem(ENCODERS, 'toy', lambda width: encoder)
+    monkeypatch.setitem(ENCODERS, 'toy', toy)
 
 
 def config_of_toy(**changes):

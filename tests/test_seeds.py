@@ -55,7 +55,7 @@ def test_seeds_differ_and_what_is_finished_is_not_run_again(seeds, tmp_path, mon
         seeds.run(config, [1], tmp_path)
 
 
-@pytest.mark.parametrize('words', [[], ['1', 'x'], ['-1'], ['1.5']])
-def test_a_seed_that_is_no_number_is_one_sentence(seeds, words):
+@pytest.mark.parametrize('text', ['', '1,x', '-1', '1.5'])
+def test_a_seed_that_is_no_number_is_one_sentence(seeds, text):
     with pytest.raises(InputError, match='whole numbers such as --seeds=1,2,3'):
-        seeds.parse_seeds(words)
+        seeds.parse_seeds(text)

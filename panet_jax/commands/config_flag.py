@@ -119,6 +119,8 @@ def _parsed_list(text, kind):
     Classes may be called 1 and 2: the items are texts where the setting's are.
     """
     try:
+        if kind is str and not text.lstrip().startswith(('(', '[')):
+            raise ValueError('names, of which some look like numbers')
         value = ast.literal_eval(text)
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
     except (ValueError, SyntaxError):

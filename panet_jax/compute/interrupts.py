@@ -95,7 +95,9 @@ def caught_signals() -> Iterator[list[int]]:
             2, f'\nfinishing this step to save it{"; once more stops at once" * again}\n'.encode()
         )  # print is not safe
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, *_heeded())}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, *_heeded())}
+    for number in previous:
+        signal.signal(number, note)
     try:
         yield caught
     finally:

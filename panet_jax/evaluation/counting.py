@@ -49,7 +49,7 @@ class Evaluator:
     """
 
     def __init__(self, encoder: Encoder, *, dtype: str = 'float32', batch: int = 4, cache_gib: float = 4.0):
-        self.encoder, self._dtype, self._batch = encoder, dtype, batch
+        self.encoder, self.dtype, self.batch = encoder, dtype, batch
         self._devices = devices.usable_devices(batch)
         self._cache = FeatureCache(cache_gib)
 
@@ -76,8 +76,8 @@ class Evaluator:
         image_ids, rows = np.unique(np.concatenate([supports.ravel(), queries.ravel()]), return_inverse=True)
         support_rows, query_rows = rows[: supports.size].reshape(supports.shape), rows[supports.size :]
         grid = self.encoder.grid(annotated.size)
-        batches = Batches(annotated, image_ids, set(supports.flat), self._batch, grid, self._devices)
-        plan = {number: rounds for number, rounds in _plan(query_rows, self._batch).items() if hosts.is_mine(number)}
+        batches = Batches(annotated, image_ids, set(supports.flat), self.batch, grid, self._devices)
+        plan = {number: rounds for number, rounds in _plan(query_rows, self.batch).items() if hosts.is_mine(number)}
         encode = functools.partial(self._encode, devices.replicate(params, self._devices))
         self._cache.begin(key and (key, annotated.size), batches.image_ids)
 

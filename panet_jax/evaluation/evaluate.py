@@ -72,7 +72,7 @@ def measure(config, runs, draws, network, evaluator=None):
         runs: list of Episodes, one a run.
         draws: their Draws, a list for each run.
         network: the Network.
-        evaluator: an Evaluator that has served before; if it is of another encoder, or None, a new one is made.
+        evaluator: an Evaluator that has served before; a new one is made if it is None, or of another encoder, dtype or batch.
 
     Returns:
         The Result, and the first run's confusion matrices, [E, Q, 1 + N, 1 + N].
@@ -84,13 +84,14 @@ def measure(config, runs, draws, network, evaluator=None):
     identity = evaluation_identity(config, runs, draws, network)
     hosts.check_same('the drawn episodes', identity.episodes_hash)
     record = hosts.value_from_primary(lambda: vars(network_record(network, identity.weights, unseen)))
-    if evaluator is None or evaluator.encoder != network.encoder:
+    wanted = network.encoder, config.encoder.dtype, config.evaluation.batch
+    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch) != wanted:
         evaluator = evaluator_of(config, network.encoder)
     counted = evaluator.count(
         network.params,
         [draw for run in draws for draw in run],
         AnnotatedImages(source, class_ids, runs[0].reader, config.data.size, protocol.own_size),
-        key=(network.hash, source.fingerprint),
+        key=(network.hash, source.fingerprint, identity.split),
     )
     confusions = np.split(counted.confusions, len(runs))
     counts = [

@@ -60,7 +60,7 @@ def make_table(config, workdir):
         workdir: of the table.
 
     Returns:
-        The summary, a report.Table.
+        The summary, a rows.Table.
 
     Raises:
         InputError: no cell at all can be evaluated.

@@ -116,10 +116,13 @@ def encoder_width(params):
     return params['conv1_1']['kernel'].shape[-1] / BLOCKS[0][1]
 
 
-@functools.cache
 def vgg16(width=1.0):
-    """The Encoder of a width: 1 is the paper's, with 512 channels."""
+    """The Encoder of a width: 1 is the paper's, with 512 channels. One value for each width."""
+    return _vgg16(float(width))
 
+
+@functools.cache
+def _vgg16(width):
     def forward(params, images, dtype):
         return VGG16(width, dtype).apply({'params': params}, images)
 

@@ -61,7 +61,7 @@ def load_encoder_params(
     if source is None:
         source = 'imagenet' if width in (None, 1) else 'random'
     if width is None and source not in ('imagenet', 'random'):
-        encoder, params = _read(Path(source).expanduser())[:2]
+        encoder, params = _read(workdir_path(source))[:2]
         if encoder.name != 'vgg16':
             raise InputError(f'{source} has a {encoder.name}, no VGG-16; load it with pj.load_network.')
         return _to_device(params)
@@ -121,8 +121,9 @@ def _network(source):
             f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(source)[:40]!r}."
         )
     if source == 'imagenet':
-        encoder = vgg16()
-        return Network(encoder, load_params(source, encoder), encoder.size, source)
+        params = load_params(source, vgg16())
+        encoder = vgg16(encoder_width(params))
+        return Network(encoder, params, encoder.size, source)
     path = workdir_path(source)
     trained_size = read_config(path)['data']['size'] if path.is_dir() else None
     encoder, params, step = _read(path)

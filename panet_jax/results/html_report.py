@@ -20,7 +20,7 @@ def save_report(path, title, tables, sheets, settings, charts=()):
     Args:
         path: of the HTML file.
         title: of the page.
-        tables: list of report.Tables.
+        tables: list of rows.Tables.
         sheets: list of (title, path of a PNG).
         settings: a ConfigDict.
         charts: charts.Charts, to stand below the first table.

@@ -103,7 +103,7 @@ class Result:
 
 
 # What rows of earlier versions do not say.
-EARLIER = {'encoder': 'vgg16'}
+EARLIER = {'encoder': 'vgg16', 'unknown_training': ''}
 IDENTITY, NETWORK, SCORES = (
     tuple(field.name for field in dataclasses.fields(part)) for part in (Identity, NetworkRecord, Scores)
 )

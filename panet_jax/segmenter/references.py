@@ -152,7 +152,7 @@ def _mask_marks(mask, shape, size, where):
     if not foreground.any():
         raise InputError(f'{where} is empty: no pixel is of the class; mark some, or leave this reference out.')
     small = resize_map(foreground, size) > 0
-    if not small.any():  # too small an object for every how-manieth pixel to meet it
+    if not small.any():  # the object lies between the pixels that the resizing takes
         small = _cells(foreground, size)
     return Marks(small, ~small & (resize_map(void, size) == 0))
 

@@ -156,7 +156,7 @@ class Segmenter:
 
         Args:
             path: of the file.
-            weights: as for `Segmenter`, where they are not where they were.
+            weights: as for `Segmenter`, if they have moved since the file was saved.
             batch: as for `Segmenter`.
 
         Raises:

@@ -81,8 +81,9 @@ class Run:
             raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{config.steps}.')
         source, data = episodes.source, config.data
         seen = [source.classes[number - 1] for number in episodes.classes]
-        before = history(origin(config, params, ''))
-        check_unseen(config.encoder.weights, before, [name for name in source.classes if name not in seen])
+        weights = origin(config, params, '')
+        before = history(weights)
+        check_unseen(weights, before, [name for name in source.classes if name not in seen])
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''
         facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
         check_same_data(self._workdir, seen, facts, before._asdict())
