@@ -218,12 +218,14 @@ class Killer:
             process.kill()
             status = 'hangs'
         text = f'{number.name} after {moment:.1f} s, status {status}'
-        if status not in (0, -number if number == signal.SIGKILL else 128 + number):
+        # Python heeds no signal any more while it takes itself down: the job must be done then.
+        ended = status == 0 or (status == -number and number != signal.SIGKILL)
+        if not ended and status != (-number if number == signal.SIGKILL else 128 + number):
             self.failures.append(f'{name}: {text}: {folder.with_name(f"{folder.name}.log").read_text()[-2000:]}')
         left = temporary_files(folder)
         if number == signal.SIGKILL:
             self._left |= left
-        return killed, status == 0, f'{text}, {len(left)} temporary'
+        return killed, ended, f'{text}, {len(left)} temporary'
 
     def compare(self, name, folder):
         """Checks what a job that is done has left."""
