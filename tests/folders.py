@@ -9,13 +9,13 @@ import scipy.io
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from panet_jax.datasets.prepare import fingerprint, prepare
+from panet_jax.datasets.prepare import PreparedPlace, fingerprint, prepare
 from panet_jax.datasets.prepared import Prepared
 
 
 def prepared(layout, home, **options):
     """A layout as the Source that training sees."""
-    return Prepared(prepare(layout, home, 'test', 'list', fingerprint(layout), **options))
+    return Prepared(prepare(layout, PreparedPlace(home, 'test', 'list', fingerprint(layout)), **options))
 
 
 def make_voc(root, count=12, classes=4, size=(40, 30)):

@@ -30,7 +30,7 @@ def resized(method, factor, top=255):
 
 
 def indexed(numbers, palette):
-    """A PNG of numbers with these colours, from number 0, as Pillow opens it."""
+    """A PNG of numbers with these colors, from number 0, as Pillow opens it."""
     image, file = Image.fromarray(numbers.astype(np.uint8)), io.BytesIO()
     image.putpalette(np.array(palette, np.uint8).tobytes())
     image.save(file, 'PNG')
@@ -54,7 +54,7 @@ def test_resized_masks_are_cut_at_the_half_and_not_hollow(method, factor, tmp_pa
 def test_edges_of_any_number_of_levels_are_soft(levels):
     soft, truth = resized('BILINEAR', 8)
     painted = np.round(np.round(soft / 255 * (levels + 1)) * 255 / (levels + 1)).astype(np.uint8)
-    if levels == 1:  # else a wide grey band, which may be an object
+    if levels == 1:  # else a wide gray band, which may be an object
         painted = np.where((painted > 0) & (painted < 255) & (np.arange(painted.shape[1]) % 2 > 0), 128, 255 * truth)
     foreground, void = class_mask(painted, 'mask')
     assert iou(foreground, truth) > 0.95
@@ -66,22 +66,22 @@ def test_soft_masks_of_16_bits_are_cut_at_the_half():
     assert iou(class_mask(painted.astype(np.uint16) * 257, 'mask')[0], truth) > 0.99
 
 
-@pytest.mark.parametrize('greys', [(255, 0), (0, 255), (250, 3), (1, 0)])
-def test_the_brightness_of_a_palette_of_greys_decides_not_its_index(greys):
-    white = int(greys[1] > greys[0])
-    image = indexed(np.where(DISC, white, 1 - white), [[grey] * 3 for grey in greys])
+@pytest.mark.parametrize('grays', [(255, 0), (0, 255), (250, 3), (1, 0)])
+def test_the_brightness_of_a_palette_of_grays_decides_not_its_index(grays):
+    white = int(grays[1] > grays[0])
+    image = indexed(np.where(DISC, white, 1 - white), [[gray] * 3 for gray in grays])
     np.testing.assert_array_equal(mask_of_image(image, 'mask')[0], DISC)
 
 
-@pytest.mark.parametrize('colours', [2, 4, 8, 16, 200])
-def test_quantized_masks_are_what_they_show(colours):
+@pytest.mark.parametrize('colors', [2, 4, 8, 16, 200])
+def test_quantized_masks_are_what_they_show(colors):
     painted, truth = resized('BILINEAR', 2)
-    image = Image.fromarray(painted).quantize(colours)
+    image = Image.fromarray(painted).quantize(colors)
     assert image.getpalette()[0] > 200  # white first
     assert iou(mask_of_image(image, 'mask')[0], truth) > 0.9
 
 
-def test_of_a_palette_of_colours_the_index_decides():
+def test_of_a_palette_of_colors_the_index_decides():
     numbers = np.where(DISC, 2, 0)
     rim = ndimage.binary_dilation(DISC, iterations=3) & ~DISC
     numbers[rim] = 255
@@ -90,7 +90,7 @@ def test_of_a_palette_of_colours_the_index_decides():
     foreground, void = mask_of_image(indexed(numbers, palette), 'mask')
     np.testing.assert_array_equal(foreground, DISC)
     np.testing.assert_array_equal(void, rim)
-    with pytest.raises(pj.InputError, match=r'number 0 has the colour \(255, 0, 0\) and number 1 is black'):
+    with pytest.raises(pj.InputError, match=r'number 0 has the color \(255, 0, 0\) and number 1 is black'):
         mask_of_image(indexed(DISC, [(255, 0, 0), (0, 0, 0)]), 'mask')
 
 
@@ -127,8 +127,8 @@ def ambiguous():
     areas[:30, :15] = 120
     return {
         'a speck beside a large 255': speck,
-        'a wide grey band': trimap,
-        'an area of grey elsewhere': areas,
+        'a wide gray band': trimap,
+        'an area of gray elsewhere': areas,
         '1 in place of 0': np.where(DISC, 255, 1),
         '255 among larger numbers': np.where(DISC, 300, 255 * (np.arange(90) > 80)),
         'no black': np.where(DISC, 200, 90),
@@ -183,24 +183,24 @@ def with_mask(root, image):
     return open_custom(root, 'all').record('photo 0').label
 
 
-def test_class_numbers_are_indices_of_colours_and_of_greys_that_are_no_class(tmp_path):
+def test_class_numbers_are_indices_of_colors_and_of_grays_that_are_no_class(tmp_path):
     numbers = np.zeros((30, 40), np.uint8)
     numbers[:9], numbers[20:] = 1, 2
     for name, palette in {
-        'colours': [(9, 9, 9), (255, 0, 0), (0, 0, 0)],
-        'greys': [(0, 0, 0), (127,) * 3, (254,) * 3],
+        'colors': [(9, 9, 9), (255, 0, 0), (0, 0, 0)],
+        'grays': [(0, 0, 0), (127,) * 3, (254,) * 3],
         'white first': [(254,) * 3, (127,) * 3, (0,) * 3],
     }.items():
         np.testing.assert_array_equal(with_mask(tmp_path / name, indexed(numbers, palette)), numbers)
     brightness = indexed(numbers + 100, [(0, 0, 0)] * 100 + [(0, 0, 0), (1, 1, 1), (2, 2, 2)])
     np.testing.assert_array_equal(with_mask(tmp_path / 'brightness', brightness), numbers)
     with pytest.raises(
-        pj.InputError, match='palette of greys in which number 2 is the grey 0, and either may be meant'
+        pj.InputError, match='palette of grays in which number 2 is the gray 0, and either may be meant'
     ):
         with_mask(tmp_path / 'either', Image.fromarray(numbers).quantize(3))
 
 
-def test_of_objects_in_a_palette_of_greys_black_is_none(tmp_path):
+def test_of_objects_in_a_palette_of_grays_black_is_none(tmp_path):
     make_own(tmp_path)
     objects = np.zeros((30, 40), np.uint8)
     objects[5:15, 10:18], objects[20:25, 10:14] = 200, 100

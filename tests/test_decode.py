@@ -26,16 +26,16 @@ def encode(array, mode=None, format='PNG', **options):
     return file.getvalue()
 
 
-def stacked(grey):
-    return np.stack([grey] * 3, -1)
+def stacked(gray):
+    return np.stack([gray] * 3, -1)
 
 
 @pytest.mark.parametrize('format', ['PNG', 'BMP', 'TIFF'])
-def test_colour_photographs_keep_their_values(format):
+def test_color_photographs_keep_their_values(format):
     np.testing.assert_array_equal(decode_photo(encode(RGB, format=format), 'a'), RGB)
 
 
-def test_grey_palette_alpha_and_deep_photographs():
+def test_gray_palette_alpha_and_deep_photographs():
     np.testing.assert_array_equal(decode_photo(encode(GREY), 'a'), stacked(GREY))
     few = RGB // 128 * 128
     np.testing.assert_array_equal(
@@ -55,18 +55,18 @@ def test_grey_palette_alpha_and_deep_photographs():
 
 @pytest.mark.parametrize('bits', [8, 10, 12, 14])
 def test_photographs_of_fewer_bits_than_16_are_as_bright_as_of_16(bits):
-    grey = GREY.astype(int)
-    grey[0, 0] = 255
-    deep = grey * (2**bits - 1) // 255
+    gray = GREY.astype(int)
+    gray[0, 0] = 255
+    deep = gray * (2**bits - 1) // 255
     for dtype, format in ((np.uint16, 'PNG'), (np.int32, 'TIFF')):
         read = decode_photo(encode(deep.astype(dtype), format=format), 'a')
-        assert np.abs(read[..., 0].astype(int) - grey).max() <= 1
+        assert np.abs(read[..., 0].astype(int) - gray).max() <= 1
     whole = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     np.testing.assert_array_equal(decode_photo(encode(whole), 'a'), stacked(whole // 257))
 
 
-def deep_colours(values):
-    """A PNG of 16-bit colours, which Pillow reads and does not write: [H, W, 3] uint16."""
+def deep_colors(values):
+    """A PNG of 16-bit colors, which Pillow reads and does not write: [H, W, 3] uint16."""
     height, width, _ = values.shape
     rows = np.pad(values.astype('>u2').reshape(height, -1).view(np.uint8), ((0, 0), (1, 0)))
     parts = (b'IHDR', struct.pack('>IIBBBBB', width, height, 16, 2, 0, 0, 0)), (b'IDAT', zlib.compress(rows.tobytes()))
@@ -77,11 +77,11 @@ def deep_colours(values):
     return b'\x89PNG\r\n\x1a\n' + b''.join(chunks)
 
 
-def test_deep_colours_of_12_bits_are_refused_and_of_16_read():
-    np.testing.assert_array_equal(decode_photo(deep_colours(RGB.astype(np.uint16) * 257), 'a'), RGB)
+def test_deep_colors_of_12_bits_are_refused_and_of_16_read():
+    np.testing.assert_array_equal(decode_photo(deep_colors(RGB.astype(np.uint16) * 257), 'a'), RGB)
     np.testing.assert_array_equal(decode_photo(encode(RGB // 32), 'a'), RGB // 32)  # dark, of 8 bits
-    with pytest.raises(InputError, match=r'x\.png has colours of 16 bits that use the lower 12 alone'):
-        decode_photo(deep_colours(RGB.astype(np.uint16) * 16), 'x.png')
+    with pytest.raises(InputError, match=r'x\.png has colors of 16 bits that use the lower 12 alone'):
+        decode_photo(deep_colors(RGB.astype(np.uint16) * 16), 'x.png')
 
 
 def test_cmyk_photographs_are_converted():
@@ -109,7 +109,7 @@ def test_photographs_that_are_refused(monkeypatch):
         (b'<html>', 'no image that Pillow knows'),
         (encode(RGB)[:90], 'x.jpg cannot be read'),
         (encode(GREY.astype(np.float32), format='TIFF'), 'floating-point'),
-        (encode(GREY.astype(np.int32) - 9999, format='TIFF'), 'grey values from -'),
+        (encode(GREY.astype(np.int32) - 9999, format='TIFF'), 'gray values from -'),
     ):
         with pytest.raises(InputError, match=message):
             decode_photo(data, 'x.jpg')
@@ -145,7 +145,7 @@ def test_masks_in_every_honest_form():
 def test_masks_that_are_refused():
     clear = np.concatenate([stacked(GREY), GREY[..., None]], -1)
     for data, message in (
-        (encode(RGB), 'painted in colours'),
+        (encode(RGB), 'painted in colors'),
         (encode(clear), 'transparent pixels'),
         (encode(GREY, format='JPEG'), 'is a JPEG'),
         (encode(RGB, 'CMYK', 'TIFF'), 'the mode CMYK'),

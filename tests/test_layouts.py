@@ -108,9 +108,9 @@ VOC_MISTAKES = {
     'mask missing': (lambda f: (f / 'SegmentationClass/2007_000002.png').unlink(), 'have no mask, the first is'),
     'mask truncated': (lambda f: break_mask(f, lambda p: p.write_bytes(p.read_bytes()[:60])), 'cannot be read'),
     'mask empty': (lambda f: break_mask(f, lambda p: p.write_bytes(b'')), 'is empty'),
-    'mask in colours': (
+    'mask in colors': (
         lambda f: break_mask(f, save(np.random.default_rng(0).integers(0, 9, (30, 40, 3), dtype=np.uint8))),
-        'painted in colours',
+        'painted in colors',
     ),
     'mask value': (lambda f: break_mask(f, save(np.full((30, 40), 77, np.uint8))), 'has the value 77'),
     'mask size': (

@@ -18,7 +18,7 @@ from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
 from panet_jax.compute.interrupts import ENDING
-from panet_jax.images.overlays import overlay, way_colour
+from panet_jax.images.overlays import overlay, way_color
 from panet_jax.segmenter import outputs
 from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
@@ -75,7 +75,7 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
         found = expected.predict(entry['image'])
         with Image.open(tmp_path / 'found' / entry['labels']) as labels:
             assert labels.mode == 'P'
-            assert labels.getpalette()[:6] == [0, 0, 0, *way_colour(1)]
+            assert labels.getpalette()[:6] == [0, 0, 0, *way_color(1)]
             np.testing.assert_array_equal(np.asarray(labels), found.labels)
         assert entry['absent'] == pytest.approx(found.absent, abs=1e-4)
         assert entry['shares'] == pytest.approx(found.shares, abs=1e-4)
@@ -97,7 +97,7 @@ def test_the_legend_stands_below_the_photograph(tmp_path):
     # But for the blocks of the JPEG that lie across the edge:
     np.testing.assert_array_equal(drawn[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
     legend = drawn[96:]
-    there = [(np.abs(legend - way_colour(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
+    there = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
     assert there == [True, True, True, False]
     assert (legend[:, -1] < 60).all(), 'a text is cut off'
 
@@ -133,10 +133,10 @@ def test_references_without_background_are_told_before_anything_is_written_or_su
 
 
 def test_all_labels_have_colours_of_their_own():
-    colours = {tuple(way_colour(label).tolist()) for label in range(1, 255)}
+    colours = {tuple(way_color(label).tolist()) for label in range(1, 255)}
     assert len(colours) == 254
     assert not colours & {(0, 0, 0), (255, 255, 255)}
-    assert way_colour(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's colour map
+    assert way_color(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's colour map
 
 
 def test_references_are_saved_and_used_again(command, tmp_path):
@@ -178,7 +178,7 @@ def test_results_of_one_name_get_numbers():
         (('--support', 'cat', '--query', 'photos'), 'wants NAME=IMAGE:ANNOTATION'),
         (('--support', 'cat=no.jpg:cat.png', '--query', 'photos'), 'there is no image no.jpg'),
         (('--support', 'cat=cat.jpg:no.png', '--query', 'photos'), 'there is no annotation no.png'),
-        (('--support', 'cat=cat.jpg:photos/b.png', '--query', 'photos'), 'is painted in colours'),
+        (('--support', 'cat=cat.jpg:photos/b.png', '--query', 'photos'), 'is painted in colors'),
         (('--support', 'cat=cat.jpg:box=1,2,3', '--query', 'photos'), 'got 3 number(s)'),
         (('--support', 'cat=cat.jpg:points=1,2,x', '--query', 'photos'), 'wanted numbers with commas'),
         (('--support', 'cat=cat.jpg:points=1,2,3', '--query', 'photos'), 'points are X,Y,X,Y'),

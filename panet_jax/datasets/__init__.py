@@ -1,1 +1,1 @@
-"""Where images and masks come from: readers of layouts, prepared once, each a random-access Source."""
+"""Where images and masks come from: layouts of files, prepared once, become random-access Sources."""

@@ -1,13 +1,13 @@
-"""A cache of resized images: what decoding costs is paid once."""
+"""A cache of resized images, so that each is decoded once and not in every episode."""
 
-import concurrent.futures
 import os
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from panet_jax.datasets.prepare import locked_folder
+from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.source import Sample
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize
@@ -15,26 +15,26 @@ from panet_jax.images.resize import resize
 IMAGES, LABELS = 'images.npy', 'labels.npy'
 
 
-def cached(source, size):
+def cached(source: Prepared, size: int) -> 'Cached':
     """A Prepared source whose images are size x size already, written beside it the first time.
 
     Two memory-mapped arrays, images [n, size, size, 3] and labels [n, size, size] uint8: 0.7 GB for a
     thousand images of 417 x 417 pixels.
 
     Args:
-        source: a Prepared.
-        size: side in pixels.
+        source: the images at their own sizes.
+        size: side of the resized images in pixels.
     """
     folder = source.folder / f'resized-{size}'
     shapes = {IMAGES: (len(source), size, size, 3), LABELS: (len(source), size, size)}
     with locked_folder(folder):
-        if not _is_whole(folder, shapes):
+        if not _is_complete(folder, shapes):
             _write(source, size, folder, shapes)
     return Cached(source, folder)
 
 
-def _is_whole(folder, shapes):
-    """Whether the arrays are there, of the right shape and not cut off."""
+def _is_complete(folder, shapes):
+    """Whether both arrays exist, have the right shape and are not cut off."""
     try:
         return all(np.load(folder / name, mmap_mode='r').shape == shape for name, shape in shapes.items())
     except (OSError, ValueError, EOFError):
@@ -42,16 +42,16 @@ def _is_whole(folder, shapes):
 
 
 class Cached:
-    """A Source in front of another one: the same images, resized before.
+    """A Source of another one's images, resized before.
 
     Args:
-        source: the original; names, classes and instances are its own.
-        folder: holds images.npy and labels.npy.
+        source: the Source with the images at their own sizes, which also knows names, classes and instances.
+        folder: folder of images.npy and labels.npy.
     """
 
     def __init__(self, source, folder):
         self._source, self._folder = source, folder
-        # Plain arrays over the mapped files: reading one of numpy's memmaps costs more.
+        # Plain arrays over the mapped files: taking an image from a numpy.memmap costs more.
         self._images, self._labels = (np.asarray(np.load(folder / name, mmap_mode='r')) for name in (IMAGES, LABELS))
         self.classes, self.presence, self.areas = source.classes, source.presence, source.areas
         self.skipped, self.fingerprint = source.skipped, source.fingerprint
@@ -59,7 +59,7 @@ class Cached:
         self.instances, self.scribbles, self.name = source.instances, source.scribbles, source.name
 
     def __reduce__(self):
-        return Cached, (self._source, self._folder)  # a loader's process opens the files, and is not sent them
+        return Cached, (self._source, self._folder)  # a process of the loader opens the files itself
 
     def __len__(self):
         return len(self._source)
@@ -69,7 +69,7 @@ class Cached:
 
 
 def _write(source, size, folder, shapes):
-    # Of fixed names: what a killed run left is written over.
+    # The names are fixed, so that what a killed run left is written over.
     temporary = {name: folder / f'.{name}.tmp' for name in shapes}
     try:
         images, labels = (_allocate(temporary[name], shape) for name, shape in shapes.items())
@@ -77,8 +77,7 @@ def _write(source, size, folder, shapes):
         def write(index):
             images[index], labels[index] = resize(source[index], size)
 
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            list(tqdm(pool.map(write, range(len(source))), f'resizing to {size}', len(source), disable=None))
+        thread_map(write, range(len(source)), desc=f'resizing to {size}', disable=None)
         images.flush()
         labels.flush()
         for name, path in temporary.items():
@@ -94,7 +93,7 @@ def _write(source, size, folder, shapes):
 
 
 def _allocate(path, shape):
-    """A new memory-mapped array whose room is taken now: a full disk would kill the process later."""
+    """A new memory-mapped array, for which room on the disk is reserved now: a full disk would kill the process later."""
     array = np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
     if hasattr(os, 'posix_fallocate'):  # not on macOS
         with open(path, 'r+b') as file:

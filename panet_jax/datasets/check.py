@@ -1,11 +1,11 @@
 """What is in a folder of images and masks, what is wrong with it, and whether training can start."""
 
-import concurrent.futures
+import contextlib
 import dataclasses
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
@@ -18,17 +18,19 @@ from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 
+MOST_PROBLEMS = 20  # that a report prints
+
 
 @dataclasses.dataclass
 class ListReport:
-    """One image list.
+    """What was learned about one image list.
 
     Attributes:
-        name: of the list.
+        name: name of the list.
         classes: names of the classes.
-        counts: [classes] int, how many images show each.
-        images: how many can be used.
-        problems: a sentence for each image that cannot, or for the list itself.
+        counts: [classes] int, number of images that show each class; None if the list could not be opened.
+        images: number of images that can be used.
+        problems: a sentence for each image that cannot be used, or one about the list itself.
     """
 
     name: str
@@ -37,7 +39,7 @@ class ListReport:
     images: int = 0
     problems: list[str] = dataclasses.field(default_factory=list)
 
-    def obstacle(self, shots, queries, unseen=()):
+    def obstacle(self, shots: int, queries: int, unseen: tuple[str, ...] = ()) -> str:
         """Why training cannot start on the list; '' if it can.
 
         Args:
@@ -46,9 +48,9 @@ class ListReport:
         """
         if self.problems:
             return f'{len(self.problems)} problem(s)'
-        strange = [name for name in unseen if name not in self.classes]
-        if strange:
-            return f'there is no class {strange[0]!r}'
+        unknown = [name for name in unseen if name not in self.classes]
+        if unknown:
+            return f'there is no class {unknown[0]!r}'
         if len(set(unseen)) == len(self.classes):
             return 'no class is left to train on'
         if len(self.classes) < FOLDS and not unseen:
@@ -63,54 +65,50 @@ class ListReport:
         return ''
 
 
-def check_folder(root):
+def check_folder(root: str | Path) -> tuple[str, list[str], list[ListReport]]:
     """Reads everything in a folder.
 
     Returns:
-        A heading, remarks on what is there and what is missing for which feature, and a ListReport each.
+        A heading; sentences on which files there are and what cannot be done for lack of others; a report of each list.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f'there is no folder {str(root)!r}.')
     heading, lists, open_layout, remarks = _recognize(root)
-    done = {}
-    return heading, remarks, [_check_list(open_layout, root, name, done) for name in lists]
+    checked = {}
+    return heading, remarks, [_check_list(open_layout, root, name, checked) for name in lists]
 
 
-def sample_images(root, most):
-    """Some images of a folder with their masks, evenly spread over its lists; those with a problem are left out.
+def sample_images(root: str | Path, most: int) -> tuple[list[tuple], tuple[str, ...]]:
+    """A few images of a folder with their masks, evenly spread over its lists; images with a problem are left out.
 
     Args:
-        root: the folder.
-        most: how many.
+        root: folder of the data set.
+        most: largest number of images.
 
     Returns:
         A list of (name, [H, W, 3] uint8, label [H, W] uint8), and the names of the classes.
     """
     root = Path(root)
     _, lists, open_layout, _ = _recognize(root)
-    found, classes = {}, ()
+    layouts, classes = {}, ()  # {name of an image: the Layout that reads it}
     for split in lists:
-        try:
+        with contextlib.suppress(InputError):  # the report says what is wrong
             layout = open_layout(root, split)
-            found |= dict.fromkeys(layout.names, layout)
+            layouts |= dict.fromkeys(layout.names, layout)
             classes = classes or layout.classes
-        except InputError:  # the report says what is wrong
-            continue
-    names = list(found)
-    spread = dict.fromkeys(names[round(place)] for place in np.linspace(0, len(names) - 1, most)) if names else ()
+    names = list(layouts)
+    picked = dict.fromkeys(names[round(place)] for place in np.linspace(0, len(names) - 1, most)) if names else ()
     images = []
-    for name in spread:
-        try:
-            image, label, *_ = found[name].record(name)
-            images.append((name, decode_photo(image, found[name].where(name), label.shape), label))
-        except InputError:
-            continue
+    for name in picked:
+        with contextlib.suppress(InputError):
+            image, label, *_ = layouts[name].record(name)
+            images.append((name, decode_photo(image, layouts[name].where(name), label.shape), label))
     return images, classes
 
 
-def check_prepared(dataset, home):
-    """Looks at what is prepared and downloaded of a benchmark; returns the same as `check_folder`."""
+def check_prepared(dataset: str, home: str | Path) -> tuple[str, list[str], list[ListReport]]:
+    """What of a benchmark is downloaded and prepared, returned as `check_folder` does; no image is read."""
     remarks = []
     for name in dict.fromkeys(name for names in NEEDED[dataset].values() for name in names):
         path = Path(home) / 'downloads' / 'panet_jax' / name
@@ -131,40 +129,61 @@ def check_prepared(dataset, home):
     return f'{dataset} in {home}', remarks, reports
 
 
-def format_report(heading, remarks, reports, shots, queries, unseen=()):
-    """The report as text, and whether training can start on any list."""
-    lines = [heading, *(f'  {remark}' for remark in remarks)]
-    counted = [report for report in reports if report.counts is not None]
-    if counted:
-        classes = counted[0].classes
-        width = max(map(len, ('images', *classes)))
-        columns = [max(len(report.name), 6) for report in counted]
-        rows = [('', [report.name for report in counted]), ('images', [report.images for report in counted])]
-        rows += [(name, [report.counts[i] for report in counted]) for i, name in enumerate(classes)]
-        for name, cells in rows:
-            numbers = (str(cell).rjust(column) for cell, column in zip(cells, columns, strict=True))
-            lines.append(f'  {name.ljust(width)}  {"  ".join(numbers)}'.rstrip())
-    problems = list(dict.fromkeys(problem for report in reports for problem in report.problems))
-    if problems:
-        lines += [f'{len(problems)} problem(s):', *(f'  {problem}' for problem in problems[:20])]
-        lines += [f'  and {len(problems) - 20} more'] if len(problems) > 20 else []
+def format_report(heading, remarks, reports, shots, queries, unseen=()) -> tuple[str, bool]:
+    """The report as text, and whether training can start on a list.
+
+    Args:
+        heading, remarks, reports: as from `check_folder`.
+        shots, queries: images of a class that an episode needs.
+        unseen: names of the unseen classes, in place of four folds.
+    """
     obstacles = {report.name: report.obstacle(shots, queries, unseen) for report in reports}
     ready = [name for name, obstacle in obstacles.items() if not obstacle]
     wanted = f'{shots} support and {queries} query image(s)'
-    lines.append(f'Training can start on {", ".join(ready)} ({wanted}).' if ready else 'Training cannot start.')
-    lines += [f'The list {name!r} will not do: {obstacle}.' for name, obstacle in obstacles.items() if obstacle]
-    if not reports:
-        lines.append('There is no image list.')
+    lines = [
+        heading,
+        *(f'  {remark}' for remark in remarks),
+        *_table_of_counts([report for report in reports if report.counts is not None]),
+        *_problems(reports),
+        f'Training can start on {", ".join(ready)} ({wanted}).' if ready else 'Training cannot start.',
+        *(f'The list {name!r} will not do: {obstacle}.' for name, obstacle in obstacles.items() if obstacle),
+        *([] if reports else ['There is no image list.']),
+    ]
     return '\n'.join(lines), bool(ready)
 
 
+def _table_of_counts(reports):
+    """Lines that say how many images each list has, and how many show each class."""
+    if not reports:
+        return []
+    rows = [('', [report.name for report in reports]), ('images', [report.images for report in reports])]
+    rows += [(name, [report.counts[i] for report in reports]) for i, name in enumerate(reports[0].classes)]
+    width = max(len(name) for name, _ in rows)
+    widths = [max(len(report.name), 6) for report in reports]
+    return [f'  {name.ljust(width)}  {_aligned(cells, widths)}'.rstrip() for name, cells in rows]
+
+
+def _aligned(cells, widths):
+    return '  '.join(str(cell).rjust(width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _problems(reports):
+    """Lines that name the first problems, each once although several lists may have it."""
+    problems = list(dict.fromkeys(problem for report in reports for problem in report.problems))
+    if not problems:
+        return []
+    more = len(problems) - MOST_PROBLEMS
+    shown = [f'  {problem}' for problem in problems[:MOST_PROBLEMS]]
+    return [f'{len(problems)} problem(s):', *shown, *([f'  and {more} more'] if more > 0 else [])]
+
+
 def _recognize(root):
-    """What a folder is: heading, its lists, how to open one, and remarks."""
+    """What a folder is: a heading, the names of its lists, what opens one, and remarks on what it has."""
     if (root / 'masks').is_dir():
-        left_out = open_custom(root, 'all').without_masks()
+        without = open_custom(root, 'all').without_masks()
         remarks = []
-        if left_out:
-            remarks.append(f'{len(left_out)} image(s) without a mask are left out, the first is {left_out[0]}')
+        if without:
+            remarks.append(f'{len(without)} image(s) without a mask are left out, the first is {without[0]}')
         if not (root / 'instances').is_dir():
             remarks.append('no instances/: connected regions serve as objects')
         return f'{root}: images/ with masks/', custom_lists(root), open_custom, remarks
@@ -178,8 +197,16 @@ def _recognize(root):
     return f"{root}: COCO's layout", coco_lists(root), CocoLayout, []
 
 
-def _check_list(open_layout, root, name, done):
-    """Reads the images of one list; `done` remembers those of the lists before."""
+def _check_list(open_layout, root, name, checked):
+    """Reads the images of one list.
+
+    Args:
+        open_layout: opens a Layout from (root, name).
+        root: folder of the data set.
+        name: name of the list.
+        checked: {name of an image: its [class, pixels] pairs, or a sentence on what is wrong} of the lists before,
+            whose images are not read again; those of this list are added.
+    """
     report = ListReport(name)
     try:
         layout = open_layout(root, name)
@@ -188,19 +215,18 @@ def _check_list(open_layout, root, name, done):
     except InputError as error:
         report.problems.append(str(error))
         return report
-    todo = [image for image in names if image not in done]
 
     def check(image):
         try:
-            done[image] = checked_example(layout, image)[1]
+            checked[image] = checked_example(layout, image)[1]
         except InputError as error:
-            done[image] = str(error)
+            checked[image] = str(error)
 
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        list(tqdm(pool.map(check, todo), f'checking {name}', len(todo), leave=False, disable=None))
-    shown = [done[image] for image in names]
-    report.problems = [problem for problem in shown if isinstance(problem, str)]
-    numbers = [c for areas in shown if not isinstance(areas, str) for c, _ in areas]
+    new = [image for image in names if image not in checked]
+    thread_map(check, new, max_workers=THREADS, desc=f'checking {name}', leave=False, disable=None)
+    outcomes = [checked[image] for image in names]
+    report.problems = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    numbers = [number for areas in outcomes if not isinstance(areas, str) for number, _ in areas]
     report.counts = np.bincount(np.array(numbers, int), minlength=len(layout.classes) + 1)[1:]
-    report.images = len(shown) - len(report.problems)
+    report.images = len(outcomes) - len(report.problems)
     return report

@@ -28,13 +28,13 @@ class CocoLayout:
     """Images with instance annotations, unpacked or as COCO's archives.
 
     Classes are the json's categories in the order of their ids: 1..80 for COCO. Where instances overlap
-    the smaller is on top: in the json's order a dining table often hides all that stands on it. Crowd
-    regions are void where no object is. A list is a json: 'train2014' means annotations/instances_train2014.json with train2014/
+    the smaller one is on top: in the json's order a dining table often hides what stands on it. A crowd
+    is void where it shows no single object. A list is a json: 'train2014' means annotations/instances_train2014.json with train2014/
     (or images/train2014/, or images/); the bare name of a json, such as 'instances', works too.
 
     Args:
         root: folder with `annotations/` and images, or with the archives.
-        split: the list to open; the layout holds the annotations of one.
+        split: name of the list to open.
     """
 
     def __init__(self, root, split):
@@ -65,7 +65,7 @@ class CocoLayout:
 
     @functools.cached_property
     def names(self):
-        """File names without ending, of the images that show an object: the others can be of no use."""
+        """File names without ending, of the images that show an object; no episode could use the others."""
         photos = [image['file_name'] for image, _ in self._annotated.values()]
         missing = [photo for photo in photos if not self._files.find(self._path(photo))]
         if missing or not photos:
@@ -77,23 +77,23 @@ class CocoLayout:
             )
         return list(self._annotated)
 
-    def record(self, name):
+    def record(self, name: str) -> Record:
         """Reads an image's bytes and paints its instances."""
         image, annotations = self._annotated[name]
         shape = image['height'], image['width']
         label, instances, crowd = np.zeros(shape, np.uint8), np.zeros(shape, np.uint16), np.zeros(shape, bool)
         masks = [self._decode(annotation, shape) for _, annotation in annotations]
-        for place in sorted(range(len(masks)), key=lambda place: -masks[place].sum()):
-            number, annotation = annotations[place]
+        for index in sorted(range(len(masks)), key=lambda index: -masks[index].sum()):  # the smallest is painted last
+            number, annotation = annotations[index]
             if annotation.get('iscrowd', 0):
-                crowd |= masks[place]
+                crowd |= masks[index]
             else:
-                label[masks[place]], instances[masks[place]] = number, place + 1
+                label[masks[index]], instances[masks[index]] = number, index + 1
         label[crowd & (label == 0)] = IGNORE
         return Record(self._files.read(self._path(image['file_name'])), label, instances)
 
     def where(self, name):
-        """What to call an image's file in a message."""
+        """How a message calls an image's file."""
         return self._files.where(self._path(self._annotated[name][0]['file_name']))
 
     def stamps(self):
@@ -165,7 +165,7 @@ class CocoLayout:
 
 
 def _check_polygons(polygons, shape):
-    """What pycocotools would take for a box, or would fill the memory with."""
+    """Refuses what pycocotools would take for a box, and polygons that would fill the memory."""
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f'a polygon has {len(polygon)} numbers; wanted x and y of three points or more')
@@ -174,7 +174,7 @@ def _check_polygons(polygons, shape):
 
 
 def _checked_rle(rle, shape):
-    """An RLE with its runs as a list; pycocotools leaves what too few runs do not reach as it finds it."""
+    """An RLE with its runs as a list, which must cover the image: pycocotools leaves other pixels uninitialized."""
     if tuple(rle['size']) != shape:
         raise ValueError(f'it is for {rle["size"]} pixels, its image is {shape} (height, width)')
     runs = rle['counts'] if isinstance(rle['counts'], list) else _unpack_runs(rle['counts'])
@@ -184,7 +184,7 @@ def _checked_rle(rle, shape):
 
 
 def _unpack_runs(text):
-    """COCO's compressed RLE: six bits a character, from '0'; from the fourth run on, differences to two before."""
+    """COCO's compressed RLE: six bits a character, from '0'; from the fourth run on, the difference to the run before last."""
     runs, value, shift = [], 0, 0
     for code in text.encode():
         code -= ord('0')
@@ -197,13 +197,13 @@ def _unpack_runs(text):
     return runs
 
 
-def coco_lists(root):
-    """The lists of a folder in COCO's layout: COCO's own, and any other json by its name."""
+def coco_lists(root: str | Path) -> tuple[str, ...]:
+    """The lists of a folder in COCO's layout: those that COCO names, and any other json by its name."""
     return _lists(_open(Path(root), None))
 
 
 def _open(root, split):
-    """The files of a folder and of its archives; one of images is opened only for a list of its name."""
+    """The files of a folder and of its archives; an archive of images is opened only for the list of its name."""
     archives = [root / f'{part}{year}.zip' for year in YEARS for part in ('annotations_trainval', 'train', 'val')]
     wanted = [path for path in archives if path.name.startswith('annotations') or path.stem == split]
     return Files([Folder(root), *(Archive(path) for path in wanted if path.is_file())])
@@ -217,14 +217,14 @@ def _lists(files):
 
 
 def _photos_in(content):
-    """The values of file_name in a json, in bytes. To parse COCO's own takes ten seconds and gigabytes."""
-    found, place = [], content.find(NAMED)
-    with contextlib.suppress(ValueError):  # what is wrong with the json is said by who parses it
-        while place >= 0:
-            if text := TEXT_AFTER.match(content, place + len(NAMED)):
-                found.append(json.loads(text[1]))
-            place = content.find(NAMED, place + 1)
-    return found
+    """The values of file_name in the bytes of a json, which is not parsed: COCO's take ten seconds and gigabytes."""
+    photos, position = [], content.find(NAMED)
+    with contextlib.suppress(ValueError):  # `_parse` says what is wrong with a json
+        while position >= 0:
+            if text := TEXT_AFTER.match(content, position + len(NAMED)):
+                photos.append(json.loads(text[1]))
+            position = content.find(NAMED, position + 1)
+    return photos
 
 
 def _parse(text, where):

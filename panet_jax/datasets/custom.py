@@ -1,4 +1,4 @@
-"""One's own photographs: a folder of images with masks, or with a json in COCO's format."""
+"""A user's own photographs: a folder of images with masks, or with a json in COCO's format."""
 
 from pathlib import Path, PurePosixPath
 
@@ -6,32 +6,32 @@ import numpy as np
 
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.files import Files, Folder
-from panet_jax.datasets.record import Record, objects_of, read_scribbles
+from panet_jax.datasets.record import Layout, Record, objects_of, read_scribbles
 from panet_jax.errors import InputError
 from panet_jax.images.class_masks import mask_of_image
 from panet_jax.images.decode import ENDINGS, label_numbers, object_numbers, open_image
 from panet_jax.method.episode import IGNORE
 
-# What a first line of classes.txt, or a folder, may say for the background; it is no class.
+# Names of the background, as the first line of classes.txt or as a folder of masks; it is no class.
 BACKGROUND = ('background', '_background_', '__background__')
 ALL = 'all'
 
 
-def open_custom(root, split):
-    """The layout of a folder of one's own; see the README for what it may hold."""
+def open_custom(root: str | Path, split: str) -> Layout:
+    """The layout of a user's folder; docs/own-data.md says what it may hold."""
     if (Path(root) / 'masks').is_dir():
         return MaskLayout(root, split)
-    there = coco_lists(root)
-    if there:
-        return CocoLayout(root, there[0] if split == ALL and len(there) == 1 else split)
+    lists = coco_lists(root)
+    if lists:
+        return CocoLayout(root, lists[0] if split == ALL and len(lists) == 1 else split)
     raise InputError(
         f'wanted a folder with images/ and masks/, or with a json in COCO format, but {str(root)!r} has neither; name '
         'yours with {data.root=FOLDER}.'
     )
 
 
-def custom_lists(root):
-    """The image lists of a folder of one's own: 'all', and NAME for each NAME.txt."""
+def custom_lists(root: str | Path) -> tuple[str, ...]:
+    """The image lists of a user's folder: 'all', and NAME for each NAME.txt."""
     if not (Path(root) / 'masks').is_dir():
         return coco_lists(root)
     photos = {path.stem for path in Path(root).glob('images/*')}
@@ -40,7 +40,7 @@ def custom_lists(root):
 
 
 def _lists_any(path, photos):
-    """Whether a text names images; a README does not."""
+    """Whether a text file names images, as a README does not."""
     lines = path.read_text(errors='replace').split('\n')
     return any(line.strip() in photos or PurePosixPath(line.strip()).stem in photos for line in lines if line.strip())
 
@@ -49,12 +49,12 @@ class MaskLayout:
     """Photographs in images/ with masks of the same names in masks/.
 
     A mask is masks/NAME.png with class numbers as values (255 is void) and their names, a line each, in
-    classes.txt; or masks/CLASS/NAME.png for each class, as `class_mask` reads them. Where masks of two classes
-    overlap is void; masks/background/ is no class and not read. Instances come from instances/NAME.png, or are the connected regions;
+    classes.txt; or masks/CLASS/NAME.png for each class, as `class_mask` reads them. Pixels of two classes are
+    void; masks/background/ is not read. Instances come from instances/NAME.png, or are the connected regions;
     scribbles from scribbles/NAME.png (0 on the background's, 255 where there is none, a number each).
 
     Args:
-        root: the folder.
+        root: folder of the data set.
         split: 'all', or NAME for the names in NAME.txt, one a line.
     """
 
@@ -74,7 +74,7 @@ class MaskLayout:
         self._photos = self._find_photos()
         self.names = self._read_names()
 
-    def record(self, name):
+    def record(self, name: str) -> Record:
         """Reads an image's bytes and its masks."""
         label = self._merge(name) if self._by_class else self._read_label(f'masks/{name}.png')
         instance_file = self._files.find(f'instances/{name}.png')
@@ -90,21 +90,21 @@ class MaskLayout:
         return Record(self._files.read(self._photos[name]), label, instances, scribbles)
 
     def where(self, name):
-        """What to call an image's file in a message."""
+        """How a message calls an image's file."""
         return self._files.where(self._photos[name])
 
     def stamps(self):
         """The classes, and names, sizes and times of the images' files."""
         folders = (*self._mask_folders(), 'instances', 'scribbles')
-        files = [[self._photos[name], *(f'{folder}/{name}.png' for folder in folders)] for name in self.names]
-        return [self.classes, self._files.stamps(file for some in files for file in some)]
+        files_of = {name: (self._photos[name], *(f'{folder}/{name}.png' for folder in folders)) for name in self.names}
+        return [self.classes, self._files.stamps(file for files in files_of.values() for file in files)]
 
     def class_lists(self):
-        """None: the order of the names is as good as any."""
+        """None: no other code draws from such a folder, so no order has to be kept."""
         return {}
 
-    def without_masks(self):
-        """The images that no mask belongs to, which are left out."""
+    def without_masks(self) -> list[str]:
+        """Names of the images without a mask, which no list has."""
         return sorted(name for name in self._photos if not self._masks(name))
 
     def _mask_folders(self):
@@ -129,9 +129,9 @@ class MaskLayout:
                 'is value 1.'
             )
         if not 0 < len(names) < IGNORE or len(set(names)) < len(names):
-            there = path if path.is_file() else self._root / 'masks'
+            source_name = path if path.is_file() else self._root / 'masks'
             raise InputError(
-                f'{there} names {len(names)} classes; wanted 1 to {IGNORE - 1} different ones, as a label is stored in one '
+                f'{source_name} names {len(names)} classes; wanted 1 to {IGNORE - 1} different ones, as a label is stored in one '
                 'byte.'
             )
         if folders and set(folders) - set(names):
@@ -185,7 +185,7 @@ class MaskLayout:
         return list(dict.fromkeys(names))
 
     def _open(self, file):
-        """The Pillow image of a file, and what to call it."""
+        """The Pillow image of a file, and how a message calls it."""
         where = self._files.where(file)
         return open_image(self._files.read(file), where), where
 

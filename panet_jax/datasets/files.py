@@ -1,4 +1,4 @@
-"""The files of a data set, wherever they lie: in a folder, or in archives that were never unpacked."""
+"""The files of a data set, in a folder or in archives that nobody unpacked."""
 
 import contextlib
 import functools
@@ -18,7 +18,7 @@ class Folder:
     def __init__(self, root):
         self.root = Path(root)
 
-    @functools.cache  # noqa: B019 one system call in place of one per file; a Folder lives as long as its listing
+    @functools.cache  # noqa: B019 one system call for all files; a Folder is not kept longer than its listings
     def listing(self, folder):
         """The names in a folder, as a set; empty if there is none."""
         path = self.root / folder
@@ -43,7 +43,7 @@ class Folder:
         return [(name, *_stamp(f'{self.root}/{name}')) for name in names if self.has(name)]
 
     def where(self, name):
-        """What to call a file in a message."""
+        """How a message calls a file."""
         return str(self.root / name)
 
 
@@ -51,10 +51,10 @@ class Archive:
     """A .tar, .tgz or .zip whose members are read where they lie, without unpacking.
 
     Args:
-        path: of the archive.
-        prefix: of the members' names, such as 'VOCdevkit/VOC2012/'; others are left alone.
+        path: the archive.
+        prefix: beginning of the members' names, such as 'VOCdevkit/VOC2012/'; other members are ignored.
         keep: ending of the members that are needed of a compressed tar. It has no random access, so
-            they are kept in memory.
+            these are kept in memory.
     """
 
     def __init__(self, path, prefix='', keep=''):
@@ -62,13 +62,15 @@ class Archive:
 
     @functools.cached_property
     def _members(self):
-        """{name below the prefix: where it lies, or its bytes}."""
+        """{name below the prefix: what says where in the archive it lies, or its bytes}."""
         with self._damage():
             if zipfile.is_zipfile(self.path):
                 members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
             else:
                 members = _tar_members(self.path, self._keep)
-        return {name.removeprefix(self._prefix): at for name, at in members.items() if name.startswith(self._prefix)}
+        return {
+            name.removeprefix(self._prefix): member for name, member in members.items() if name.startswith(self._prefix)
+        }
 
     @functools.cached_property
     def _zip(self):
@@ -109,12 +111,12 @@ class Archive:
         return [(self.path.name, *_stamp(self.path))]
 
     def where(self, name):
-        """What to call a member in a message."""
+        """How a message calls a member."""
         return f'{self._prefix}{name} in {self.path}'
 
     @contextlib.contextmanager
     def _damage(self):
-        """An InputError for whatever Python's readers raise on a damaged archive."""
+        """Turns what Python's readers raise on a damaged archive into an InputError."""
         try:
             yield
         except (FileNotFoundError, PermissionError) as error:
@@ -124,7 +126,7 @@ class Archive:
 
 
 def _stamp(path):
-    """Size and time of a file; nothing if it cannot be had, as of a link that leads nowhere."""
+    """Size and time of a file; () if they cannot be read, as of a link that leads nowhere."""
     try:
         stat = os.stat(path)  # noqa: PTH116 pathlib takes seconds for 100,000 files
     except OSError:
@@ -133,10 +135,10 @@ def _stamp(path):
 
 
 def _tar_members(path, keep):
-    """{name: where it lies} of a plain tar, {name: its bytes} of a compressed one."""
+    """{name: its header} of a plain tar, {name: its bytes} of a compressed one."""
     with open(path, 'rb') as file:
         plain = file.read(262)[257:] == b'ustar'
-        # A tar ends with two empty blocks. Python takes one that was cut off between two files for whole.
+        # A tar ends with two empty blocks. Python does not notice one that was cut off between two files.
         if plain and (file.seek(0, os.SEEK_END) < 1024 or _last(file, 1024).strip(b'\0')):
             raise tarfile.ReadError('it has no end')
     with tarfile.open(path, 'r:' if plain else 'r|*') as tar:
@@ -163,7 +165,7 @@ class Files:
         return frozenset().union(*(place.listing(folder) for place in self.places))
 
     def find(self, *names):
-        """The first of the names that is there, or None."""
+        """The first of the names that a place has, or None."""
         return next((name for name in names for place in self.places if place.has(name)), None)
 
     def _place(self, name):
@@ -184,19 +186,19 @@ class Files:
             raise InputError(f'{self.where(name)} is not a text in UTF-8 ({error}).') from error
 
     def stamps(self, names):
-        """What changes when one of the named files does. Quick: nothing is read, and no archive is opened."""
+        """Values that change when one of the named files does. Quick: nothing is read, and no archive is opened."""
         names = list(names)
         return [stamp for place in self.places for stamp in place.stamps(names)]
 
     def unpacked(self, folder, ending=''):
-        """What lies in a folder, in no archive, and ends so; in order."""
-        there = {name for place in self.places if isinstance(place, Folder) for name in place.listing(folder)}
-        return [f'{folder}/{name}' for name in sorted(there) if name.endswith(ending)]
+        """Paths of the files of a folder that lie in no archive and have this ending, in order."""
+        names = {name for place in self.places if isinstance(place, Folder) for name in place.listing(folder)}
+        return [f'{folder}/{name}' for name in sorted(names) if name.endswith(ending)]
 
     def has_archives(self):
         """Whether a place is an archive."""
         return any(isinstance(place, Archive) for place in self.places)
 
     def where(self, name):
-        """What to call a file in a message."""
+        """How a message calls a file."""
         return self._place(name).where(name)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from panet_jax.datasets.source import Source
 from panet_jax.errors import InputError
 
 FOLDS = 4
 FOLD_RULES = ('contiguous', '4x+i', 'random')
 
 
-def fold_classes(num_classes, fold, rule='contiguous', seed=0):
+def fold_classes(num_classes: int, fold: int, rule: str = 'contiguous', seed: int = 0) -> list[int]:
     """The unseen classes of a fold; the seen ones are all others.
 
     Args:
@@ -16,8 +17,8 @@ def fold_classes(num_classes, fold, rule='contiguous', seed=0):
         fold: 0..3.
         rule: 'contiguous' (fold 0 is 1..n/4: PASCAL-5i, and COCO-20i as PANet splits it), '4x+i' (fold i
             is i+1, i+5, i+9, ...: COCO-20i as FWB and HSNet split it), or 'random' (contiguous after a
-            permutation). Where four does not divide n, some folds have a class more than others.
-        seed: of the permutation.
+            permutation). If four does not divide n, some folds have one class more than others.
+        seed: seed of the permutation.
 
     Returns:
         Sorted list of class numbers, from 1; empty if there are fewer than four classes.
@@ -30,12 +31,12 @@ def fold_classes(num_classes, fold, rule='contiguous', seed=0):
     return sorted(np.array_split(numbers, FOLDS)[fold].tolist())
 
 
-def unseen_classes(source, data):
+def unseen_classes(source: Source, data) -> list[int]:
     """The unseen classes of a configuration's `data` section: those it names, else those of its fold.
 
     Args:
-        source: a Source.
-        data: has unseen (class names), fold, fold_rule and fold_seed.
+        source: the data set.
+        data: section with unseen (class names), fold, fold_rule and fold_seed.
 
     Returns:
         Sorted list of class numbers, from 1.

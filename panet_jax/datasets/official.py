@@ -1,4 +1,4 @@
-"""The benchmarks' official archives: which ones a list needs, where they are, and their checksums.
+"""The benchmarks' official archives: which ones a list needs, their addresses, sizes and checksums.
 
 Sizes and checksums are those that tensorflow-datasets registers for VOC and COCO, and torchvision for SBD.
 """
@@ -51,7 +51,7 @@ ARCHIVES = {
         ),
     )
 }
-# Archives by data set and list, and what the words for "I have them already" are.
+# The archives that each list of each data set needs.
 NEEDED = {
     'pascal5i': {
         **dict.fromkeys(('train', 'val', 'trainval'), (VOC_ARCHIVE,)),
@@ -62,24 +62,25 @@ NEEDED = {
         for split in ('train2014', 'val2014', 'train2017', 'val2017')
     },
 }
-OWN = {
+# What a user's own copy may look like.
+COPIES = {
     'pascal5i': f'VOCdevkit/VOC2012 with SegmentationClassAug, or with {VOC_ARCHIVE} and {SBD_ARCHIVE}',
     'coco20i': "COCO's annotations/ and images, or with their zip files",
 }
 
 
-def fetch_official(dataset, split, folder):
-    """Downloads the archives of a list that are not in `folder`, after saying what, how large and where to.
+def fetch_official(dataset: str, split: str, folder: str | Path) -> None:
+    """Downloads the archives of a list that `folder` lacks, after printing their addresses and sizes.
 
     Raises:
-        InputError: the list is not an official one, or the network failed; it says what else can be done.
+        InputError: the list is no official one, or the network failed; the message says what else can be done.
     """
     if split not in NEEDED[dataset]:
         raise InputError(
             f'{dataset} has the official lists {", ".join(NEEDED[dataset])}, got {split!r}; a list of your own needs '
             '{data.root=FOLDER}.'
         )
-    missing = [ARCHIVES[name] for name in NEEDED[dataset][split] if not _is_there(Path(folder) / name)]
+    missing = [ARCHIVES[name] for name in NEEDED[dataset][split] if not _is_downloaded(Path(folder) / name)]
     if not missing:
         return
     size = gigabytes(sum(archive.size for archive in missing))
@@ -94,12 +95,12 @@ def fetch_official(dataset, split, folder):
         except DownloadFailed as error:
             raise InputError(
                 f'{archive.name} could not be downloaded ({error}); run the same command again to go on, or type '
-                f'{{data.root=FOLDER}} for a folder with {OWN[dataset]}.'
+                f'{{data.root=FOLDER}} for a folder with {COPIES[dataset]}.'
             ) from error
 
 
-def _is_there(path):
-    """Whether an archive is there; one that somebody else put there must have the right size at least."""
+def _is_downloaded(path):
+    """Whether an archive exists; one that the user put there must at least have the right size."""
     if not path.exists():
         return False
     size, wanted = path.stat().st_size, ARCHIVES[path.name].size

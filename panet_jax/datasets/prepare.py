@@ -1,9 +1,10 @@
-"""Preparing an image list once: checked, and written as ArrayRecord by a tensorflow-datasets builder.
+"""An image list is prepared once: checked, and written as ArrayRecord by a builder of tensorflow-datasets.
 
-TensorFlow itself is not needed, and not imported.
+TensorFlow itself is neither needed nor imported.
 """
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import io
@@ -18,14 +19,15 @@ from absl import logging
 from PIL import Image
 from tqdm import tqdm
 
+from panet_jax.datasets.record import Layout
 from panet_jax.disk.downloads import gigabytes
 from panet_jax.disk.locks import holding
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 
-VERSION = '1.2.0'  # of the format below; another one is prepared anew
-FULL = os.strerror(errno.ENOSPC)
+VERSION = '1.2.0'  # of the format below; lists of another version are prepared again
+DISK_FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
 THREADS = min(8, 2 * (os.cpu_count() or 1))
 
@@ -33,16 +35,20 @@ THREADS = min(8, 2 * (os.cpu_count() or 1))
 class PreparedImages(tfds.core.GeneratorBasedBuilder):
     """A tensorflow-datasets builder of one image list; example i is image i of the list.
 
-    Besides the examples it keeps, as metadata, the class names, the images' names, a digest of each, how
-    many pixels of each class an image shows, in which order the authors' code draws them and which classes'
-    images that order lacks some of, what was skipped, and where all of it came from.
+    Its metadata hold
+        classes: names of the classes.
+        names, digests, areas: of each image the name, a digest, and [[class, pixels], ...] of the classes it shows.
+        class_lists: {class: indices of its images in the order in which the authors' code draws them}.
+        shortened: the classes whose list lacks images, because they were skipped.
+        skipped: [name, reason] of the images that cannot be used.
+        origin: where the files lay, and which list of them this is.
 
     Args:
         dataset: name of the data set, such as 'pascal5i'.
-        layout: a Layout.
-        skip_unreadable: leave out images that cannot be read, or whose masks are wrong.
+        layout: the Layout to read.
+        skip_unreadable: whether images that cannot be read, or whose masks are wrong, are left out.
         origin: {'root', 'list'}, where the files lie and which list of them this is.
-        keywords: tensorflow-datasets's own.
+        keywords: keywords of tensorflow-datasets.
     """
 
     VERSION = tfds.core.Version(VERSION)
@@ -75,25 +81,25 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
         return {SPLIT: self._generate_examples()}
 
     def _generate_examples(self):
-        kept, names = self.info.metadata, self._layout.names
+        metadata, names = self.info.metadata, self._layout.names
         for name, outcome in tqdm(
             in_threads(self._example, names, THREADS), f'preparing {self.name}', len(names), unit='image', disable=None
         ):
             if isinstance(outcome, InputError):
-                kept['skipped'].append([name, str(outcome)])
+                metadata['skipped'].append([name, str(outcome)])
                 continue
             example, areas, digest = outcome
-            yield len(kept['names']), example
+            yield len(metadata['names']), example
             for part, value in (('names', name), ('areas', areas), ('digests', digest)):
-                kept[part].append(value)
-        places = {name: place for place, name in enumerate(kept['names'])}
-        for number, images in self._layout.class_lists().items():
-            kept['class_lists'][str(number)] = [places[name] for name in images if name in places]
-            kept['shortened'] += [number] * any(name not in places for name in images)
-        if not kept['names']:
+                metadata[part].append(value)
+        if not metadata['names']:
             raise InputError(
-                f'no image can be used; {len(names)} were skipped, the first because {kept["skipped"][0][1]}'
+                f'no image can be used; {len(names)} were skipped, the first because {metadata["skipped"][0][1]}'
             )
+        indices = {name: index for index, name in enumerate(metadata['names'])}
+        for number, images in self._layout.class_lists().items():
+            metadata['class_lists'][str(number)] = [indices[name] for name in images if name in indices]
+            metadata['shortened'] += [number] * any(name not in indices for name in images)
 
     def _example(self, name):
         try:
@@ -106,7 +112,7 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
             ) from error
 
 
-def checked_example(layout, name):
+def checked_example(layout: Layout, name: str) -> tuple[dict, list, str]:
     """Reads one image with its masks and checks that they fit.
 
     Returns:
@@ -118,15 +124,15 @@ def checked_example(layout, name):
     """
     image, label, instances, scribbles = layout.record(name)
     decode_photo(image, layout.where(name), label.shape)
-    colours = np.stack([instances % 256, instances // 256, 0 * instances], -1).astype(np.uint8)
+    colors = np.stack([instances % 256, instances // 256, 0 * instances], -1).astype(np.uint8)
     numbers, pixels = np.unique(label, return_counts=True)
-    shown = [[int(c), int(n)] for c, n in zip(numbers, pixels, strict=True) if 0 < c <= len(layout.classes)]
+    areas = [[int(c), int(n)] for c, n in zip(numbers, pixels, strict=True) if 0 < c <= len(layout.classes)]
     masks = {
         'label': _png(label),
-        'instances': _png(colours),
+        'instances': _png(colors),
         'scribbles': b'' if scribbles is None else _png(scribbles),
     }
-    return {'name': name, 'image': image, **masks}, shown, _digest(image, label, instances, scribbles)
+    return {'name': name, 'image': image, **masks}, areas, _digest(image, label, instances, scribbles)
 
 
 def _digest(image, *masks):
@@ -136,56 +142,81 @@ def _digest(image, *masks):
     return digest.hexdigest()[:16]
 
 
-def fingerprint(layout, skip_unreadable=False):
+def fingerprint(layout: Layout, skip_unreadable: bool = False) -> str:
     """Eight hexadecimal digits that change when a file of the layout does, by its size and time."""
     content = json.dumps([layout.stamps(), skip_unreadable], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
-def prepared_folder(home, dataset, split, tag):
-    """Where a prepared list lies: HOME/DATASET/SPLIT-TAG/VERSION."""
-    return Path(home) / dataset / f'{split}-{tag}' / VERSION
+@dataclasses.dataclass(frozen=True)
+class PreparedPlace:
+    """Where a prepared list goes.
+
+    Attributes:
+        home: folder of all prepared data sets.
+        dataset: name of the data set.
+        split: name of the list.
+        tag: tells this list from others of its name, as `fingerprint` does.
+    """
+
+    home: Path
+    dataset: str
+    split: str
+    tag: str
+
+    @property
+    def config_name(self) -> str:
+        """What tensorflow-datasets calls the list."""
+        return f'{self.split}-{self.tag}'
+
+    @property
+    def folder(self) -> Path:
+        """HOME/DATASET/SPLIT-TAG/VERSION."""
+        return Path(self.home) / self.dataset / self.config_name / VERSION
 
 
-def prepare(layout, home, dataset, split, tag, skip_unreadable=False, root=''):
+def prepare(layout: Layout, place: PreparedPlace, skip_unreadable: bool = False, root: str | Path = '') -> Path:
     """Writes a list's images, unless that was done before.
 
-    Safe to call from several processes, and to kill: what is not complete is never taken for complete.
+    Several processes may call it at once, and it may be killed: what is not complete is never taken for complete.
 
     Args:
-        layout: a Layout.
-        home: folder of prepared data sets.
-        dataset, split: names.
-        tag: tells this list from others of its name, as `fingerprint` does.
-        skip_unreadable: leave out images that cannot be read, or whose masks are wrong.
-        root: where the files lie, to be noted; '' is the official archives.
+        layout: the Layout to read.
+        place: where to write.
+        skip_unreadable: whether images that cannot be read, or whose masks are wrong, are left out.
+        root: folder of the files, to be noted; '' is the official archives.
 
     Returns:
         The folder.
     """
-    folder = prepared_folder(home, dataset, split, tag)
+    folder = place.folder
     if is_prepared(folder):
         return folder
     with locked_folder(folder.parent):
         if not is_prepared(folder):
-            for rest in folder.parent.glob('*incomplete*'):  # of one that was killed
-                shutil.rmtree(rest)
-            config = tfds.core.BuilderConfig(name=f'{split}-{tag}')
-            with _quiet():
-                origin = {'root': str(root), 'list': split}
-                builder = PreparedImages(dataset, layout, skip_unreadable, origin, data_dir=str(home), config=config)
-                try:
-                    builder.download_and_prepare()
-                except (OSError, RuntimeError) as error:
-                    # ArrayRecord raises a RuntimeError for what the system said.
-                    if isinstance(error, RuntimeError) and FULL not in str(error):
-                        raise
-                    raise _write_error(error, home) from error
+            for unfinished in folder.parent.glob('*incomplete*'):  # of a run that was killed
+                shutil.rmtree(unfinished)
+            _build(layout, place, skip_unreadable, {'root': str(root), 'list': place.split})
     return folder
 
 
-def is_prepared(folder):
-    """Whether a folder holds a complete list: tensorflow-datasets renames it when it is."""
+def _build(layout, place, skip_unreadable, origin):
+    config = tfds.core.BuilderConfig(name=place.config_name)
+    with _quiet():
+        builder = PreparedImages(
+            place.dataset, layout, skip_unreadable, origin, data_dir=str(place.home), config=config
+        )
+        try:
+            builder.download_and_prepare()
+        except (OSError, RuntimeError) as error:
+            # ArrayRecord raises a RuntimeError for what the system said.
+            if isinstance(error, RuntimeError) and DISK_FULL not in str(error):
+                raise
+            raise _write_error(error, place.home) from error
+
+
+def is_prepared(folder: str | Path) -> bool:
+    """Whether a folder holds a complete list: tensorflow-datasets gives it its name when it is."""
     return (Path(folder) / 'dataset_info.json').is_file()
 
 
@@ -198,7 +229,7 @@ def _png(array):
 
 @contextlib.contextmanager
 def locked_folder(folder):
-    """Holds a folder, made if need be, against other processes; waits for one that has it."""
+    """Keeps other processes out of a folder, which is made if need be; waits for one that is writing there."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -215,7 +246,7 @@ def locked_folder(folder):
 
 @contextlib.contextmanager
 def _quiet():
-    """Without tensorflow-datasets's own announcements and bars: ours say it."""
+    """Silences the announcements and bars of tensorflow-datasets; the program has its own."""
     tfds.disable_progress_bar()
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
@@ -229,6 +260,6 @@ def _quiet():
 def _write_error(error, home):
     free = shutil.disk_usage(home).free
     return InputError(
-        f'could not write to {home} ({FULL if FULL in str(error) else error}; {gigabytes(free)} free); make room, or '
+        f'could not write to {home} ({DISK_FULL if DISK_FULL in str(error) else error}; {gigabytes(free)} free); make room, or '
         'name another place with {data.prepared_dir=FOLDER}.'
     )

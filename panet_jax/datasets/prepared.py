@@ -19,16 +19,16 @@ from panet_jax.images.scribbles import NO_SCRIBBLE, ROBOT_VERSION, draw_scribble
 
 
 class Prepared:
-    """What `prepare` wrote. Images are decoded as they are asked for.
+    """A Source of what `prepare` wrote. An image is decoded when it is asked for.
 
     Args:
-        folder: of the list.
+        folder: folder of the prepared list.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         try:
-            # Bytes, not arrays: tensorflow-datasets decodes differently when OpenCV is installed.
+            # Bytes, because tensorflow-datasets decodes images differently when OpenCV is installed.
             raw = dict.fromkeys(('image', 'label', 'instances'), tfds.decode.SkipDecoding())
             builder = tfds.builder_from_directory(str(folder))
             self._examples = builder.as_data_source(SPLIT, decoders=raw)
@@ -58,11 +58,11 @@ class Prepared:
     def instances(self, index):
         """[H, W] int32: 0 for no object or void, else the object's number within the image."""
         with self._reading(index) as (example, where):
-            colours = decode_photo(example['instances'], where).astype(np.int32)
-            return colours[..., 0] + 256 * colours[..., 1]
+            rgb = decode_photo(example['instances'], where).astype(np.int32)
+            return rgb[..., 0] + 256 * rgb[..., 1]
 
     def scribbles(self, index, seed=0):
-        """[H, W] uint16: the data set's own, else made from the masks once, and kept beside the data."""
+        """[H, W] uint16: those of the data set; else they are made from the masks once, and kept beside the data."""
         with self._reading(index) as (example, where):
             if example['scribbles']:
                 return decode_mask(example['scribbles'], where, NO_SCRIBBLE)
@@ -70,7 +70,7 @@ class Prepared:
         if path.exists():
             return decode_mask(path.read_bytes(), str(path), NO_SCRIBBLE)
         made = draw_scribbles(self[index].label, self.instances(index), seed)
-        if os.access(self.folder, os.W_OK):  # or else they are made again the next time
+        if os.access(self.folder, os.W_OK):  # otherwise they are made again the next time
             with replacing(path) as temporary:
                 Image.fromarray(made).save(temporary, 'png')
         return made
@@ -81,7 +81,7 @@ class Prepared:
 
     @contextlib.contextmanager
     def _reading(self, index):
-        """An example and what to call it. It was checked when it was written, so what fails now is damage."""
+        """An example and how a message calls it. It was checked when it was written, so an error now means damage."""
         try:
             yield self._examples[index], f'image {self._names[index]}'
         except (RuntimeError, ValueError, OSError) as error:  # InputError is a ValueError
@@ -89,7 +89,7 @@ class Prepared:
 
 
 def _fingerprint(metadata):
-    """Twelve hexadecimal digits of what the images and masks are, whatever their files' times and places."""
+    """Twelve hexadecimal digits of the content of images and masks, not of their files' times and places."""
     content = [metadata[name] for name in ('classes', 'names', 'digests')]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 

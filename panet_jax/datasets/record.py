@@ -1,4 +1,4 @@
-"""What a layout of files hands over: annotated images, one by one, checked."""
+"""What every layout of files provides: annotated images, one by one."""
 
 from typing import NamedTuple, Protocol
 
@@ -11,14 +11,14 @@ from panet_jax.method.episode import IGNORE
 
 
 class Record(NamedTuple):
-    """One annotated image as it is on disk.
+    """One annotated image as it lies on disk.
 
     Attributes:
         image: bytes of the image file, untouched.
         label: [H, W] uint8, 0 background, 1..len(classes), 255 void.
         instances: [H, W] uint16, 0 for no object, else the object's number within the image.
-        scribbles: [H, W] uint16, 0 on the background's scribble, another number on each other one, 65535
-            where there is none; None if nobody drew any.
+        scribbles: [H, W] uint16, 0 on the background's scribble, a number of its own on each other scribble, 65535
+            elsewhere; None if nobody drew any.
     """
 
     image: bytes
@@ -28,31 +28,40 @@ class Record(NamedTuple):
 
 
 class Layout(Protocol):
-    """An image list of a data set whose files lie in some layout: VOC's, COCO's, one's own.
+    """An image list of a data set whose files lie as VOC's, as COCO's, or as a user's own.
 
     Attributes:
         classes: names of the classes; label value c is classes[c - 1].
-        names: of the images.
+        names: names of the images.
     """
 
     classes: tuple[str, ...]
     names: list[str]
 
     def record(self, name: str) -> Record:
-        """Reads an image; an InputError names the file. Safe to call from threads."""
+        """Reads one image with its masks; an InputError names the file. Safe to call from threads."""
 
     def where(self, name: str) -> str:
-        """What to call an image's file in a message."""
+        """How a message calls an image's file."""
 
     def stamps(self) -> list:
-        """What changes when a file of the list does. Quick: no image and no annotation is read."""
+        """Values that change when a file of the list does. Quick: no image and no annotation is read."""
 
     def class_lists(self) -> dict[int, list[str]]:
         """The images of each class in the order in which the authors' code draws them, where there is one."""
 
 
-def read_scribbles(values, where, label):
-    """A PNG of scribbles, 0 background, 255 nothing, as Record has it; an InputError if it has another size."""
+def read_scribbles(values: np.ndarray, where: str, label: np.ndarray) -> np.ndarray:
+    """Scribbles as Record has them, from those of a PNG.
+
+    Args:
+        values: [H, W] int, 0 on the background's scribble, 255 where there is none, a number on each other scribble.
+        where: how an error calls the file.
+        label: [H, W] uint8, the class mask, which must have the same size.
+
+    Returns:
+        [H, W] uint16.
+    """
     if values.shape != label.shape:
         raise InputError(
             f'{where} is {values.shape[::-1]} pixels but the class mask is {label.shape[::-1]} (width, height).'
@@ -60,8 +69,8 @@ def read_scribbles(values, where, label):
     return np.where(values == IGNORE, NO_SCRIBBLE, values).astype(np.uint16)
 
 
-def objects_of(label):
-    """Instances where nobody drew any: the connected regions of each class.
+def objects_of(label: np.ndarray) -> np.ndarray:
+    """Instances of a mask that has none: the connected regions of each class.
 
     Args:
         label: [H, W] uint8.
@@ -71,7 +80,7 @@ def objects_of(label):
     """
     instances, count = np.zeros(label.shape, np.uint16), 0
     for number in np.unique(label[(label > 0) & (label != IGNORE)]):
-        regions, found = ndimage.label(label == number)
+        regions, regions_of_class = ndimage.label(label == number)
         instances[regions > 0] = regions[regions > 0] + count
-        count += found
+        count += regions_of_class
     return instances

@@ -1,9 +1,9 @@
 """`shapes`: drawn images of 20 object classes, so that everything runs without a download.
 
-A class is a silhouette with a pattern of its own, after the way real classes have an outline and a
-texture; colour, size, place, tilt and light tell nothing. An image shows one to three objects on a
-textured ground among scribbles and specks that belong to no class. Whoever separates objects from
-ground is still wrong about the objects of other classes, and whoever matches colours is lost.
+A class is a silhouette with its own pattern, as real classes have an outline and a texture; color, size,
+place, tilt and light say nothing about it. An image shows one to three objects on a textured ground among
+lines and specks that belong to no class. A network that only separates objects from ground confuses the
+classes, and one that matches colors fails.
 Image i of a split is a pure function of (split's seed, i).
 """
 
@@ -23,7 +23,7 @@ from panet_jax.method.episode import IGNORE
 SPLITS = {'train': (0, 2000), 'test': (1, 1000)}
 # Silhouettes are drawn this many times larger and averaged down: smooth edges.
 OVERSAMPLING = 4
-# Where an edge pixel is this much object and that much ground it is void, as on PASCAL's outlines.
+# A pixel of which the object covers more than the first and less than the second share is void, as on PASCAL's outlines.
 VOID_COVERAGE = (0.2, 0.8)
 
 
@@ -133,7 +133,7 @@ def _pattern(name, x, y, rng):
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-    """One object of an image: class 1..20, centre and radius as fractions of the side, tilt in radians."""
+    """One object of an image: class 1..20, center and radius as fractions of the side, tilt in radians."""
 
     label: int
     x: float
@@ -143,7 +143,7 @@ class Thing:
 
 
 def scene(rng):
-    """One to three objects, kept apart so that none hides another. Some share a class."""
+    """One to three objects, kept apart so that none hides another; several may have one class."""
     things = []
     labels = rng.integers(1, len(CLASSES) + 1, rng.integers(1, 4))
     for label in labels:
@@ -196,7 +196,7 @@ def _object_coordinates(thing, size):
 
 
 def _paint(pattern, thing, size, rng):
-    """Colours of an object: two random colours mixed by its pattern, lit from one side."""
+    """Colors of an object: two random colors mixed by its pattern, lit from one side."""
     x, y = _object_coordinates(thing, size)
     first = rng.random(3)
     second = (first + rng.uniform(0.3, 0.7, 3)) % 1
@@ -211,13 +211,13 @@ def _ground(size, rng):
     image = Image.fromarray(blotches).resize((size, size), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(1, 5)):
-        colour = tuple(int(c) for c in rng.integers(0, 256, 3))
+        color = tuple(int(c) for c in rng.integers(0, 256, 3))
         ends = [tuple(point) for point in rng.uniform(-0.1, 1.1, (rng.integers(2, 5), 2)) * size]
-        draw.line(ends, colour, int(max(1, size * rng.uniform(0.01, 0.03))))
+        draw.line(ends, color, int(max(1, size * rng.uniform(0.01, 0.03))))
     for x, y in rng.uniform(0, 1, (rng.integers(5, 15), 2)) * size:
-        colour = tuple(int(c) for c in rng.integers(0, 256, 3))
+        color = tuple(int(c) for c in rng.integers(0, 256, 3))
         r = size * rng.uniform(0.005, 0.025)
-        draw.ellipse((x - r, y - r, x + r, y + r), colour)
+        draw.ellipse((x - r, y - r, x + r, y + r), color)
     grain = rng.normal(0, 0.06, (size // 3 + 1, size // 3 + 1)).repeat(3, 0).repeat(3, 1)[:size, :size]
     return np.asarray(image, np.float64) / 255 + grain[..., None] * rng.random()
 
@@ -231,12 +231,12 @@ class Shapes:
     """
 
     classes = tuple(CLASSES)
-    fingerprint = 'shapes-1'  # another number if anything is drawn differently
+    fingerprint = 'shapes-1'  # the number changes if anything is drawn differently
     skipped = ()
     class_lists = types.MappingProxyType({})
     shortened = frozenset()
 
-    def __init__(self, split, size):
+    def __init__(self, split: str, size: int):
         if split not in SPLITS:
             raise InputError(f"shapes has the splits 'train' and 'test', got {split!r}.")
         self._seed, self._length = SPLITS[split]
@@ -269,7 +269,7 @@ class Shapes:
         return draw_scribbles(label, instances, seed)
 
     def name(self, index):
-        """What to call image `index` in messages and pictures."""
+        """How messages and pictures call image `index`."""
         return f'shapes-{self._seed}-{index}'
 
     def _rng(self, index):

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the program, and how its files are read."""
+"""What a data set is to the rest of the program: images by index, with their label maps."""
 
 from typing import NamedTuple, Protocol
 
@@ -23,9 +23,9 @@ class Source(Protocol):
     Attributes:
         classes: names of the classes; label value c is classes[c - 1].
         presence: [len(source), len(classes)] bool, which images show which class.
-        areas: [len(source), len(classes)] int32, on how many pixels, before any resizing.
-        fingerprint: a text that differs if a class, a name, an image or a mask does, and nothing else: not
-            with the times of files, nor from one machine to another.
+        areas: [len(source), len(classes)] int32, number of pixels of each class, before any resizing.
+        fingerprint: a text that changes with a class, a name, an image or a mask, and with nothing else, such as
+            the times of files or the machine.
         skipped: [(name, reason)] of the images that were left out because they cannot be read.
         class_lists: {class number: indices of its images in the order in which the authors' code draws
             them}, where the data set has one.
@@ -51,4 +51,4 @@ class Source(Protocol):
         """[H, W] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere."""
 
     def name(self, index: int) -> str:
-        """What to call image `index` in messages and pictures."""
+        """How messages and pictures call image `index`."""

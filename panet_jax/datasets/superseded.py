@@ -1,6 +1,7 @@
-"""Prepared lists that no run opens any more: of files that have changed since, of earlier versions, unfinished.
+"""Prepared lists that no run opens any more: their files have changed, an earlier version wrote them, or nobody
+finished them.
 
-Only what carries our own metadata is ever looked at, and nothing is removed here that `superseded` did not name.
+A folder counts only if it has this program's metadata, and only what `superseded` names is removed.
 """
 
 import dataclasses
@@ -8,24 +9,25 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from panet_jax.datasets.prepare import SPLIT, VERSION, is_prepared
 
-OURS = {'classes', 'names', 'areas', 'skipped', 'class_lists'}  # what our metadata have had in all versions
+OURS = {'classes', 'names', 'areas', 'skipped', 'class_lists'}  # fields of this program's metadata in all versions
 TAG = re.compile(r'-(?:[0-9a-f]{8}|official|official-skipped)$')
-UNFINISHED = '*incomplete*'  # what tensorflow-datasets calls a list that it is writing
-ABANDONED = 24 * 3600  # seconds since anything was written to an unfinished one
+UNFINISHED = '*incomplete*'  # the name of a list while tensorflow-datasets writes it
+ABANDONED = 24 * 3600  # seconds without a write after which nobody is working on an unfinished list
 
 
 @dataclasses.dataclass(frozen=True)
 class Superseded:
-    """One folder that can go.
+    """A folder that can be removed.
 
     Attributes:
-        folder: of the list, or of what is unfinished of it.
-        why: in words.
-        size: in bytes.
+        folder: folder of a prepared list, finished or not.
+        why: the reason, in words.
+        size: size in bytes.
     """
 
     folder: Path
@@ -33,51 +35,51 @@ class Superseded:
     size: int
 
 
-def superseded(home, datasets, current_tag):
+def superseded(
+    home: str | Path, datasets: Iterable[str], current_tag: Callable[[str, dict], str | None]
+) -> list[Superseded]:
     """The prepared lists in `home` that no run of this version opens.
 
-    Of one list of one folder the newest is kept, and the one that the files have now.
+    Of several preparations of one list two are kept: the newest, and the one made from the files as they are now.
 
     Args:
         home: folder of prepared data sets.
-        datasets: names of those to look at.
+        datasets: names of the data sets to look at.
         current_tag: from (data set, the metadata's origin) to the tag that the files have now; None if they
             cannot be read.
-
-    Returns:
-        List of Superseded.
     """
-    found, by_origin = [], {}
+    old, by_origin = [], {}
     for folder in sorted(folder for dataset in datasets for folder in Path(home).glob(f'{dataset}/*/*')):
         if folder.is_symlink() or not folder.is_dir() or not TAG.search(folder.parent.name):
             continue
         if folder.match(UNFINISHED):
             if time.time() - _last_written(folder) > ABANDONED:
-                found.append(Superseded(folder, 'unfinished', size_of(folder)))
+                old.append(Superseded(folder, 'unfinished', size_of(folder)))
         elif (metadata := _metadata(folder)) and _number(folder.name) < _number(VERSION):
-            found.append(Superseded(folder, 'of an earlier version', size_of(folder)))
+            old.append(Superseded(folder, 'of an earlier version', size_of(folder)))
         elif metadata and folder.name == VERSION:
             key = folder.parent.parent.name, json.dumps(metadata['origin'], sort_keys=True)
             by_origin.setdefault(key, []).append(folder)
     for (dataset, origin), folders in by_origin.items():
-        found += _older(folders, current_tag, dataset, json.loads(origin))
-    return found
+        old += _older(folders, current_tag, dataset, json.loads(origin))
+    return old
 
 
-def remove(each):
-    """Removes one Superseded, and the folder around it if that holds nothing else."""
-    shutil.rmtree(each.folder)
-    if {path.name for path in each.folder.parent.iterdir()} <= {'.lock'}:
-        shutil.rmtree(each.folder.parent)
+def remove(superseded_list: Superseded) -> None:
+    """Removes a list, and the folder around it if that holds nothing else."""
+    folder = superseded_list.folder
+    shutil.rmtree(folder)
+    if {path.name for path in folder.parent.iterdir()} <= {'.lock'}:
+        shutil.rmtree(folder.parent)
 
 
-def size_of(folder):
-    """The bytes of the files in a folder."""
+def size_of(folder: Path) -> int:
+    """The size of the files in a folder, in bytes."""
     return sum(path.lstat().st_size for path in folder.rglob('*') if not path.is_dir())
 
 
 def _older(folders, current_tag, dataset, origin):
-    """Those of one list's folders that are neither the newest nor of the files as they are."""
+    """The preparations of one list that are neither the newest nor made from the files as they are now."""
     if len(folders) < 2:
         return []
     newest = max(folders, key=lambda folder: (folder / 'dataset_info.json').stat().st_mtime_ns)
@@ -91,7 +93,7 @@ def _older(folders, current_tag, dataset, origin):
 
 
 def _metadata(folder):
-    """Our metadata of a finished list, or None if it is nothing of ours."""
+    """The metadata of a finished list; None if this program did not write the folder."""
     try:
         metadata = json.loads((folder / 'metadata.json').read_text())
         splits = json.loads((folder / 'dataset_info.json').read_text())['splits']
@@ -102,7 +104,7 @@ def _metadata(folder):
 
 
 def _number(version):
-    """'1.10.0' -> (1, 10, 0); what is no version is later than all."""
+    """'1.10.0' -> (1, 10, 0); a name that is no version counts as later than all."""
     return tuple(map(int, version.split('.'))) if re.fullmatch(r'\d+\.\d+\.\d+', version) else (float('inf'),)
 
 

@@ -19,13 +19,13 @@ VOC_CLASSES = (
     *('diningtable', 'dog', 'horse', 'motorbike', 'person'),
     *('pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'),
 )
-# Where VOC's folder lies below a folder that a user may name, and inside the official archive.
+# Where VOC's folder may lie below the folder that a user names, and where it lies inside the official archive.
 BELOW = ('', 'VOC2012/', 'VOCdevkit/VOC2012/')
 PHOTOS = ('JPEGImages/{}.jpg',)
-# SBD's masks in VOC's format, as segmentation papers pass them around, come first; SBD's own come last.
+# First SBD's masks as PNGs, which authors of segmentation papers share; last SBD's own files.
 LABELS = ('SegmentationClassAug/{}.png', 'SegmentationClass/{}.png', 'cls/{}.mat')
 INSTANCES = ('SegmentationObjectAug/{}.png', 'SegmentationObject/{}.png', 'inst/{}.mat')
-# Scribbles that the authors of PANet pass around.
+# Scribbles that the authors of PANet published.
 SCRIBBLES = 'ScribbleAugAuto/{}.png'
 LISTS = 'ImageSets/Segmentation'
 VOC_ARCHIVE, SBD_ARCHIVE, AUGMENTED_ARCHIVE = 'VOCtrainval_11-May-2012.tar', 'benchmark.tgz', 'SegmentationClassAug.zip'
@@ -36,10 +36,10 @@ class VocLayout:
     """A list of VOC 2012, unpacked or as its archive, with the masks of SBD where they are.
 
     Args:
-        root: the folder that holds JPEGImages, or one above it; or one with VOC's archive. SBD is found
-            in `root` as benchmark_RELEASE/, as its archive, or as SegmentationClassAug beside JPEGImages.
-        split: a list of ImageSets/Segmentation; trainaug, unless written, is VOC's train and all of SBD
-            without VOC's val: 10,582 images.
+        root: folder of JPEGImages, a folder above it, or one with VOC's archive. SBD may be in `root` as
+            benchmark_RELEASE/ or as its archive, or beside JPEGImages as SegmentationClassAug.
+        split: a list of ImageSets/Segmentation. If there is no trainaug.txt, trainaug is VOC's train and all
+            of SBD without VOC's val: 10,582 images.
     """
 
     classes = VOC_CLASSES
@@ -52,12 +52,12 @@ class VocLayout:
     def names(self):
         """The ids of the list's images, such as 2007_000032."""
         written = self._files.find(f'{LISTS}/{self._split}.txt')
-        if not written and self._split not in (there := _lists(self._files, self._sbd)):
+        if not written and self._split not in (lists := _lists(self._files, self._sbd)):
             augmented = self._split == 'trainaug'
             why = f'; trainaug needs {SBD_ARCHIVE}, or SegmentationClassAug and a list' if augmented else ''
             raise InputError(
                 f'no image list {self._split!r} in {LISTS} of {str(self._root)!r}{why}; lists there: '
-                f'{", ".join(there) or "none"}. Choose with {{data.train_split=|data.test_split=}}.'
+                f'{", ".join(lists) or "none"}. Choose with {{data.train_split=|data.test_split=}}.'
             )
         if written:
             names = self._read_list(self._split)
@@ -69,7 +69,7 @@ class VocLayout:
         self._check_files(names)
         return names
 
-    def record(self, name):
+    def record(self, name: str) -> Record:
         """Reads an image's bytes and its masks."""
         label_file = self._find(LABELS, name)
         label = self._read_mask(label_file, 'GTcls')
@@ -94,29 +94,29 @@ class VocLayout:
         return Record(photo, label.astype(np.uint8), instances.astype(np.uint16), self._read_scribbles(name, label))
 
     def where(self, name):
-        """What to call an image's file in a message."""
+        """How a message calls an image's file."""
         return self._files.where(self._find(PHOTOS, name))
 
     def stamps(self):
         """The list, and names, sizes and times of its images' files.
 
-        Beside an archive they are those of all images in the folders: what SBD's holds takes a minute to find out.
+        Beside an archive they are those of all images in the folders, because to list SBD's archive takes a minute.
         """
         if self._files.has_archives():
             places = (f'{LISTS}/.txt', f'{LISTS}/{self._split}/.txt', *PHOTOS, *LABELS, *INSTANCES, SCRIBBLES)
             parts = [(place.rpartition('/')[0], Path(place.format('x')).suffix or '.txt') for place in places]
             return self._files.stamps(file for part in parts for file in self._files.unpacked(*part))
         places = (PHOTOS, LABELS, INSTANCES, (SCRIBBLES,))
-        found = (self._find(some, name) for name in self.names for some in places)
-        return [self.names, self.class_lists(), self._files.stamps(file for file in found if file)]
+        files = (self._find(names, name) for name in self.names for names in places)
+        return [self.names, self.class_lists(), self._files.stamps(file for file in files if file)]
 
     def class_lists(self):
-        """The authors' class1.txt to class20.txt, where they are: util/voc_classwise_filenames.py makes them."""
+        """The authors' class1.txt to class20.txt, which util/voc_classwise_filenames.py makes; {} without them."""
         files = {number: f'{LISTS}/{self._split}/class{number}.txt' for number in range(1, 1 + len(self.classes))}
         return {number: self._files.read_text(file).split() for number, file in files.items() if self._files.find(file)}
 
     def remarks(self):
-        """What is there, and what is missing for which feature."""
+        """Sentences on which files there are, and what cannot be done for lack of others."""
         remarks = [
             f'{folder}: {len(masks)} masks'
             for place in LABELS
@@ -156,7 +156,7 @@ class VocLayout:
         return _read_mat(data, where, key) if name.endswith('.mat') else decode_mask(data, where)
 
 
-def voc_lists(root):
+def voc_lists(root: str | Path) -> tuple[str, ...]:
     """The image lists of a folder in VOC's layout."""
     return _lists(*_open(Path(root)))
 
@@ -180,7 +180,7 @@ def _open(root):
 
 
 def _archive(path, prefix='', keep=''):
-    """An Archive; the same one for as long as the file is, because its table of contents takes a while."""
+    """An Archive, kept until the file changes, because reading its table of contents takes a while."""
     stat = path.stat()
     return _opened(path, prefix, keep, stat.st_size, stat.st_mtime_ns)
 

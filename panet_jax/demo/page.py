@@ -13,7 +13,7 @@ from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.demo.example import example_queries, example_references
 from panet_jax.demo.session import MOST_PIXELS, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.errors import InputError
-from panet_jax.images.overlays import way_colour
+from panet_jax.images.overlays import way_color
 
 # What a drawing may be, and what to draw for it.
 KINDS = {
@@ -467,7 +467,7 @@ def _view(session):
 
 def _legend(segmentation, off):
     rows = [
-        f'<tr><td><i style="background: rgb{tuple(way_colour(label).tolist())}"></i>{html.escape(name)}</td>'
+        f'<tr><td><i style="background: rgb{tuple(way_color(label).tolist())}"></i>{html.escape(name)}</td>'
         f'<td>{"switched off" if name in off else f"{segmentation.shares[name]:.1%}"}</td>'
         f'<td>{presence(segmentation.absent[name])}</td></tr>'
         for label, name in enumerate(segmentation.classes, 1)

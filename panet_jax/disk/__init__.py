@@ -1,1 +1,1 @@
-"""Files that survive a crash: whole or not at all, resumed, locked."""
+"""Files that survive a crash: they appear complete, downloads go on, one process at a time writes."""

@@ -18,18 +18,18 @@ from panet_jax.disk.locks import holding
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 
-ATTEMPTS = 5  # in a row that bring nothing new
-TIMEOUT = 20  # seconds without an answer
-CHUNK = 1 << 20
+ATTEMPTS = 5  # that in a row bring no new byte, before a download fails
+TIMEOUT = 20  # seconds to wait for an answer
+CHUNK = 1 << 20  # bytes read at once
 
 
 class Download(NamedTuple):
     """A file on the network.
 
     Attributes:
-        urls: where it is; the later ones are tried when the earlier cannot be reached.
-        size: in bytes.
-        sha256: hexadecimal.
+        urls: its addresses; a later one is tried when an earlier one cannot be reached.
+        size: size in bytes.
+        sha256: checksum, hexadecimal.
     """
 
     urls: tuple[str, ...]
@@ -37,30 +37,30 @@ class Download(NamedTuple):
     sha256: str
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The file's name."""
         return self.urls[0].rpartition('/')[2]
 
 
 class DownloadFailed(Exception):
-    """The network, not the user, is at fault; the caller knows what else to try."""
+    """The network failed, which is not the user's mistake; the caller knows what else to try."""
 
 
-def download(what, folder):
-    """Downloads a file into a folder, unless it is there.
+def download(what: Download, folder: str | Path) -> Path:
+    """Downloads a file into a folder, unless the folder has it.
 
-    It is called NAME.part until it is complete and its checksum right; the next call, of this or
-    another process, goes on with that.
+    The file is called NAME.part until it is complete and its checksum right; the next call, in this or
+    another process, goes on from there.
 
     Args:
-        what: a Download.
-        folder: a path; made if need be.
+        what: the file to download.
+        folder: folder to write to; it is made if need be.
 
     Returns:
         The file's path.
 
     Raises:
-        DownloadFailed: the network failed; what came is kept.
+        DownloadFailed: the network failed; what was received is kept.
         InputError: too little room, or the checksum is wrong.
     """
     path, part = Path(folder) / what.name, Path(folder) / f'{what.name}.part'
@@ -93,13 +93,13 @@ def _download(what, part):
         )
 
 
-def gigabytes(size):
-    """A number of bytes for people."""
+def gigabytes(size: int) -> str:
+    """A number of bytes as people read it, such as '1.4 GB'."""
     return f'{size / 1e9:.1f} GB' if size >= 1e8 else f'{size / 1e6:.1f} MB'
 
 
 def _fetch_all(what, file, bar):
-    """Appends what is missing, trying again as long as that brings something."""
+    """Appends what is missing; tries again as long as an attempt brings new bytes."""
     failures, reason = 0, None
     while file.tell() < what.size:
         before, url = file.tell(), what.urls[failures % len(what.urls)]
@@ -119,7 +119,7 @@ def _fetch_all(what, file, bar):
 def _fetch(url, file, size, bar):
     request = urllib.request.Request(url, headers={'Range': f'bytes={file.tell()}-'} if file.tell() else {})
     with contextlib.closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as response:
-        if file.tell() and response.status != 206:  # a server that cannot go on in the middle
+        if file.tell() and response.status != 206:  # the server cannot send a part, and sends all
             file.truncate(0)
             file.seek(0)
             bar.reset(size)
@@ -133,10 +133,10 @@ def _wait(failures):
 
 
 def _is_offline(reason):
-    """Whether the name of the host could not even be looked up; trying again is of no use."""
+    """Whether not even the host's name could be looked up, so that trying again is of no use."""
     return 'resolution' in str(reason) or 'not known' in str(reason)
 
 
-def cache_dir():
+def cache_dir() -> Path:
     """Where downloads are kept: $PANET_JAX_CACHE, else ~/.cache/panet_jax."""
     return local_path(os.environ.get('PANET_JAX_CACHE', '~/.cache/panet_jax'), '$PANET_JAX_CACHE')

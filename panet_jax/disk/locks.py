@@ -1,30 +1,31 @@
-"""Locks between processes: files that one process at a time holds, and that it lets go of however it ends."""
+"""Locks between processes: a file that one process at a time holds, and releases however it ends."""
 
 import contextlib
 import errno
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from panet_jax.disk.paths import in_bucket
 
-# What systems say where a file system has no locks: Lustre without its option, FUSE, a mounted Drive.
+# The errors of file systems without locks: Lustre mounted without them, FUSE, a mounted Google Drive.
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
-def holding(path, busy=None):
-    """Holds a lock against other processes; where there can be none, goes on with a remark.
+def holding(path: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
+    """Holds a lock against other processes; where locks are impossible, says so and goes on without.
 
     Args:
-        path: of the lock file, whose folder is there.
-        busy: called when another process holds it. It may raise; otherwise that process is waited for.
+        path: the lock file, in a folder that exists, or in a bucket.
+        busy: called when another process holds the lock. It may raise; otherwise this process waits.
     """
     if in_bucket(path):
         print(f'A bucket has no locks: let no other run write to {path.parent} meanwhile.', flush=True)
         yield
         return
-    # Not filelock's own substitute for a lock: it would outlive a process that was killed.
+    # Without filelock's substitute, a file that would outlive a process that was killed.
     lock = FileLock(path, fallback_to_soft=False)
     if not _acquired(lock, timeout=0):
         if busy:
@@ -33,11 +34,11 @@ def holding(path, busy=None):
     try:
         yield
     finally:
-        lock.release()  # nothing, if it was not to be had
+        lock.release()  # does nothing if the file system has no locks
 
 
 def _acquired(lock, timeout):
-    """Acquires a lock, or says that there can be none; whether no other process has it."""
+    """Whether the lock could be acquired, or is impossible, which is said; False if another process holds it."""
     try:
         lock.acquire(timeout)
     except Timeout:

@@ -1,13 +1,14 @@
-"""Doing things a little ahead of whoever waits for them."""
+"""Work that is done in threads, a bounded number of items ahead of its reader."""
 
 import collections
 import concurrent.futures
+from collections.abc import Callable, Iterable, Iterator
 
 
-def in_threads(function, items, threads=8, ahead=4):
-    """Yields (item, function(item)) in order, at most ahead * threads ahead of the reader.
+def in_threads(function: Callable, items: Iterable, threads: int = 8, ahead: int = 4) -> Iterator[tuple]:
+    """Yields (item, function(item)) in order; at most ahead * threads results wait for the reader.
 
-    Leaving the iteration early ends the threads; an exception of `function` arrives at its item.
+    Leaving the iteration early ends the threads; an exception of `function` is raised when its item is due.
     """
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         pending = collections.deque()

@@ -1,13 +1,13 @@
-"""What a workdir holds, and that it holds one experiment only.
+"""The files of a workdir, and the checks that it holds one experiment only.
 
 config.json            the experiment
 classes.json           the classes that it trains on, the data, and what the weights that it began with had seen
 checkpoints/           Orbax, one folder a step
 metrics.jsonl          losses of training, a line every log_every steps
-encoder.safetensors    the trained parameters with torchvision's names, when training has ended
+encoder.safetensors    the trained parameters with torchvision's names, written when training ends
 results.json           the latest evaluation;  results.jsonl  all of them
 pictures/              sheets of episodes
-tensorboard/           the same for TensorBoard
+tensorboard/           losses, scores and pictures for TensorBoard
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from panet_jax.disk.atomic import append, replacing, write_object
@@ -26,16 +27,16 @@ from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 TRAINED = 'encoder.safetensors'
 
 
-def default_workdir(config):
-    """runs/NAME-foldF-Nway-Kshot, from the current folder.
+def default_workdir(config) -> str:
+    """runs/NAME-foldF-Nway-Kshot, relative to the current folder.
 
-    For data of one's own NAME has the name of their folder, and four digits of where that lies: two folders can have
-    one name.
+    For a user's own data NAME includes the name of their folder and four digits of its path, because two folders can
+    have one name.
     """
     return f'{_named(config)}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
 
 
-def default_table_workdir(config):
+def default_table_workdir(config) -> str:
     """runs/NAME-Nway-table."""
     return f'{_named(config)}-{config.episode.ways}way-table'
 
@@ -59,8 +60,8 @@ def check_experiment(workdir, config):
         )
 
 
-def checkpoint_steps(workdir):
-    """The steps of the whole checkpoints in a workdir, in order."""
+def checkpoint_steps(workdir) -> list[int]:
+    """The steps of the complete checkpoints in a workdir, in order."""
     folder = workdir_path(workdir) / 'checkpoints'
     if in_bucket(folder):  # Orbax cannot rename there, so it writes a file when a checkpoint is complete
         names = [path.parent.name for path in folder.glob('*/commit_success.txt')]
@@ -96,35 +97,35 @@ def check_untrained(workdir, config):
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
-def check_same_data(workdir, seen, data, before):
-    """Checks that a training that goes on has the data it began with, and notes those of a new one.
+def check_same_data(workdir, seen: Sequence[str], data: dict, before: dict) -> None:
+    """Checks that a training that goes on has the data it began with; writes classes.json.
 
     Args:
-        workdir: of the training.
-        seen: names of the classes it trains on.
+        workdir: workdir of the training.
+        seen: names of the classes that it trains on.
         data: {'fingerprint', 'images', 'list', 'root'} of its Source.
-        before: what the weights that it begins with were trained on, the fields of a History.
+        before: what its initial weights were trained on, the fields of a History.
     """
-    there = read_classes(workdir) if checkpoint_steps(workdir) else None
-    if there is not None:
-        _check_classes(workdir, there['seen'], list(seen))
-        before = there.get('before', before)
-        if 'data' not in there:
+    written = read_classes(workdir) if checkpoint_steps(workdir) else None
+    if written is not None:
+        _check_classes(workdir, written['seen'], list(seen))
+        before = written.get('before', before)
+        if 'data' not in written:
             print(
                 f'{workdir} does not say on which data it was trained; it goes on with {_described(data)}', flush=True
             )
-        elif there['data']['fingerprint'] != data['fingerprint']:
+        elif written['data']['fingerprint'] != data['fingerprint']:
             raise InputError(
-                f'{workdir} was trained on {_described(there["data"])}, but the data now are {_described(data)}; choose '
+                f'{workdir} was trained on {_described(written["data"])}, but the data now are {_described(data)}; choose '
                 'another --workdir=, or the data it was made with.'
             )
     write_json(workdir_path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
 
 
-def _check_classes(workdir, there, now):
-    if there != now:
+def _check_classes(workdir, before, now):
+    if before != now:
         raise InputError(
-            f'{workdir} was trained on the classes {", ".join(there)}, but the data now give {", ".join(now)}; choose '
+            f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(now)}; choose '
             'another --workdir.'
         )
 
@@ -134,8 +135,8 @@ def _described(data):
     return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
 
 
-def read_classes(workdir):
-    """What classes.json says, a dictionary with 'seen'; None if it is not there."""
+def read_classes(workdir) -> dict | None:
+    """The content of classes.json, a dictionary with 'seen'; None if there is no such file."""
     path = workdir_path(workdir) / 'classes.json'
     try:
         content = json.loads(path.read_text()) if path.exists() else None
@@ -147,8 +148,8 @@ def read_classes(workdir):
 
 
 @contextlib.contextmanager
-def locked(workdir):
-    """Holds `workdir` for one training or table at a time; the lock goes with the process, however it ends."""
+def locked(workdir) -> Iterator[None]:
+    """Keeps other trainings and tables out of `workdir`; the lock ends with the process."""
     make_workdir(workdir)
 
     def refuse():
@@ -158,8 +159,8 @@ def locked(workdir):
         yield
 
 
-def make_workdir(workdir):
-    """Makes the folder; an InputError if that cannot be, or it cannot be written to. In a bucket a file tells."""
+def make_workdir(workdir) -> None:
+    """Makes the folder, and checks that it can be written to; in a bucket a small file is written to find out."""
     path = workdir_path(workdir)
     if in_bucket(path):
         write_object(path / '.writable', b'This file shows that the folder can be written to.\n')
@@ -174,8 +175,8 @@ def make_workdir(workdir):
         ) from error
 
 
-def read_config(workdir):
-    """The configuration that training wrote, as a dictionary."""
+def read_config(workdir) -> dict:
+    """The configuration that a training wrote."""
     path = workdir_path(workdir) / 'config.json'
     try:
         content = json.loads(path.read_text())
@@ -202,20 +203,20 @@ def _settings(workdir):
     return defaults() | flat(read_config(workdir))
 
 
-def write_json(path, content):
-    """Writes a .json file that appears whole or not at all."""
+def write_json(path, content) -> None:
+    """Writes a .json file, which appears complete or not at all."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
 
 
-def write_text(path, content):
-    """Writes a text that appears whole or not at all."""
+def write_text(path, content: str) -> None:
+    """Writes a text file, which appears complete or not at all."""
     if not in_bucket(path):
         make_workdir(Path(path).parent)
     with replacing(path) as temporary:
         temporary.write_text(content, encoding='utf-8')
 
 
-def append_json_line(path, content):
+def append_json_line(path, content) -> None:
     """Adds one line to a .jsonl file."""
     path = workdir_path(path)
     begin = b'\n' if not in_bucket(path) and _is_cut_off(path) else b''
@@ -231,8 +232,8 @@ def _is_cut_off(path):
         return file.read(1) != b'\n'
 
 
-def read_json_lines(path):
-    """The lines of a .jsonl file; none if there is no file; a last line that was cut off is left out."""
+def read_json_lines(path) -> list:
+    """The lines of a .jsonl file, none if there is no file; a line that a crash cut off is left out."""
     path = workdir_path(path)
     lines = []
     for line in path.read_text().splitlines() if path.exists() else []:
@@ -241,8 +242,8 @@ def read_json_lines(path):
     return lines
 
 
-def keep_json_lines(path, keep):
-    """Rewrites a .jsonl file with the whole lines that satisfy `keep`."""
+def keep_json_lines(path, keep: Callable) -> None:
+    """Rewrites a .jsonl file without the lines for which `keep` is false."""
     kept = [line for line in read_json_lines(path) if keep(line)]
     if workdir_path(path).exists():
         write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))

@@ -1,14 +1,15 @@
-"""Where a class is in a mask of it alone, whatever program painted, resized or compressed it.
+"""Where a class is in a mask of that class alone, whatever program painted, resized or compressed the mask.
 
-Two customs meet: numbers of objects, among which 255 is void as in PASCAL VOC; and black and white, whose edges
-become grey when the mask is resized. How the numbers lie in the image tells one from the other: objects are areas,
-or lie within a rim of void; soft edges are slopes, darker on one side and brighter on the other. Where both or
-neither could be meant, the mask is refused.
+Such masks are of two kinds: numbers of objects, among which 255 is void as in PASCAL VOC; or black and white, whose
+edges become gray when the mask is resized. How the numbers lie in the image tells them apart: objects are areas, or
+lie within a rim of void; soft edges are slopes, darker on one side and brighter on the other. A mask that may be of
+both kinds, or of neither, is refused.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 from skimage.measure import label as label_regions
 
@@ -16,27 +17,28 @@ from panet_jax.errors import InputError
 from panet_jax.images.decode import brightness, mask_numbers
 from panet_jax.method.episode import IGNORE
 
-HALF = 128  # an alpha from here on is opaque
-# Numbers of objects or classes of an image go up to this; brighter ones may be levels of grey.
+# The bounds were chosen on the masks of robustness/mask_readings.py.
+OPAQUE = 128  # least alpha of the class
+# Largest number of an object or class in an image; larger numbers may be levels of gray.
 MOST_OBJECTS = 30
-MOST_CONSECUTIVE = 127  # or, if none is left out, up to this
-NEARLY_WHITE = 240  # no object has so high a number
-NEARLY_BLACK = 16
-FEW = 4  # more levels than these are rather an edge
-FLAT = 0.3  # areas from here on, as of bands of three pixels; lower, edges
-# What 255 may be.
+MOST_CONSECUTIVE = 127  # the same, if no number is left out
+NEARLY_WHITE = 240  # no object has a number from here on
+NEARLY_BLACK = 16  # a palette's color up to here is black
+FEW_LEVELS = 4  # more levels are rather those of an edge
+FLAT = 0.3  # a Lie's `flat` of areas is at least this, as of bands of three pixels; that of edges is less
+# What 255 may be, in an error.
 VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
 VOID_OR_OBJECT = 'void or an object'
 
 
 class Lie(NamedTuple):
-    """How the numbers between 0 and the largest one lie in an image, as shares of 1.
+    """How the numbers between 0 and the largest one lie in an image, as fractions.
 
     Attributes:
-        flat: of their pixels, those amid equal ones; the mean over the numbers.
-        sloping: of their area, regions that border as much on lower as on higher numbers.
-        enclosed: of their area, regions that border on higher numbers only.
-        abrupt: of the pixels beside other numbers, those with a number in between that the image has elsewhere.
+        flat: fraction of their pixels that have only equal pixels around them; the mean over the numbers.
+        sloping: fraction of their area in regions that border as much on lower as on higher numbers.
+        enclosed: fraction of their area in regions that border on higher numbers only.
+        abrupt: fraction of the pixels at a border whose neighbor differs by more than one level.
     """
 
     flat: float
@@ -45,42 +47,43 @@ class Lie(NamedTuple):
     abrupt: float
 
 
-def mask_of_image(image, where):
-    """Where the class is in the image of a mask, and where it says nothing.
+def mask_of_image(image: Image.Image, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where the class is in the image of a mask, and where the mask says nothing.
 
-    By its transparency, if it has any; else by its numbers; of a palette of greys, by their brightness.
+    An image with transparent pixels is read by its transparency, a palette of grays by its brightness, any other by
+    its numbers.
 
     Args:
         image: a Pillow image, loaded.
-        where: what to call it in an error.
+        where: how an error calls it.
 
     Returns:
-        Two arrays [H, W] bool, as `class_mask` has them.
+        Two arrays [H, W] bool, as from `class_mask`.
     """
     if image.mode in ('RGBA', 'LA') or 'transparency' in image.info:
         opaque = np.asarray(image.convert('RGBA').getchannel('A'))
         if (opaque < IGNORE).any():
-            return opaque >= HALF, np.zeros(opaque.shape, bool)
+            return opaque >= OPAQUE, np.zeros(opaque.shape, bool)
     numbers = mask_numbers(image, where, largest=65535)
     if image.mode != 'P':
         return class_mask(numbers, where)
-    greys = brightness(image)
-    if greys is not None:
-        return class_mask(greys, where, has_void=(numbers == IGNORE).any())
+    grays = brightness(image)
+    if grays is not None:
+        return class_mask(grays, where, has_void=(numbers == IGNORE).any())
     _check_black(image, numbers, where)
     return _by_number(numbers, is_void=True)
 
 
-def class_mask(values, where, *, has_void=True):
+def class_mask(values: np.ndarray, where: str, *, has_void: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Where the class is in a mask of numbers, and where the mask says nothing.
 
-    Anything but 0 is the class, so that black and white, 0 and 1, and a number for each object all do. But 255 beside
-    numbers of objects is void; and where what lies between is soft edges, the class is where it is at least half as
-    bright as the brightest.
+    Any number but 0 is the class, so a mask may be black and white, of 0 and 1, or have a number for each object.
+    But 255 beside numbers of objects is void; and in a mask with soft edges the class is where it is at least half
+    as bright as its brightest pixel.
 
     Args:
         values: [H, W] bool or integer, not negative.
-        where: what to call the mask in an error.
+        where: how an error calls the mask.
         has_void: whether 255 may be void.
 
     Returns:
@@ -107,13 +110,13 @@ def class_mask(values, where, *, has_void=True):
 
 
 def _by_number(values, is_void):
-    """Anything but 0 is the class, and but 255 if that is void beside other numbers."""
+    """Any number but 0 is the class, except 255 if that is void beside other numbers."""
     void = (values == IGNORE) & (is_void and bool(((values != 0) & (values != IGNORE)).any()))
     return (values != 0) & ~void, void
 
 
 def _check_dark(numbers, has_void, where):
-    """Refuses a mask without 0, unless its darkest grey can only stand for black."""
+    """Refuses a mask without 0, unless its darkest gray can only mean black."""
     objects_and_void = has_void and numbers[-1] == IGNORE and _may_be_objects(numbers[:-1])
     if objects_and_void or 4 * int(numbers[0]) > numbers[-1]:
         raise InputError(
@@ -123,7 +126,7 @@ def _check_dark(numbers, has_void, where):
 
 
 def _is_void(values, between, where):
-    """Whether 255 is void beside these numbers; else they are the edge of a class that is 255 inside."""
+    """Whether 255 is void beside these numbers, and not the inside of a class whose edge they are."""
     lie = _lie(values)
     if _may_be_objects(between):
         most = np.count_nonzero(values) > 2 * np.count_nonzero(values == IGNORE)
@@ -139,7 +142,7 @@ def _is_void(values, between, where):
 
 
 def _is_soft(values, numbers, where):
-    """Whether a mask of 0 and these numbers, none of which is void, has soft edges; else they are objects."""
+    """Whether these numbers, none of which is void, are soft edges and not objects."""
     lie = _lie(values)
     if (lie.flat < FLAT and lie.sloping >= 0.5) or _wide_edge(lie, numbers[:-1]):
         return True
@@ -150,31 +153,31 @@ def _is_soft(values, numbers, where):
         )
     if _may_be_objects(numbers) or lie.flat >= FLAT:
         return False
-    return len(numbers) > MOST_OBJECTS or (len(numbers) > FEW and lie.sloping >= 0.3)
+    return len(numbers) > MOST_OBJECTS or (len(numbers) > FEW_LEVELS and lie.sloping >= 0.3)
 
 
 def _wide_edge(lie, between):
-    """Whether the levels lie one within the other, each several pixels wide; one alone may be an object."""
+    """Whether the levels lie one within the other, each several pixels wide; a single one may be an object."""
     return len(between) > 1 and lie.sloping >= 0.7 and lie.abrupt < 0.1
 
 
 def _may_be_objects(numbers):
-    """Whether numbers are as small as those of objects, or none is left out up to the last."""
+    """Whether the numbers are small enough for objects: at most 30, or 1, 2, 3, ... without a gap."""
     return numbers[-1] <= MOST_OBJECTS or len(numbers) == numbers[-1] <= MOST_CONSECUTIVE
 
 
 def _lie(values):
-    """The Lie of the numbers between 0 and the largest one, of which there is one at least."""
+    """The Lie of a mask that has at least one number between 0 and its largest one."""
     rows, columns = (np.flatnonzero((values > 0).any(axis)) for axis in (1, 0))
     values = values[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
-    values = np.searchsorted(np.union1d(values, 0), values)  # as ranks, which lie as the numbers do
+    values = np.searchsorted(np.union1d(values, 0), values)  # ranks: only the order of the numbers counts
     top = values.max()
     cross = ndimage.generate_binary_structure(2, 1)
     lowest, highest = (around(values, footprint=cross) for around in (ndimage.minimum_filter, ndimage.maximum_filter))
-    amid = ndimage.minimum_filter(values, 3) == ndimage.maximum_filter(values, 3)
+    inside = ndimage.minimum_filter(values, 3) == ndimage.maximum_filter(values, 3)
     between = (values > 0) & (values < top)
     numbers, regions = values[between], label_regions(values, background=0)[between]
-    pixels, flat = np.bincount(numbers), np.bincount(numbers, weights=amid[between])
+    pixels, flat = np.bincount(numbers), np.bincount(numbers, weights=inside[between])
     sizes = np.bincount(regions)
     darker = np.bincount(regions, weights=(lowest < values)[between])
     brighter = np.bincount(regions, weights=(highest > values)[between])
@@ -190,13 +193,13 @@ def _lie(values):
 
 
 def _check_black(image, numbers, where):
-    """Refuses a palette of colours whose number 0 is not black although another one is."""
+    """Refuses a palette of colors in which another number than 0 is black."""
     palette = np.reshape(image.getpalette(), (-1, 3))
     used = np.unique(numbers)
     black = [number for number in used if number < len(palette) and palette[number].max() <= NEARLY_BLACK]
     if black and black[0] > 0 and palette[0].max() > NEARLY_BLACK:
         raise InputError(
-            f'{where} has a palette in which number 0 has the colour {tuple(palette[0].tolist())} and number {black[0]} is '
+            f'{where} has a palette in which number 0 has the color {tuple(palette[0].tolist())} and number {black[0]} is '
             'black, and either may be the background; save the class as white and all else as black.'
         )
 

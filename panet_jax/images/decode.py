@@ -1,25 +1,26 @@
 """Decoding one photograph or mask, whatever camera or program wrote it; an InputError names the file."""
 
 import io
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from panet_jax.errors import InputError
 
-# Of the files that are taken for photographs.
+# Endings of the files that are taken for photographs.
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
-DEPTHS = (8, 10, 12, 14, 16)  # bits that a camera's grey values may have
-HALVED = 'upper 8 of 16 bits'  # what Pillow keeps of deep colours
+DEPTHS = (8, 10, 12, 14, 16)  # bits that a camera's gray values may have
+HALVED = 'upper 8 of 16 bits'  # the note on an image of whose colors Pillow has kept only these
 DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
 
 
-def open_image(data, where):
+def open_image(data: bytes, where: str) -> Image.Image:
     """Decodes the bytes of an image file.
 
     Args:
-        data: bytes.
-        where: what to call the file in an error.
+        data: content of the file.
+        where: how an error calls the file.
     """
     try:
         image = Image.open(io.BytesIO(data))
@@ -36,16 +37,16 @@ def open_image(data, where):
     return image
 
 
-def decode_photo(data, where, shape=None):
+def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) -> np.ndarray:
     """A photograph as [H, W, 3] uint8 RGB, upright.
 
-    Grey, palette, CMYK and 16-bit images are converted; transparency is dropped. A camera's EXIF
+    Gray, palette, CMYK and 16-bit images are converted; transparency is dropped. A camera's EXIF
     orientation is applied, unless only the image as stored has the shape of its mask.
 
     Args:
-        data: bytes of an image file.
-        where: what to call the file in an error.
-        shape: (H, W) of the mask, where there is one.
+        data: content of the image file.
+        where: how an error calls the file.
+        shape: (H, W) of the mask, if there is one.
     """
     image = open_image(data, where)
     upright = ImageOps.exif_transpose(image)
@@ -58,73 +59,73 @@ def decode_photo(data, where, shape=None):
     return np.asarray(to_rgb(image, where))
 
 
-def to_rgb(image, where):
+def to_rgb(image: Image.Image, where: str) -> Image.Image:
     """A Pillow image of any mode as one of 8-bit RGB; transparency is dropped.
 
-    Deep grey values are taken to have as many of 8, 10, 12, 14 or 16 bits as the largest of them needs: cameras and
-    microscopes write 12 bits into 16, which would be almost black.
+    Gray values of 16 bits are taken to use 8, 10, 12, 14 or 16 of them, whichever the largest value needs: cameras
+    and microscopes write values of 12 bits, and the image would be almost black.
 
     Args:
         image: a Pillow image.
-        where: what to call it in an error.
+        where: how an error calls it.
     """
     if image.mode in DEEP:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
-            raise InputError(f'{where} has grey values from {values.min()} to {values.max()}; wanted 0 to 65535.')
+            raise InputError(f'{where} has gray values from {values.min()} to {values.max()}; wanted 0 to 65535.')
         return Image.fromarray(_in_8_bits(values)).convert('RGB')
     if image.info.get(HALVED) and max(most for _, most in image.getextrema()) < 16:
         raise InputError(
-            f'{where} has colours of 16 bits that use the lower 12 alone and would be almost black; save it with 8 bits a '
+            f'{where} has colors of 16 bits that use the lower 12 alone and would be almost black; save it with 8 bits a '
             'channel.'
         )
     if image.mode == 'F':
-        raise InputError(f'{where} has floating-point grey values; save it with 8 or 16 bits.')
-    if 'transparency' in image.info:  # Pillow warns otherwise
+        raise InputError(f'{where} has floating-point gray values; save it with 8 or 16 bits.')
+    if 'transparency' in image.info:  # without this step Pillow warns
         image = image.convert('RGBA')
     return image.convert('RGB')
 
 
 def _in_8_bits(values):
-    """Grey values [H, W] of 0..65535 as uint8."""
+    """Gray values [H, W] of 0..65535 as uint8."""
     largest = next(2**bits - 1 for bits in DEPTHS if values.max() < 2**bits)
     return (values.astype(np.int64) * 255 // largest).astype(np.uint8)
 
 
-def decode_mask(data, where, largest=255):
-    """A map of numbers as [H, W] uint16: a palette or grey PNG, or colours whose channels agree.
+def decode_mask(data: bytes, where: str, largest: int = 255) -> np.ndarray:
+    """A map of numbers as [H, W] uint16, from a palette or gray PNG, or one of colors with equal channels.
 
     Args:
-        data: bytes of an image file.
-        where: what to call the file in an error.
-        largest: the largest number allowed.
+        data: content of the image file.
+        where: how an error calls the file.
+        largest: largest number that is allowed.
     """
     return mask_numbers(open_image(data, where), where, largest)
 
 
-def mask_numbers(image, where, largest=255):
-    """The numbers of a mask that Pillow has opened; arguments and result as of `decode_mask`."""
+def mask_numbers(image: Image.Image, where: str, largest: int = 255) -> np.ndarray:
+    """The numbers of a mask that Pillow has opened; see `decode_mask`."""
     if image.format == 'JPEG':
         raise InputError(f'{where} is a JPEG, whose compression changes class numbers; save masks as PNG.')
     values = np.asarray(image)
     if image.mode in ('RGB', 'RGBA', 'LA'):
         if image.mode != 'RGB' and (values[..., -1] != 255).any():
-            raise InputError(f'{where} has transparent pixels; a mask is a palette or grey PNG of class numbers.')
-        colours = values[..., : 1 if image.mode == 'LA' else 3]
-        if (colours != colours[..., :1]).any():
+            raise InputError(f'{where} has transparent pixels; a mask is a palette or gray PNG of class numbers.')
+        colors = values[..., : 1 if image.mode == 'LA' else 3]
+        if (colors != colors[..., :1]).any():
             raise InputError(
-                f'{where} is painted in colours; a mask is a palette or grey PNG whose values are class numbers.'
+                f'{where} is painted in colors; a mask is a palette or gray PNG whose values are class numbers.'
             )
         values = values[..., 0]
     elif image.mode not in ('P', 'L', '1', *DEEP):
-        raise InputError(f'{where} has the mode {image.mode}; a mask is a palette or grey PNG of class numbers.')
+        raise InputError(f'{where} has the mode {image.mode}; a mask is a palette or gray PNG of class numbers.')
     if values.size and (values.min() < 0 or values.max() > largest):
         raise InputError(f'{where} has values from {values.min()} to {values.max()}; wanted 0 to {largest}.')
     return values.astype(np.uint16)
 
 
-def brightness(image):
-    """The brightness of a palette image [H, W] uint8; None unless all colours that it uses are greys, and not all one.
+def brightness(image: Image.Image) -> np.ndarray | None:
+    """The brightness of a palette image, [H, W] uint8; None if it uses a color, or several numbers of one gray.
 
     Args:
         image: a Pillow image of mode P.
@@ -138,46 +139,46 @@ def brightness(image):
     return palette[numbers, 0]
 
 
-def object_numbers(image, where):
-    """The numbers of a map in which 0 is no object: [H, W] uint16; of a palette of greys black is none.
+def object_numbers(image: Image.Image, where: str) -> np.ndarray:
+    """The numbers of a map of objects, [H, W] uint16; 0 is no object, and in a palette of grays black is none.
 
     Args:
         image: a Pillow image.
-        where: what to call it in an error.
+        where: how an error calls it.
     """
     numbers = mask_numbers(image, where, 65535)
-    greys = brightness(image) if image.mode == 'P' else None
-    if greys is None or ((greys == 0) == (numbers == 0)).all():
+    grays = brightness(image) if image.mode == 'P' else None
+    if grays is None or ((grays == 0) == (numbers == 0)).all():
         return numbers
-    return greys.astype(np.uint16)
+    return grays.astype(np.uint16)
 
 
-def label_numbers(image, where, allowed):
-    """The numbers of a map in which each means something: of a palette of greys, its indices or its brightness.
+def label_numbers(image: Image.Image, where: str, allowed: Iterable[int]) -> np.ndarray:
+    """The class numbers of a mask: those of its pixels, or, of a palette of grays, possibly their brightness.
 
-    A palette with a colour shows what the numbers look like, as PASCAL VOC's does; one of greys alone may come from a
-    program that gave the greys 0, 1, 2, ... indices of its own.
+    A palette of colors only makes the numbers visible, as PASCAL VOC's does. But a program may save the grays 0, 1,
+    2, ... as a palette with indices of its own, and then the brightness is the class number.
 
     Args:
         image: a Pillow image.
-        where: what to call it in an error.
-        allowed: the numbers that have a meaning.
+        where: how an error calls it.
+        allowed: numbers that have a meaning.
 
     Returns:
         [H, W] uint16.
 
     Raises:
-        InputError: the indices and the brightness differ, and all are allowed.
+        InputError: indices and brightness differ, and both are allowed numbers.
     """
     numbers = mask_numbers(image, where)
-    greys = brightness(image) if image.mode == 'P' else None
-    if greys is None or (greys == numbers).all() or np.ptp(np.reshape(image.getpalette(), (-1, 3)), 1).any():
+    grays = brightness(image) if image.mode == 'P' else None
+    if grays is None or (grays == numbers).all() or np.ptp(np.reshape(image.getpalette(), (-1, 3)), 1).any():
         return numbers
-    if not np.isin(greys, allowed).all():
+    if not np.isin(grays, allowed).all():
         return numbers
     if np.isin(numbers, allowed).all():
         raise InputError(
-            f'{where} has a palette of greys in which number {numbers[greys != numbers][0]} is the grey '
-            f'{greys[greys != numbers][0]}, and either may be meant; save it as a grey PNG (mode L) of the numbers.'
+            f'{where} has a palette of grays in which number {numbers[grays != numbers][0]} is the gray '
+            f'{grays[grays != numbers][0]}, and either may be meant; save it as a gray PNG (mode L) of the numbers.'
         )
-    return greys.astype(np.uint16)
+    return grays.astype(np.uint16)

@@ -1,46 +1,46 @@
-"""An image with what is marked or found on it, in colors."""
+"""Images with label maps, annotations or probabilities drawn on them."""
 
 import numpy as np
 from scipy import ndimage
 
 from panet_jax.method.episode import IGNORE
 
-# Colours of ways 1 to 7 (Okabe and Ito's, told apart by colour-blind people too), and of void.
-WAY_COLOURS = np.array(
+# Colors of ways 1 to 7, and of void. Okabe and Ito chose them so that color-blind people can tell them apart.
+WAY_COLORS = np.array(
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [204, 121, 167], [0, 114, 178]]
 )
-VOID_COLOUR = np.array([255, 255, 255])
+VOID_COLOR = np.array([255, 255, 255])
 
 
-def overlay(image, label, strength=0.55, rest=0.75):
-    """An image with its label map in colours.
+def overlay(image: np.ndarray, label: np.ndarray, strength: float = 0.55, rest: float = 0.75) -> np.ndarray:
+    """An image with its label map in colors.
 
     Args:
         image: [H, W, 3] uint8.
-        label: [H, W] int, 0 stays as it is (times `rest`), n gets way n's colour, 255 white.
-        strength: of the colour, in 0..1.
-        rest: brightness of label 0, in 0..1; 1 leaves a photograph as it is.
+        label: [H, W] int; n > 0 is drawn in the color of way n, 255 in white.
+        strength: how opaque the color is, in 0..1.
+        rest: brightness of the photograph where the label is 0, in 0..1.
 
     Returns:
         [H, W, 3] uint8.
     """
     blended = image * float(rest)
     for way in np.unique(label[(label > 0) & (label != IGNORE)]):
-        colour = way_colour(way)
-        blended[label == way] = (1 - strength) * image[label == way] + strength * colour
-    blended[label == IGNORE] = VOID_COLOUR
+        color = way_color(way)
+        blended[label == way] = (1 - strength) * image[label == way] + strength * color
+    blended[label == IGNORE] = VOID_COLOR
     return blended.astype(np.uint8)
 
 
-def annotated(image, foreground, background, way, kind):
-    """A support image with what an annotator drew on it.
+def annotated(image: np.ndarray, foreground: np.ndarray, background: np.ndarray, way: int, kind: str) -> np.ndarray:
+    """A support image with its annotation drawn on it.
 
     Args:
         image: [H, W, 3] uint8.
         foreground, background: [H, W] bool.
-        way: 1..N, which gives the colour.
-        kind: 'dense': the mask, filled; 'scribble': thick lines, white on the background; 'box': the
-            outline of the foreground, and thin and white that of what is neither.
+        way: 1..N, whose color is used.
+        kind: 'dense': the foreground is filled; 'scribble': thick lines, white on the background; 'box': the
+            outline of the foreground, and a thin white one of the pixels that are neither.
 
     Returns:
         [H, W, 3] uint8.
@@ -50,30 +50,38 @@ def annotated(image, foreground, background, way, kind):
     drawn = (image * 0.8).astype(np.uint8)
     thick = max(1, image.shape[0] // 100)
     if kind == 'scribble':
-        drawn[_grown(background, thick)] = VOID_COLOUR
-        drawn[_grown(foreground, thick)] = way_colour(way)
+        drawn[_grown(background, thick)] = VOID_COLOR
+        drawn[_grown(foreground, thick)] = way_color(way)
     else:
-        drawn[_outline(~background, max(1, thick // 2))] = VOID_COLOUR
-        drawn[_outline(foreground, 2 * thick)] = way_colour(way)
+        drawn[_outline(~background, max(1, thick // 2))] = VOID_COLOR
+        drawn[_outline(foreground, 2 * thick)] = way_color(way)
     return drawn
 
 
-def heat_map(image, probabilities):
-    """How sure the network is of any foreground: [H, W, 3] uint8, from dark (0) to bright (1), on the grey image."""
-    from matplotlib import colormaps  # half a second, which nothing else here needs
+def heat_map(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The probability of foreground, from dark (0) to bright (1), on the image in gray.
+
+    Args:
+        image: [H, W, 3] uint8.
+        probabilities: [H, W, L] float in [0, 1], background first.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    from matplotlib import colormaps  # half a second of imports that only this function needs
 
     warm = colormaps['inferno'](1 - probabilities[..., 0])[..., :3] * 255
     return (0.25 * image.mean(-1, keepdims=True) + 0.75 * warm).astype(np.uint8)
 
 
-def way_colour(way):
-    """The colour of way 1..254: [3] int, 0..255; beyond the seventh that of PASCAL VOC's colour map."""
-    if way <= len(WAY_COLOURS):
-        return WAY_COLOURS[way - 1]
-    colour = np.zeros(3, int)
+def way_color(way: int) -> np.ndarray:
+    """The color of way 1..254, [3] int in 0..255; from the eighth on that of PASCAL VOC's color map."""
+    if way <= len(WAY_COLORS):
+        return WAY_COLORS[way - 1]
+    color = np.zeros(3, int)
     for bit in range(8):
-        colour[bit % 3] |= (int(way) >> bit & 1) << 7 - bit // 3
-    return colour
+        color[bit % 3] |= (int(way) >> bit & 1) << 7 - bit // 3
+    return color
 
 
 def _grown(mask, pixels):
@@ -81,5 +89,5 @@ def _grown(mask, pixels):
 
 
 def _outline(mask, pixels):
-    """The border of a mask, inside it; along the image's edge too."""
+    """The border of a mask, on its inside; also along the image's edge."""
     return mask & ~ndimage.binary_erosion(mask, iterations=pixels)

@@ -1,11 +1,11 @@
-"""Resizing one image with its label map. The same as the reference's transforms, to the bit."""
+"""Resizing one image with its label map, bit for bit as the authors' transforms do."""
 
 import numpy as np
 from PIL import Image
 
 
 def resize(sample, size):
-    """Squashes a sample to size x size: image bilinear (antialiased, as PIL does), label nearest.
+    """Resizes a sample to size x size: the image bilinearly (antialiased, as PIL does), the label by nearest pixels.
 
     Args:
         sample: image [H, W, 3] uint8, label [H, W] uint8.
@@ -20,13 +20,13 @@ def resize(sample, size):
     return sample._replace(image=resize_image(sample.image, size), label=np.asarray(label))
 
 
-def resize_image(image, size):
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     """The image of a sample alone: [H, W, 3] uint8 -> [size, size, 3] uint8."""
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def resize_map(numbers, size):
-    """A map of numbers at another size, nearest: [H, W] int -> [size, size] int32."""
+def resize_map(numbers: np.ndarray, size: int) -> np.ndarray:
+    """A map of numbers at another size, by nearest pixels: [H, W] int -> [size, size] int32."""
     return np.asarray(Image.fromarray(numbers.astype(np.int32)).resize((size, size), Image.Resampling.NEAREST))
 
 

@@ -1,8 +1,8 @@
 """Scribbles as an annotator would draw them, made from masks as the robot of the DAVIS challenge does.
 
-Open the mask, take its medial axis, follow the longest path of the axis's tree, smooth it as a Bezier
-curve, draw it: Caelles et al., "The 2018 DAVIS Challenge on Video Object Segmentation", section 4. The
-numbers below are those that the authors of PANet made their scribbles with: util/scribbles.py.
+The mask is opened; the longest path in the tree of its medial axis is smoothed as a Bezier curve, and drawn:
+Caelles et al., "The 2018 DAVIS Challenge on Video Object Segmentation", section 4. The numbers below are those of
+the authors of PANet, in their util/scribbles.py.
 """
 
 import numpy as np
@@ -11,26 +11,26 @@ from scipy.sparse import coo_array, csgraph
 from scipy.stats import binom
 from skimage.morphology import isotropic_opening, medial_axis
 
-KERNEL_SIZE = 0.15  # diameter of the opening's disc, as a share of the square root of the mask's area
-MOST_RADIUS = 16.0  # of that disc, in pixels
-FEWEST_POINTS = 4  # of a path; shorter ones are dropped where there is a longer one
-MOST_CURVE_POINTS = 1000
+KERNEL_SIZE = 0.15  # diameter of the opening's disc, as a fraction of the square root of the mask's area
+MOST_RADIUS = 16.0  # largest radius of that disc, in pixels
+FEWEST_POINTS = 4  # a shorter path is dropped if there is a longer one
+MOST_CURVE_POINTS = 1000  # a longer path is not smoothed
 
-ROBOT_VERSION = 1  # of all this; those of another one are made anew
+ROBOT_VERSION = 1  # of this file; scribbles that another version made are made again
 NO_SCRIBBLE = 65535  # in a map of scribbles: nobody drew here
 
 
-def draw_scribbles(label, instances, seed=0):
+def draw_scribbles(label: np.ndarray, instances: np.ndarray, seed: int = 0) -> np.ndarray:
     """A scribble on every object of an image, and one on its background.
 
     Args:
         label: [H, W] uint8, 0 background, 255 void.
         instances: [H, W] int, 0 for no object, else the object's number, below 65535.
-        seed: of the choice between equally good medial axes.
+        seed: seed of the choice between equally good medial axes.
 
     Returns:
-        [H, W] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere. An object
-        has a scribble however small it is.
+        [H, W] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere. Even
+        the smallest object has a scribble.
     """
     scribbles = np.full(label.shape, NO_SCRIBBLE, np.uint16)
     scribbles[scribble(label == 0, seed)] = 0
@@ -39,12 +39,12 @@ def draw_scribbles(label, instances, seed=0):
     return scribbles
 
 
-def scribble(mask, seed=0):
+def scribble(mask: np.ndarray, seed: int = 0) -> np.ndarray:
     """One scribble inside a mask: a curve along the longest path of each of its parts.
 
     Args:
         mask: [H, W] bool.
-        seed: of the choice between equally good medial axes.
+        seed: seed of the choice between equally good medial axes.
 
     Returns:
         [H, W] bool, within the mask; empty only if the mask is.
@@ -54,17 +54,17 @@ def scribble(mask, seed=0):
     window = tuple(slice(max(at.min() - 1, 0), at.max() + 2) for at in np.nonzero(mask))
     part = mask[window]
     axis = medial_axis(np.pad(_opened(part), 1), rng=seed)[1:-1, 1:-1]
-    whole = np.zeros(mask.shape, bool)
+    drawn = np.zeros(mask.shape, bool)
     for path in longest_paths(axis):
         curve = _draw(bezier(path), part.shape) & part
-        whole[window] |= curve if curve.any() else _draw(path, part.shape) & part
-    return whole
+        drawn[window] |= curve if curve.any() else _draw(path, part.shape) & part
+    return drawn
 
 
 def _opened(mask):
-    """The mask without what a disc does not fit into; the disc shrinks until something is left.
+    """The mask without the parts that are too thin for a disc; the disc shrinks until something is left.
 
-    Beyond the image's edge nothing counts as outside, so an object that is cut off there stays whole.
+    The outside of the image does not count as background, so an object at the edge loses nothing there.
     """
     radius = min(KERNEL_SIZE * np.sqrt(mask.sum()) / 2, MOST_RADIUS)
     while radius > 1 and not mask.all():
@@ -75,7 +75,7 @@ def _opened(mask):
     return mask
 
 
-def longest_paths(axis):
+def longest_paths(axis: np.ndarray) -> list[np.ndarray]:
     """The longest path of each part of a medial axis, its rings cut open where their edges are longest.
 
     Args:
@@ -86,7 +86,7 @@ def longest_paths(axis):
         unless all have.
     """
     points = np.argwhere(axis)
-    tree = csgraph.minimum_spanning_tree(_neighbours(axis, points))
+    tree = csgraph.minimum_spanning_tree(_neighbors(axis, points))
     tree = tree + tree.T
     number, part = csgraph.connected_components(tree, directed=False)
     paths = [points[_longest_path(tree, np.flatnonzero(part == p)[0])] for p in range(number)]
@@ -94,7 +94,7 @@ def longest_paths(axis):
     return long or [max(paths, key=len)]
 
 
-def _neighbours(axis, points):
+def _neighbors(axis, points):
     """The graph of touching points, [points, points] sparse, with their distances."""
     numbers = np.zeros(np.add(axis.shape, 2), int)
     numbers[1:-1, 1:-1][axis] = np.arange(1, len(points) + 1)
@@ -117,7 +117,7 @@ def _longest_path(tree, start):
     return np.array(path)
 
 
-def bezier(path):
+def bezier(path: np.ndarray) -> np.ndarray:
     """The Bezier curve that has all points of a path as control points, from its last to its first.
 
     Args:

@@ -1,1 +1,1 @@
-"""What was measured, as rows, tables, pages and pictures."""
+"""What an evaluation measured: rows of results, tables, pages and pictures."""

@@ -1,4 +1,7 @@
-"""A sheet of small photographs with their masks, by which one sees whether the two belong together."""
+"""A sheet of small photographs with their masks, which shows whether they belong together."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,11 +17,11 @@ SIDE = 300  # pixels of a photograph's longer side
 MOST_NAMES = 3  # classes named below a photograph
 
 
-def save_contact_sheet(path, images, classes):
+def save_contact_sheet(path: Path, images: list[tuple], classes: Sequence[str]) -> None:
     """Draws photographs with their masks over them, names and classes below, into one picture.
 
     Args:
-        path: of the picture, which appears whole or not at all; its ending says the format.
+        path: picture to write, which appears complete or not at all; its ending is the format.
         images: list of (name, [H, W, 3] uint8, label [H, W] uint8 in 0..len(classes) or 255).
         classes: names of the classes.
     """

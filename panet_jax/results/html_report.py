@@ -1,4 +1,4 @@
-"""One page of HTML that needs nothing else: tables, sheets of pictures, settings."""
+"""One page of HTML without other files: tables, charts, sheets of pictures, settings."""
 
 import base64
 import io
@@ -11,19 +11,19 @@ from panet_jax.disk.workdir import write_text
 from panet_jax.results.rows import upright
 
 PAGE = 'report.html.jinja'
-QUALITY = 85  # of the pictures, as WebP
+QUALITY = 85  # of the pictures, which are WebP
 
 
 def save_report(path, title, tables, sheets, settings, charts=()):
-    """Writes the page, which appears whole or not at all.
+    """Writes the page, which appears complete or not at all.
 
     Args:
-        path: of the HTML file.
-        title: of the page.
-        tables: list of rows.Tables.
-        sheets: list of (title, path of a PNG).
-        settings: a ConfigDict.
-        charts: charts.Charts, to stand below the first table.
+        path: HTML file to write.
+        title: title of the page.
+        tables: Tables from rows.py.
+        sheets: titles and paths of PNG files.
+        settings: configuration of the experiment, a ConfigDict.
+        charts: Charts from charts.py, which stand below the first table.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('panet_jax.results', '.'), autoescape=True, undefined=jinja2.StrictUndefined

@@ -1,16 +1,17 @@
-"""The published numbers of PANet with a VGG-16: mean-IoU in percent, with how sure each is.
+"""The published numbers of PANet with a VGG-16: mean-IoU in percent, and how each is known.
 
-From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked against the paper itself.
+From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked in the paper itself.
 """
 
 from typing import NamedTuple
 
 from panet_jax.results.protocols import PANET2019
 
-PRINTED = ''  # in the paper or said by its authors
-QUOTED = '†'  # from one other text
-RECALLED = '*'  # from memory; only that the folds have the mean was checked
-# What a file calls each.
+# The mark behind a number says how it is known.
+PRINTED = ''  # it is in the paper, or its authors say it
+QUOTED = '†'  # one other text says it
+RECALLED = '*'  # from memory; it was only checked that the folds have this mean
+# What CSV and JSON files call them.
 SOURCES = {PRINTED: 'printed', QUOTED: 'quoted', RECALLED: 'recalled'}
 MEANING = {
     QUOTED: 'quoted from a text other than the paper',
@@ -22,9 +23,9 @@ class Published(NamedTuple):
     """One row of the paper.
 
     Attributes:
-        mean: over the four folds.
+        mean: mean over the four folds.
         mean_source, folds_source: '', '†' or '*', as above.
-        folds: of each fold; empty if they are not known.
+        folds: value of each fold; empty if they are not known.
     """
 
     mean: float
@@ -48,17 +49,17 @@ PUBLISHED = {
     ('coco20i', True, 1, 1, 'dense'): Published(20.9),
     ('coco20i', True, 1, 5, 'dense'): Published(29.7),
 }
-# The lists that were tested on, with the images that ours have of them (of COCO's those that show an object).
-# The paper and the authors' code differ on COCO's list; both are allowed.
+# The lists that were evaluated on, with their numbers of images as prepared here (of COCO's, those that show an object).
+# The paper and the authors' code name different lists of COCO; both are allowed.
 LISTS = {'pascal5i': {'trainaug': 10_582}, 'coco20i': {'val2014': 40_137, 'train2014': 82_081}}
 TRAIN_LIST = {'pascal5i': 'trainaug', 'coco20i': 'train2014'}
-# What a result must have been made with to stand beside the paper's.
+# The settings of an evaluation that compares with the paper's.
 EVALUATION = {
     **{'protocol': (PANET2019.name,), 'size': (417,), 'fold_rule': ('contiguous',), 'queries': (1,)},
     **{'runs': (5,), 'episodes': (1000,), 'smallest_object': (1,), 'skipped_images': (0,)},
     **{'encoder': ('vgg16',), 'width': (1,), 'left_out_classes': ([],), 'unseen': ([],)},
 }
-# How its network must have been trained, by the names of settings; weak supports were for tests alone.
+# The settings of a training that compares with the paper's; scribbles and boxes were supports in tests only.
 TRAINING = {
     **{'batch': (1,), 'align_weight': (1,), 'annotation': ('dense',), 'episode.queries': (1,)},
     **{'data.size': (417,), 'data.flip': (True,), 'data.smallest_object': (1,), 'data.unseen_images': ('background',)},
@@ -68,8 +69,8 @@ TRAINING = {
 }
 
 
-def published(row):
-    """The paper's row for one row of results, and why there is none: (Published or None, sentence)."""
+def published(row: dict) -> tuple[Published | None, str]:
+    """The paper's row for one row of results, and ''; or None and a sentence why, if there are values at all."""
     known = PUBLISHED.get((row['dataset'], bool(row['checkpoint_step']), row['ways'], row['shots'], row['annotation']))
     if known is None:
         return None, ''
@@ -84,7 +85,7 @@ def published(row):
 
 
 def _compared(row):
-    """(name, the paper's values, the value here) of all that must agree."""
+    """(name, the paper's values, the value here) of each setting that must agree."""
     lists = LISTS[row['dataset']]
     of_all = {'split': tuple(lists), 'images': (lists.get(row['split'], row['images']),), **EVALUATION}
     of_network = {'weights': ('imagenet',)}

@@ -1,4 +1,4 @@
-"""Evaluation protocols: what differs between the authors' way of scoring and that of later papers."""
+"""Evaluation protocols: how scoring differs between the authors' code and later papers."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ class Protocol:
     """How a benchmark is scored. Results of different protocols do not compare.
 
     Attributes:
-        name: as it stands in settings and results.
+        name: its name in settings and results.
         void_is_background: whether the void pixels of a densely annotated support count as background.
         absent_false_positives: whether pixels predicted as a class count as false positives in a query
             whose label does not show the class.
-        own_size: whether queries are scored at the size of their label on disk; else at the network's.
+        own_size: whether queries are scored at the size of their label on disk, or at the network's.
         test_lists: the image list of each benchmark, unless data.test_split names one.
     """
 
@@ -46,7 +46,7 @@ STANDARD = Protocol(
 PROTOCOLS = {protocol.name: protocol for protocol in (PANET2019, STANDARD)}
 
 
-def test_list(config):
+def test_list(config) -> str:
     """The image list that a configuration is evaluated on: data.test_split, else the protocol's."""
     lists = PROTOCOLS[config.evaluation.protocol].test_lists
     if not (config.data.test_split or config.data.name in lists):

@@ -104,27 +104,27 @@ def spread_meaning(row):
 
 def remarks(row):
     """Sentences on what a reader of one row of results should know."""
-    found = []
+    sentences = []
     if row['draw'] == 'panet2019' and not row['authors_order']:
-        found.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
+        sentences.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
     if row['trained_on'] not in ('', row['dataset']):
-        found.append(
+        sentences.append(
             f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked but by name'
         )
     if unknown := row.get('unknown_training'):  # not in rows of earlier versions
-        found.append(f'on what {unknown} was trained is not known, and so not whether it saw these classes')
+        sentences.append(f'on what {unknown} was trained is not known, and so not whether it saw these classes')
     absent = [name for name, value in row['class_iou'].items() if value is None]
     if absent:
-        found.append(f'no query showed {", ".join(absent)}: left out of the mean')
+        sentences.append(f'no query showed {", ".join(absent)}: left out of the mean')
     if row['left_out_classes']:
-        found.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
+        sentences.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
     if row['empty_supports']:
         supports = row['runs'] * row['episodes'] * row['ways'] * row['shots']
-        found.append(
+        sentences.append(
             f'{row["empty_supports"]} of {supports} supports are empty, having no annotated pixel left at {row["size"]} px; '
             'an empty support finds nothing'
         )
-    return found
+    return sentences
 
 
 def _other_order(row):
@@ -157,8 +157,8 @@ def classes_scored(rows):
     """How many classes a mean is of, such as ' (3 of 5)'; nothing if it is of all. From rows of results."""
     rows = list(rows)
     scored = sum(value is not None for row in rows for value in row['class_iou'].values())
-    there = sum(len(row['class_iou']) + len(row['left_out_classes']) for row in rows)
-    return f' ({scored} of {there})' if scored < there else ''
+    total = sum(len(row['class_iou']) + len(row['left_out_classes']) for row in rows)
+    return f' ({scored} of {total})' if scored < total else ''
 
 
 def spread(mean, std, runs):

@@ -11,20 +11,20 @@ from panet_jax.images.overlays import annotated, heat_map, overlay
 from panet_jax.method.episode import Episode
 from panet_jax.method.metrics import iou
 
-# More supports than this and only the first shot of each way is drawn.
+# With more supports than this only the first shot of each way is drawn.
 MOST_SUPPORTS = 5
-TITLE_WIDTH = 36  # characters that stand above a panel
+TITLE_WIDTH = 36  # characters that fit above a panel
 
 
 class Row(NamedTuple):
     """One episode of a sheet.
 
     Attributes:
-        caption: what to call it.
+        caption: its name on the sheet.
         names: class name of each way.
         episode: a compact Episode.
-        probabilities: [H, W, 1 + N] float32 of its first query, background first.
-        confusion: [1 + N, 1 + N] int, what was counted of that query, rows the truth.
+        probabilities: [H, W, L] float32 of its first query, background first.
+        confusion: [L, L] int, pixels of that query by true label (rows) and predicted label.
     """
 
     caption: str
@@ -34,15 +34,15 @@ class Row(NamedTuple):
     confusion: np.ndarray
 
 
-def pictured_episodes(confusions, number, which, seed):
-    """Which episodes of a run to draw: a list of their numbers.
+def pictured_episodes(confusions: np.ndarray, number: int, which: str, seed: int) -> list[int]:
+    """The numbers of the episodes to draw of a run.
 
     Args:
-        confusions: [E, Q, 1 + N, 1 + N] int, of the run.
+        confusions: [E, Q, L, L] int, of all episodes of the run.
         number: how many, at most.
         which: 'random', 'worst' (the lowest IoU of the first query, mean over the ways that it or its
             prediction shows), 'first', or the numbers themselves, such as '3,17'.
-        seed: of 'random'.
+        seed: seed of 'random'.
     """
     episodes = len(confusions)
     if which == 'worst':
@@ -55,14 +55,14 @@ def pictured_episodes(confusions, number, which, seed):
     return [int(index) for index in which.split(',')]
 
 
-def way_ious(confusion):
-    """IoU of each way in one query, from [1 + N, 1 + N]: [N], nan where truth and prediction lack it."""
+def way_ious(confusion: np.ndarray) -> np.ndarray:
+    """IoU of each way in one query: [L, L] int -> [N] float, nan where neither truth nor prediction shows the way."""
     both = np.diagonal(confusion)
     return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]
 
 
-def episode_panels(row, kind):
-    """The panels of one episode, its first query: a list of (title, [H, W, 3] uint8)."""
+def episode_panels(row: Row, kind: str) -> list[tuple[str, np.ndarray]]:
+    """The panels of one episode and its first query: titles with [H, W, 3] uint8 images."""
     episode = row.episode
     ways, shots = episode.support_images.shape[:2]
     shown = shots if ways * shots <= MOST_SUPPORTS else 1
@@ -93,22 +93,22 @@ def _prediction_title(row):
     return textwrap.fill(f'prediction, IoU: {", ".join(scores)}', TITLE_WIDTH, break_long_words=False)
 
 
-def save_sheet(path, rows, kind):
-    """Draws episodes one below the other into a PNG, which appears whole or not at all.
+def save_sheet(path, rows: list[Row], kind: str) -> None:
+    """Draws episodes one below the other into a PNG, which appears complete or not at all.
 
     Args:
-        path: of the PNG.
-        rows: list of Rows.
-        kind: of their annotation.
+        path: PNG file to write.
+        rows: the episodes.
+        kind: kind of their annotation.
     """
     save_panels(path, [episode_panels(row, kind) for row in rows])
 
 
-def save_panels(path, rows):
-    """Draws pictures with their titles, row by row, into a PNG, which appears whole or not at all.
+def save_panels(path, rows: list[list[tuple[str, np.ndarray]]]) -> None:
+    """Draws pictures with their titles, row by row, into a PNG, which appears complete or not at all.
 
     Args:
-        path: of the PNG.
+        path: PNG file to write.
         rows: lists of (title, [H, W, 3] uint8), all of one length.
     """
     figure = Figure(figsize=(2.2 * len(rows[0]), 2.45 * len(rows)), layout='constrained')

@@ -1,10 +1,10 @@
-"""What TensorBoard shows of a run: its losses as they come, its evaluations by step, their pictures.
+"""What TensorBoard shows of a run: losses during training, evaluations by step with their pictures.
 
 workdir/tensorboard/training             scalars of metrics.jsonl
 workdir/tensorboard/evaluation-SETTING   scalars of results.jsonl, and sheets of pictures
 
-TensorBoard's own records and messages are written here, but not by its writer: that one imports
-TensorFlow where it is installed, and tensorboardX's imports PyTorch.
+The records are TensorBoard's own, but not its SummaryWriter: that one imports TensorFlow where it is installed, and
+the one of tensorboardX imports PyTorch.
 """
 
 import io
@@ -22,8 +22,8 @@ from panet_jax.disk.paths import workdir_path
 from panet_jax.results.names import picture_name, setting_name
 
 FOLDER = 'tensorboard'  # in a workdir
-VERSION = 'brain.Event:2'  # what the first record of every event file says
-# Of a row of results.
+VERSION = 'brain.Event:2'  # the first record of every event file says so
+# The fields of a row of results that are shown.
 SCORES = ('mean_iou', 'binary_iou', 'background_iou', 'foreground_iou')
 
 
@@ -31,11 +31,11 @@ def begin_training_events(workdir, start):
     """Begins an event file for a training.
 
     Args:
-        workdir: of the training.
-        start: the step that it begins or goes on after. What earlier files say of later steps is not shown.
+        workdir: workdir of the training.
+        start: step after which the training begins or goes on. TensorBoard drops what earlier files say of later steps.
 
     Returns:
-        The path, for `add_training_events`.
+        The path of the file, for `add_training_events`.
     """
     path = workdir_path(workdir) / FOLDER / 'training' / _new_name()
     with replacing(path) as temporary:
@@ -49,10 +49,10 @@ def add_training_events(path, step, values):
 
 
 def save_evaluation_events(workdir, rows, pictures):
-    """Writes all evaluations of one setting into one event file, in place of the one before.
+    """Writes all evaluations of one setting into one event file, which replaces the one before.
 
     Args:
-        workdir: to write to.
+        workdir: workdir to write to.
         rows: results on the same episodes by step, as from `comparable_results`.
         pictures: folder of the sheets, a path as from `workdir_path`; missing ones are left out.
     """
@@ -67,7 +67,7 @@ def save_evaluation_events(workdir, rows, pictures):
 
 
 def _new_name():
-    """A name that sorts after those of earlier files, and is no other process's."""
+    """A name that sorts after those of earlier files, and that no other process makes."""
     return f'events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}'
 
 

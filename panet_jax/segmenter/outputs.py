@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
-from panet_jax.images.overlays import VOID_COLOUR, overlay, way_colour
+from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
 from panet_jax.segmenter.references import read_photo
 from panet_jax.segmenter.segmentation import BAND
 
@@ -177,7 +177,7 @@ def _overlay(image, found):
 def _with_legend(drawn, found):
     """An overlay above a black strip that names the classes there are, with their colours and shares."""
     shares = ((label, name, found.shares[name]) for label, name in enumerate(found.classes, 1))
-    there = [(tuple(way_colour(label)), f'{name} {share:.1%}') for label, name, share in shares if share >= LEAST_SHARE]
+    there = [(tuple(way_color(label)), f'{name} {share:.1%}') for label, name, share in shares if share >= LEAST_SHARE]
     there = there or [('black', 'nothing found')]
     line, font, places = _legend_places([text for _, text in there], *drawn.size)
     whole = Image.new('RGB', (drawn.width, drawn.height + line * (1 + places[-1][1])))
@@ -209,5 +209,5 @@ def _legend_places(texts, width, height):
 
 def _palette():
     """The colours of labels 0..255, as Pillow takes them."""
-    colours = [np.zeros(3, int), *(way_colour(label) for label in range(1, 255)), VOID_COLOUR]
+    colours = [np.zeros(3, int), *(way_color(label) for label in range(1, 255)), VOID_COLOR]
     return np.array(colours, np.uint8).tobytes()
