@@ -1,10 +1,12 @@
 """The rules of .importlinter: which folder may import which."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tiny import ROOT
 
 
@@ -23,3 +25,15 @@ def test_the_package_is_a_listing_that_one_can_read():
         tree = ast.parse((folder / '__init__.py').read_text())
         assert ast.get_docstring(tree), folder
         assert len(tree.body) == 1, folder
+
+
+SCRIPTS = sorted(path for folder in ('benchmarks', 'robustness') for path in (ROOT / folder).glob('*.py'))
+
+
+@pytest.mark.parametrize('path', SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_import_names_that_exist(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith('panet_jax'):
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(module, name.name) or importlib.import_module(f'{node.module}.{name.name}')
