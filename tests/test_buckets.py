@@ -21,6 +21,9 @@ from panet_jax.disk.workdir import checkpoint_steps, read_json_lines
 from panet_jax.evaluation.evaluate import evaluate
 from panet_jax.training import train as training
 
+pytestmark = pytest.mark.exhaustive
+
+
 RUN = 'gs://bucket/run'
 
 

@@ -1,6 +1,7 @@
 """One pass over the images counts what one pass over the episodes counts."""
 
 import dataclasses
+import functools
 import itertools
 import os
 import threading
@@ -39,8 +40,13 @@ def make(ways, shots, queries, kind='dense', protocol=PANET2019):
 ENCODER = vgg16(1 / 16)
 
 
+@functools.cache  # what one test has compiled serves the next one
+def shared_evaluator(batch=4, cache_gib=1.0):
+    return Evaluator(ENCODER, batch=batch, cache_gib=cache_gib)
+
+
 def count(params, episodes, number, own_size=False, evaluator=None, key=None, **options):
-    evaluator = evaluator or Evaluator(ENCODER, **{'batch': 4, 'cache_gib': 1.0} | options)
+    evaluator = evaluator or shared_evaluator(**options)
     draws = [episodes.draw(index) for index in range(number)]
     annotated = AnnotatedImages(episodes.source, CLASSES, episodes.reader, 33, own_size)
     return evaluator.count(params, draws, annotated, key).confusions
@@ -68,6 +74,7 @@ def test_counts_are_those_of_one_episode_at_a_time(narrow_params, numbers):
     assert_same_but_for_ties(count(narrow_params, episodes, 12), plain(narrow_params, episodes, 12))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(('kind', 'protocol'), list(itertools.product(KINDS, PROTOCOLS)))
 def test_counts_are_so_for_each_annotation_and_protocol(narrow_params, kind, protocol):
     protocol = PROTOCOLS[protocol]
@@ -103,7 +110,7 @@ def test_counts_are_the_same_when_large_images_are_scored_an_episode_at_a_time(n
     episodes = make(1, 1, 1)
     wanted = count(narrow_params, episodes, 10)
     monkeypatch.setattr(image_sums, 'MOST_LOGITS', 1)
-    np.testing.assert_array_equal(count(narrow_params, episodes, 10), wanted)
+    np.testing.assert_array_equal(count(narrow_params, episodes, 10, evaluator=Evaluator(ENCODER)), wanted)
 
 
 def test_each_image_is_read_once_with_a_cache_and_queries_twice_without(narrow_params):

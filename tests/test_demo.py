@@ -473,6 +473,7 @@ def upload_over_http(address, name, content):
         return error.code
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(importlib.util.find_spec('gradio') is None, reason='the page needs Gradio')
 def test_a_terminal_that_is_closed_leaves_no_upload_and_large_files_are_refused(tmp_path, narrow_params):
     with served(tmp_path, narrow_params) as (server, address):
@@ -557,6 +558,7 @@ def iou(found, wanted):
     return (found & wanted).sum() / (found | wanted).sum()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(bool(MISSING), reason=f'the real page needs {", ".join(MISSING)}')
 def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     from playwright.sync_api import expect

@@ -143,6 +143,7 @@ def check_packages(what):
             assert word in ('-e', '.', '-U'), word
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_commands_run(page, here):
     for words in distinct(page):
@@ -174,6 +175,7 @@ def given():
     }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_snippets_run(page, here):
     names = given()

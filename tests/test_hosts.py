@@ -16,6 +16,9 @@ from tiny import ROOT
 
 from panet_jax.disk.workdir import read_json_lines
 
+pytestmark = pytest.mark.exhaustive
+
+
 CONFIG = [
     *('--config.data.size=33', '--config.encoder.width=0.03125', '--config.batch=4'),
     *('--config.log_every=1', '--config.checkpoint_every=100', '--config.loader.threads=2', '--config.episode.shots=2'),

@@ -10,6 +10,9 @@ from nbclient import NotebookClient
 from PIL import Image
 from tiny import ROOT
 
+pytestmark = pytest.mark.exhaustive
+
+
 NAMES = ['quickstart', 'train_on_tpu']
 TINY = {
     'data.size': 33,
