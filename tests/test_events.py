@@ -48,6 +48,7 @@ def test_training_shows_the_lines_of_metrics_jsonl(trained):
 def test_a_training_that_goes_on_shows_no_step_twice(tmp_path, start):
     """It died after step 5, and its newest checkpoint is of step 3, or there is none."""
     training.train(tiny_config(steps=5, log_every=1), tmp_path)
+    (tmp_path / 'encoder.safetensors').unlink()  # written at the end, to which it did not come
     for step in (3, 5) if start == 0 else (5,):
         shutil.rmtree(tmp_path / 'checkpoints' / str(step))
     (tmp_path / 'encoder.safetensors').unlink()
