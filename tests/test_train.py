@@ -324,6 +324,13 @@ def test_training_sees_seen_classes_only():
     assert episodes.draws.flip
 
 
+def test_shapes_trains_on_no_image_that_shows_an_unseen_class():
+    episodes = training_episodes(tiny_config(**{'data.fold': 2}))
+    drawn = np.unique(np.concatenate(list(episodes.images.values())))
+    assert len(drawn) > 1000
+    assert not episodes.source.presence[drawn, 10:15].any()
+
+
 def test_supports_may_be_annotated_weakly(tmp_path):
     losses = {}
     for annotation in ('dense', 'scribble', 'box'):

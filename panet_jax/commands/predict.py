@@ -1,6 +1,7 @@
 """`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -159,21 +160,22 @@ def _segment(segmenter, stems, out, earlier, options):
     check_same(out, earlier, about, stems)
     segmentations = segmenter.stream(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
-    outcomes = []
+    outcomes = {}
 
     def finish(item):
         path, segmentation = item
-        return _written(segmentation, path, out, stems[path], options)
+        outcomes[path] = _written(segmentation, path, out, stems[path], options)
 
     try:
         items = zip(stems, segmentations, strict=True)
-        finished = in_threads(finish, items, THREADS)
-        for _, outcome in progress(finished, 'segmenting', len(stems)):
-            outcomes.append(outcome)
-    finally:  # what is done is told after Ctrl-C too
-        write_json(out / RESULTS, together(earlier, about, outcomes))
-        _tell_done(out, outcomes, segmenter.classes)
-    return _tell_failed(outcomes)
+        with contextlib.closing(in_threads(finish, items, THREADS)) as finished:
+            for _ in progress(finished, 'segmenting', len(stems)):
+                pass
+    finally:  # what is written is told after Ctrl-C too, and after a signal
+        told = [outcomes[path] for path in stems if path in outcomes]
+        write_json(out / RESULTS, together(earlier, about, told))
+        _tell_done(out, told, segmenter.classes)
+    return _tell_failed(told)
 
 
 def _written(segmentation, path: Path, out: Path, stem: str, options: argparse.Namespace) -> dict:
