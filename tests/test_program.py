@@ -2,13 +2,11 @@
 
 import ast
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
@@ -149,15 +147,16 @@ def test_a_terminal_that_closes_ends_the_program_with_its_step_saved(tmp_path):
     """Every line printed from then on is an error; the end must be reached all the same."""
     terminal, inside = os.openpty()
 
-    def take_terminal():  # as its own session's, which is what the kernel tells when it closes
-        os.setsid()
-        fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
-
-    command = [sys.executable, '-m', 'panet_jax.main', '--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY]
+    # It takes the terminal as its own session's, which is what the kernel tells when it closes.
+    take = (
+        'fcntl.ioctl(0, termios.TIOCSCTTY, 0); runpy.run_module("panet_jax.main", run_name="__main__", alter_sys=True)'
+    )
+    program = [sys.executable, '-c', f'import fcntl, runpy, termios; {take}']
+    command = [*program, '--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY]
     with subprocess.Popen(
         [*command, '--config.steps=100000', '--config.checkpoint_every=100000'],
         **dict.fromkeys(('stdin', 'stdout', 'stderr'), inside),
-        preexec_fn=take_terminal,
+        start_new_session=True,
         cwd=ROOT,
         env=environment(),
     ) as process:

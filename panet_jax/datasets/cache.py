@@ -1,10 +1,11 @@
 """A cache of resized images, so that each is decoded once and not in every episode."""
 
+import concurrent.futures
 import os
 from pathlib import Path
 
 import numpy as np
-from tqdm.contrib.concurrent import thread_map
+from tqdm import tqdm
 
 from panet_jax.datasets.prepare import locked_folder
 from panet_jax.datasets.prepared import Prepared
@@ -77,7 +78,8 @@ def _write(source, size, folder, shapes):
         def write(index):
             images[index], labels[index] = resize(source[index], size)
 
-        thread_map(write, range(len(source)), desc=f'resizing to {size}', disable=None)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(tqdm(pool.map(write, range(len(source))), f'resizing to {size}', len(source), disable=None))
         images.flush()
         labels.flush()
         for name, path in temporary.items():

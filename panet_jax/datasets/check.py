@@ -1,11 +1,12 @@
 """What is in a folder of images and masks, what is wrong with it, and whether training can start."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 from pathlib import Path
 
 import numpy as np
-from tqdm.contrib.concurrent import thread_map
+from tqdm import tqdm
 
 from panet_jax.datasets.coco import CocoLayout, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
@@ -223,7 +224,9 @@ def _check_list(open_layout, root, name, checked):
             checked[image] = str(error)
 
     new = [image for image in names if image not in checked]
-    thread_map(check, new, max_workers=THREADS, desc=f'checking {name}', leave=False, disable=None)
+    # Not tqdm's thread_map, whose module warns in a notebook without widgets.
+    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+        list(tqdm(pool.map(check, new), f'checking {name}', len(new), leave=False, disable=None))
     outcomes = [checked[image] for image in names]
     report.problems = [outcome for outcome in outcomes if isinstance(outcome, str)]
     numbers = [number for areas in outcomes if not isinstance(areas, str) for number, _ in areas]

@@ -182,7 +182,6 @@ def read_config(workdir) -> dict:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
             raise ValueError('not an object')
-        content.get('encoder', {}).setdefault('name', 'vgg16')  # workdirs of earlier versions name none
         return content
     except FileNotFoundError as error:
         raise InputError(

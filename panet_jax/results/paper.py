@@ -6,6 +6,7 @@ From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked in
 from typing import NamedTuple
 
 from panet_jax.results.protocols import PANET2019
+from panet_jax.results.result import EARLIER
 
 # The mark behind a number says how it is known.
 PRINTED = ''  # it is in the paper, or its authors say it
@@ -71,6 +72,7 @@ TRAINING = {
 
 def published(row: dict) -> tuple[Published | None, str]:
     """The paper's row for one row of results, and ''; or None and a sentence why, if there are values at all."""
+    row = EARLIER | row
     known = PUBLISHED.get((row['dataset'], bool(row['checkpoint_step']), row['ways'], row['shots'], row['annotation']))
     if known is None:
         return None, ''
