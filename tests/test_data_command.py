@@ -232,3 +232,9 @@ def test_a_bucket_is_refused(command, flag):
     assert status == 2
     assert f'{flag} must be a path on this machine, got gs://bucket/folder' in err
     assert not list(Path().iterdir())
+
+
+def test_cleaning_a_folder_that_is_not_there_is_a_mistake(command, tmp_path):
+    status, _, err = command('clean', f'--prepared-dir={tmp_path}/typo')
+    assert status == 2
+    assert f'there is no folder {tmp_path}/typo; name the one of the prepared data with --prepared-dir=' in err

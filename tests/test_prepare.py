@@ -102,7 +102,9 @@ def test_a_preparation_tells_of_those_that_it_supersedes(tmp_path, capsys):
     (tmp_path / 'own/classes.txt').write_text('cat\nhorse\n')
     prepare_list(*arguments)
     said = capsys.readouterr().out
-    assert re.search(r'1 prepared list\(s\) of before take 0\.\d MB; panet-jax data clean removes them', said)
+    assert re.search(
+        r'1 prepared list\(s\) of before take 0\.\d MB; panet-jax data clean --prepared-dir=\S+ removes them', said
+    )
 
 
 def test_unreadable_images_are_skipped_only_when_asked(tmp_path):

@@ -160,6 +160,8 @@ def _clean(options):
     from panet_jax.disk.downloads import gigabytes
 
     home = prepared_home(options.prepared_dir)
+    if not home.is_dir():
+        raise InputError(f'there is no folder {home}; name the one of the prepared data with {{data.prepared_dir=}}.')
     old = superseded_lists(home)
     for prepared in old:
         print(f'{prepared.folder}  {gigabytes(prepared.size)}, {prepared.why}')

@@ -78,7 +78,10 @@ def _prepare_and_remark(layout, place, skip_unreadable, root):
     folder = prepare(layout, place, skip_unreadable, root)
     if is_new and (old := superseded_lists(place.home)):
         size = gigabytes(sum(entry.size for entry in old))
-        print(f'{len(old)} prepared list(s) of before take {size}; panet-jax data clean removes them', flush=True)
+        where = '' if place.home == prepared_home() else f' --prepared-dir={place.home}'
+        print(
+            f'{len(old)} prepared list(s) of before take {size}; panet-jax data clean{where} removes them', flush=True
+        )
     return folder
 
 
