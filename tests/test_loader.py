@@ -14,6 +14,7 @@ import pytest
 from crowded import Crowded, make
 
 from panet_jax.compute.hosts import Share
+from panet_jax.episodes import shared_arrays
 from panet_jax.episodes.loader import Readers, episode_batches, stack
 from panet_jax.errors import InputError
 
@@ -118,6 +119,15 @@ def test_no_shared_memory_is_left_behind(tmp_path):
     )
     assert (done.returncode, done.stdout) == (0, '4\n4\n'), done.stderr
     assert 'leaked' not in done.stderr
+
+
+@pytest.mark.skipif(not shared_arrays.FOLDER.is_dir(), reason='/dev/shm is of Linux')
+def test_memory_whose_process_was_ended_while_it_made_it_is_removed():
+    prefix = shared_arrays.new_prefix()
+    shared_arrays.share_array(np.arange(3), prefix)
+    (shared_arrays.FOLDER / f'{prefix}empty').touch()  # made, and not yet given a size
+    shared_arrays.remove_all(prefix)
+    assert not list(shared_arrays.FOLDER.glob(f'{prefix}*'))
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc is of Linux')
