@@ -296,25 +296,25 @@ def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
 
 
 @pytest.fixture
-def page():
-    """The module of the page."""
+def actions():
+    """The module of what happens on the page."""
     pytest.importorskip('gradio')
-    return importlib.import_module('panet_jax.demo.page')
+    return importlib.import_module('panet_jax.demo.actions')
 
 
-def test_a_tab_that_outlived_its_session_is_told_to_reload(page):
+def test_a_tab_that_outlived_its_session_is_told_to_reload(actions):
     import gradio as gr
 
-    for action in (page._remove_all, page._segment, page._switch):
+    for action in (actions.remove_all, actions.segment, actions.switch):
         with pytest.raises(gr.Error, match='Reload it'):
             list(action(None))
 
 
-def test_the_page_says_that_it_searches_before_it_does(page, session, tmp_path):
+def test_the_page_says_that_it_searches_before_it_does(actions, session, tmp_path):
     image, mask = draw_disc(0)
     drawn = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(2)]
-    steps = page._try_out(session, True, 'mask', drawn, None, 'cat')
+    steps = actions.try_out(session, True, 'mask', drawn, None, 'cat')
     assert next(steps)[0] == 'Searching 2 images …'
     assert session.classes == (), 'the drawing has been encoded already'
     *_, last = steps
@@ -322,21 +322,21 @@ def test_the_page_says_that_it_searches_before_it_does(page, session, tmp_path):
     assert [found.path.name for found in session.found] == ['0.png', '1.png']
 
 
-def test_the_page_tells_of_torn_images_while_nothing_is_marked(page, session, tmp_path):
+def test_the_page_tells_of_torn_images_while_nothing_is_marked(actions, session, tmp_path):
     (tmp_path / 'torn.png').write_bytes(b'torn')
-    ((status, *_),) = page._look(session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)])
+    ((status, *_),) = actions.search(session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)])
     assert status.startswith('Nothing to look for yet')
     assert 'torn.png is no image' in status
 
 
-def test_the_legend_says_how_sure_each_class_is(page, session, tmp_path):
+def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.add('d<g', *draw_disc(1, colour=BLUISH))
     session.queries = [photo(tmp_path)]
     session.segment()
     session.heat_of = 'cat'
     session.switch(0, 'd<g', on=False)
-    _, legend, classes = page._view(session)
+    _, legend, classes = actions.result_view.view(session)
     absent = session.found[0].whole.absent
     assert classes['choices'] == [(f'{name}: {presence(absent[name])}', name) for name in ('cat', 'd<g')]
     assert classes['value'] == ['cat']

@@ -90,7 +90,7 @@ def _end(*_):
 
 def _serve(page, options):
     """Serves until Ctrl-C, or until the process is asked to end."""
-    from panet_jax.demo.page import EDITOR_SCRIPT, STYLE, THEME
+    from panet_jax.demo.style import EDITOR_SCRIPT, STYLE, THEME
 
     try:
         _, address, _ = page.launch(

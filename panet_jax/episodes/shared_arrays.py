@@ -59,7 +59,7 @@ def remove_all(prefix: str):
     """Frees the arrays that were shared and never taken, once the processes that made them have ended."""
     for path in FOLDER.glob(f'{prefix}*'):
         with contextlib.suppress(FileNotFoundError):
-            if not path.stat().st_size:  # its process was ended before it gave it a size, and told nobody of it
+            if not path.stat().st_size:  # its process ended before it set the size
                 path.unlink()
                 continue
             memory = shared_memory.SharedMemory(path.name)

@@ -1,0 +1,46 @@
+"""The style of the page, and the script that runs in the browser beside Gradio's own."""
+
+import gradio as gr
+
+from panet_jax.demo.session import MOST_PIXELS
+
+# Fonts that are there already: the page loads nothing from elsewhere.
+THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+STYLE = """
+.legend, .legend tr { border: none; }
+.legend td, .legend th { padding: .2em 1.5em .2em 0; text-align: left; border: none; }
+#refused { color: var(--error-text-color, #b91c1c); margin: 0; }
+#refused:empty { display: none; }
+.legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
+"""
+# The editor says nothing of an image that the browser cannot decode. It decodes each one by this function.
+EDITOR_SCRIPT = """<script>
+{
+  const decode = window.createImageBitmap.bind(window);
+  const place = document.createElement('p');
+  place.id = 'refused';
+  place.role = 'alert';
+  const tell = (text) => { place.textContent = text; document.querySelector('#editor')?.after(place); };
+  const pixels = (file) => new Promise((resolve) => {
+    const image = new Image(), address = URL.createObjectURL(file);
+    const done = (count) => { URL.revokeObjectURL(address); resolve(count); };
+    image.onload = () => done(image.naturalWidth * image.naturalHeight);
+    image.onerror = () => done(0);
+    image.src = address;
+  });
+  window.createImageBitmap = async (source, ...rest) => {
+    if (!(source instanceof File)) return decode(source, ...rest);
+    tell('');
+    try {
+      if (await pixels(source) > MOST_PIXELS)
+        throw new Error('has more than MEGAPIXELS million pixels; make it smaller.');
+      return await decode(source, ...rest).catch(() => {
+        throw new Error('is no image that your browser can show; choose another, or save it as JPEG or PNG.');
+      });
+    } catch (error) {
+      tell(`${source.name} ${error.message}`);
+      throw error;
+    }
+  };
+}
+</script>""".replace('MOST_PIXELS', str(MOST_PIXELS)).replace('MEGAPIXELS', str(MOST_PIXELS // 10**6))
