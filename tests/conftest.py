@@ -10,6 +10,8 @@ from pathlib import Path
 # Many tests, and the programs that they start, compile the same few functions; once is enough.
 COMPILED = Path(tempfile.gettempdir()) / f'panet_jax-compiled-{os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())}'
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(COMPILED)
+# With a size JAX locks the folder; without, one process can read what another is just writing.
+os.environ['JAX_COMPILATION_CACHE_MAX_SIZE'] = str(2**30)
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
 # Most of the tests' time goes to compiling: code that is not optimised takes half of it.
 FLAGS = '--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0'
@@ -22,6 +24,11 @@ import numpy as np
 import pytest
 
 from panet_jax.compute.interrupts import ENDING
+
+# The tests, and the programs that they start, heed signals that nohup or a shell's background job has them ignore.
+for number in (signal.SIGINT, *ENDING):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 

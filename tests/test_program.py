@@ -142,17 +142,19 @@ def test_a_signal_ends_the_program_with_its_step_saved(tmp_path, number):
     assert f'step {saved} is saved' in errors
 
 
+# It takes the terminal as its own session's, which is what the kernel tells when it closes.
+IN_A_TERMINAL = """
+import fcntl, runpy, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+runpy.run_module('panet_jax.main', run_name='__main__', alter_sys=True)
+"""
+
+
 @pytest.mark.skipif(sys.platform != 'linux', reason='pseudo-terminals differ')
 def test_a_terminal_that_closes_ends_the_program_with_its_step_saved(tmp_path):
     """Every line printed from then on is an error; the end must be reached all the same."""
     terminal, inside = os.openpty()
-
-    # It takes the terminal as its own session's, which is what the kernel tells when it closes.
-    take = (
-        'fcntl.ioctl(0, termios.TIOCSCTTY, 0); runpy.run_module("panet_jax.main", run_name="__main__", alter_sys=True)'
-    )
-    program = [sys.executable, '-c', f'import fcntl, runpy, termios; {take}']
-    command = [*program, '--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY]
+    command = [sys.executable, '-c', IN_A_TERMINAL, '--config=configs/shapes.py', f'--workdir={tmp_path}', *TINY]
     with subprocess.Popen(
         [*command, '--config.steps=100000', '--config.checkpoint_every=100000'],
         **dict.fromkeys(('stdin', 'stdout', 'stderr'), inside),
@@ -162,9 +164,12 @@ def test_a_terminal_that_closes_ends_the_program_with_its_step_saved(tmp_path):
     ) as process:
         os.close(inside)
         os.set_blocking(terminal, False)
-        wait_for(lambda: read_all(terminal) or (tmp_path / 'metrics.jsonl').exists(), process)
-        os.close(terminal)
-        assert process.wait(120) == 128 + signal.SIGHUP
+        try:
+            wait_for(lambda: read_all(terminal) or (tmp_path / 'metrics.jsonl').exists(), process)
+            os.close(terminal)
+            assert process.wait(120) == 128 + signal.SIGHUP
+        finally:
+            process.kill()  # or it would train on, and the tests would wait for it
     assert [path.name for path in (tmp_path / 'checkpoints').iterdir() if path.name.isdigit()]
 
 
