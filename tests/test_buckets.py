@@ -3,12 +3,11 @@
 import json
 import os
 import signal
-import socket
 
 import jax
 import numpy as np
 import pytest
-from gcp_storage_emulator.server import create_server
+from emulated_bucket import emulated_bucket
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_program import TINY
 from tiny import ROOT, tiny_config
@@ -30,19 +29,8 @@ RUN = 'gs://bucket/run'
 @pytest.fixture(scope='module')
 def bucket():
     """What a process needs to find the bucket, in this process's environment too."""
-    with socket.socket() as free:
-        free.bind(('localhost', 0))
-        port = free.getsockname()[1]
-    places = dict.fromkeys(('STORAGE_EMULATOR_HOST', 'TENSORSTORE_GCS_HTTP_URL'), f'http://localhost:{port}')
-    # No server of Google is asked for a project, or what kind of bucket this is.
-    places |= {'GOOGLE_CLOUD_PROJECT': 'test', 'GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT': 'false'}
-    server = create_server('localhost', port, in_memory=True, default_bucket='bucket')
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in places.items():
-            patch.setenv(name, value)
+    with emulated_bucket('bucket') as places:
         yield places
-    server.stop()
 
 
 @pytest.fixture(scope='module')
