@@ -199,7 +199,7 @@ def test_results_of_one_name_get_numbers():
         ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--out photos is where --query looks'),
         ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--out photos/new is where --query looks'),
         ((*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'), 'is where --query looks'),
-        ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'there is no file nowhere'),
+        ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'and there is no such file or folder'),
     ],
 )
 def test_mistakes_are_one_sentence_before_any_work(command, tmp_path, arguments, message):
@@ -283,6 +283,14 @@ def test_results_of_other_classes_are_not_mixed(command, tmp_path):
     # In place of all of them:
     assert command(*NETWORK, *dog, '--query', 'photos')[0] == 0
     assert results_in(tmp_path / 'predictions')['classes'] == ['dog']
+
+
+def test_results_that_another_class_replaces_are_told(command, tmp_path):
+    status, out, _ = command('--support=cat=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
+    assert (status, 'they are replaced' in out) == (0, False)
+    status, out, _ = command('--support=dog=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
+    assert status == 0
+    assert "has the results of 1 image(s), made with classes ['cat']; they are replaced" in out
 
 
 def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, tmp_path):

@@ -158,6 +158,12 @@ def _segment(segmenter, stems, out, earlier, options):
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
+    if earlier['images'] and any(earlier.get(what) != about[what] for what in about):
+        made = ', '.join(f'{what} {earlier.get(what)}' for what in about if earlier.get(what) != about[what])
+        print(
+            f'{out} has the results of {len(earlier["images"])} image(s), made with {made}; they are replaced',
+            flush=True,
+        )
     segmentations = segmenter.stream(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
     outcomes = {}
