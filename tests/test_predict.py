@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -246,6 +247,23 @@ def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch,
     assert 'b.png' in done
     assert f'{len(done)} image(s) in found' in out
     assert set(done) == {path.name for path in (tmp_path / 'found').glob('*.png')}
+
+
+def test_the_same_command_goes_on_after_a_kill(command, tmp_path, monkeypatch):
+    def write_and_be_killed(found, path, *rest):
+        write(found, path, *rest)
+        shutil.copytree(tmp_path / 'found', tmp_path / 'killed', dirs_exist_ok=True)
+
+    write = outputs.write_prediction
+    monkeypatch.setattr(outputs, 'write_prediction', write_and_be_killed)
+    with pytest.raises(TypeError):  # there is no entry to tell of
+        command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'found')
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert {path.name for path in (tmp_path / 'killed').iterdir()} >= {'b.png', 'b-overlay.jpg'}
+    status, _, err = command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'killed')
+    assert status == 0, err
+    assert [entry['labels'] for entry in results_in(tmp_path / 'killed')['images']] == ['b.png']
 
 
 def test_results_replace_no_file_of_others(command, tmp_path):

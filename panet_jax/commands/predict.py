@@ -166,6 +166,8 @@ def _segment(segmenter, stems, out, earlier, options):
         )
     segmentations = segmenter.stream(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
+    # First, so that what a kill leaves is known for results, which the same command replaces.
+    write_json(out / RESULTS, together(earlier, about, []))
     outcomes = {}
 
     def finish(item):
