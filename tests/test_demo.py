@@ -1,7 +1,6 @@
 """The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
 
 import contextlib
-import copy
 import dataclasses
 import importlib.util
 import io
@@ -109,7 +108,11 @@ def test_a_session_finds_what_the_segmenter_finds(session, without, tmp_path):
     session.queries = [path]
     assert session.segment() == []
     (found,) = session.found
-    wanted = copy.copy(without).fit({'cat': [(red, mask)], 'dog': [(blue, (20, 10, 40, 30))]}).predict(path)
+    wanted = (
+        pj.Segmenter(without.network, batch=2)
+        .fit({'cat': [(red, mask)], 'dog': [(blue, (20, 10, 40, 30))]})
+        .predict(path)
+    )
     np.testing.assert_array_equal(Image.open(found.labels), wanted.labels)
     with Image.open(found.overlay) as drawn:
         assert drawn.size == (60, 40)

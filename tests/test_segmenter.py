@@ -16,6 +16,7 @@ from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.segmenter import segmentation, segmenter
+from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import read_marks, read_photo
 
 SIZE = 33
@@ -100,17 +101,64 @@ def test_adding_computes_only_what_is_new(make, monkeypatch):
     (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, colour=(20, 60, 240))
     both = make().fit({'cat': [(cat, cat_mask)], 'dog': [(dog, dog_mask)]})
     grown = make().fit({'cat': [(cat, cat_mask)]})
+    encoded = counted_encodings(monkeypatch)
+    assert grown.add('dog', dog, dog_mask) is grown
+    assert len(encoded) == 1
+    np.testing.assert_array_equal(encoded[0], resize_image(dog, SIZE))
+    assert grown.classes == both.classes == ('cat', 'dog')
+    np.testing.assert_allclose(grown.predict(cat).logits, both.predict(cat).logits, atol=1e-4)
+
+
+def counted_encodings(monkeypatch):
+    """A list that gets each image that any Segmenter encodes from now on."""
     encoded, original = [], pj.Segmenter._encode
     monkeypatch.setattr(
         pj.Segmenter,
         '_encode',
         lambda self, images: original(self, [encoded.append(image) or image for image in images]),
     )
-    assert grown.add('dog', dog, dog_mask) is grown
-    assert len(encoded) == 1
-    np.testing.assert_array_equal(encoded[0], resize_image(dog, SIZE))
-    assert grown.classes == both.classes == ('cat', 'dog')
-    np.testing.assert_allclose(grown.predict(cat).logits, both.predict(cat).logits, atol=1e-4)
+    return encoded
+
+
+def test_a_second_annotation_of_an_image_and_removing_one_encode_nothing(make, monkeypatch):
+    image, cat = draw_disc(0, centre=(20, 15))
+    dog, points = draw_disc(0, centre=(20, 45))[1], pj.Points([(45, 20)], background=[(30, 5)])
+    segmenter_ = make().fit({'cat': [(image, cat)], 'cow': [draw_disc(1)]})
+    before = segmenter_.references
+    encoded = counted_encodings(monkeypatch)
+    with_dog = segmenter_.add('dog', image, dog).references
+    with_points = segmenter_.add('dog', image, points).references
+    assert encoded == []
+    assert with_points.without(3).prototypes().tolist() == with_dog.prototypes().tolist()
+    np.testing.assert_array_equal(with_dog.without(2).prototypes(), before.prototypes())
+    without_cow = make().fit({'cat': [(image, cat)], 'dog': [(image, dog), (image, points)]}).references
+    np.testing.assert_allclose(with_points.without(1).prototypes(), without_cow.prototypes(), atol=1e-5)
+    assert with_points.without(1).classes == ('cat', 'dog')
+    assert len(with_points.without(1).images) == 1
+
+
+def test_a_set_of_references_never_changes(make):
+    segmenter_ = make().fit({'cat': [draw_disc(0)]})
+    before = segmenter_.references
+    prototypes = before.prototypes()
+    larger = segmenter_.learn(before, {'dog': [draw_disc(1)]})
+    assert (before.classes, larger.classes, segmenter_.classes) == (('cat',), ('cat', 'dog'), ('cat',))
+    smaller = larger.without(1)
+    assert (larger.classes, smaller.classes) == (('cat', 'dog'), ('cat',))
+    np.testing.assert_array_equal(before.prototypes(), prototypes)
+    segmenter_.references = larger
+    assert segmenter_.predict(IMAGE).classes == ('cat', 'dog')
+    with pytest.raises(AttributeError):
+        before.references = ()
+
+
+def test_the_features_of_each_image_are_kept_once_as_float32(make):
+    image, mask = draw_disc(0)
+    references = make().fit({'cat': [(image, mask)], 'ground': [(image, ~mask)], 'dog': [draw_disc(1)]}).references
+    assert [(kept.features.shape, kept.features.dtype) for kept in references.images.values()] == [
+        ((5, 5, 32), np.float32)
+    ] * 2
+    assert [reference.image for reference in references.of_class('ground')] == [next(iter(references.images))]
 
 
 def test_an_image_with_two_classes_has_a_background_without_both(make):
@@ -121,8 +169,8 @@ def test_an_image_with_two_classes_has_a_background_without_both(make):
     later = make().fit({'cat': [(image, cat)]}).add('dog', image, dog)
     void = np.where(dog, 255, cat).astype(np.uint8)  # neither the cat nor its background
     cat_alone = make().fit({'cat': [(image, void)]})
-    np.testing.assert_allclose(later._prototypes(), together._prototypes(), atol=1e-5)
-    np.testing.assert_allclose(together._prototypes()[:2], cat_alone._prototypes(), atol=1e-5)
+    np.testing.assert_allclose(later.references.prototypes(), together.references.prototypes(), atol=1e-5)
+    np.testing.assert_allclose(together.references.prototypes()[:2], cat_alone.references.prototypes(), atol=1e-5)
 
 
 def test_boxes_points_and_scribbles_find_what_masks_find(make):
@@ -169,9 +217,9 @@ def test_the_background_of_an_image_is_what_is_marked_or_what_all_leave():
     box = read_marks(pj.Box(0, 0, 10, 10), (40, 40), 40, 'box')
     other = read_marks(pj.Box(30, 30, 40, 40), (40, 40), 40, 'box')
     points = read_marks(pj.Points([(20, 20)], background=[(5, 5), (35, 5)]), (40, 40), 40, 'points')
-    outside = segmenter.background([box, other])
+    outside = background([box, other])
     assert (outside == ~(box.foreground | other.foreground)).all()
-    marked = segmenter.background([box, points])
+    marked = background([box, points])
     assert (marked == points.background & ~box.foreground).all()
     assert marked.any()
 
@@ -237,7 +285,8 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
     other = draw_disc(0, centre=(8, 8))[1]
     np.testing.assert_array_equal(
-        second.add('bird', image, other)._prototypes(), first.add('bird', image, other)._prototypes()
+        second.add('bird', image, other).references.prototypes(),
+        first.add('bird', image, other).references.prototypes(),
     )
     assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
     weights.rename(tmp_path / 'moved.safetensors')

@@ -1,6 +1,5 @@
 """What one visitor of the demonstration page has shown and found, apart from the page."""
 
-import copy
 import dataclasses
 import shutil
 import tempfile
@@ -16,9 +15,10 @@ from panet_jax.images.decode import open_image
 from panet_jax.images.overlays import annotated, heat_map
 from panet_jax.images.resize import resize_image
 from panet_jax.segmenter.outputs import output_stems, write_prediction
+from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Box, Marks, Points, Scribble, read_marks, read_photo
 from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.segmenter import THREADS
+from panet_jax.segmenter.segmenter import THREADS, Segmenter
 
 HEAT_SIDE = 1000  # pixels of the longer side of a heat map
 LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
@@ -32,16 +32,18 @@ class Shown(NamedTuple):
     """A reference as the visitor gave it.
 
     Attributes:
-        name: of the class.
-        photo: [H, W, 3] uint8.
-        annotation: as `read_marks` takes it.
-        marks: Marks, what the network is told.
+        name: name of the class.
+        photo: [S, S, 3] uint8, as the network sees it.
+        shape: (H, W) of the photograph.
+        marks: the annotation at the size of the network.
+        kind: how the annotation is drawn, as `annotated` takes it.
     """
 
     name: str
     photo: np.ndarray
-    annotation: object
+    shape: tuple[int, int]
     marks: Marks
+    kind: str
 
 
 class Found(NamedTuple):
@@ -67,8 +69,8 @@ class Session:
     """References and results of one visitor, who shares the network with all others.
 
     Args:
-        segmenter: a Segmenter without references; it stays so.
-        home: a folder in which the session makes one of its own.
+        segmenter: the Segmenter whose network is shared; its own references stay as they are.
+        home: folder in which the session makes one of its own.
 
     Attributes:
         references: list of Shown.
@@ -81,8 +83,8 @@ class Session:
     """
 
     def __init__(self, segmenter, home):
-        self._without, self._kept = segmenter, segmenter
-        self._segmenter = self._kept  # with what is tried out, if there is anything
+        self._segmenter = Segmenter(segmenter.network, dtype=segmenter.dtype, batch=segmenter.batch)
+        self._added = self._segmenter.references  # without what is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))
         self.references, self.queries, self.found = [], [], []
         self.off, self.chosen, self.heat_of = {}, 0, None
@@ -101,9 +103,9 @@ class Session:
         Returns:
             Whether anything has changed.
         """
-        before = self._segmenter
-        self._segmenter = copy.copy(self._kept).add(*reference) if reference else self._kept
-        return self._segmenter is not before
+        before = self._segmenter.references
+        self._segmenter.references = self._with(*reference) if reference else self._added
+        return self._segmenter.references is not before
 
     def add(self, name, photo, annotation):
         """Takes one more reference; one that is wrong changes nothing.
@@ -118,23 +120,22 @@ class Session:
         if len(self.references) >= MOST_IMAGES:
             raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
         name, where = name.strip(), f'the annotation of {name.strip()!r}'
-        marks = read_marks(annotation, photo.shape[:2], self._without.size, where)
-        self._segmenter = self._kept = copy.copy(self._kept).add(name, photo, annotation)
-        self.references = [*self.references, Shown(name, photo, annotation, marks)]
+        shape, size = photo.shape[:2], self._segmenter.size
+        marks = read_marks(annotation, shape, size, where)
+        self._keep(self._with(name, photo, annotation))
+        kind = 'box' if isinstance(annotation, Box) else 'dense'
+        kind = 'scribble' if isinstance(annotation, Scribble | Points) else kind
+        self.references = [*self.references, Shown(name, resize_image(photo, size), shape, marks, kind)]
 
     def remove(self, number):
         """Forgets reference `number`, counted from 0."""
-        left = self.references[:number] + self.references[number + 1 :]
-        pairs = {}
-        for each in left:
-            pairs.setdefault(each.name, []).append((each.photo, each.annotation))
-        fresh = copy.copy(self._without)
-        self._segmenter = self._kept = fresh.fit(pairs) if pairs else fresh
-        self.references = left
+        self._keep(self._added.without(number))
+        self.references = self.references[:number] + self.references[number + 1 :]
 
     def remove_all(self):
         """Forgets all references."""
-        self._segmenter, self._kept, self.references = self._without, self._without, []
+        self._keep(ReferenceSet())
+        self.references = []
 
     def thumbnails(self):
         """(picture [H, W, 3] uint8, name of the class) of each reference, marks in the class's colour."""
@@ -208,12 +209,18 @@ class Session:
         return Found(path, stem, whole, shown, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg')
 
     def _thumbnail(self, shown):
-        size, way = self._without.size, 1 + self.classes.index(shown.name)
+        way = 1 + self.classes.index(shown.name)
         background = shown.marks.background & shown.marks.drawn
-        kind = 'box' if isinstance(shown.annotation, Box) else 'dense'
-        kind = 'scribble' if isinstance(shown.annotation, Scribble | Points) else kind
-        drawn = annotated(resize_image(shown.photo, size), shown.marks.foreground, background, way, kind)
-        return np.asarray(Image.fromarray(drawn).resize(_fitting(shown.photo.shape, size)))
+        drawn = annotated(shown.photo, shown.marks.foreground, background, way, shown.kind)
+        return np.asarray(Image.fromarray(drawn).resize(_fitting(shown.shape, len(drawn))))
+
+    def _with(self, name, photo, annotation):
+        """The references that were added, and one more."""
+        return self._segmenter.learn(self._added, {name: [(photo, annotation)]})
+
+    def _keep(self, references):
+        """Has these references count, and nothing that is tried out."""
+        self._segmenter.references = self._added = references
 
 
 def class_heat_map(found, name):

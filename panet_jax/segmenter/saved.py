@@ -9,6 +9,9 @@ import numpy as np
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
+from panet_jax.method.prototypes import Pooled
+from panet_jax.segmenter.reference_set import Reference, ReferenceImage, ReferenceSet
+from panet_jax.segmenter.references import Marks
 
 VERSION = 1
 ENDING = '.npz'
@@ -17,17 +20,17 @@ MOST_BYTES = 2**31
 SETTINGS = {'size': int, 'dtype': str, 'weights': str | None, 'network': str}
 
 
-def write_file(path, settings, references, backgrounds):
+def write_file(path, settings, reference_set):
     """Writes references with what was computed of them; the file appears whole or not at all.
 
     Args:
         path: of the file, NAME.npz.
         settings: {'size', 'dtype', 'weights', 'network'}.
-        references: list of References.
-        backgrounds: {hash of an image: Pooled}.
+        reference_set: a ReferenceSet.
     """
     path = checked_target(path)
-    images = list(backgrounds)
+    references, images = reference_set.references, list(reference_set.images)
+    backgrounds = [image.background for image in reference_set.images.values()]
     about = {
         'version': VERSION,
         **settings,
@@ -41,8 +44,8 @@ def write_file(path, settings, references, backgrounds):
         'drawn': np.array([each.marks.drawn for each in references]),
         'sums': np.stack([each.foreground.sum for each in references]),
         'pixels': np.array([each.foreground.count for each in references]),
-        'background_sums': np.stack([backgrounds[image].sum for image in images]),
-        'background_pixels': np.array([backgrounds[image].count for image in images]),
+        'background_sums': np.stack([background.sum for background in backgrounds]),
+        'background_pixels': np.array([background.count for background in backgrounds]),
     }
     with replacing(path) as temporary, open(temporary, 'wb') as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
@@ -52,8 +55,7 @@ def read_file(path):
     """Reads what `write_file` wrote.
 
     Returns:
-        The settings; [(class, hash of the image, (foreground, background, drawn), (sum, pixels)), ...]; and
-        {hash of an image: (sum, pixels)}.
+        The settings, and a ReferenceSet.
 
     Raises:
         InputError: there is no such file, or it is something else.
@@ -119,14 +121,19 @@ def _content(about, file):
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise ValueError(f'its {name} have the shape {arrays[name].shape}, wanted {shape} finite numbers')
     marks = np.unpackbits(arrays['marks'], axis=-1, count=size).astype(bool)
-    references = [
-        (
+    references = tuple(
+        Reference(
             name,
             images[about['image_of'][row]],
-            (*marks[row], bool(arrays['drawn'][row])),
-            (arrays['sums'][row].astype(np.float32), float(arrays['pixels'][row])),
+            Marks(*marks[row], bool(arrays['drawn'][row])),
+            _pooled(arrays['sums'][row], arrays['pixels'][row]),
         )
         for row, name in enumerate(about['names'])
-    ]
-    sums = zip(arrays['background_sums'].astype(np.float32), arrays['background_pixels'].tolist(), strict=True)
-    return settings, references, dict(zip(images, sums, strict=True))
+    )
+    backgrounds = map(_pooled, arrays['background_sums'], arrays['background_pixels'])
+    of_images = {image: ReferenceImage(None, background) for image, background in zip(images, backgrounds, strict=True)}
+    return settings, ReferenceSet(references, of_images)
+
+
+def _pooled(total, count):
+    return Pooled(total.astype(np.float32), np.float32(count))

@@ -5,7 +5,6 @@ import hashlib
 import numbers
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -15,29 +14,14 @@ from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import IGNORE, normalize
-from panet_jax.method.prototypes import Pooled, cosine_logits, pool
+from panet_jax.method.prototypes import cosine_logits
 from panet_jax.networks.choose import load_network
-from panet_jax.segmenter.references import Marks, read_marks, read_photo
+from panet_jax.segmenter.reference_set import Annotation, ReferenceSet
+from panet_jax.segmenter.references import read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation, absence
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
-
-
-class Reference(NamedTuple):
-    """One annotation of one image, and what was computed from it.
-
-    Attributes:
-        name: of the class.
-        image: a hash of the image, by which annotations of the same one are told.
-        marks: Marks.
-        foreground: Pooled under the marks' foreground, [C] and [] float32.
-    """
-
-    name: str
-    image: str
-    marks: Marks
-    foreground: Pooled
 
 
 class Segmenter:
@@ -61,7 +45,7 @@ class Segmenter:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype!r}.')
         self.network = load_network(weights, size=size)
         self.dtype, self.batch = dtype, int(batch)
-        self._references, self._backgrounds = [], {}
+        self.references = ReferenceSet()
 
     @property
     def weights(self):
@@ -76,12 +60,12 @@ class Segmenter:
     @property
     def classes(self):
         """Names of the classes in the order in which they came; label value n is classes[n - 1]."""
-        return tuple(dict.fromkeys(reference.name for reference in self._references))
+        return self.references.classes
 
     def __repr__(self):
-        counts = {name: sum(each.name == name for each in self._references) for name in self.classes}
-        shown = ', '.join(f'{name}: {count} reference(s)' for name, count in counts.items()) or 'no references'
-        return f'Segmenter({self.weights or "given parameters"}, {self.size} x {self.size}, {shown})'
+        counts = [f'{name}: {len(self.references.of_class(name))} reference(s)' for name in self.classes]
+        network = f'{self.weights or "given parameters"}, {self.size} x {self.size}'
+        return f'Segmenter({network}, {", ".join(counts) or "no references"})'
 
     def fit(self, references):
         """Takes these references in place of all that it had. One that is wrong changes nothing.
@@ -95,9 +79,9 @@ class Segmenter:
         """
         if not isinstance(references, dict) or not references:
             raise InputError(f"fit wants {{'cat': [(image, mask), ...], ...}}, got {str(references)[:60]!r}.")
-        learnt, backgrounds = self._learn([], {}, list(_listed(references)))
-        _check_backgrounds(backgrounds)
-        self._references, self._backgrounds = learnt, backgrounds
+        fitted = self.learn(ReferenceSet(), references)
+        fitted.check_background()
+        self.references = fitted
         return self
 
     def add(self, name, image, annotation):
@@ -108,9 +92,35 @@ class Segmenter:
         Returns:
             The Segmenter itself.
         """
-        new = list(_listed({name: [(image, annotation)]}))
-        self._references, self._backgrounds = self._learn(self._references, self._backgrounds, new)
+        self.references = self.learn(self.references, {name: [(image, annotation)]})
         return self
+
+    def learn(self, references, pairs):
+        """A set of references with further ones, for whoever keeps several; the Segmenter's own stay as they are.
+
+        Only images whose features the set lacks are encoded.
+
+        Args:
+            references: the ReferenceSet to start from.
+            pairs: {class: [(image, annotation), ...]}, as for `fit`.
+
+        Returns:
+            The larger ReferenceSet; assigned to `segmenter.references`, it is what the Segmenter finds.
+
+        Raises:
+            InputError: an image or an annotation is wrong, or there are too many classes.
+        """
+        shown = [self._read(*reference) for reference in list(_listed(pairs))]
+        classes = {*references.classes, *(annotation.name for annotation, _ in shown)}
+        if len(classes) >= IGNORE:
+            raise InputError(
+                f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(classes)}.'
+            )
+        images = {
+            annotation.image: pixels for annotation, pixels in shown if references.lacks_features(annotation.image)
+        }
+        features = dict(zip(images, map(np.asarray, self._encode(images.values())), strict=True))
+        return references.with_annotations([annotation for annotation, _ in shown], features)
 
     def predict(self, images):
         """Segments images.
@@ -137,7 +147,7 @@ class Segmenter:
         """
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        return self._stream(images, self._prototypes(), self.classes, on_error)
+        return self._stream(images, self.references.prototypes(), self.classes, on_error)
 
     def save(self, path):
         """Writes the references' sums and marks, a few KB each, and which weights they belong to.
@@ -145,10 +155,10 @@ class Segmenter:
         Args:
             path: of the file, NAME.npz, which appears whole or not at all.
         """
-        if not self._references:
+        if not self.classes:
             raise InputError('the segmenter has no references to save; call fit or add first.')
         about = {'size': self.size, 'dtype': self.dtype, 'weights': self.weights, 'network': self.network.hash}
-        write_file(path, about, self._references, self._backgrounds)
+        write_file(path, about, self.references)
 
     @classmethod
     def load(cls, path, weights=None, batch=4):
@@ -162,7 +172,7 @@ class Segmenter:
         Raises:
             InputError: the file cannot be read, or its weights are missing or others.
         """
-        about, references, backgrounds = read_file(path)
+        about, references = read_file(path)
         taken = about['weights'] if weights is None else weights
         if taken is None:
             raise InputError(
@@ -174,56 +184,24 @@ class Segmenter:
             raise InputError(
                 f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
             ) from error
-        channels = {each[3][0].size for each in references}
+        channels = {reference.foreground.sum.size for reference in references.references}
         if segmenter.network.hash != about['network'] or channels != {segmenter.network.channels}:
             raise InputError(
                 f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
                 f'{segmenter.network.hash}, wanted {about["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
             )
-        segmenter._references = [
-            Reference(name, image, Marks(*marks), _loaded(foreground)) for name, image, marks, foreground in references
-        ]
-        segmenter._backgrounds = {image: _loaded(background) for image, background in backgrounds.items()}
+        segmenter.references = references
         return segmenter
 
-    def _learn(self, references, backgrounds, new):
-        """The old references and backgrounds with new ones; each image of the new ones is encoded once."""
-        read = [self._read(*each) for each in new]
-        names = {name for name, *_ in read} | {reference.name for reference in references}
-        if len(names) >= IGNORE:
-            raise InputError(
-                f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(names)}.'
-            )
-        images = {image: pixels for _, image, pixels, _ in read}
-        marks = [(each.image, each.marks) for each in references] + [(image, marks) for _, image, _, marks in read]
-        foregrounds, anew = {}, {}
-        for image, features in zip(images, self._encode(images.values()), strict=True):
-            anew[image] = _sum(features, background([some for of, some in marks if of == image]))
-            mine = [number for number, (_, of, _, _) in enumerate(read) if of == image]
-            foregrounds |= {number: _sum(features, read[number][3].foreground) for number in mine}
-        learnt = [
-            Reference(name, image, some, foregrounds[number]) for number, (name, image, _, some) in enumerate(read)
-        ]
-        return references + learnt, backgrounds | anew
-
     def _read(self, name, photo, annotation, where):
-        """A reference's name, hash of the image, [size, size, 3] uint8 and Marks."""
+        """An Annotation, and its image as [size, size, 3] uint8."""
         if not isinstance(name, str) or not name.strip():
             raise InputError(f'the name of a class must be a text, got {name!r}.')
         whole = read_photo(photo, where)
         pixels = resize_image(whole, self.size)
         called = photo if isinstance(photo, str | Path) else where
         marks = read_marks(annotation, whole.shape[:2], self.size, f'the annotation of {called}')
-        return name, hashlib.sha256(pixels.tobytes()).hexdigest()[:16], pixels, marks
-
-    def _prototypes(self):
-        """[1 + N, C] float32, background first, as `class_prototypes` has them."""
-        if not self._references:
-            raise InputError('the segmenter has no references yet; call fit or add first.')
-        _check_backgrounds(self._backgrounds)
-        of_class = [[each.foreground for each in self._references if each.name == name] for name in self.classes]
-        groups = [list(self._backgrounds.values()), *of_class]
-        return np.stack([Pooled(*map(np.stack, zip(*group, strict=True))).prototype(-1) for group in groups])
+        return Annotation(name, hashlib.sha256(pixels.tobytes()).hexdigest()[:16], marks), pixels
 
     def _encode(self, images):
         """Yields the features [h, w, C] of images [size, size, 3] uint8: whole batches, then one by one."""
@@ -262,20 +240,6 @@ class Segmenter:
         yield from segmented(waiting)
 
 
-def background(marks):
-    """The background of one image from all its annotations: [S, S] bool.
-
-    It is what they mark as background, taken together; where none does, what all of them leave. The
-    foreground of any class is no background.
-
-    Args:
-        marks: list of Marks.
-    """
-    drawn = [each.background for each in marks if each.drawn]
-    outside = np.any(drawn, 0) if drawn else np.all([each.background for each in marks], 0)
-    return outside & ~np.any([each.foreground for each in marks], 0)
-
-
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
 def _features(params, images, *, encoder, dtype):
     return encoder.encode(params, normalize(images), dtype=dtype)
@@ -285,26 +249,6 @@ def _features(params, images, *, encoder, dtype):
 def _compare(features, prototypes):
     logits = cosine_logits(features, prototypes)
     return logits, absence(features, logits, prototypes)
-
-
-@jax.jit
-def _pooled(features, mask):
-    return pool(features, mask.astype(np.float32))
-
-
-def _sum(features, mask):
-    return Pooled(*map(np.asarray, _pooled(features, mask)))
-
-
-def _check_backgrounds(backgrounds):
-    """Refuses references that no background can be learnt from; a later one may show some."""
-    if not any(each.count for each in backgrounds.values()):
-        raise InputError('the references show no background at all; add one whose annotation leaves some of its image.')
-
-
-def _loaded(pooled):
-    """Pooled of a file's sum and count."""
-    return Pooled(*(np.asarray(array, np.float32) for array in pooled))
 
 
 def _listed(references):
