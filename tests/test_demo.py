@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import importlib.util
 import io
 import os
@@ -15,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+import weakref
 
 import numpy as np
 import pytest
@@ -24,11 +26,13 @@ from PIL.PngImagePlugin import PngImageFile
 
 import panet_jax as pj
 from panet_jax.commands import cli
+from panet_jax.demo import session as sessions
 from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
 from panet_jax.demo.example import example_queries, example_references
 from panet_jax.demo.folder import PREFIX, remove_leftovers, visitors_folder
 from panet_jax.demo.session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.images.overlays import overlay
+from panet_jax.segmenter import segmenter
 from panet_jax.segmenter.references import read_marks
 
 SHAPE, RADIUS = (160, 240), 45
@@ -248,6 +252,24 @@ def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(se
     drawn = overlay(np.asarray(Image.open(found.path)), found.segmentation.labels, rest=1)
     Image.fromarray(drawn).save(wanted, 'jpeg', quality=90)
     np.testing.assert_array_equal(Image.open(found.overlay), Image.open(wanted))
+
+
+def test_the_page_decodes_each_image_once_for_a_search_and_keeps_none(session, tmp_path, monkeypatch):
+    photos, read = [], segmenter.read_photo
+
+    def read_and_note(*image):
+        photo = read(*image)
+        photos.append(weakref.ref(photo))
+        return photo
+
+    session.add('cat', *draw_disc(0))
+    for module in (segmenter, sessions):
+        monkeypatch.setattr(module, 'read_photo', read_and_note)
+    session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
+    session.segment()
+    assert len(photos) == 3
+    gc.collect()
+    assert [reference() for reference in photos] == [None] * 3
 
 
 def test_presence_is_told_in_words():

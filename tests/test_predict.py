@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
 from panet_jax.images.overlays import overlay, way_color
-from panet_jax.segmenter import outputs
+from panet_jax.segmenter import outputs, references, segmenter
 from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
 
@@ -82,13 +84,39 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
         np.testing.assert_allclose(file['probabilities'], expected.predict('photos/b.png').probabilities, atol=1e-2)
 
 
+def test_each_photograph_is_decoded_once(command, monkeypatch):
+    decoded, decode = [], references.open_image
+    monkeypatch.setattr(
+        references, 'open_image', lambda data, source_name: decoded.append(source_name) or decode(data, source_name)
+    )
+    assert command(*NETWORK, *CAT, '--query', 'photos/**/*')[0] == 0
+    assert sorted(decoded) == sorted(['cat.jpg', 'cat.png', 'photos/a.jpg', 'photos/b.png', 'photos/more/a.jpg'])
+
+
+def test_however_many_photographs_there_are_few_are_in_memory(command, tmp_path, monkeypatch):
+    photos, counts, read = [], [], segmenter.read_photo
+
+    def read_and_count(*image):
+        photo = read(*image)
+        photos.append(weakref.ref(photo))
+        counts.append(sum(reference() is not None for reference in photos))
+        return photo
+
+    monkeypatch.setattr(segmenter, 'THREADS', 2)
+    for number in range(60):
+        shutil.copy('photos/b.png', f'photos/more/{number}.png')
+    monkeypatch.setattr(segmenter, 'read_photo', read_and_count)
+    assert command(*NETWORK, *CAT, '--query', 'photos/more')[0] == 0
+    assert len(counts) == 62
+    assert max(counts) <= 2 * (2 + 2) + 2 + 2  # read ahead, written, a batch, and one between them
+
+
 def test_the_legend_stands_below_the_photograph(tmp_path):
     photo, names = draw_disc(0, shape=(90, 100))[0], ('cat', 'a dog with a rather long name', 'cow', 'nowhere')
-    Image.fromarray(photo).save(tmp_path / 'photo.png')
     logits = np.zeros((3, 3, 5), np.float32)
     logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
     found = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
-    write_prediction(found, tmp_path / 'photo.png', tmp_path, 'found', probabilities=False)
+    write_prediction(found, photo, tmp_path, 'found')
     Image.fromarray(overlay(photo, found.labels)).save(tmp_path / 'without.jpg', quality=90)
     with Image.open(tmp_path / 'found-overlay.jpg') as drawn:
         assert drawn.width == 100
@@ -229,12 +257,12 @@ def test_absent_classes_are_left_out(command, tmp_path):
 def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
     write = outputs.write_prediction
 
-    def write_and_signal(found, path, *rest):
-        if path.name == 'b.png':
+    def write_and_signal(segmentation, photo, out, stem, **options):
+        if stem == 'b':
             time.sleep(1)  # the threads have begun
             os.kill(os.getpid(), number)
             time.sleep(0.3)
-        return write(found, path, *rest)
+        return write(segmentation, photo, out, stem, **options)
 
     monkeypatch.setattr(outputs, 'write_prediction', write_and_signal)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -349,15 +377,15 @@ def test_the_overlay_leaves_a_photograph_as_bright_as_it_is():
     assert (drawn[0, -1] != 100).any()
 
 
-def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, tmp_path, monkeypatch):
+def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, monkeypatch):
     shares = iter((0.0009, 0.5))
-    found = segmentation(0.5)
-    monkeypatch.setattr(
-        pj.Segmenter, 'stream', lambda _, images, **__: (_with_shares(found, next(shares)) for _ in images)
-    )
+    found, photo = segmentation(0.5), np.full((20, 50, 3), 100, np.uint8)
+
+    def stream_photos(_, images, **options):
+        return ((_with_shares(found, next(shares)), photo) for _ in images)
+
+    monkeypatch.setattr(pj.Segmenter, 'stream_photos', stream_photos)
     dog = ('--support', 'dog=dog.jpg:dog.png')
-    for name in ('a.jpg', 'b.png'):
-        Image.fromarray(np.full((20, 50, 3), 100, np.uint8)).save(tmp_path / 'photos' / name)
     out = command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
     assert 'cat is found in 0, dog is found in 1' in out
 

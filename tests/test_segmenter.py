@@ -86,6 +86,21 @@ def test_a_batch_gives_what_its_images_give_alone(make):
     )
 
 
+def test_photographs_come_with_their_results(make):
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    images = [draw_disc(seed, shape=(30 + seed, 44))[0] for seed in range(5)]
+    results = list(segmenter_.stream_photos([*images[:3], 'nowhere.jpg', *images[3:]], on_error='yield'))
+    error, nothing = results.pop(3)
+    assert (str(error), nothing) == ('there is no file nowhere.jpg.', None)
+    for image, (result, photo), alone in zip(images, results, segmenter_.predict(images), strict=True):
+        np.testing.assert_array_equal(photo, image)
+        np.testing.assert_allclose(result.logits, alone.logits, atol=1e-4)
+    with pytest.raises(pj.InputError, match='there is no file'):
+        list(segmenter_.stream_photos(['nowhere.jpg']))
+    with pytest.raises(pj.InputError, match='no references yet'):
+        make().stream_photos(images)
+
+
 def test_each_size_of_image_is_compiled_once(make):
     segmenter_ = make().fit({'disc': [draw_disc(0)]})
     segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018

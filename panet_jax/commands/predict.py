@@ -158,17 +158,17 @@ def _segment(segmenter, stems, out, earlier, options):
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
-    segmentations = segmenter.stream(stems, on_error='yield')  # checks the references before anything is written
+    results = segmenter.stream_photos(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
     outcomes = {}
 
     def finish(item):
-        path, segmentation = item
-        outcomes[path] = _written(segmentation, path, out, stems[path], options)
+        path, (segmentation, photo) = item
+        outcomes[path] = {'image': str(path), **_written(segmentation, photo, out, stems[path], options)}
 
     try:
-        items = zip(stems, segmentations, strict=True)
-        with contextlib.closing(in_threads(finish, items, THREADS)) as finished:
+        items = zip(stems, results, strict=True)
+        with contextlib.closing(in_threads(finish, items, THREADS, ahead=1)) as finished:  # each holds a photograph
             for _ in progress(finished, 'segmenting', len(stems)):
                 pass
     finally:  # what is written is told after Ctrl-C too, and after a signal
@@ -178,8 +178,8 @@ def _segment(segmenter, stems, out, earlier, options):
     return _tell_failed(told)
 
 
-def _written(segmentation, path: Path, out: Path, stem: str, options: argparse.Namespace) -> dict:
-    """Writes what was found in an image, or notes why that was not possible; its entry of predictions.json."""
+def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namespace) -> dict:
+    """Writes what was found in a photograph; its entry of predictions.json, or why there is nothing to write."""
     from panet_jax.segmenter.outputs import write_prediction
 
     try:
@@ -187,9 +187,9 @@ def _written(segmentation, path: Path, out: Path, stem: str, options: argparse.N
             raise segmentation
         if options.absent_above is not None:
             segmentation = segmentation.present(options.absent_above)
-        return write_prediction(segmentation, path, out, stem, options.probabilities)
+        return write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
     except InputError as error:
-        return {'image': str(path), 'error': str(error)}
+        return {'error': str(error)}
 
 
 def _tell_done(out, outcomes, classes):

@@ -149,14 +149,14 @@ class Session:
         """
         self.clear()
         queries, complaints = self._allowed()
-        found, results = [], self._segmenter.stream(queries, on_error='yield')
-        for path, stem, result in zip(queries, output_stems(queries), results, strict=True):
+        found, results = [], self._segmenter.stream_photos(queries, on_error='yield')
+        for path, stem, (result, photo) in zip(queries, output_stems(queries), results, strict=True):
             if not self.folder.exists():  # the page ends, and what is written now would stay
                 return complaints
             if isinstance(result, InputError):
                 complaints.append(_told(result, path))
             else:
-                found.append(self._write(path, stem, result))
+                found.append(self._write(path, stem, result, photo))
         self.found = found
         return complaints
 
@@ -181,7 +181,7 @@ class Session:
         found = self.found[number]
         names = self.off.setdefault(found.path, set())
         (names.discard if on else names.add)(name)
-        self.found[number] = self._write(found.path, found.stem, found.whole)
+        self.found[number] = self._write(found.path, found.stem, found.whole, read_photo(found.path, found.path.name))
 
     def clear(self):
         """Forgets what was found."""
@@ -201,11 +201,11 @@ class Session:
         large = [path for path in queries if has_too_many_pixels(path)]
         return [path for path in queries if path not in large], complaints + [_too_large(path) for path in large]
 
-    def _write(self, path, stem, whole):
+    def _write(self, path, stem, whole, photo):
         """Writes what was found in an image, without what is switched off there; a Found."""
         off = self.off.get(path, set()).intersection(whole.classes)
         shown = whole.without(off)
-        entry = write_prediction(shown, path, self.folder, stem, probabilities=False, legend=False)
+        entry = write_prediction(shown, photo, self.folder, stem, legend=False)
         return Found(path, stem, whole, shown, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg')
 
     def _thumbnail(self, shown):

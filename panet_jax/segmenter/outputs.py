@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
-from panet_jax.segmenter.references import read_photo
 from panet_jax.segmenter.segmentation import BAND
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
@@ -136,36 +135,37 @@ def _names(stem):
     return f'{stem}.png', f'{stem}-overlay.jpg', f'{stem}.npz'
 
 
-def write_prediction(found, path, out, stem, probabilities, legend=True):
+def write_prediction(segmentation, photo, out, stem, *, probabilities=False, legend=True):
     """Writes what was found in one image.
 
     Args:
-        found: a Segmentation.
-        path: of the image.
+        segmentation: a Segmentation.
+        photo: [H, W, 3] uint8, the image.
         out: folder to write to.
         stem: what to call the files.
         probabilities: whether to write them too.
         legend: whether the overlay has one, in a strip below the photograph.
 
     Returns:
-        The image's entry in predictions.json.
+        The image's entry in predictions.json, but for its path.
     """
     label_file, overlay_file, probability_file = _names(stem)
-    label_image = Image.fromarray(found.labels)
+    label_image = Image.fromarray(segmentation.labels)
     label_image.putpalette(_palette())
     with replacing(out / label_file) as temporary:
         label_image.save(temporary, 'png')
     with replacing(out / overlay_file) as temporary:
-        drawn = _overlay(read_photo(path, str(path)), found)
-        (_with_legend(drawn, found) if legend else drawn).save(temporary, 'jpeg', quality=90)
+        drawing = _overlay(photo, segmentation)
+        (_with_legend(drawing, segmentation) if legend else drawing).save(temporary, 'jpeg', quality=90)
     if probabilities:
+        values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
-            np.savez_compressed(file, probabilities=found.probabilities.astype(np.float16), classes=found.classes)
+            np.savez_compressed(file, probabilities=values, classes=segmentation.classes)
     numbers = {
         what: {name: round(value, 4) for name, value in values.items()}
-        for what, values in (('shares', found.shares), ('absent', found.absent))
+        for what, values in (('shares', segmentation.shares), ('absent', segmentation.absent))
     }
-    return {'image': str(path), 'labels': label_file, **numbers}
+    return {'labels': label_file, **numbers}
 
 
 def _overlay(image, found):

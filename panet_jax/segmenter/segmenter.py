@@ -5,6 +5,7 @@ import hashlib
 import numbers
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -22,6 +23,14 @@ from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation, absence
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
+
+
+class _Query(NamedTuple):
+    """An image to segment: as the network sees it, [S, S, 3] uint8; its own (H, W); and itself, where it is kept."""
+
+    pixels: np.ndarray
+    shape: tuple[int, int]
+    photo: np.ndarray | None
 
 
 class Segmenter:
@@ -145,9 +154,24 @@ class Segmenter:
         Returns:
             An iterator of Segmentations.
         """
-        if on_error not in ('raise', 'yield'):
-            raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        return self._stream(images, self.references.prototypes(), self.classes, on_error)
+        return (segmentation for segmentation, _ in self._results(images, on_error, keep_photos=False))
+
+    def stream_photos(self, images, *, on_error='raise'):
+        """Segments as `stream` does, and gives each photograph too, so that nobody has to decode it again.
+
+        At most 2 + batch + THREADS photographs are held at a time, however many there are.
+
+        Args:
+            images: an iterable of images, as for `read_photo`.
+            on_error: of an image that cannot be read: 'raise', or 'yield' the InputError in its place.
+
+        Returns:
+            An iterator of pairs: a Segmentation and its photograph, [H, W, 3] uint8, upright; or an InputError and None.
+
+        Raises:
+            InputError: there are no references, or they show no background; or an image cannot be read.
+        """
+        return self._results(images, on_error, keep_photos=True)
 
     def save(self, path):
         """Writes the references' sums and marks, a few KB each, and which weights they belong to.
@@ -211,33 +235,47 @@ class Segmenter:
         for step in steps + [[image] for image in images[whole:]]:
             yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
 
-    def _stream(self, images, prototypes, classes, on_error):
-        def read(item):
-            number, image = item
-            try:
-                whole = read_photo(image, f'image {number}')
-            except InputError as error:
-                return error
-            return resize_image(whole, self.size), whole.shape[:2]
+    def _results(self, images, on_error, keep_photos):
+        """Checks, and an iterator of (Segmentation, photograph or None) or (InputError, None)."""
+        if on_error not in ('raise', 'yield'):
+            raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
+        read = functools.partial(self._query, keep_photo=keep_photos)
+        ahead = 1 if keep_photos else 4  # photographs of many megapixels are large, what the network sees is small
+        queries = in_threads(read, enumerate(images, 1), THREADS, ahead)
+        segment = functools.partial(self._segment, prototypes=self.references.prototypes(), classes=self.classes)
+        return self._in_batches(queries, segment, on_error)
 
-        def segmented(waiting):
-            features = self._encode(one[0] for one in waiting if not isinstance(one, InputError))
-            for one in waiting:
-                if isinstance(one, InputError):
-                    yield one
-                    continue
-                logits, absent = map(np.asarray, _compare(next(features), prototypes))
-                yield Segmentation(logits, one[1], classes, dict(zip(classes, absent.tolist(), strict=True)))
+    def _in_batches(self, queries, segment, on_error):
+        """Yields the results of queries, which are segmented as soon as there are enough for a step of the encoder."""
+        batch = []
+        for _, query in queries:
+            if isinstance(query, InputError) and on_error == 'raise':
+                raise query
+            batch.append(query)
+            if sum(isinstance(query, _Query) for query in batch) == self.batch:
+                yield from segment(batch)
+                batch = []
+        yield from segment(batch)
 
-        waiting = []
-        for _, one in in_threads(read, enumerate(images, 1), THREADS):
-            if isinstance(one, InputError) and on_error == 'raise':
-                raise one
-            waiting.append(one)
-            if sum(not isinstance(each, InputError) for each in waiting) == self.batch:
-                yield from segmented(waiting)
-                waiting = []
-        yield from segmented(waiting)
+    def _query(self, numbered, keep_photo):
+        """A _Query of (number, image), or the InputError that it cannot be read."""
+        number, image = numbered
+        try:
+            photo = read_photo(image, f'image {number}')
+        except InputError as error:
+            return error
+        return _Query(resize_image(photo, self.size), photo.shape[:2], photo if keep_photo else None)
+
+    def _segment(self, batch, prototypes, classes):
+        """Yields the results of a list of _Query and InputError."""
+        features = self._encode(query.pixels for query in batch if isinstance(query, _Query))
+        for query in batch:
+            if isinstance(query, InputError):
+                yield query, None
+                continue
+            logits, absent = map(np.asarray, _compare(next(features), prototypes))
+            absent_of = dict(zip(classes, absent.tolist(), strict=True))
+            yield Segmentation(logits, query.shape, classes, absent_of), query.photo
 
 
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
