@@ -146,15 +146,15 @@ def test_one_image_that_fails_is_told_at_the_end_and_the_others_are_kept(command
 def test_references_without_background_are_told_before_anything_is_written_or_summed_up(command, tmp_path):
     shape = draw_disc(0)[1].shape
     Image.fromarray(np.ones(shape, bool)).save(tmp_path / 'all.png')
-    for more in ((), ('--save-segmenter', 'pets.npz')):
+    for more in ((), ('--save-segmenter', 'pets.safetensors')):
         status, out, err = command(
             *NETWORK, '--support=cat=cat.jpg:all.png', '--query', 'photos', '--out', 'found', *more
         )
         assert (status, 'show no background' in err) == (2, True)
         assert 'found' not in out
         assert 'label' not in out
-    pj.Segmenter('narrow.safetensors', size=33).add('cat', 'cat.jpg', 'all.png').save('pets.npz')
-    status, out, err = command('--segmenter=pets.npz', '--query', 'photos', '--out', 'found')
+    pj.Segmenter('narrow.safetensors', size=33).add('cat', 'cat.jpg', 'all.png').save('pets.safetensors')
+    status, out, err = command('--segmenter=pets.safetensors', '--query', 'photos', '--out', 'found')
     assert (status, 'show no background' in err, 'found' in out) == (2, True, False)
     assert not (tmp_path / 'found').exists()
 
@@ -167,17 +167,17 @@ def test_all_labels_have_colours_of_their_own():
 
 
 def test_references_are_saved_and_used_again(command, tmp_path):
-    status, out, _ = command(*NETWORK, *CAT, '--save-segmenter', 'pets.npz')
+    status, out, _ = command(*NETWORK, *CAT, '--save-segmenter', 'pets.safetensors')
     assert status == 0
-    assert 'the references are in pets.npz' in out
+    assert 'the references are in pets.safetensors' in out
     assert not (tmp_path / 'predictions').exists()
     points = ('--support', 'dog=dog.jpg:points=30,20,33,22/2,2,55,35')
-    status, out, _ = command('--segmenter=pets.npz', *points, '--query', 'photos/b.png')
+    status, out, _ = command('--segmenter=pets.safetensors', *points, '--query', 'photos/b.png')
     assert status == 0
     assert 'label 2 is dog' in out
     assert (tmp_path / 'predictions/b-overlay.jpg').exists()
-    assert 'there is no file no.npz' in command('--segmenter=no.npz', '--query', 'photos/b.png')[2]
-    status, _, err = command('--segmenter=pets.npz', '--size=65', '--query', 'photos/b.png')
+    assert 'there is no file no.safetensors' in command('--segmenter=no.safetensors', '--query', 'photos/b.png')[2]
+    status, _, err = command('--segmenter=pets.safetensors', '--size=65', '--query', 'photos/b.png')
     assert (status, 'keeps the size it was made with' in err) == (2, True)
 
 
@@ -221,8 +221,12 @@ def test_results_of_one_name_get_numbers():
         ((*CAT, '--query', 'photos', '--absent-above', '2'), 'wants a number from 0 to 1'),
         ((*CAT, '--query', 'photos', '--out', 'photos'), 'the results would replace photos/b.png'),
         ((*CAT, '--query', 'cat.jpg', '--out', '.'), 'the results would replace cat.png'),
-        ((*CAT, '--save-segmenter', 'pets.pkl'), 'saved as NAME.npz'),
-        ((*CAT, '--save-segmenter', 'none/pets.npz'), 'there is no folder none to save pets.npz in; make it first'),
+        ((*CAT, '--save-segmenter', 'pets.npz'), '(.npz files are still loaded)'),
+        ((*CAT, '--save-segmenter', 'pets.pkl'), 'saved as NAME.safetensors'),
+        (
+            (*CAT, '--save-segmenter', 'none/pets.safetensors'),
+            'there is no folder none to save pets.safetensors in; make it first',
+        ),
         ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--out photos is where --query looks'),
         ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--out photos is where --query looks'),
         ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--out photos/new is where --query looks'),

@@ -1,5 +1,6 @@
 """The Segmenter: the same numbers as an episode has, on images and annotations of every kind."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+import safetensors.numpy
 from drawn import draw_disc
 from flax.training import train_state
 from PIL import Image
@@ -20,6 +22,7 @@ from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import read_marks, read_photo
 
 SIZE = 33
+IMAGE, MASK = draw_disc(0)
 
 
 @pytest.fixture
@@ -293,9 +296,9 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     weights = tmp_path / 'narrow.safetensors'
     image, mask = draw_disc(0)
     first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, colour=(20, 60, 240))]})
-    first.save(tmp_path / 'animals.npz')
-    assert (tmp_path / 'animals.npz').stat().st_size < 4000
-    second = pj.Segmenter.load(tmp_path / 'animals.npz')
+    first.save(tmp_path / 'animals.safetensors')
+    assert (tmp_path / 'animals.safetensors').stat().st_size < 4000
+    second = pj.Segmenter.load(tmp_path / 'animals.safetensors')
     assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
     other = draw_disc(0, centre=(8, 8))[1]
@@ -305,31 +308,132 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     )
     assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
     weights.rename(tmp_path / 'moved.safetensors')
-    with pytest.raises(pj.InputError, match=r'weights of .*animals.npz cannot be had .*; name them as weights='):
-        pj.Segmenter.load(tmp_path / 'animals.npz')
-    pj.Segmenter.load(tmp_path / 'animals.npz', tmp_path / 'moved.safetensors')
+    with pytest.raises(
+        pj.InputError, match=r'weights of .*animals.safetensors cannot be had .*; name them as weights='
+    ):
+        pj.Segmenter.load(tmp_path / 'animals.safetensors')
+    pj.Segmenter.load(tmp_path / 'animals.safetensors', tmp_path / 'moved.safetensors')
     with pytest.raises(pj.InputError, match='was made with other weights'):
-        pj.Segmenter.load(tmp_path / 'animals.npz', jax.tree.map(lambda leaf: leaf + 1, narrow_params))
-    make().fit({'cat': [(image, mask)]}).save(tmp_path / 'given.npz')
+        pj.Segmenter.load(tmp_path / 'animals.safetensors', jax.tree.map(lambda leaf: leaf + 1, narrow_params))
+    make().fit({'cat': [(image, mask)]}).save(tmp_path / 'given.safetensors')
     with pytest.raises(pj.InputError, match='came from no file; give them as weights='):
-        pj.Segmenter.load(tmp_path / 'given.npz')
+        pj.Segmenter.load(tmp_path / 'given.safetensors')
 
 
-def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path):
-    for content in (b'', b'PK\x03\x04 and rubbish'):
-        (tmp_path / 'x.npz').write_bytes(content)
+def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
+    segmenter_ = make().fit({'cat': [draw_disc(0)], 'dog': [draw_disc(1), draw_disc(2)]})
+    segmenter_.save(tmp_path / 'pets.safetensors')
+    with safetensors.safe_open(tmp_path / 'pets.safetensors', 'numpy') as file:
+        about = json.loads(file.metadata()['panet_jax.segmenter'])
+        assert file.get_tensor('class_of').tolist() == [0, 1, 1]
+        assert file.get_tensor('sums').dtype == np.float32
+    assert about.pop('images') == list(segmenter_.references.images)
+    assert about == {
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'encoder': 'vgg16', 'weights': None},
+        **{'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
+    }
+
+
+def earlier_file(path, segmenter_):
+    """Writes a segmenter as version 1 did, and returns what is in the file: its JSON value and its arrays."""
+    references, images = segmenter_.references.references, segmenter_.references.images
+    about = {
+        **{'version': 1, 'size': segmenter_.size, 'dtype': 'float32', 'weights': segmenter_.weights},
+        **{'network': segmenter_.network.hash, 'names': [reference.name for reference in references]},
+        'images': list(images),
+        'image_of': [list(images).index(reference.image) for reference in references],
+    }
+    masks = [(reference.marks.foreground, reference.marks.background) for reference in references]
+    arrays = {
+        'marks': np.packbits(masks, axis=-1),
+        'drawn': np.array([reference.marks.drawn for reference in references]),
+        'sums': np.stack([reference.foreground.sum for reference in references]),
+        'pixels': np.array([reference.foreground.count for reference in references]),
+        'background_sums': np.stack([image.background.sum for image in images.values()]),
+        'background_pixels': np.array([image.background.count for image in images.values()]),
+    }
+    np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays)
+    return about, arrays
+
+
+def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
+    image, cat = draw_disc(0, centre=(20, 15))
+    points = pj.Points([(45, 20)], background=[(30, 5)])
+    first = make().fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
+    earlier_file(tmp_path / 'pets.npz', first)
+    second = pj.Segmenter.load(tmp_path / 'pets.npz', narrow_params, 2)
+    assert second.classes == ('cat', 'dog')
+    np.testing.assert_array_equal(second.predict(IMAGE).logits, first.predict(IMAGE).logits)
+    second.add('cow', image, draw_disc(0, centre=(35, 30))[1])
+    first.add('cow', image, draw_disc(0, centre=(35, 30))[1])
+    np.testing.assert_allclose(second.references.prototypes(), first.references.prototypes(), atol=1e-5)
+    second.save(tmp_path / 'pets.safetensors')
+    again = pj.Segmenter.load(tmp_path / 'pets.safetensors', narrow_params)
+    np.testing.assert_array_equal(again.references.prototypes(), second.references.prototypes())
+
+
+def test_no_reference_of_a_loaded_segmenter_can_be_removed(make, narrow_params, tmp_path):
+    make().fit({'cat': [draw_disc(0)]}).save(tmp_path / 'cat.safetensors')
+    with pytest.raises(pj.InputError, match='keeps no features of its images to remove a reference; fit anew'):
+        pj.Segmenter.load(tmp_path / 'cat.safetensors', narrow_params).references.without(0)
+
+
+@pytest.mark.parametrize('name', ['x.npz', 'x.safetensors'])
+def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path, name):
+    for content in (b'', b'PK\x03\x04 and rubbish', b'\x09' + bytes(7) + b'{"a": {}}'):
+        (tmp_path / name).write_bytes(content)
         with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
-            pj.Segmenter.load(tmp_path / 'x.npz')
-    np.savez(tmp_path / 'x.npz', about=np.array([{}], object))
+            pj.Segmenter.load(tmp_path / name)
+    with pytest.raises(pj.InputError, match='there is no file'):
+        pj.Segmenter.load(tmp_path / f'nowhere{name}')
+
+
+def test_what_may_be_saved_and_loaded_is_told_by_its_ending(make, tmp_path):
+    np.savez(tmp_path / 'x.npz', about=np.array([{}], object))  # a pickle, which is never opened
     with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
         pj.Segmenter.load(tmp_path / 'x.npz')
-    with pytest.raises(pj.InputError, match='there is no file'):
-        pj.Segmenter.load(tmp_path / 'y.npz')
-    with pytest.raises(pj.InputError, match=r'saved as NAME\.npz'):
+    with pytest.raises(
+        pj.InputError, match=r'is a file NAME\.safetensors or, of earlier versions, NAME\.npz, got .*x\.pkl'
+    ):
         pj.Segmenter.load(tmp_path / 'x.pkl')
+    segmenter_ = make().fit({'cat': [draw_disc(0)]})
+    with pytest.raises(
+        pj.InputError, match=r'saved as NAME\.safetensors, got .*pets\.npz \(\.npz files are still loaded\)'
+    ):
+        segmenter_.save(tmp_path / 'pets.npz')
+    assert not (tmp_path / 'pets.npz').exists()
 
 
-IMAGE, MASK = draw_disc(0)
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'version': 3}, 'its format is 3, wanted 2'),
+        ({'size': 'large'}, "size is 'large'"),
+        ({'classes': []}, 'its classes are'),
+        ({'classes': 'ab'}, 'its classes are'),
+        ({'classes': ['cat', 'cat']}, 'its classes are'),
+        ({'classes': ['cat']}, 'its class_of must number all 1'),
+        ({'images': ['one', 'two']}, 'background_sums have the shape'),
+        ({'class_of': np.array([1, 0], np.int32)}, 'its class_of must number all 2'),
+        ({'image_of': np.array([-1, 1], np.int32)}, 'its image_of must number all'),
+        ({'sums': np.full((2, 32), np.nan, np.float32)}, 'its sums have the shape'),
+        ({'sums': np.zeros(2, np.float32)}, 'is no saved segmenter'),
+        ({'marks': np.zeros((2, 2, 8, 1), np.uint8)}, 'its marks have the shape'),
+        ({'drawn': None}, 'is no saved segmenter'),
+    ],
+)
+def test_a_file_that_was_changed_is_one_sentence(make, tmp_path, changes, message):
+    make().fit({'cat': [(IMAGE, MASK)], 'dog': [(IMAGE, pj.Box(0, 0, 5, 5))]}).save(path := tmp_path / 'x.safetensors')
+    arrays = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, 'numpy') as file:
+        about = json.loads(file.metadata()['panet_jax.segmenter'])
+    for name, value in changes.items():
+        (arrays if name in arrays else about)[name] = value
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    safetensors.numpy.save_file(arrays, path, {'panet_jax.segmenter': json.dumps(about)})
+    with pytest.raises(pj.InputError, match=message) as error:
+        pj.Segmenter.load(path)
+    assert str(error.value).startswith(f'{path} is no saved segmenter that can be read (')
 
 
 @pytest.mark.parametrize(
@@ -391,7 +495,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
     with pytest.raises(pj.InputError, match='no references yet'):
         make().predict(IMAGE)
     with pytest.raises(pj.InputError, match='no references to save'):
-        make().save(tmp_path / 'x.npz')
+        make().save(tmp_path / 'x.safetensors')
     everywhere = np.ones((40, 60), bool)
     with pytest.raises(pj.InputError, match='show no background'):
         make().add('cat', IMAGE, everywhere).predict(IMAGE)
@@ -476,8 +580,8 @@ def test_present_wants_a_number(make):
 
 
 def test_saving_makes_no_folders(make, tmp_path):
-    with pytest.raises(pj.InputError, match=r'there is no folder .*nowhere to save x.npz in; make it first'):
-        make().fit({'disc': [draw_disc(0)]}).save(tmp_path / 'nowhere/x.npz')
+    with pytest.raises(pj.InputError, match=r'there is no folder .*nowhere to save x.safetensors in; make it first'):
+        make().fit({'disc': [draw_disc(0)]}).save(tmp_path / 'nowhere/x.safetensors')
     assert not list(tmp_path.iterdir())
 
 
@@ -485,6 +589,11 @@ def test_arrays_of_something_else_are_no_segmenter(tmp_path):
     np.savez(tmp_path / 'photo.npz', probabilities=np.zeros(3))
     with pytest.raises(pj.InputError, match=r'photo.npz holds arrays, but no segmenter; name a file that --save-segm'):
         pj.Segmenter.load(tmp_path / 'photo.npz')
+    safetensors.numpy.save_file({'sums': np.zeros(3)}, tmp_path / 'weights.safetensors')
+    with pytest.raises(
+        pj.InputError, match=r'weights.safetensors holds arrays, but no segmenter; name a file that --save'
+    ):
+        pj.Segmenter.load(tmp_path / 'weights.safetensors')
 
 
 def test_pixels_of_a_class_that_is_left_out_go_to_the_likeliest_other():

@@ -111,7 +111,7 @@ def _parser():
     parser.add_argument('--dtype', choices=SETTINGS['encoder.dtype'].choices, help='of the computation (float32)')
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
-    parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')
+    parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
     parser.add_argument(
         '--absent-above',
         type=share,

@@ -174,15 +174,26 @@ class Segmenter:
         return self._results(images, on_error, keep_photos=True)
 
     def save(self, path):
-        """Writes the references' sums and marks, a few KB each, and which weights they belong to.
+        """Writes the references, and which weights they belong to; the file appears whole or not at all.
+
+        Of each reference it keeps the marks and the pooled features, about 50 KB for 417 pixels, and not the photograph.
 
         Args:
-            path: of the file, NAME.npz, which appears whole or not at all.
+            path: file to write, NAME.safetensors.
+
+        Raises:
+            InputError: there are no references, or no file can be written there.
         """
         if not self.classes:
             raise InputError('the segmenter has no references to save; call fit or add first.')
-        about = {'size': self.size, 'dtype': self.dtype, 'weights': self.weights, 'network': self.network.hash}
-        write_file(path, about, self.references)
+        settings = {
+            'size': self.size,
+            'dtype': self.dtype,
+            'encoder': self.network.encoder.name,
+            'weights': self.weights,
+            'network': self.network.hash,
+        }
+        write_file(path, settings, self.references)
 
     @classmethod
     def load(cls, path, weights=None, batch=4):
