@@ -159,7 +159,7 @@ def test_a_set_of_references_never_changes(make):
     segmenter_ = make().fit({'cat': [draw_disc(0)]})
     before = segmenter_.references
     prototypes = before.prototypes()
-    larger = segmenter_.learn(before, {'dog': [draw_disc(1)]})
+    larger = segmenter_.extended(before, {'dog': [draw_disc(1)]})
     assert (before.classes, larger.classes, segmenter_.classes) == (('cat',), ('cat', 'dog'), ('cat',))
     smaller = larger.without(1)
     assert (larger.classes, smaller.classes) == (('cat', 'dog'), ('cat',))

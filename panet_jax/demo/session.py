@@ -216,7 +216,7 @@ class Session:
 
     def _with(self, name, photo, annotation):
         """The references that were added, and one more."""
-        return self._segmenter.learn(self._added, {name: [(photo, annotation)]})
+        return self._segmenter.extended(self._added, {name: [(photo, annotation)]})
 
     def _keep(self, references):
         """Has these references count, and nothing that is tried out."""

@@ -12,12 +12,12 @@ from panet_jax.method.prototypes import Pooled, pool
 from panet_jax.segmenter.references import Marks
 
 
-class Annotation(NamedTuple):
-    """Where a class is in one image, before anything is computed.
+class NewReference(NamedTuple):
+    """A reference of which nothing is computed yet.
 
     Attributes:
         name: name of the class.
-        image: hash of the image's pixels, the same for all annotations of one image.
+        image: hash of the image's pixels, the same for all references of one image.
         marks: the annotation at the size of the network.
     """
 
@@ -28,7 +28,7 @@ class Annotation(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
-    """An annotation and the features under it.
+    """One annotation of one image, and the features under it.
 
     Attributes:
         name: name of the class.
@@ -48,9 +48,9 @@ class ReferenceImage:
     """One image of the references.
 
     Attributes:
-        features: [h, w, C] float32, the image's features, so that a further annotation is not encoded again. They take
-            4 h w C bytes: 5.5 MiB for VGG-16 and 417 pixels. None in a segmenter that was loaded, as files do not keep
-            them.
+        features: [h, w, C] float32, the image's features, so that a further reference of it is not encoded again. They
+            take 4 h w C bytes: 5.5 MiB for VGG-16 and 417 pixels. None in a segmenter that was loaded, as files leave
+            them out.
         background: features pooled under the image's background, [C] and [] float32. See `background`.
     """
 
@@ -60,7 +60,7 @@ class ReferenceImage:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReferenceSet:
-    """References of any number of classes. It never changes: `with_annotations` and `without` return another set.
+    """References of any number of classes. It never changes: `with_references` and `without` return another set.
 
     Sets share the arrays of the images that they have in common.
 
@@ -82,29 +82,34 @@ class ReferenceSet:
         return tuple(reference for reference in self.references if reference.name == name)
 
     def lacks_features(self, image: str) -> bool:
-        """Whether an image must be encoded before an annotation of it can be added.
+        """Whether an image must be encoded before a reference of it can be added.
 
         Args:
             image: hash of the image's pixels.
         """
         return image not in self.images or self.images[image].features is None
 
-    def with_annotations(self, annotations: Sequence[Annotation], features: Mapping[str, np.ndarray]) -> 'ReferenceSet':
+    @property
+    def channels(self) -> int:
+        """C of the features; there must be a reference."""
+        return self.references[0].foreground.sum.size
+
+    def with_references(self, references: Sequence[NewReference], features: Mapping[str, np.ndarray]) -> 'ReferenceSet':
         """The set with further references.
 
         Args:
-            annotations: annotations of any images.
-            features: {hash: [h, w, C] float32} of all images whose features the set lacks.
+            references: references of any images.
+            features: {hash: [h, w, C] float32} of those images whose features the set lacks.
 
         Returns:
             The larger set. The background of an image that was there already may be smaller in it.
         """
-        grids = {image: reference_image.features for image, reference_image in self.images.items()} | dict(features)
-        references = tuple(
-            Reference(*annotation, pooled(grids[annotation.image], annotation.marks.foreground))
-            for annotation in annotations
+        grids = {image: self.images[image].features for image in self.images} | dict(features)
+        further = tuple(
+            Reference(*reference, pooled(grids[reference.image], reference.marks.foreground))
+            for reference in references
         )
-        return self._of(self.references + references, {image: grids[image] for _, image, _ in annotations})
+        return self._of(self.references + further, {reference.image: grids[reference.image] for reference in further})
 
     def without(self, number: int) -> 'ReferenceSet':
         """The set without one reference.
@@ -168,8 +173,8 @@ class ReferenceSet:
 def background(marks: Sequence[Marks]) -> np.ndarray:
     """The background of one image, from all its annotations.
 
-    If some annotations have strokes or points on the background, it is these. Otherwise it is what all annotations
-    leave. The foreground of any class is no background.
+    If strokes or points mark background, that is it. Otherwise it is what all annotations leave. The foreground of any
+    class is no background.
 
     Args:
         marks: the annotations of the image.
@@ -177,8 +182,8 @@ def background(marks: Sequence[Marks]) -> np.ndarray:
     Returns:
         [S, S] bool.
     """
-    drawn = [annotation.background for annotation in marks if annotation.drawn]
-    outside = np.any(drawn, 0) if drawn else np.all([annotation.background for annotation in marks], 0)
+    marked = [annotation.background for annotation in marks if annotation.drawn]
+    outside = np.any(marked, 0) if marked else np.all([annotation.background for annotation in marks], 0)
     return outside & ~np.any([annotation.foreground for annotation in marks], 0)
 
 
