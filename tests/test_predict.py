@@ -30,8 +30,8 @@ def command(monkeypatch, tmp_path, capsys, narrow_params):
     """Runs the command in a folder with weights, two annotated images and three others."""
     monkeypatch.chdir(tmp_path)
     pj.save_encoder_params('narrow.safetensors', narrow_params)
-    for name, colour in (('cat', (220, 40, 30)), ('dog', (20, 60, 240))):
-        image, mask = draw_disc(0, colour=colour)
+    for name, color in (('cat', (220, 40, 30)), ('dog', (20, 60, 240))):
+        image, mask = draw_disc(0, color=color)
         Image.fromarray(image).save(f'{name}.jpg', quality=95)
         Image.fromarray(mask).save(f'{name}.png')
     (tmp_path / 'photos/more').mkdir(parents=True)
@@ -159,11 +159,11 @@ def test_references_without_background_are_told_before_anything_is_written_or_su
     assert not (tmp_path / 'found').exists()
 
 
-def test_all_labels_have_colours_of_their_own():
-    colours = {tuple(way_color(label).tolist()) for label in range(1, 255)}
-    assert len(colours) == 254
-    assert not colours & {(0, 0, 0), (255, 255, 255)}
-    assert way_color(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's colour map
+def test_all_labels_have_colors_of_their_own():
+    colors = {tuple(way_color(label).tolist()) for label in range(1, 255)}
+    assert len(colors) == 254
+    assert not colors & {(0, 0, 0), (255, 255, 255)}
+    assert way_color(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's color map
 
 
 def test_references_are_saved_and_used_again(command, tmp_path):

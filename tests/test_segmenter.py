@@ -41,10 +41,8 @@ def episode_of(ways, query):
 
 @pytest.mark.parametrize('ways', [1, 2])
 def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
-    colours = ((220, 40, 30), (20, 60, 240))[:ways]
-    references = [
-        [draw_disc(10 * way + shot, colour=colour) for shot in range(2)] for way, colour in enumerate(colours)
-    ]
+    colors = ((220, 40, 30), (20, 60, 240))[:ways]
+    references = [[draw_disc(10 * way + shot, color=color) for shot in range(2)] for way, color in enumerate(colors)]
     query, _ = draw_disc(99, shape=(SIZE, SIZE))
     result = make().fit({f'class {way}': pairs for way, pairs in enumerate(references)}).predict(query)
     wanted = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
@@ -116,7 +114,7 @@ def test_each_size_of_image_is_compiled_once(make):
 
 
 def test_adding_computes_only_what_is_new(make, monkeypatch):
-    (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, colour=(20, 60, 240))
+    (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, color=(20, 60, 240))
     both = make().fit({'cat': [(cat, cat_mask)], 'dog': [(dog, dog_mask)]})
     grown = make().fit({'cat': [(cat, cat_mask)]})
     encoded = counted_encodings(monkeypatch)
@@ -139,8 +137,8 @@ def counted_encodings(monkeypatch):
 
 
 def test_a_second_annotation_of_an_image_and_removing_one_encode_nothing(make, monkeypatch):
-    image, cat = draw_disc(0, centre=(20, 15))
-    dog, points = draw_disc(0, centre=(20, 45))[1], pj.Points([(45, 20)], background=[(30, 5)])
+    image, cat = draw_disc(0, center=(20, 15))
+    dog, points = draw_disc(0, center=(20, 45))[1], pj.Points([(45, 20)], background=[(30, 5)])
     segmenter_ = make().fit({'cat': [(image, cat)], 'cow': [draw_disc(1)]})
     before = segmenter_.references
     encoded = counted_encodings(monkeypatch)
@@ -180,8 +178,8 @@ def test_the_features_of_each_image_are_kept_once_as_float32(make):
 
 
 def test_an_image_with_two_classes_has_a_background_without_both(make):
-    image, cat = draw_disc(0, centre=(20, 15))
-    dog = draw_disc(0, centre=(20, 45))[1]
+    image, cat = draw_disc(0, center=(20, 15))
+    dog = draw_disc(0, center=(20, 45))[1]
     image[dog] = (20, 60, 240)
     together = make().fit({'cat': [(image, cat)], 'dog': [(image, dog)]})
     later = make().fit({'cat': [(image, cat)]}).add('dog', image, dog)
@@ -260,16 +258,16 @@ def test_what_a_mask_of_numbers_means():
 @pytest.mark.parametrize('mode', ['L', '1', 'P', 'RGB', 'RGBA', 'LA', 'transparent', 'array', 'bool', 'one channel'])
 def test_masks_of_every_kind_are_one(mode, tmp_path):
     _, mask = draw_disc(0)
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    gray = Image.fromarray(mask.astype(np.uint8) * 255)
     if mode in ('array', 'bool', 'one channel'):
         given = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
     else:
-        image = grey.convert('RGBA' if mode == 'transparent' else mode)
+        image = gray.convert('RGBA' if mode == 'transparent' else mode)
         if mode == 'P':
             image = Image.fromarray(mask.astype(np.uint8))
             image.putpalette([0, 0, 0, 128, 0, 0])
         if mode == 'transparent':
-            image.putalpha(grey)
+            image.putalpha(gray)
         image.save(given := tmp_path / 'mask.png')
     marks = read_marks(given, mask.shape, SIZE, 'the mask')
     np.testing.assert_array_equal(marks.foreground, resize_map(mask, SIZE) > 0)
@@ -286,22 +284,22 @@ def test_photographs_of_every_kind_are_rgb(tmp_path):
         np.testing.assert_array_equal(read_photo(given, 'x'), np.rot90(image, -1))
     for mode in ('L', 'P', 'RGBA', 'LA', '1', 'CMYK', 'I;16'):
         assert read_photo(picture.convert('L' if mode == 'I;16' else mode).convert(mode), 'x').shape == image.shape
-    grey = image[..., 0]
-    for given in (grey, grey[..., None], np.repeat(grey[..., None], 4, -1), jax.numpy.asarray(grey)):
-        np.testing.assert_array_equal(read_photo(given, 'x'), np.repeat(grey[..., None], 3, -1))
+    gray = image[..., 0]
+    for given in (gray, gray[..., None], np.repeat(gray[..., None], 4, -1), jax.numpy.asarray(gray)):
+        np.testing.assert_array_equal(read_photo(given, 'x'), np.repeat(gray[..., None], 3, -1))
 
 
 def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
     weights = tmp_path / 'narrow.safetensors'
     image, mask = draw_disc(0)
-    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, colour=(20, 60, 240))]})
+    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, color=(20, 60, 240))]})
     first.save(tmp_path / 'animals.safetensors')
     assert (tmp_path / 'animals.safetensors').stat().st_size < 4000
     second = pj.Segmenter.load(tmp_path / 'animals.safetensors')
     assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
-    other = draw_disc(0, centre=(8, 8))[1]
+    other = draw_disc(0, center=(8, 8))[1]
     np.testing.assert_array_equal(
         second.add('bird', image, other).references.prototypes(),
         first.add('bird', image, other).references.prototypes(),
@@ -357,15 +355,15 @@ def earlier_file(path, segmenter_):
 
 
 def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
-    image, cat = draw_disc(0, centre=(20, 15))
+    image, cat = draw_disc(0, center=(20, 15))
     points = pj.Points([(45, 20)], background=[(30, 5)])
     first = make().fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
     earlier_file(tmp_path / 'pets.npz', first)
     second = pj.Segmenter.load(tmp_path / 'pets.npz', narrow_params, 2)
     assert second.classes == ('cat', 'dog')
     np.testing.assert_array_equal(second.predict(IMAGE).logits, first.predict(IMAGE).logits)
-    second.add('cow', image, draw_disc(0, centre=(35, 30))[1])
-    first.add('cow', image, draw_disc(0, centre=(35, 30))[1])
+    second.add('cow', image, draw_disc(0, center=(35, 30))[1])
+    first.add('cow', image, draw_disc(0, center=(35, 30))[1])
     np.testing.assert_allclose(second.references.prototypes(), first.references.prototypes(), atol=1e-5)
     second.save(tmp_path / 'pets.safetensors')
     again = pj.Segmenter.load(tmp_path / 'pets.safetensors', narrow_params)
