@@ -190,13 +190,13 @@ def test_an_image_that_cannot_be_read_is_told_without_the_servers_folders(sessio
 def test_a_large_image_and_its_mask_become_smaller_alike(session, tmp_path):
     image, mask = draw_disc(0, (900, 1803), center=(400, 900), radius=200)
     Image.fromarray(mask).save(tmp_path / 'mask.png')
-    small = shrunk(image)
-    assert small.shape == (599, 1200, 3)
-    session.add('cat', small, read_mask(tmp_path / 'mask.png'))
+    photo_ = shrunk(image)
+    assert photo_.shape == (599, 1200, 3)
+    session.add('cat', photo_, read_mask(tmp_path / 'mask.png'))
     (marks,) = (reference.marks for reference in session.references)
     expected = read_marks(mask, mask.shape, 65, 'the mask')
     assert (marks.foreground != expected.foreground).mean() < 0.01
-    np.testing.assert_array_equal(shrunk(small), small)
+    np.testing.assert_array_equal(shrunk(photo_), photo_)
 
 
 def test_a_jpeg_is_no_mask(session, tmp_path):
@@ -226,11 +226,11 @@ def test_a_class_can_be_switched_off_in_one_picture(session, tmp_path):
     overlay_before = session.results[0].overlay.read_bytes()
     assert {1, 2} <= set(np.unique(before[0]))
     session.switch(0, 'cat', on=False)
-    without_cat, other = (label_map(result) for result in session.results)
+    without_cat, unchanged = (label_map(result) for result in session.results)
     logits = session.results[0].full.logits[..., [0, 2]]  # the cat's pixels go to the likeliest other
     expected = dataclasses.replace(session.results[0].full, logits=logits, classes=('dog',)).labels
     np.testing.assert_array_equal(without_cat, 2 * expected)
-    np.testing.assert_array_equal(other, before[1])
+    np.testing.assert_array_equal(unchanged, before[1])
     assert session.results[0].overlay.read_bytes() != overlay_before
     assert session.results[0].segmentation.shares['cat'] == 0
     session.segment()
@@ -262,12 +262,12 @@ def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(se
 
 
 def test_the_page_decodes_each_image_once_for_a_search_and_keeps_none(session, tmp_path, monkeypatch):
-    photos, read = [], segmenter.read_photo
+    photos, read_photo = [], segmenter.read_photo
 
     def read_and_note(*image):
-        photo = read(*image)
-        photos.append(weakref.ref(photo))
-        return photo
+        pixels = read_photo(*image)
+        photos.append(weakref.ref(pixels))
+        return pixels
 
     session.add('cat', *draw_disc(0))
     for module in (segmenter, sessions):
@@ -606,8 +606,8 @@ def downloaded(page, name):
 def two_discs(seed, red, blue):
     """An image with a red and a blue disc around two centers (y, x), and where they are."""
     image, red_mask = draw_disc(seed, SHAPE, RED, red, RADIUS)
-    other, blue_mask = draw_disc(seed, SHAPE, BLUISH, blue, RADIUS)
-    image[blue_mask] = other[blue_mask]
+    blue_image, blue_mask = draw_disc(seed, SHAPE, BLUISH, blue, RADIUS)
+    image[blue_mask] = blue_image[blue_mask]
     return image, red_mask, blue_mask
 
 
@@ -669,9 +669,9 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     labels = downloaded(page, 'query.png')
     assert iou(labels == 1, red) > 0.65
     assert iou(labels == 2, blue) > 0.65
-    shown = downloaded(page, 'query-overlay.jpg')
+    picture = downloaded(page, 'query-overlay.jpg')
     for way, (color, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
-        np.testing.assert_allclose(np.median(shown[mask], 0), colored(color, way), atol=8)
+        np.testing.assert_allclose(np.median(picture[mask], 0), colored(color, way), atol=8)
 
     page.locator('#classes').get_by_text('red').click()
     expect(rows.filter(has_text='switched off')).to_be_visible()

@@ -70,18 +70,18 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     assert names == {'predictions.json'} | {
         f'{stem}{end}' for stem in ('a', 'b', 'a-2') for end in ('.png', '-overlay.jpg', '.npz')
     }
-    expected = pj.Segmenter('narrow.safetensors', size=33, batch=2)
-    expected.fit({'cat': [('cat.jpg', 'cat.png')], 'dog': [('dog.jpg', pj.Box(20, 10, 40, 30))]})
+    segmenter_ = pj.Segmenter('narrow.safetensors', size=33, batch=2)
+    segmenter_.fit({'cat': [('cat.jpg', 'cat.png')], 'dog': [('dog.jpg', pj.Box(20, 10, 40, 30))]})
     for entry in results['images']:
-        found = expected.predict(entry['image'])
+        result = segmenter_.predict(entry['image'])
         with Image.open(tmp_path / 'found' / entry['labels']) as labels:
             assert labels.mode == 'P'
             assert labels.getpalette()[:6] == [0, 0, 0, *way_color(1)]
-            np.testing.assert_array_equal(np.asarray(labels), found.labels)
-        assert entry['absent'] == pytest.approx(found.absent, abs=1e-4)
-        assert entry['shares'] == pytest.approx(found.shares, abs=1e-4)
+            np.testing.assert_array_equal(np.asarray(labels), result.labels)
+        assert entry['absent'] == pytest.approx(result.absent, abs=1e-4)
+        assert entry['shares'] == pytest.approx(result.shares, abs=1e-4)
     with np.load(tmp_path / 'found/b.npz') as file:
-        np.testing.assert_allclose(file['probabilities'], expected.predict('photos/b.png').probabilities, atol=1e-2)
+        np.testing.assert_allclose(file['probabilities'], segmenter_.predict('photos/b.png').probabilities, atol=1e-2)
 
 
 def test_each_photograph_is_decoded_once(command, monkeypatch):
@@ -94,10 +94,10 @@ def test_each_photograph_is_decoded_once(command, monkeypatch):
 
 
 def test_however_many_photographs_there_are_few_are_in_memory(command, tmp_path, monkeypatch):
-    photos, counts, read = [], [], segmenter.read_photo
+    photos, counts, read_photo = [], [], segmenter.read_photo
 
     def read_and_count(*image):
-        photo = read(*image)
+        photo = read_photo(*image)
         photos.append(weakref.ref(photo))
         counts.append(sum(reference() is not None for reference in photos))
         return photo
@@ -115,17 +115,17 @@ def test_the_legend_stands_below_the_photograph(tmp_path):
     photo, names = draw_disc(0, shape=(90, 100))[0], ('cat', 'a dog with a rather long name', 'cow', 'nowhere')
     logits = np.zeros((3, 3, 5), np.float32)
     logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
-    found = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
-    write_prediction(found, photo, tmp_path, 'found')
-    Image.fromarray(overlay(photo, found.labels)).save(tmp_path / 'without.jpg', quality=90)
-    with Image.open(tmp_path / 'found-overlay.jpg') as drawn:
-        assert drawn.width == 100
-        drawn = np.asarray(drawn).astype(int)
+    result = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
+    write_prediction(result, photo, tmp_path, 'found')
+    Image.fromarray(overlay(photo, result.labels)).save(tmp_path / 'without.jpg', quality=90)
+    with Image.open(tmp_path / 'found-overlay.jpg') as file:
+        assert file.width == 100
+        picture = np.asarray(file).astype(int)
     # But for the blocks of the JPEG that lie across the edge:
-    np.testing.assert_array_equal(drawn[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
-    legend = drawn[96:]
-    there = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
-    assert there == [True, True, True, False]
+    np.testing.assert_array_equal(picture[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
+    legend = picture[96:]
+    in_legend = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
+    assert in_legend == [True, True, True, False]
     assert (legend[:, -1] < 60).all(), 'a text is cut off'
 
 
@@ -246,8 +246,8 @@ def test_absent_classes_are_left_out(command, tmp_path):
     dog = ('--support', 'dog=dog.jpg:dog.png')
     assert 'cat is found in 2, dog is found in 2' in command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
     entries = json.loads((tmp_path / 'predictions/predictions.json').read_text())['images']
-    cat, other = sorted(entry['absent']['cat'] for entry in entries)
-    threshold = (cat + other) / 2
+    low, high = sorted(entry['absent']['cat'] for entry in entries)
+    threshold = (low + high) / 2
     _, out, _ = command(*NETWORK, *CAT, *dog, '--query', 'photos', '--absent-above', threshold)
     again = json.loads((tmp_path / 'predictions/predictions.json').read_text())['images']
     for before, after in zip(entries, again, strict=True):
@@ -318,10 +318,10 @@ def test_results_of_other_classes_are_not_mixed(command, tmp_path):
 
 
 def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, tmp_path):
-    whole = (tmp_path / 'photos/a.jpg').read_bytes()
+    content = (tmp_path / 'photos/a.jpg').read_bytes()
     (tmp_path / 'photos/a.jpg').write_bytes(b'no image')
     assert command(*NETWORK, *CAT, '--query', 'photos')[0] == 1
-    (tmp_path / 'photos/a.jpg').write_bytes(whole)
+    (tmp_path / 'photos/a.jpg').write_bytes(content)
     assert command(*NETWORK, *CAT, '--query', 'photos/a.jpg')[0] == 0
     results = results_in(tmp_path / 'predictions')
     assert (len(results['images']), results['failed']) == (2, [])
@@ -376,17 +376,17 @@ def segmentation(label_share):
 
 def test_the_overlay_leaves_a_photograph_as_bright_as_it_is():
     image = np.full((20, 50, 3), 100, np.uint8)
-    drawn = np.asarray(_overlay(image, segmentation(0.1)))
-    assert (drawn[-1, -1] == 100).all()
-    assert (drawn[0, -1] != 100).any()
+    picture = np.asarray(_overlay(image, segmentation(0.1)))
+    assert (picture[-1, -1] == 100).all()
+    assert (picture[0, -1] != 100).any()
 
 
 def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, monkeypatch):
     shares = iter((0.0009, 0.5))
-    found, photo = segmentation(0.5), np.full((20, 50, 3), 100, np.uint8)
+    result, photo = segmentation(0.5), np.full((20, 50, 3), 100, np.uint8)
 
     def stream_photos(_, images, **options):
-        return ((_with_shares(found, next(shares)), photo) for _ in images)
+        return ((_with_shares(result, next(shares)), photo) for _ in images)
 
     monkeypatch.setattr(pj.Segmenter, 'stream_photos', stream_photos)
     dog = ('--support', 'dog=dog.jpg:dog.png')
@@ -394,10 +394,10 @@ def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, monkeypat
     assert 'cat is found in 0, dog is found in 1' in out
 
 
-def _with_shares(found, share):
-    found = dataclasses.replace(found)
-    found.__dict__['shares'] = {'cat': 0.0, 'dog': share}  # what the cached property would have
-    return found
+def _with_shares(result, share):
+    result = dataclasses.replace(result)
+    result.__dict__['shares'] = {'cat': 0.0, 'dog': share}  # what the cached property would have
+    return result
 
 
 def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
@@ -405,8 +405,8 @@ def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
     monkeypatch.setattr(ImageDraw.ImageDraw, 'text', lambda _, place, text, **__: written.append(text))
     image = np.full((20, 50, 3), 100, np.uint8)
     for share in (0.0009, 0.001):
-        found = _with_shares(segmentation(0.5), share)
-        _with_legend(_overlay(image, found), found)
+        result = _with_shares(segmentation(0.5), share)
+        _with_legend(_overlay(image, result), result)
     assert written == ['nothing found', 'dog 0.1%']
 
 

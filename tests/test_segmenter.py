@@ -45,10 +45,10 @@ def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
     references = [[draw_disc(10 * way + shot, color=color) for shot in range(2)] for way, color in enumerate(colors)]
     query, _ = draw_disc(99, shape=(SIZE, SIZE))
     result = make().fit({f'class {way}': pairs for way, pairs in enumerate(references)}).predict(query)
-    wanted = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
-    np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), wanted, atol=1e-4)
-    np.testing.assert_array_equal(result.labels, wanted.argmax(-1))
-    np.testing.assert_allclose(result.probabilities, jax.nn.softmax(wanted).transpose(2, 0, 1), atol=1e-5)
+    expected = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
+    np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), expected, atol=1e-4)
+    np.testing.assert_array_equal(result.labels, expected.argmax(-1))
+    np.testing.assert_allclose(result.probabilities, jax.nn.softmax(expected).transpose(2, 0, 1), atol=1e-5)
 
 
 def test_results_are_of_the_images_own_size(make):
@@ -68,12 +68,12 @@ def test_results_are_of_the_images_own_size(make):
 
 def test_absence_is_0_where_the_class_is_found_as_it_was_shown_and_half_where_the_background_is(rng):
     prototypes = rng.normal(size=(3, 8)).astype(np.float32)
-    for shown, expected in ((1, (0, None)), (2, (None, 0)), (0, (0.5, 0.5))):
-        features = np.broadcast_to(prototypes[shown], (4, 5, 8))
+    for source, distances in ((1, (0, None)), (2, (None, 0)), (0, (0.5, 0.5))):
+        features = np.broadcast_to(prototypes[source], (4, 5, 8))
         absent = jax.jit(segmentation.absence)(features, pj.cosine_logits(features, prototypes), prototypes)
-        for value, wanted in zip(absent, expected, strict=True):
+        for value, expected in zip(absent, distances, strict=True):
             assert 0 <= value <= 1
-            assert wanted is None or value == pytest.approx(wanted, abs=1e-5)
+            assert expected is None or value == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_batch_gives_what_its_images_give_alone(make):
@@ -202,8 +202,8 @@ def test_boxes_points_and_scribbles_find_what_masks_find(make):
         'scribble on the class only': pj.Scribble(np.where(strokes == 1, 7, 255)),
     }
     for kind, annotation in annotations.items():
-        found = make().fit({'disc': [(image, annotation)]}).predict(image).probabilities[1]
-        assert found[mask].mean() > found[~mask].mean() + 0.1, kind
+        probability = make().fit({'disc': [(image, annotation)]}).predict(image).probabilities[1]
+        assert probability[mask].mean() > probability[~mask].mean() + 0.1, kind
 
 
 def test_marks_of_each_kind_at_the_size_of_the_network():
@@ -231,10 +231,10 @@ def test_marks_of_each_kind_at_the_size_of_the_network():
 
 def test_the_background_of_an_image_is_what_is_marked_or_what_all_leave():
     box = read_marks(pj.Box(0, 0, 10, 10), (40, 40), 40, 'box')
-    other = read_marks(pj.Box(30, 30, 40, 40), (40, 40), 40, 'box')
+    other_box = read_marks(pj.Box(30, 30, 40, 40), (40, 40), 40, 'box')
     points = read_marks(pj.Points([(20, 20)], background=[(5, 5), (35, 5)]), (40, 40), 40, 'points')
-    outside = background([box, other])
-    assert (outside == ~(box.foreground | other.foreground)).all()
+    outside = background([box, other_box])
+    assert (outside == ~(box.foreground | other_box.foreground)).all()
     marked = background([box, points])
     assert (marked == points.background & ~box.foreground).all()
     assert marked.any()
@@ -260,7 +260,7 @@ def test_masks_of_every_kind_are_one(mode, tmp_path):
     _, mask = draw_disc(0)
     gray = Image.fromarray(mask.astype(np.uint8) * 255)
     if mode in ('array', 'bool', 'one channel'):
-        given = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
+        source = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
     else:
         image = gray.convert('RGBA' if mode == 'transparent' else mode)
         if mode == 'P':
@@ -268,8 +268,8 @@ def test_masks_of_every_kind_are_one(mode, tmp_path):
             image.putpalette([0, 0, 0, 128, 0, 0])
         if mode == 'transparent':
             image.putalpha(gray)
-        image.save(given := tmp_path / 'mask.png')
-    marks = read_marks(given, mask.shape, SIZE, 'the mask')
+        image.save(source := tmp_path / 'mask.png')
+    marks = read_marks(source, mask.shape, SIZE, 'the mask')
     np.testing.assert_array_equal(marks.foreground, resize_map(mask, SIZE) > 0)
     np.testing.assert_array_equal(marks.background, ~marks.foreground)
 
@@ -280,13 +280,13 @@ def test_photographs_of_every_kind_are_rgb(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     picture.save(tmp_path / 'turned.png', exif=exif)
-    for given in (tmp_path / 'turned.png', str(tmp_path / 'turned.png'), Image.open(tmp_path / 'turned.png')):
-        np.testing.assert_array_equal(read_photo(given, 'x'), np.rot90(image, -1))
+    for source in (tmp_path / 'turned.png', str(tmp_path / 'turned.png'), Image.open(tmp_path / 'turned.png')):
+        np.testing.assert_array_equal(read_photo(source, 'x'), np.rot90(image, -1))
     for mode in ('L', 'P', 'RGBA', 'LA', '1', 'CMYK', 'I;16'):
         assert read_photo(picture.convert('L' if mode == 'I;16' else mode).convert(mode), 'x').shape == image.shape
     gray = image[..., 0]
-    for given in (gray, gray[..., None], np.repeat(gray[..., None], 4, -1), jax.numpy.asarray(gray)):
-        np.testing.assert_array_equal(read_photo(given, 'x'), np.repeat(gray[..., None], 3, -1))
+    for source in (gray, gray[..., None], np.repeat(gray[..., None], 4, -1), jax.numpy.asarray(gray)):
+        np.testing.assert_array_equal(read_photo(source, 'x'), np.repeat(gray[..., None], 3, -1))
 
 
 def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
@@ -299,10 +299,10 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     second = pj.Segmenter.load(tmp_path / 'animals.safetensors')
     assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
-    other = draw_disc(0, center=(8, 8))[1]
+    bird = draw_disc(0, center=(8, 8))[1]
     np.testing.assert_array_equal(
-        second.add('bird', image, other).references.prototypes(),
-        first.add('bird', image, other).references.prototypes(),
+        second.add('bird', image, bird).references.prototypes(),
+        first.add('bird', image, bird).references.prototypes(),
     )
     assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
     weights.rename(tmp_path / 'moved.safetensors')
@@ -510,7 +510,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
     with pytest.raises(pj.InputError, match=r'there is no file nowhere\.jpg'):
         segmenter_.predict([IMAGE, 'nowhere.jpg'])
     outcomes = list(segmenter_.stream([IMAGE, 'nowhere.jpg', IMAGE, IMAGE], on_error='yield'))
-    assert [isinstance(each, pj.InputError) for each in outcomes] == [False, True, False, False]
+    assert [isinstance(outcome, pj.InputError) for outcome in outcomes] == [False, True, False, False]
 
 
 def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
@@ -540,26 +540,26 @@ def test_cats_are_found_in_photographs():
     labels = {name: np.asarray(Image.open(PHOTOS / 'SegmentationClass' / f'{name}.png')) for name in names}
     cats = [name for name in names if (labels[name] == 8).mean() > 0.05]
     photo = {name: PHOTOS / 'JPEGImages' / f'{name}.jpg' for name in names}
-    shown, others = cats[0], cats[1:4]
-    mask = np.where(labels[shown] == 255, 255, labels[shown] == 8).astype(np.uint8)
+    reference, others = cats[0], cats[1:4]
+    mask = np.where(labels[reference] == 255, 255, labels[reference] == 8).astype(np.uint8)
     rows, columns = np.nonzero(mask == 1)
     middle = len(rows) // 2
     annotations = {
         'mask': mask,
         'box': pj.Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
         'points': [(columns[place], rows[place]) for place in (middle // 2, middle, middle * 3 // 2)],
-        'strokes': pj.Scribble(np.where(np.arange(len(mask))[:, None] % 40 == 0, labels[shown] == 8, 255)),
+        'strokes': pj.Scribble(np.where(np.arange(len(mask))[:, None] % 40 == 0, labels[reference] == 8, 255)),
     }
     segmenter_ = pj.Segmenter('imagenet', size=193)
     for kind, annotation in annotations.items():
-        found = segmenter_.fit({'cat': [(photo[shown], annotation)]}).predict(photo[shown]).labels == 1
-        union = (found | (mask == 1)) & (mask != 255)
-        assert (found & (mask == 1)).sum() > 0.45 * union.sum(), kind
-    segmenter_.fit({'cat': [(photo[shown], mask)]})
+        label = segmenter_.fit({'cat': [(photo[reference], annotation)]}).predict(photo[reference]).labels == 1
+        union = (label | (mask == 1)) & (mask != 255)
+        assert (label & (mask == 1)).sum() > 0.45 * union.sum(), kind
+    segmenter_.fit({'cat': [(photo[reference], mask)]})
     without = [name for name in names if (labels[name] == 8).sum() == 0][:8]
     absent = [
-        [found.absent['cat'] for found in segmenter_.predict([photo[name] for name in some])]
-        for some in (others, without)
+        [result.absent['cat'] for result in segmenter_.predict([photo[name] for name in group])]
+        for group in (others, without)
     ]
     assert np.mean(absent[0]) < np.mean(absent[1])
 
@@ -596,11 +596,11 @@ def test_arrays_of_something_else_are_no_segmenter(tmp_path):
 
 def test_pixels_of_a_class_that_is_left_out_go_to_the_likeliest_other():
     logits = np.array([[[0, 3, 2], [1, 3, 0], [0, 1, 3]]], np.float32)  # cat, cat, dog
-    found = segmentation.Segmentation(logits, (1, 3), ('cat', 'dog'), {'cat': 0.6, 'dog': 0.4})
-    np.testing.assert_array_equal(found.without(['cat']).labels, [[2, 0, 2]])
-    np.testing.assert_array_equal(found.present(0.5).labels, [[2, 0, 2]])
-    np.testing.assert_array_equal(found.without(found.classes).labels, [[0, 0, 0]])
-    np.testing.assert_array_equal(found.without([]).labels, [[1, 1, 2]])
-    assert found.without(['cat']).classes == ('cat', 'dog')
+    result = segmentation.Segmentation(logits, (1, 3), ('cat', 'dog'), {'cat': 0.6, 'dog': 0.4})
+    np.testing.assert_array_equal(result.without(['cat']).labels, [[2, 0, 2]])
+    np.testing.assert_array_equal(result.present(0.5).labels, [[2, 0, 2]])
+    np.testing.assert_array_equal(result.without(result.classes).labels, [[0, 0, 0]])
+    np.testing.assert_array_equal(result.without([]).labels, [[1, 1, 2]])
+    assert result.without(['cat']).classes == ('cat', 'dog')
     with pytest.raises(pj.InputError, match="there is no class 'cow'; there are cat, dog"):
-        found.without(['cow'])
+        result.without(['cow'])

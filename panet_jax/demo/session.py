@@ -219,8 +219,10 @@ class Session:
         queries, complaints = self.queries[:MOST_IMAGES], []
         if surplus := len(self.queries) - len(queries):
             complaints.append(f'The page searches {MOST_IMAGES} images at once; the last {surplus} are left out.')
-        large = [path for path in queries if has_too_many_pixels(path)]
-        return [path for path in queries if path not in large], complaints + [_too_large(path) for path in large]
+        too_large = [path for path in queries if has_too_many_pixels(path)]
+        return [path for path in queries if path not in too_large], complaints + [
+            _too_large(path) for path in too_large
+        ]
 
     def _write(self, path, stem, full, photo) -> Result:
         """Writes the segmentation of an image without the classes that are switched off there."""

@@ -63,19 +63,19 @@ def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -
         InputError: the path has another ending, or there is no such folder.
     """
     path = checked_target(path)
-    images, shown = list(references.images), references.references
+    images, items = list(references.images), references.references
     backgrounds = [image.background for image in references.images.values()]
     about = {'version': VERSION, **settings, 'classes': references.classes, 'images': images}
     arrays = {
-        'class_of': np.array([references.classes.index(reference.name) for reference in shown], np.int32),
-        'image_of': np.array([images.index(reference.image) for reference in shown], np.int32),
+        'class_of': np.array([references.classes.index(reference.name) for reference in items], np.int32),
+        'image_of': np.array([images.index(reference.image) for reference in items], np.int32),
         # Eight pixels a byte.
         'marks': np.packbits(
-            [(reference.marks.foreground, reference.marks.background) for reference in shown], axis=-1
+            [(reference.marks.foreground, reference.marks.background) for reference in items], axis=-1
         ),
-        'drawn': np.array([reference.marks.drawn for reference in shown]),
-        'sums': np.stack([reference.foreground.sum for reference in shown]),
-        'pixels': np.stack([reference.foreground.count for reference in shown]),
+        'drawn': np.array([reference.marks.drawn for reference in items]),
+        'sums': np.stack([reference.foreground.sum for reference in items]),
+        'pixels': np.stack([reference.foreground.count for reference in items]),
         'background_sums': np.stack([background.sum for background in backgrounds]),
         'background_pixels': np.stack([background.count for background in backgrounds]),
     }

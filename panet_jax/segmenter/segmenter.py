@@ -298,9 +298,9 @@ class Segmenter:
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
         segment = functools.partial(self._segment, prototypes=self.references.prototypes(), classes=self.classes)
-        read = functools.partial(self._read_query, keep_photo=keep_photos)
+        read_query = functools.partial(self._read_query, keep_photo=keep_photos)
         ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
-        queries = (query for _, query in in_threads(read, enumerate(images, 1), THREADS, ahead))
+        queries = (query for _, query in in_threads(read_query, enumerate(images, 1), THREADS, ahead))
         return self._in_batches(queries, segment, on_error)
 
     def _in_batches(self, queries: Iterable[_Query | InputError], segment: Callable, on_error: OnError) -> Iterator:
