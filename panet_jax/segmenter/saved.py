@@ -51,8 +51,8 @@ KINDS = {'size': int, 'dtype': str, 'encoder': str, 'weights': str | None, 'netw
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
     """Writes references with the features pooled under them; the file appears whole or not at all.
 
-    For each reference it takes S^2 / 4 bytes, 44 KB for 417 pixels, and the features' sums. The features themselves are
-    not kept.
+    A reference takes S^2 / 4 bytes, 44 KB for 417 pixels, and the sums of its features. The features of the images are
+    left out.
 
     Args:
         path: file to write, NAME.safetensors.

@@ -42,6 +42,8 @@ class Segmenter:
     """Finds classes in images that it was shown on other images.
 
     It holds a network and a `ReferenceSet`, a value that never changes: `fit` and `add` put another one in its place.
+    The set keeps the features of each reference's image, 5.5 MiB for VGG-16 and 417 pixels; a segmenter that was saved
+    and loaded does without them.
 
     Args:
         weights: 'imagenet'; the workdir of a training, whose newest network is taken; a file of weights, as for
