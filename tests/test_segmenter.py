@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import jax
@@ -384,6 +385,14 @@ def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path, name):
             pj.Segmenter.load(tmp_path / name)
     with pytest.raises(pj.InputError, match='there is no file'):
         pj.Segmenter.load(tmp_path / f'nowhere{name}')
+
+
+def test_a_damaged_header_of_an_array_is_one_sentence(tmp_path):
+    header = b"{'descr': (\n"  # at which numpy's reader ends with a TokenError
+    with zipfile.ZipFile(tmp_path / 'x.npz', 'w') as packed:
+        packed.writestr('about.npy', b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header)
+    with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
+        pj.Segmenter.load(tmp_path / 'x.npz')
 
 
 def test_what_may_be_saved_and_loaded_is_told_by_its_ending(make, tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
@@ -24,7 +23,6 @@ KEY = 'panet_jax.segmenter'  # of the JSON text in the header
 EARLIER_VERSION, EARLIER_ENDING = 1, '.npz'
 MOST_BYTES = 2**31  # of an .npz, unpacked: one that claims more is no segmenter
 NO_SEGMENTER = 'holds arrays, but no segmenter; name a file that --save-segmenter or Segmenter.save wrote.'
-DAMAGES = (ValueError, LookupError, TypeError, AttributeError, EOFError, OSError, RecursionError)
 
 
 class Settings(TypedDict):
@@ -107,8 +105,9 @@ def read_file(path: str | Path) -> tuple[Settings, ReferenceSet]:
         return _settings(about), _reference_set(about, arrays)
     except InputError:
         raise
-    except (*DAMAGES, safetensors.SafetensorError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f'{path} is no saved segmenter that can be read ({error}).') from error
+    except Exception as error:  # a broken or hostile file can raise almost anything
+        reason = str(error) or type(error).__name__
+        raise InputError(f'{path} is no saved segmenter that can be read ({reason}).') from error
 
 
 def checked_target(path: str | Path) -> Path:
