@@ -281,8 +281,8 @@ def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch,
 
 
 def test_the_same_command_goes_on_after_a_kill(command, tmp_path, monkeypatch):
-    def write_and_be_killed(found, path, *rest):
-        write(found, path, *rest)
+    def write_and_be_killed(*arguments, **options):
+        write(*arguments, **options)
         shutil.copytree(tmp_path / 'found', tmp_path / 'killed', dirs_exist_ok=True)
 
     write = outputs.write_prediction

@@ -158,12 +158,7 @@ def _segment(segmenter, stems, out, earlier, options):
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
-    if earlier['images'] and any(earlier.get(what) != about[what] for what in about):
-        made = ', '.join(f'{what} {earlier.get(what)}' for what in about if earlier.get(what) != about[what])
-        print(
-            f'{out} has the results of {len(earlier["images"])} image(s), made with {made}; they are replaced',
-            flush=True,
-        )
+    _tell_replaced(out, earlier, about)
     results = segmenter.stream_photos(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
     # First, so that what a kill leaves is known for results, which the same command replaces.
@@ -184,6 +179,13 @@ def _segment(segmenter, stems, out, earlier, options):
         write_json(out / RESULTS, together(earlier, about, told))
         _tell_done(out, told, segmenter.classes)
     return _tell_failed(told)
+
+
+def _tell_replaced(out, earlier, about):
+    made = ', '.join(f'{name} {earlier.get(name)}' for name in about if earlier.get(name) != about[name])
+    if earlier['images'] and made:
+        count = len(earlier['images'])
+        print(f'{out} has the results of {count} image(s), made with {made}; they are replaced', flush=True)
 
 
 def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namespace) -> dict:
