@@ -15,6 +15,7 @@ import ml_collections
 from panet_jax import __version__
 from panet_jax.commands.config_flag import take_config
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.messages import show_messages
 from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
@@ -52,6 +53,7 @@ def run() -> None:
     """Entry point: a mistake becomes one sentence and exit status 2."""
     with exiting(FrontEnd()):
         heed_signals()  # training has handlers of its own
+        show_messages()
         options, config = parse(sys.argv[1:])
         check_config(config)
         default = default_table_workdir if options.mode == 'table' else default_workdir

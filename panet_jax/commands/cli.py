@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.messages import show_messages
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.errors import InputError
 
@@ -55,6 +56,7 @@ def run() -> None:
 def _run_command(command):
     """Runs a command with the words after its name, and exits."""
     heed_signals()
+    show_messages()
     with exiting(command.FRONT_END):
         sys.exit(command.run(sys.argv[2:]))
 
