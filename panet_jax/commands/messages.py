@@ -19,4 +19,3 @@ def show_messages() -> None:
     if not any(isinstance(handler, _Handler) for handler in logger.handlers):
         logger.addHandler(_Handler())
         logger.setLevel(logging.INFO)
-        logger.propagate = False  # a handler of the root logger would print it again
