@@ -174,29 +174,28 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert len(content['missing']) == 2
 
 
-def test_trained_networks_come_from_the_workdirs_of_their_training(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_trained_networks_come_from_the_workdirs_of_their_training(current_folder, monkeypatch):
     train(tiny_config(**{'data.fold': 1}), 'runs/shapes-fold1-1way-1shot')
     settings = SETTINGS | {'table.annotations': ('dense',), 'checkpoint': 'latest', 'evaluation.untrained': True}
-    summary = table.make_table(tiny_config(**settings), tmp_path / 'table')
+    summary = table.make_table(tiny_config(**settings), current_folder / 'table')
     assert [row[0] for row in summary.rows] == ['untrained, dense, 1-shot', 'trained, dense, 1-shot']
     assert [cell == 'missing' for cell in summary.rows[1][1:5]] == [True, False, True, True]
     assert summary.rows[1][5] == '-'
     assert any('there is no workdir runs/shapes-fold0-1way-1shot' in note for note in summary.notes)
     assert any(note.endswith('trained, dense, 1-shot: step 6') for note in summary.notes)
     by_name = settings | {'checkpoint': 'runs/shapes-fold{fold}-{ways}way-{shots}shot', 'table.folds': (1,)}
-    again = table.make_table(tiny_config(**by_name), tmp_path / 'other')
+    again = table.make_table(tiny_config(**by_name), current_folder / 'other')
     assert again.rows[1][1] == summary.rows[1][2]
-    trained = tmp_path / 'other' / 'cells' / 'trained-dense-1shot-fold1.json'
+    trained = current_folder / 'other' / 'cells' / 'trained-dense-1shot-fold1.json'
     results = json.loads(trained.read_text())
     assert (results['training']['batch'], results['training']['optimizer.learning_rate']) == (2, 0.02)
     write_json(trained, {name: value for name, value in results.items() if name != 'training'})  # of an older version
     monkeypatch.setattr(table, 'measure', None)
-    assert table.make_table(tiny_config(**by_name), tmp_path / 'other') == again
-    cells = json.loads((tmp_path / 'other' / 'table.json').read_text())['cells']
+    assert table.make_table(tiny_config(**by_name), current_folder / 'other') == again
+    cells = json.loads((current_folder / 'other' / 'table.json').read_text())['cells']
     assert [cell['training'] for cell in cells] == [{}, results['training']]
     with pytest.raises(pj.InputError, match=r'checkpoint may hold \{fold\}, \{shots\} and \{ways\}'):
-        table.make_table(tiny_config(**by_name | {'checkpoint': 'runs/{split}'}), tmp_path / 'other2')
+        table.make_table(tiny_config(**by_name | {'checkpoint': 'runs/{split}'}), current_folder / 'other2')
 
 
 def test_a_table_of_nothing_is_an_error(tmp_path):
