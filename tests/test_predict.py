@@ -71,13 +71,13 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     expected = pj.Segmenter('narrow.safetensors', size=33, batch=2)
     expected.fit({'cat': [('cat.jpg', 'cat.png')], 'dog': [('dog.jpg', pj.Box(20, 10, 40, 30))]})
     for entry in results['images']:
-        found = expected.predict(entry['image'])
+        result = expected.predict(entry['image'])
         with Image.open(tmp_path / 'found' / entry['labels']) as labels:
             assert labels.mode == 'P'
             assert labels.getpalette()[:6] == [0, 0, 0, *way_color(1)]
-            np.testing.assert_array_equal(np.asarray(labels), found.labels)
-        assert entry['absent'] == pytest.approx(found.absent, abs=1e-4)
-        assert entry['shares'] == pytest.approx(found.shares, abs=1e-4)
+            np.testing.assert_array_equal(np.asarray(labels), result.labels)
+        assert entry['absent'] == pytest.approx(result.absent, abs=1e-4)
+        assert entry['shares'] == pytest.approx(result.shares, abs=1e-4)
     with np.load(tmp_path / 'found/b.npz') as file:
         np.testing.assert_allclose(file['probabilities'], expected.predict('photos/b.png').probabilities, atol=1e-2)
 
@@ -87,17 +87,17 @@ def test_the_legend_stands_below_the_photograph(tmp_path):
     Image.fromarray(photo).save(tmp_path / 'photo.png')
     logits = np.zeros((3, 3, 5), np.float32)
     logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
-    found = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
-    write_prediction(found, tmp_path / 'photo.png', tmp_path, 'found', probabilities=False)
-    Image.fromarray(overlay(photo, found.labels)).save(tmp_path / 'without.jpg', quality=90)
+    result = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
+    write_prediction(result, tmp_path / 'photo.png', tmp_path, 'found', probabilities=False)
+    Image.fromarray(overlay(photo, result.labels)).save(tmp_path / 'without.jpg', quality=90)
     with Image.open(tmp_path / 'found-overlay.jpg') as drawn:
         assert drawn.width == 100
         drawn = np.asarray(drawn).astype(int)
     # But for the blocks of the JPEG that lie across the edge:
     np.testing.assert_array_equal(drawn[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
     legend = drawn[96:]
-    there = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
-    assert there == [True, True, True, False]
+    are_listed = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
+    assert are_listed == [True, True, True, False]
     assert (legend[:, -1] < 60).all(), 'a text is cut off'
 
 
@@ -228,12 +228,12 @@ def test_absent_classes_are_left_out(command, tmp_path):
 def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
     write = outputs.write_prediction
 
-    def write_and_signal(found, path, *rest):
+    def write_and_signal(result, path, *rest):
         if path.name == 'b.png':
             time.sleep(1)  # the threads have begun
             os.kill(os.getpid(), number)
             time.sleep(0.3)
-        return write(found, path, *rest)
+        return write(result, path, *rest)
 
     monkeypatch.setattr(outputs, 'write_prediction', write_and_signal)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -285,10 +285,10 @@ def test_results_of_other_classes_are_not_mixed(command, tmp_path):
 
 
 def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, tmp_path):
-    whole = (tmp_path / 'photos/a.jpg').read_bytes()
+    content = (tmp_path / 'photos/a.jpg').read_bytes()
     (tmp_path / 'photos/a.jpg').write_bytes(b'no image')
     assert command(*NETWORK, *CAT, '--query', 'photos')[0] == 1
-    (tmp_path / 'photos/a.jpg').write_bytes(whole)
+    (tmp_path / 'photos/a.jpg').write_bytes(content)
     assert command(*NETWORK, *CAT, '--query', 'photos/a.jpg')[0] == 0
     results = results_in(tmp_path / 'predictions')
     assert (len(results['images']), results['failed']) == (2, [])
@@ -349,9 +349,9 @@ def test_the_overlay_leaves_a_photograph_as_bright_as_it_is():
 
 def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, tmp_path, monkeypatch):
     shares = iter((0.0009, 0.5))
-    found = segmentation(0.5)
+    result = segmentation(0.5)
     monkeypatch.setattr(
-        pj.Segmenter, 'stream', lambda _, images, **__: (_with_shares(found, next(shares)) for _ in images)
+        pj.Segmenter, 'stream', lambda _, images, **__: (_with_shares(result, next(shares)) for _ in images)
     )
     dog = ('--support', 'dog=dog.jpg:dog.png')
     for name in ('a.jpg', 'b.png'):
@@ -360,10 +360,10 @@ def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, tmp_path,
     assert 'cat is found in 0, dog is found in 1' in out
 
 
-def _with_shares(found, share):
-    found = dataclasses.replace(found)
-    found.__dict__['shares'] = {'cat': 0.0, 'dog': share}  # what the cached property would have
-    return found
+def _with_shares(result, share):
+    result = dataclasses.replace(result)
+    result.__dict__['shares'] = {'cat': 0.0, 'dog': share}  # what the cached property would have
+    return result
 
 
 def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
@@ -371,8 +371,8 @@ def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
     monkeypatch.setattr(ImageDraw.ImageDraw, 'text', lambda _, place, text, **__: written.append(text))
     image = np.full((20, 50, 3), 100, np.uint8)
     for share in (0.0009, 0.001):
-        found = _with_shares(segmentation(0.5), share)
-        _with_legend(_overlay(image, found), found)
+        result = _with_shares(segmentation(0.5), share)
+        _with_legend(_overlay(image, result), result)
     assert written == ['nothing found', 'dog 0.1%']
 
 
