@@ -23,13 +23,12 @@ WITHOUT_SECTIONS = {
 } | {
     'Segmentation.without',
     *(f'Segmenter.{name}' for name in ('add', 'fit', 'stream', 'save')),
-    *('load_encoder_params', 'save_encoder_params'),
 }
 WITHOUT_TYPES = {
     *('Episode.replace', 'Segmentation.present', 'Segmentation.without', 'Segmenter.__init__', 'Segmenter.load'),
     *(f'Segmenter.{name}' for name in ('add', 'fit', 'predict', 'stream', 'save')),
     *('alignment_loss', 'class_prototypes', 'cosine_logits', 'encode', 'encode_episode', 'episode_logits'),
-    *('episode_loss', 'load_encoder_params', 'masked_mean', 'normalize', 'prepare', 'save_encoder_params'),
+    *('episode_loss', 'masked_mean', 'normalize', 'prepare'),
     *('segmentation_loss', 'upsample'),
 }
 
