@@ -14,6 +14,7 @@ without it that are left out.
 """
 
 import argparse
+import sys
 import tempfile
 
 import jax
@@ -53,7 +54,7 @@ def measures(features, prototypes):
     }
 
 
-def parse():
+def parse(words):
     parser = OptionParser(prog='absence.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--root', required=True, help='the folder of images and masks')
     parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
@@ -61,7 +62,7 @@ def parse():
     parser.add_argument('--weights', default='imagenet')
     for name, default, least in (('shots', 1, 1), ('draws', 2, 1), ('size', 417, 8)):
         parser.add_argument(f'--{name}', type=whole_number(least), default=default)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     arguments.list = arguments.list or LISTS[arguments.dataset]
     return arguments
 
@@ -84,10 +85,10 @@ def scores_of(features, prototypes):
     return jax.lax.map(lambda image: measures(image.astype(jnp.float32), prototypes), features)
 
 
-def main():
+def main(words):
     """Prints the table. A mistake of the user is one sentence, with exit status 2."""
     with exiting(FrontEnd('absence.py', OPTIONS)):
-        measure(parse())
+        measure(parse(words))
 
 
 def measure(arguments):
@@ -130,4 +131,4 @@ def measure(arguments):
 
 
 if __name__ == '__main__':
-    main()
+    main(sys.argv[1:])

@@ -32,12 +32,16 @@ MEMORY = (
 )
 
 
-def run() -> None:
-    """Entry point. A mistake of the user is printed as one sentence, with exit status 2."""
+def run(words: Sequence[str] | None = None) -> None:
+    """Entry point. A mistake of the user is printed as one sentence, with exit status 2.
+
+    Args:
+        words: words of the command, without the name of the program; by default those that were typed.
+    """
     with exiting(FrontEnd()):
         heed_signals()  # training has handlers of its own
         show_messages()
-        options, config = parse(sys.argv[1:])
+        options, config = parse(sys.argv[1:] if words is None else words)
         check_config(config)
         default = default_table_workdir if options.mode == 'table' else default_workdir
         options.workdir = workdir_path(options.workdir or default(config), '--workdir')

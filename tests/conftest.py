@@ -1,5 +1,6 @@
-"""Two CPU devices, and JAX at its strictest, for every test."""
+"""Two CPU devices, and the strictest settings of JAX, for every test."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -7,13 +8,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Many tests, and the programs that they start, compile the same few functions; once is enough.
+# Many tests, and the programs that they start, compile the same few functions: they share a cache.
 COMPILED = Path(tempfile.gettempdir()) / f'panet_jax-compiled-{os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())}'
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(COMPILED)
-# With a size JAX locks the folder; without, one process can read what another is just writing.
+# With a size limit JAX locks the folder; without one, a process could read a file that another is still writing.
 os.environ['JAX_COMPILATION_CACHE_MAX_SIZE'] = str(2**30)
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.2'
-# Most of the tests' time goes to compiling: code that is not optimised takes half of it.
+# Most of the time of the tests is compilation; without optimization it takes half as long.
 FLAGS = '--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0'
 os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {FLAGS}'
 os.environ['JAX_PLATFORMS'] = 'cpu'
@@ -25,20 +26,20 @@ import pytest
 
 from panet_jax.compute.interrupts import ENDING
 
-# The tests, and the programs that they start, heed signals that nohup or a shell's background job has them ignore.
+# The tests, and the programs that they start, handle signals even under nohup or in a background job of a shell.
 for number in (signal.SIGINT, *ENDING):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
-# The first example of a shape compiles, however long that takes.
+# No deadline: the first example of a shape compiles.
 hypothesis.settings.register_profile('laws', deadline=None, max_examples=12, derandomize=True)
 hypothesis.settings.load_profile('laws')
 
 
 def pytest_sessionfinish(session):
-    """The controller, which ends last, clears up after its workers."""
+    """The controller, which ends last, removes the folder of its workers."""
     if hasattr(session.config, 'workerinput'):
         return
     for folder in COMPILED.parent.glob('panet_jax-compiled-*'):
@@ -47,11 +48,11 @@ def pytest_sessionfinish(session):
 
 
 def pytest_configure_node(node):
-    """Notes the run's name, by which the workers call their folder."""
+    """Notes the name of the run, which is in the name of the workers' folder."""
     node.config.panet_run = node.workerinput['testrunuid']
 
 
-# Their trainings have optax's schedules, which promote.
+# Trainings in these files use optax's schedules, which promote dtypes.
 PROMOTING = (
     'test_train',
     'test_evaluate',
@@ -66,7 +67,7 @@ PROMOTING = (
 
 @pytest.fixture(autouse=True)
 def strict_dtypes(request):
-    """No implicit promotion in our mathematics; optax's schedules, in a training, do promote."""
+    """Forbids implicit promotion of dtypes, except in trainings."""
     if request.module.__name__ in PROMOTING:
         yield
     else:
@@ -76,7 +77,7 @@ def strict_dtypes(request):
 
 @pytest.fixture(autouse=True)
 def signals_as_before():
-    """A command that runs in the tests' own process leaves its answers to signals behind."""
+    """Restores the handlers of signals that a command in the process of the tests has set."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
     hook = sys.unraisablehook
     yield
@@ -86,13 +87,20 @@ def signals_as_before():
 
 
 @pytest.fixture
+def current_folder(tmp_path):
+    """A temporary folder, which is the current one during a test."""
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)
 
 
 @pytest.fixture(scope='session')
 def narrow_params():
-    """A network a sixteenth as wide: 32 features."""
+    """Parameters of a network of a sixteenth of the width: 32 features."""
     from panet_jax.method.vgg16 import init_encoder_params
 
     return init_encoder_params(jax.random.key(0), 1 / 16)

@@ -23,7 +23,7 @@ def blocks(page):
     """The fenced blocks of a page, in order."""
     text = page.read_text()
     return [
-        Block(page.name, text.count('\n', 0, found.start(2)) + 1, found[1], found[2]) for found in FENCE.finditer(text)
+        Block(page.name, text.count('\n', 0, match.start(2)) + 1, match[1], match[2]) for match in FENCE.finditer(text)
     ]
 
 
@@ -33,19 +33,19 @@ def prose(page):
 
 
 def commands(text):
-    """The commands of a shell's text, a list of words each; comments, #SBATCH among them, are left out."""
-    found = []
+    """The commands of a shell script, as lists of words, without comments such as #SBATCH."""
+    lists = []
     for line in text.replace('\\\n', ' ').splitlines():
         words = shlex.split(line, comments=True)
         while '&&' in words:
             end = words.index('&&')
-            found.append(words[:end])
+            lists.append(words[:end])
             words = words[end + 1 :]
-        found.append(words)
-    return [words for words in found if words]
+        lists.append(words)
+    return [words for words in lists if words]
 
 
 def anchors(page):
-    """What GitHub calls the headings of a page in links."""
+    """The anchors that GitHub makes of the headings of a page."""
     headings = re.findall(r'^#+ (.*)$', FENCE.sub('', page.read_text()), re.MULTILINE)
     return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}

@@ -1,4 +1,4 @@
-"""The table of docs/settings.md, from panet_jax/settings.py; `python tests/settings_page.py` writes it anew."""
+"""The table of docs/settings.md, from panet_jax/settings.py; written by `python tests/settings_page.py`."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ HEAD = '| setting | default | values | in a workdir | what |\n|---|---|---|---|-
 
 
 def typed(value):
-    """A value as one types it."""
+    """A value in the form in which it is typed."""
     if isinstance(value, tuple):
         return ','.join(map(str, value))
     return str(value)
@@ -22,7 +22,7 @@ def code(text):
 
 
 def allowed(setting):
-    """What a setting may be."""
+    """The allowed values of a setting."""
     if setting.name == 'evaluation.pictured':
         return ', '.join(map(code, setting.choices)) + ', numbers'
     if setting.choices:

@@ -1,35 +1,30 @@
-"""benchmarks/absence.py on a folder of one's own."""
+"""benchmarks/absence.py on a user's folder."""
 
-import runpy
-import sys
-
+import absence
 import pytest
 from folders import make_own
-from tiny import ROOT
 
 import panet_jax as pj
 
 
 @pytest.fixture
-def script(monkeypatch, tmp_path, capsys, narrow_params):
+def script(current_folder, capsys, narrow_params):
     """Runs the script in a folder with narrow weights, and data in own/."""
-    monkeypatch.chdir(tmp_path)
     pj.save_encoder_params('narrow.safetensors', narrow_params)
-    make_own(tmp_path / 'own', count=8)
+    make_own(current_folder / 'own', count=8)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', ['absence.py', '--weights=narrow.safetensors', '--size=33', *arguments])
         try:
-            runpy.run_path(str(ROOT / 'benchmarks/absence.py'), run_name='__main__')
+            absence.main(['--weights=narrow.safetensors', '--size=33', *arguments])
             status = 0
-        except SystemExit as ended:
-            status = ended.code
+        except SystemExit as end:
+            status = end.code
         return status, *capsys.readouterr()
 
     return run
 
 
-def test_a_folder_of_ones_own_is_measured(script):
+def test_a_users_folder_is_measured(script):
     status, out, _ = script('--root=own', '--draws=1')
     assert status == 0
     assert '8 images, 2 classes, 1-shot' in out

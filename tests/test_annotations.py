@@ -123,11 +123,11 @@ def test_box_is_of_the_largest_object_and_the_background_lies_outside_all():
         label[rows, columns], instances[rows, columns] = c, number
     label[7, 6] = instances[7, 6] = 0  # a hole is inside the box
     foreground, background = box_masks(Marks(label, instances), 4, True)
-    wanted = np.zeros((12, 12), bool)
-    wanted[5:11, 4:9] = True
-    np.testing.assert_array_equal(foreground, wanted)
-    wanted[:3, :3] = True
-    np.testing.assert_array_equal(background, ~wanted)  # the other class's object is background
+    expected = np.zeros((12, 12), bool)
+    expected[5:11, 4:9] = True
+    np.testing.assert_array_equal(foreground, expected)
+    expected[:3, :3] = True
+    np.testing.assert_array_equal(background, ~expected)  # the other class's object is background
     foreground, background = box_masks(Marks(label, instances), 5, True)
     assert not foreground.any()
     assert background.all()

@@ -82,10 +82,10 @@ def test_the_program_makes_a_table_in_a_bucket(trained, bucket, tmp_path):
     words += [f'--config.checkpoint={RUN}', '--config.table.folds=0,', '--config.table.shots=1,']
     words += ["--config.table.annotations=('dense',)"]
     for kept in (False, True):
-        status, said = run_typed('program', words, tmp_path, bucket | {'JAX_PLATFORMS': 'cpu'})
-        assert status == 0, said
-        assert 'A bucket has no locks: let no other run write to gs://bucket/table meanwhile.' in said
-        assert ('(kept)' in said) == kept
+        status, output = run_typed('program', words, tmp_path, bucket | {'JAX_PLATFORMS': 'cpu'})
+        assert status == 0, output
+        assert 'A bucket has no locks: let no other run write to gs://bucket/table meanwhile.' in output
+        assert ('(kept)' in output) == kept
     table = workdir_path('gs://bucket/table')
     assert 'trained, dense, 1-shot' in (table / 'table.md').read_text()
     assert all((table / name).exists() for name in ('table.csv', 'table.json', 'report.html'))
@@ -94,11 +94,13 @@ def test_the_program_makes_a_table_in_a_bucket(trained, bucket, tmp_path):
 
 def test_a_bucket_that_is_not_there_is_one_sentence_before_any_work(bucket, tmp_path):
     words = ['main', f'--config={ROOT}/configs/shapes.py', '--workdir=gs://nobodys/run', *TINY]
-    status, said = run_typed('program', words, tmp_path, bucket | {'JAX_PLATFORMS': 'cpu'})
-    assert status == 2, said
-    assert 'panet_jax: gs://nobodys/run/.writable could not be written (there is no such bucket); name a bucket' in said
-    assert 'Traceback' not in said
-    assert 'training:' not in said
+    status, output = run_typed('program', words, tmp_path, bucket | {'JAX_PLATFORMS': 'cpu'})
+    assert status == 2, output
+    assert (
+        'panet_jax: gs://nobodys/run/.writable could not be written (there is no such bucket); name a bucket' in output
+    )
+    assert 'Traceback' not in output
+    assert 'training:' not in output
 
 
 @pytest.mark.parametrize('address', ['s3://bucket/run', 'gs:/bucket/run', 'gs://', 'https://host/run'])

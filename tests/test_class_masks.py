@@ -45,8 +45,8 @@ def test_resized_masks_are_cut_at_the_half_and_not_hollow(method, factor, tmp_pa
         Image.fromarray(painted).save(tmp_path / 'mask.png')
         for given in (painted, painted.astype(int), tmp_path / 'mask.png', read_mask(tmp_path / 'mask.png')):
             marks = read_marks(given, truth.shape, 65, 'the mask')
-            wanted = read_marks(truth, truth.shape, 65, 'the mask')
-            assert iou(marks.foreground, wanted.foreground) > 0.95
+            expected = read_marks(truth, truth.shape, 65, 'the mask')
+            assert iou(marks.foreground, expected.foreground) > 0.95
             assert (marks.background == ~marks.foreground).all()
 
 

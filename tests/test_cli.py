@@ -1,4 +1,4 @@
-"""`panet-jax` as typed: the commands, and what is told of one that there is not."""
+"""`panet-jax` as typed: the commands, and the message on one that does not exist."""
 
 import pytest
 
@@ -7,14 +7,13 @@ from panet_jax.commands import cli
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(capsys):
     def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['panet-jax', *arguments])
         try:
-            cli.run()
+            cli.run(arguments)
             status = 0
-        except SystemExit as ended:
-            status = ended.code
+        except SystemExit as end:
+            status = end.code
         out, err = capsys.readouterr()
         assert 'Traceback' not in err
         return status, out, err

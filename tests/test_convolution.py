@@ -33,9 +33,9 @@ def test_value_and_gradients_are_those_of_the_plain_form(batch, height, width, c
     weights = draw(2, (batch, height, width, out))
     plain = plain_convolve(images, kernel, dilation)
     np.testing.assert_allclose(convolve(images, kernel, dilation), plain, rtol=1e-5, atol=1e-5)
-    found = gradients(convolve, images, kernel, weights, dilation)
-    wanted = gradients(plain_convolve, images, kernel, weights, dilation)
-    for one, other in zip(found, wanted, strict=True):
+    actual = gradients(convolve, images, kernel, weights, dilation)
+    expected = gradients(plain_convolve, images, kernel, weights, dilation)
+    for one, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
@@ -48,8 +48,8 @@ def test_it_can_be_mapped_and_rematerialised(dilation):
             images, weights
         ).sum()
 
-    found = jax.jit(jax.grad(jax.checkpoint(functools.partial(loss, convolve))))(kernel)
-    np.testing.assert_allclose(found, jax.grad(functools.partial(loss, plain_convolve))(kernel), rtol=1e-4, atol=1e-4)
+    actual = jax.jit(jax.grad(jax.checkpoint(functools.partial(loss, convolve))))(kernel)
+    np.testing.assert_allclose(actual, jax.grad(functools.partial(loss, plain_convolve))(kernel), rtol=1e-4, atol=1e-4)
 
 
 def test_directional_derivatives_take_two_reverse_passes():
@@ -59,8 +59,8 @@ def test_directional_derivatives_take_two_reverse_passes():
         jax.jvp(lambda *both: convolve(*both, 2), (images, kernel), directions)
     value, pull = jax.vjp(lambda *both: convolve(*both, 2), images, kernel)
     _, push = jax.vjp(pull, jnp.zeros_like(value))
-    _, wanted = jax.jvp(lambda *both: plain_convolve(*both, 2), (images, kernel), directions)
-    np.testing.assert_allclose(push(directions)[0], wanted, rtol=1e-4, atol=1e-4)
+    _, expected = jax.jvp(lambda *both: plain_convolve(*both, 2), (images, kernel), directions)
+    np.testing.assert_allclose(push(directions)[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_half_precision_is_summed_in_single():

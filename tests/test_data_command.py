@@ -1,5 +1,6 @@
 """`panet-jax data check` and `panet-jax data prepare`, as typed."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -18,16 +19,15 @@ from panet_jax.datasets.prepare import VERSION
 @pytest.fixture
 def command(monkeypatch, tmp_path, tmp_path_factory, capsys):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'home'))
-    monkeypatch.chdir(tmp_path_factory.mktemp('here'))
 
     def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['panet-jax', 'data', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.run()
+        with pytest.raises(SystemExit) as end:
+            cli.run(['data', *map(str, arguments)])
         out, err = capsys.readouterr()
-        return ended.value.code, out, err
+        return end.value.code, out, err
 
-    return run
+    with contextlib.chdir(tmp_path_factory.mktemp('current')):
+        yield run
 
 
 def row(text, name):

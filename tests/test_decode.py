@@ -61,8 +61,8 @@ def test_photographs_of_fewer_bits_than_16_are_as_bright_as_of_16(bits):
     for dtype, format in ((np.uint16, 'PNG'), (np.int32, 'TIFF')):
         read = decode_photo(encode(deep.astype(dtype), format=format), 'a')
         assert np.abs(read[..., 0].astype(int) - gray).max() <= 1
-    whole = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    np.testing.assert_array_equal(decode_photo(encode(whole), 'a'), stacked(whole // 257))
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    np.testing.assert_array_equal(decode_photo(encode(ramp), 'a'), stacked(ramp // 257))
 
 
 def deep_colors(values):

@@ -1,10 +1,11 @@
-"""README.md and docs/: every command and snippet runs, and what the pages name exists.
+"""README.md and docs/: every command and snippet runs, and all names on the pages exist.
 
-Commands run in a folder of small drawn photographs, with small settings before those that are typed, so that
-what is typed holds. Those that cannot run here are parsed by the program that they are for (ONLY_PARSED).
+Commands run in a folder of small synthetic photographs, with small settings before the documented ones, so that these
+take precedence. Commands that cannot run here are parsed by their program (ONLY_PARSED).
 """
 
 import configparser
+import contextlib
 import importlib
 import re
 import shutil
@@ -35,9 +36,9 @@ SMALL = [
     *('--config.evaluation.pictures=0', '--config.loader.threads=2'),
     *('--config.table.folds=(0,)', '--config.table.shots=(1,)', "--config.table.annotations=('dense',)"),
 ]
-# In place of the download that a command without a root begins.
+# Roots for commands that would download a data set.
 ROOTS = {'pascal5i': 'VOCdevkit/VOC2012', 'coco20i': 'COCO'}
-# What a command has that cannot run in a test, and why.
+# Options of commands that cannot run in a test, with the reason.
 ONLY_PARSED = {
     '--distributed': 'needs a cluster; tests/test_hosts.py runs two processes',
     '--coordinator=HOST0:1234': 'needs a second host; tests/test_hosts.py runs two processes',
@@ -48,7 +49,7 @@ ONLY_PARSED = {
 
 
 def distinct(page):
-    """The words of a page's commands that no earlier page has; the others have run there."""
+    """The commands of a page, as lists of words, without those of earlier pages."""
     earlier = [words for other in PAGES[: PAGES.index(page)] for words in typed_in(other)]
     return [words for words in typed_in(page) if words not in earlier]
 
@@ -58,9 +59,9 @@ def typed_in(page):
 
 
 @pytest.fixture(scope='module')
-def there(tmp_path_factory):
-    """A folder with all files that the pages speak of."""
-    folder = tmp_path_factory.mktemp('there')
+def files(tmp_path_factory):
+    """A folder with all files that the pages mention."""
+    folder = tmp_path_factory.mktemp('files')
     for name in ('configs', 'benchmarks', 'robustness'):
         (folder / name).symlink_to(ROOT / name)
     for seed, name in enumerate(('cat1', 'cat2', 'dog', 'dog2', 'photo', 'folder/1', 'folder/2')):
@@ -88,12 +89,12 @@ def there(tmp_path_factory):
 
 
 @pytest.fixture
-def here(there, tmp_path, monkeypatch):
-    """A copy of it of one's own, to be in, with ImageNet's network a narrow one."""
-    folder = shutil.copytree(there, tmp_path / 'here', symlinks=True)
-    monkeypatch.chdir(folder)
+def folder(files, tmp_path, monkeypatch):
+    """A copy of these files as current folder, with a narrow network in place of the ImageNet network."""
+    folder = shutil.copytree(files, tmp_path / 'copy', symlinks=True)
     monkeypatch.setattr(choose, 'imagenet_params', lambda: pj.load_encoder_params('narrow.safetensors'))
-    return folder
+    with contextlib.chdir(folder):
+        yield folder
 
 
 def check_command(words, folder, only_parse=False):
@@ -137,19 +138,19 @@ def check_packages(what):
     setup = configparser.ConfigParser()
     setup.read(ROOT / 'setup.cfg')
     for word in what:
-        if found := re.fullmatch(r'\.\[(.+)\]', word):
-            assert set(found[1].split(',')) <= set(setup['options.extras_require']), word
+        if match := re.fullmatch(r'\.\[(.+)\]', word):
+            assert set(match[1].split(',')) <= set(setup['options.extras_require']), word
         else:
             assert word in ('-e', '.', '-U'), word
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_commands_run(page, here):
+def test_commands_run(page, folder):
     for words in distinct(page):
         if any('elsewhere/' in word for word in words):
-            train_elsewhere(here)
-        check_command(words, here)
+            train_elsewhere(folder)
+        check_command(words, folder)
 
 
 def train_elsewhere(folder):
@@ -158,8 +159,8 @@ def train_elsewhere(folder):
     check_command(words, folder)
 
 
-def given():
-    """What a snippet may take for granted."""
+def snippet_names():
+    """The names that snippets may use without defining them."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, 33, 33, 3), dtype=np.uint8)
     foreground = rng.random((1, 2, 33, 33)) < 0.3
@@ -177,8 +178,8 @@ def given():
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_snippets_run(page, here):
-    names = given()
+def test_snippets_run(page, folder):
+    names = snippet_names()
     for block in blocks(page):
         if block.language == 'python':
             # Empty lines before it: an error names the page's line.
@@ -195,7 +196,7 @@ def test_blocks_are_commands_snippets_or_plain_text(page):
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_links_lead_somewhere(page):
+def test_link_targets_exist(page):
     for target in re.findall(r'\]\(([^)]+)\)', prose(page)):
         if target.startswith('https://'):
             continue
@@ -219,20 +220,20 @@ OF_THE_AUTHORS = {'test.py'} | {
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_files_that_are_named_exist(page):
-    named = set(re.findall(r'(?:`|\b)((?:[\w-]+/)*[\w-]+\.(?:py|txt|ipynb))\b', prose(page)))
-    written = {'classes.txt', 'class1.txt'}
+def test_files_on_the_pages_exist(page):
+    mentioned = set(re.findall(r'(?:`|\b)((?:[\w-]+/)*[\w-]+\.(?:py|txt|ipynb))\b', prose(page)))
+    of_users = {'classes.txt', 'class1.txt'}
     homes = [ROOT, PACKAGE, *FOLDERS]
     theirs = OF_THE_AUTHORS if page.stem == 'from-pytorch' else set()
-    assert not [name for name in named - written - theirs if not any((home / name).exists() for home in homes)]
+    assert not [name for name in mentioned - of_users - theirs if not any((home / name).exists() for home in homes)]
 
 
-# What makes `metrics.jsonl` a file and not something in metrics.py.
+# Endings that make `metrics.jsonl` a file and not a name in metrics.py.
 FILE_ENDINGS = ('ckpt', 'pth', 'py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
-def test_settings_and_functions_that_are_named_exist(page):
+def test_settings_and_functions_on_the_pages_exist(page):
     text = page.read_text()
     flags = {name for name in re.findall(r'--config\.([\w.]*\w)', text) if name != 'NAME'}
     assert flags <= set(SETTINGS)
@@ -245,7 +246,7 @@ def test_settings_and_functions_that_are_named_exist(page):
 
 
 def test_the_page_of_settings_is_their_table():
-    """If it is not, `python tests/settings_page.py` writes it."""
+    """`python tests/settings_page.py` writes the table."""
     assert settings_page.TABLE.search(settings_page.PAGE.read_text())[0] == settings_page.table()
 
 

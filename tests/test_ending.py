@@ -46,15 +46,15 @@ def test_every_error_has_its_sentence_and_status(error, wanted):
 
 
 def test_a_program_exits_with_the_sentence_after_telling_other_processes(capsys):
-    told = []
-    with pytest.raises(SystemExit) as ended, exiting(FrontEnd('some.py'), told.append):
+    endings = []
+    with pytest.raises(SystemExit) as end, exiting(FrontEnd('some.py'), endings.append):
         raise InputError('what to type')
-    assert ended.value.code == 2
+    assert end.value.code == 2
     assert capsys.readouterr().err == 'some.py: what to type\n'
-    assert told == [Ending('what to type', 2)]
-    with pytest.raises(ZeroDivisionError), exiting(FrontEnd(), told.append):
+    assert endings == [Ending('what to type', 2)]
+    with pytest.raises(ZeroDivisionError), exiting(FrontEnd(), endings.append):
         _ = 1 / 0
-    assert len(told) == 1
+    assert len(endings) == 1
 
 
 def test_what_to_make_smaller_when_the_memory_does_not_suffice():

@@ -12,8 +12,8 @@ from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, init_encoder_param
 
 def test_normalize_uses_imagenet_statistics():
     images = np.full((2, 1, 1, 3), 255, np.uint8)
-    wanted = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
-    np.testing.assert_allclose(pj.normalize(images)[0, 0, 0], wanted, rtol=1e-6)
+    expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    np.testing.assert_allclose(pj.normalize(images)[0, 0, 0], expected, rtol=1e-6)
     assert pj.normalize(images).dtype == jnp.float32
 
 

@@ -33,7 +33,9 @@ from panet_jax.training.step import make_optimizer
 HERE = Path(__file__).parent / 'golden'
 RECORDINGS = os.environ.get('PANET_GOLDEN')
 PHOTOGRAPHS = os.environ.get('PANET_TEST_DATA')
-whole = pytest.mark.skipif(not RECORDINGS, reason="PANET_GOLDEN names no folder with recordings of the authors' code")
+needs_recordings = pytest.mark.skipif(
+    not RECORDINGS, reason="PANET_GOLDEN names no folder with recordings of the authors' code"
+)
 
 
 @pytest.fixture(scope='module')
@@ -107,7 +109,7 @@ def test_prototypes_equal_the_authors_on_photographs():
     assert relative(prototypes, golden['prototypes']) < 1e-6
 
 
-@whole
+@needs_recordings
 @pytest.mark.parametrize(('name', 'steps'), [('1w1s1q', 3), ('2w1s1q', 1), ('2w2s2q', 1), ('1w5s1q', 1)])
 def test_whole_recordings_of_the_authors_code(imagenet, name, steps):
     check_recording(imagenet, np.load(Path(RECORDINGS) / f'{name}.npz'), steps)
@@ -136,7 +138,7 @@ class Painted:
         return [image['id'] for image in self._content['images']].index(image_id)
 
 
-@whole
+@needs_recordings
 @pytest.mark.skipif(not PHOTOGRAPHS, reason='PANET_TEST_DATA names no folder with coco_mini')
 def test_scores_of_100_recorded_episodes(imagenet):
     golden = json.loads((Path(RECORDINGS) / 'eval.json').read_text())

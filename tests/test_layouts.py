@@ -477,6 +477,6 @@ def test_coco_lists_of_classes_are_in_the_order_of_pycocotools(tmp_path, capsys)
     source = prepared(CocoLayout(tmp_path, 'train2014'), tmp_path / 'home')
     coco = COCO(str(path))
     for number, category in enumerate(coco.getCatIds(), 1):
-        wanted = [Path(image['file_name']).stem for image in coco.loadImgs(coco.getImgIds(catIds=[category]))]
-        assert [source.name(index) for index in source.class_lists[number]] == wanted
+        expected = [Path(image['file_name']).stem for image in coco.loadImgs(coco.getImgIds(catIds=[category]))]
+        assert [source.name(index) for index in source.class_lists[number]] == expected
     capsys.readouterr()

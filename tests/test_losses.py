@@ -87,8 +87,8 @@ def test_cross_entropy_ignores_void_in_value_and_gradient(rng):
     labels[0] = 255
     value, gradient = jax.value_and_grad(cross_entropy)(logits, labels)
     log_probabilities = jax.nn.log_softmax(logits[1:])
-    wanted = -np.take_along_axis(np.asarray(log_probabilities), labels[1:, :, None], -1).mean()
-    np.testing.assert_allclose(value, wanted, rtol=1e-6)
+    expected = -np.take_along_axis(np.asarray(log_probabilities), labels[1:, :, None], -1).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
     np.testing.assert_array_equal(gradient[0], 0)
 
 
@@ -171,5 +171,5 @@ def test_masked_mean_over_queries_is_joint(rng):
     masks = np.ones((1, 1, 3, 3), np.float32), np.zeros((1, 1, 3, 3), np.float32)
     joint = masked_mean(query.reshape(6, 3, 4), logits[..., 1].reshape(6, 3))
     rest = masked_mean(query.reshape(6, 3, 4), 1 - logits[..., 1].reshape(6, 3))
-    wanted = segmentation_loss(cosine_logits(support[0], jnp.stack([rest, joint])), np.ones((1, 3, 3), np.int32))
-    np.testing.assert_allclose(alignment_loss(query, logits, support, *masks), wanted, rtol=1e-5)
+    expected = segmentation_loss(cosine_logits(support[0], jnp.stack([rest, joint])), np.ones((1, 3, 3), np.int32))
+    np.testing.assert_allclose(alignment_loss(query, logits, support, *masks), expected, rtol=1e-5)

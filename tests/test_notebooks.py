@@ -35,9 +35,9 @@ def executed(name, **parameters):
     """The notebook after all its cells have run in notebooks/, with these parameters after its own, as papermill's."""
     notebook = copy.deepcopy(read(name))
     [place] = [n for n, cell in enumerate(notebook.cells) if 'parameters' in cell.metadata.get('tags', ())]
-    given = [f'{key} = {value!r}' for key, value in parameters.items()]
+    assignments = [f'{key} = {value!r}' for key, value in parameters.items()]
     assert all(f'\n{key} = ' in f'\n{notebook.cells[place].source}' for key in parameters)
-    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell('\n'.join(given)))
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell('\n'.join(assignments)))
     return NotebookClient(notebook, timeout=300, resources={'metadata': {'path': ROOT / 'notebooks'}}).execute()
 
 

@@ -1,5 +1,6 @@
 """`panet-jax predict`, as typed."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -26,28 +27,27 @@ from panet_jax.segmenter.segmentation import Segmentation
 
 
 @pytest.fixture
-def command(monkeypatch, tmp_path, capsys, narrow_params):
+def command(tmp_path, capsys, narrow_params):
     """Runs the command in a folder with weights, two annotated images and three others."""
-    monkeypatch.chdir(tmp_path)
-    pj.save_encoder_params('narrow.safetensors', narrow_params)
+    pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
     for name, color in (('cat', (220, 40, 30)), ('dog', (20, 60, 240))):
         image, mask = draw_disc(0, color=color)
-        Image.fromarray(image).save(f'{name}.jpg', quality=95)
-        Image.fromarray(mask).save(f'{name}.png')
+        Image.fromarray(image).save(tmp_path / f'{name}.jpg', quality=95)
+        Image.fromarray(mask).save(tmp_path / f'{name}.png')
     (tmp_path / 'photos/more').mkdir(parents=True)
     for seed, name in enumerate(('a.jpg', 'b.png', 'more/a.jpg')):
         Image.fromarray(draw_disc(seed, shape=(50, 30 + seed))[0]).save(tmp_path / 'photos' / name)
     (tmp_path / 'photos/notes.txt').write_text('no image')
 
     def run(*arguments):
-        monkeypatch.setattr('sys.argv', ['panet-jax', 'predict', *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.run()
+        with pytest.raises(SystemExit) as end:
+            cli.run(['predict', *map(str, arguments)])
         out, err = capsys.readouterr()
         assert 'Traceback' not in err
-        return ended.value.code, out, err
+        return end.value.code, out, err
 
-    return run
+    with contextlib.chdir(tmp_path):
+        yield run
 
 
 NETWORK = ('--weights=narrow.safetensors', '--size=33', '--batch=2')
@@ -181,10 +181,9 @@ def test_references_are_saved_and_used_again(command, tmp_path):
     assert (status, 'keeps the size it was made with' in err) == (2, True)
 
 
-def test_paths_may_have_colons(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_paths_may_have_colons(current_folder):
     for name in ('C:cat.jpg', 'C:cat.png', 'cat.jpg'):
-        (tmp_path / name).touch()
+        (current_folder / name).touch()
     windows = parse_support('a=C:cat.jpg:C:cat.png')
     assert (windows.image, windows.annotation) == (Path('C:cat.jpg'), Path('C:cat.png'))
     assert parse_support('a=cat.jpg:scribble=C:cat.png').annotation == pj.Scribble(Path('C:cat.png'))
@@ -359,14 +358,13 @@ def test_damaged_results_are_not_replaced(command, tmp_path):
     assert (status, 'found/predictions.json cannot be read' in err) == (2, True)
 
 
-@pytest.mark.parametrize('pattern', ['run[1]', 'run[1]/*.png', 'run[1]/**/*.png', '{here}/run[1]/?.png'])
-def test_a_folder_may_have_brackets(tmp_path, monkeypatch, pattern):
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize('pattern', ['run[1]', 'run[1]/*.png', 'run[1]/**/*.png', '{folder}/run[1]/?.png'])
+def test_a_folder_may_have_brackets(current_folder, pattern):
     for name in ('run[1]/b.png', 'run1/a.png'):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    images, _ = find_queries([pattern.format(here=tmp_path)])
-    assert [image.resolve() for image in images] == [tmp_path / 'run[1]/b.png']
+        (current_folder / name).parent.mkdir()
+        (current_folder / name).touch()
+    images, _ = find_queries([pattern.format(folder=current_folder)])
+    assert [image.resolve() for image in images] == [current_folder / 'run[1]/b.png']
     assert find_queries(['run[12]/*.png'])[0] == [Path('run1/a.png')]
 
 

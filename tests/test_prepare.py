@@ -227,11 +227,11 @@ def test_the_cache_is_the_resized_images_written_once(tmp_path, monkeypatch):
 def test_a_cache_that_is_cut_off_or_of_another_list_is_written_anew(tmp_path, damage):
     make_voc(tmp_path)
     source = prepared(VocLayout(tmp_path, 'trainval'), tmp_path / 'home')
-    wanted = np.array(cached(source, 17)[3].image)
+    expected = np.array(cached(source, 17)[3].image)
     path = source.folder / 'resized-17' / 'images.npy'
     (path.parent / '.images.npy.tmp').write_bytes(b'left by a run that was killed')
     path.write_bytes(path.read_bytes()[:damage] if isinstance(damage, int) else damage)
-    np.testing.assert_array_equal(cached(source, 17)[3].image, wanted)
+    np.testing.assert_array_equal(cached(source, 17)[3].image, expected)
     assert {path.name for path in path.parent.iterdir()} == {'images.npy', 'labels.npy', '.lock'}
 
 

@@ -207,9 +207,9 @@ BUCKET = 'gs://bucket/folder'
 def test_data_in_a_bucket_are_refused_before_any_work(tmp_path, flag):
     words = ['main', f'--config={ROOT}/configs/pascal5i.py', *([] if flag.startswith('$') else [f'{flag}={BUCKET}'])]
     places = {'TFDS_DATA_DIR': BUCKET if flag.startswith('$') else 'here', 'PANET_JAX_CACHE': str(tmp_path)}
-    status, said = run_typed('program', words, tmp_path, places)
-    assert status == 2, said
-    assert f'panet_jax: {flag} must be a path on this machine, got {BUCKET}' in said
+    status, output = run_typed('program', words, tmp_path, places)
+    assert status == 2, output
+    assert f'panet_jax: {flag} must be a path on this machine, got {BUCKET}' in output
     assert [path.name for path in tmp_path.iterdir()] == ['.typed.log']
 
 

@@ -59,8 +59,8 @@ def test_transposed_upsample_is_the_transpose(h, w, extra_h, extra_w, seed):
 @hypothesis.given(SIDES, st.integers(0, 30), SEEDS)
 def test_upsample_equals_jax_image_resize(side, extra, seed):
     maps, out = normal(seed, 2, side, side, 3), side + extra
-    wanted = jax.image.resize(maps, (2, out, out, 3), 'bilinear')
-    np.testing.assert_allclose(upsample(maps, (out, out)), wanted, atol=1e-5)
+    expected = jax.image.resize(maps, (2, out, out, 3), 'bilinear')
+    np.testing.assert_allclose(upsample(maps, (out, out)), expected, atol=1e-5)
 
 
 @hypothesis.given(st.integers(1, 60), st.integers(1, 60))
@@ -146,8 +146,8 @@ class Variants(chex.TestCase):
     @parameterized.parameters((1, 1), (2, 3))
     def test_class_prototypes(self, ways, shots):
         arguments = normal(0, ways, shots, 3, 3, 4), mask(0, ways, shots, 7, 7), mask(1, ways, shots, 7, 7)
-        wanted = class_prototypes(*arguments)
-        np.testing.assert_allclose(self.variant(class_prototypes)(*arguments), wanted, atol=1e-6)
+        expected = class_prototypes(*arguments)
+        np.testing.assert_allclose(self.variant(class_prototypes)(*arguments), expected, atol=1e-6)
 
     @chex.variants(with_jit=True, without_jit=True, with_device=True, with_pmap=True)
     def test_cosine_logits(self):

@@ -52,11 +52,11 @@ def test_masks_and_labels_follow_the_reference():
                 episode.support_background[n, k], ~np.isin(source.labels[image], draw.classes)
             )
     for q, image in enumerate(draw.queries):
-        wanted = np.zeros((8, 8), int)
-        wanted[source.labels[image] == 255] = 255
+        expected = np.zeros((8, 8), int)
+        expected[source.labels[image] == 255] = 255
         for n, c in enumerate(draw.classes, 1):
-            wanted[source.labels[image] == c] = n
-        np.testing.assert_array_equal(episode.query_labels[q], wanted)
+            expected[source.labels[image] == c] = n
+        np.testing.assert_array_equal(episode.query_labels[q], expected)
     np.testing.assert_array_equal(episode_label(np.uint8([0, 4, 9, 255]), [9, 4]), [0, 2, 1, 255])
 
 

@@ -1,30 +1,21 @@
 """benchmarks/seeds.py: the spread over training seeds."""
 
-import importlib.util
 import json
 
 import numpy as np
 import pytest
-from tiny import ROOT, tiny_config
+import seeds
+from tiny import tiny_config
 
 from panet_jax.errors import InputError
 
 
-@pytest.fixture(scope='module')
-def seeds():
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location('seeds', ROOT / 'benchmarks/seeds.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def found(mean, binary):
+def scores(mean, binary):
     return {'mean_iou': mean, 'binary_iou': binary}
 
 
-def test_the_summary_is_over_training_seeds(seeds):
-    results = {seed: {'untrained': found(0.1, 0.4), 'trained': found(seed / 10, 0.6)} for seed in (2, 3, 7)}
+def test_the_summary_is_over_training_seeds():
+    results = {seed: {'untrained': scores(0.1, 0.4), 'trained': scores(seed / 10, 0.6)} for seed in (2, 3, 7)}
     summary = seeds.summary(results)
     expected = {'mean': 0.4, 'std': np.sqrt(0.07), 'min': 0.2, 'max': 0.7}
     assert summary['trained']['mean_iou'] == pytest.approx(expected)
@@ -32,7 +23,7 @@ def test_the_summary_is_over_training_seeds(seeds):
     assert set(seeds.summary({5: results[7]})['trained']['binary_iou']) == {'mean', 'min', 'max'}
 
 
-def test_seeds_differ_and_what_is_finished_is_not_run_again(seeds, tmp_path, monkeypatch, capsys):
+def test_seeds_differ_and_what_is_finished_is_not_run_again(tmp_path, monkeypatch, capsys):
     config = tiny_config(**{'evaluation.pictures': 0, 'steps': 2, 'evaluation.runs': 1})
     seeds.run(config, [1, 2], tmp_path)
     table = capsys.readouterr().out
@@ -56,6 +47,6 @@ def test_seeds_differ_and_what_is_finished_is_not_run_again(seeds, tmp_path, mon
 
 
 @pytest.mark.parametrize('text', ['', '1,x', '-1', '1.5'])
-def test_a_seed_that_is_no_number_is_one_sentence(seeds, text):
+def test_a_seed_that_is_no_number_is_one_sentence(text):
     with pytest.raises(InputError, match='whole numbers such as --seeds=1,2,3'):
         seeds.parse_seeds(text)

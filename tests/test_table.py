@@ -174,29 +174,28 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert len(content['missing']) == 2
 
 
-def test_trained_networks_come_from_the_workdirs_of_their_training(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_trained_networks_come_from_the_workdirs_of_their_training(current_folder, monkeypatch):
     train(tiny_config(**{'data.fold': 1}), 'runs/shapes-fold1-1way-1shot')
     settings = SETTINGS | {'table.annotations': ('dense',), 'checkpoint': 'latest', 'evaluation.untrained': True}
-    summary = table.make_table(tiny_config(**settings), tmp_path / 'table')
+    summary = table.make_table(tiny_config(**settings), current_folder / 'table')
     assert [row[0] for row in summary.rows] == ['untrained, dense, 1-shot', 'trained, dense, 1-shot']
     assert [cell == 'missing' for cell in summary.rows[1][1:5]] == [True, False, True, True]
     assert summary.rows[1][5] == '-'
     assert any('there is no workdir runs/shapes-fold0-1way-1shot' in note for note in summary.notes)
     assert any(note.endswith('trained, dense, 1-shot: step 6') for note in summary.notes)
     by_name = settings | {'checkpoint': 'runs/shapes-fold{fold}-{ways}way-{shots}shot', 'table.folds': (1,)}
-    again = table.make_table(tiny_config(**by_name), tmp_path / 'other')
+    again = table.make_table(tiny_config(**by_name), current_folder / 'other')
     assert again.rows[1][1] == summary.rows[1][2]
-    trained = tmp_path / 'other' / 'cells' / 'trained-dense-1shot-fold1.json'
+    trained = current_folder / 'other' / 'cells' / 'trained-dense-1shot-fold1.json'
     results = json.loads(trained.read_text())
     assert (results['training']['batch'], results['training']['optimizer.learning_rate']) == (2, 0.02)
     write_json(trained, {name: value for name, value in results.items() if name != 'training'})  # of an older version
     monkeypatch.setattr(table, 'measure', None)
-    assert table.make_table(tiny_config(**by_name), tmp_path / 'other') == again
-    cells = json.loads((tmp_path / 'other' / 'table.json').read_text())['cells']
+    assert table.make_table(tiny_config(**by_name), current_folder / 'other') == again
+    cells = json.loads((current_folder / 'other' / 'table.json').read_text())['cells']
     assert [cell['training'] for cell in cells] == [{}, results['training']]
     with pytest.raises(pj.InputError, match=r'checkpoint may hold \{fold\}, \{shots\} and \{ways\}'):
-        table.make_table(tiny_config(**by_name | {'checkpoint': 'runs/{split}'}), tmp_path / 'other2')
+        table.make_table(tiny_config(**by_name | {'checkpoint': 'runs/{split}'}), current_folder / 'other2')
 
 
 def test_a_table_of_nothing_is_an_error(tmp_path):
@@ -272,8 +271,8 @@ def test_published_values_stand_beside_what_compares_with_them_only():
     of_trained = {'checkpoint_step': 200, 'trained_on': 'coco20i'}
     cases = [(PAPERS, others | of_trained), (UNTRAINED, others | {'weights': 'random'})]
     for row, name, other in [(row, *item) for row, changes in cases for item in changes.items()]:
-        known, why = published(row | {name: other})
-        assert known is None
+        values, why = published(row | {name: other})
+        assert values is None
         assert f'their {name} is' in why
         assert f'not {other}' in why
     assert published(PAPERS | {'shots': 3}) == (None, '')
@@ -284,8 +283,8 @@ def test_published_values_stand_beside_what_compares_with_them_only():
 @pytest.mark.parametrize('name', [name for name in PAPERS['training'] if name != 'seed'])
 def test_published_values_stand_beside_networks_of_the_papers_recipe_only(name):
     training = PAPERS['training'] | {name: 'another'}
-    known, why = published(PAPERS | {'training': training})
-    assert known is None
+    values, why = published(PAPERS | {'training': training})
+    assert values is None
     assert f"their training's {name} is" in why
     assert 'not another' in why
     assert published(PAPERS | {'training': PAPERS['training'] | {'seed': 7}})[0].mean == 48.1
@@ -317,8 +316,8 @@ def test_one_fold_that_is_not_the_papers_leaves_no_mean_to_compare_with(finished
 def test_differences_to_the_paper_are_printed(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     ours = TableRow('a row', {row['fold']: row | PAPERS | {'fold': row['fold']} for row in rows})
-    known, _ = published(PAPERS)
-    paper, difference = paper_lines(known, ours, [0, 1, 2, 3])
+    values, _ = published(PAPERS)
+    paper, difference = paper_lines(values, ours, [0, 1, 2, 3])
     assert paper[1:] == ['42.3*', '58.0*', '51.1*', '41.2*', '48.1', '-']
     assert difference[5] == f'{100 * ours.mean_or_reason[0]["mean_iou"] - 48.1:+.1f}'
     assert difference[1] == f'{100 * rows[0]["mean_iou"] - 42.3:+.1f}'
@@ -327,20 +326,20 @@ def test_differences_to_the_paper_are_printed(finished):
 def test_files_have_the_papers_means(finished, monkeypatch):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     of_fold = {row['fold']: row | PAPERS | {'fold': row['fold'], 'annotation': 'box'} for row in rows}
-    found = TableRow('a row', of_fold).mean_beside_paper()
-    assert found['paper'] == pytest.approx(0.451)
-    assert found['difference'] == pytest.approx(found['mean_iou'] - 0.451)
+    result = TableRow('a row', of_fold).mean_beside_paper()
+    assert result['paper'] == pytest.approx(0.451)
+    assert result['difference'] == pytest.approx(result['mean_iou'] - 0.451)
 
 
 def test_files_say_how_sure_the_papers_values_are(finished):
     rows = json.loads((finished[0] / 'table.json').read_text())['cells'][:4]
     cells = [table.Cell(True, 'dense', 1, row['fold']) for row in rows]
     done = {cell: row | PAPERS | {'fold': row['fold']} for cell, row in zip(cells, rows, strict=True)}
-    known = Cells(range(4), cells, done, {})
-    assert known.rows()[0].mean_beside_paper()['paper_source'] == 'printed'
-    lines = list(csv.DictReader(long_csv(known).splitlines()))
-    found = {(line['fold'], line['paper'], line['paper_source']) for line in lines if line['paper']}
-    assert found == {
+    table_cells = Cells(range(4), cells, done, {})
+    assert table_cells.rows()[0].mean_beside_paper()['paper_source'] == 'printed'
+    lines = list(csv.DictReader(long_csv(table_cells).splitlines()))
+    result = {(line['fold'], line['paper'], line['paper_source']) for line in lines if line['paper']}
+    assert result == {
         ('0', '0.423', 'recalled'),
         ('1', '0.58', 'recalled'),
         ('2', '0.511', 'recalled'),
@@ -356,15 +355,15 @@ def test_the_page_draws_each_class_and_the_papers_value(finished, tmp_path):
     cells = [table.Cell(True, 'dense', 1, row['fold']) for row in rows]
     done = {cell: row | PAPERS | {'fold': row['fold'], 'runs': 5} for cell, row in zip(cells, rows, strict=True)}
     done[cells[3]]['skipped_images'] = 3
-    known = Cells(range(4), cells, done, {})
-    charts = table_charts(known)
+    table_cells = Cells(range(4), cells, done, {})
+    charts = table_charts(table_cells)
     assert [chart.title for chart in charts] == ['trained, dense, 1-shot']
     assert [panel.paper for panel in charts[0].panels] == [42.3, 58.0, 51.1, None]
     assert charts[0].panels[1].title.endswith('the paper 58.0*')
     assert charts[0].end == 60  # the paper's 58.0 has room
     values = [bar.value for panel in charts[0].panels for bar in panel.bars]
     assert values == [None if v is None else 100 * v for row in rows for v in row['class_iou'].values()]
-    tables = [summary_table(known)]
+    tables = [summary_table(table_cells)]
     save_report(tmp_path / 'page.html', 'a table', tables, [], tiny_config(), charts)
     drawings = re.findall('<svg.*?</svg>', (tmp_path / 'page.html').read_text(), re.DOTALL)
     page = ElementTree.fromstring(f'<all>{"".join(drawings)}</all>')
@@ -379,10 +378,10 @@ def test_the_page_draws_each_class_and_the_papers_value(finished, tmp_path):
 def test_a_page_has_classes_as_rows_where_there_are_many():
     names = [f'class {number}' for number in range(20)]
     wide = Table('heading', ['network', 'mean-IoU', *names], [['untrained', '1', *names], ['trained', '2', *names]], [])
-    found = upright(wide)
-    assert found.columns == ['network', 'untrained', 'trained']
-    assert found.rows[0] == ['mean-IoU', '1', '2']
-    assert [row[0] for row in found.rows[1:]] == names
+    result = upright(wide)
+    assert result.columns == ['network', 'untrained', 'trained']
+    assert result.rows[0] == ['mean-IoU', '1', '2']
+    assert [row[0] for row in result.rows[1:]] == names
     few = wide._replace(columns=wide.columns[:7], rows=[row[:7] for row in wide.rows])
     assert upright(few) == few
 

@@ -181,8 +181,8 @@ def test_the_row_of_a_checkpoint_names_the_weights_that_it_began_with(trained, t
     assert results['weights'] == 'random'
 
 
-def assert_params(found, wanted):
-    jax.tree.map(np.testing.assert_array_equal, found, wanted)
+def assert_params(found, expected):
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 @pytest.mark.parametrize('metadata', [True, False], ids=['with its step', 'of an earlier version'])
@@ -211,14 +211,14 @@ def test_a_network_says_its_step_and_classes_in_its_file(trained):
 
 @pytest.mark.parametrize('metadata', [True, False], ids=['with its step', 'of an earlier version'])
 def test_without_checkpoints_the_trained_network_is_evaluated(trained, tmp_path, metadata):
-    wanted = evaluation.evaluate(tiny_config(), shutil.copytree(trained, tmp_path / 'whole'))
+    expected = evaluation.evaluate(tiny_config(), shutil.copytree(trained, tmp_path / 'whole'))
     shutil.copytree(trained, tmp_path / 'run')
     shutil.rmtree(tmp_path / 'run/checkpoints')
     path = tmp_path / 'run/encoder.safetensors'
     if not metadata:
         pj.save_encoder_params(path, pj.load_encoder_params(path))
     results = evaluation.evaluate(tiny_config(), tmp_path / 'run')
-    assert (results['checkpoint_step'], results['mean_iou']) == (6, wanted['mean_iou'])
+    assert (results['checkpoint_step'], results['mean_iou']) == (6, expected['mean_iou'])
     with pytest.raises(pj.InputError, match=r'no checkpoint of step 3 in .*; steps there: 6'):
         evaluation.evaluate(tiny_config(checkpoint='3'), tmp_path / 'run')
     if not metadata:

@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import sys
+from collections.abc import Sequence
 
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.messages import show_messages
@@ -37,32 +38,36 @@ MODES = {
 }
 
 
-def run() -> None:
+def run(words: Sequence[str] | None = None) -> None:
     """Entry point.
+
+    Args:
+        words: words after `panet-jax`; by default those that were typed.
 
     Raises:
         SystemExit: the exit status of the command; 2 for a mistake.
     """
-    first = ''.join(sys.argv[1:2])
+    words = sys.argv[1:] if words is None else words
+    first = ''.join(words[:1])
     with exiting(FrontEnd()):
         if not first:
             print(OVERVIEW.replace('; its flags are below', ''), FIRST_STEPS, sep='\n', end='', file=sys.stderr)
             sys.exit(2)
         if first in COMMANDS:
-            _run_command(importlib.import_module(COMMANDS[first]))
+            _run_command(importlib.import_module(COMMANDS[first]), words[1:])
         if not first.startswith('-'):
             raise InputError(_no_command(first))
     if first in ('-h', '--help'):
         print(OVERVIEW)
-    importlib.import_module('panet_jax.main').run()  # no import: main stands above the commands
+    importlib.import_module('panet_jax.main').run(words)  # no import: main stands above the commands
 
 
-def _run_command(command):
+def _run_command(command, arguments):
     """Runs a command with the words after its name, and exits."""
     heed_signals()
     show_messages()
     with exiting(command.FRONT_END):
-        sys.exit(command.run(sys.argv[2:]))
+        sys.exit(command.run(arguments))
 
 
 def _no_command(word):

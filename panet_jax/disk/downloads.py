@@ -46,7 +46,7 @@ class DownloadFailed(Exception):
     """The network failed, which is not the user's mistake; the caller knows what else to try."""
 
 
-def download(what: Download, folder: str | Path) -> Path:
+def download(what: Download, folder: str | Path, *, pause: float = 0.25) -> Path:
     """Downloads a file into a folder, unless the folder has it.
 
     The file is called NAME.part until it is complete and its checksum right; the next call, in this or
@@ -55,6 +55,7 @@ def download(what: Download, folder: str | Path) -> Path:
     Args:
         what: the file to download.
         folder: folder to write to; it is made if need be.
+        pause: seconds to wait after a failed attempt; doubled after each one, up to 30 times as many.
 
     Returns:
         The file's path.
@@ -67,12 +68,12 @@ def download(what: Download, folder: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with holding(path.with_name(f'.{what.name}.lock')):  # another process that downloads it is waited for
         if not path.exists():
-            _download(what, part)
+            _download(what, part, pause)
             part.replace(path)
     return path
 
 
-def _download(what, part):
+def _download(what, part, pause):
     """Completes NAME.part and checks it."""
     with open(part, 'ab') as file:
         free = shutil.disk_usage(part.parent).free
@@ -82,7 +83,7 @@ def _download(what, part):
                 'make room there.'
             )
         with tqdm(total=what.size, initial=file.tell(), desc=what.name, unit='B', unit_scale=True, disable=None) as bar:
-            _fetch_all(what, file, bar)
+            _fetch_all(what, file, bar, pause)
     with open(part, 'rb') as file:
         digest = hashlib.file_digest(file, 'sha256').hexdigest()
     if digest != what.sha256:
@@ -105,7 +106,7 @@ def gigabytes(size: int) -> str:
     return f'{size / 1e9:.1f} GB' if size >= 1e8 else f'{size / 1e6:.1f} MB'
 
 
-def _fetch_all(what, file, bar):
+def _fetch_all(what, file, bar, pause):
     """Appends what is missing; tries again as long as an attempt brings new bytes."""
     failures, reason = 0, None
     while file.tell() < what.size:
@@ -120,7 +121,7 @@ def _fetch_all(what, file, bar):
         if failures >= max(ATTEMPTS, len(what.urls)) or (_is_offline(reason) and failures >= len(what.urls)):
             raise DownloadFailed(f'{url}: {reason or "the answer was empty"}')
         if failures:
-            _wait(failures)
+            time.sleep(pause * min(2.0**failures, 30))
 
 
 def _fetch(url, file, size, bar):
@@ -133,10 +134,6 @@ def _fetch(url, file, size, bar):
         while chunk := response.read(min(CHUNK, size - file.tell())):
             file.write(chunk)
             bar.update(len(chunk))
-
-
-def _wait(failures):
-    time.sleep(min(2.0**failures, 30) / 4)
 
 
 def _is_offline(reason):
