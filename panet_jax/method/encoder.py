@@ -32,6 +32,7 @@ class Encoder:
         width: multiplier of the channels of its layers, 1 for the network as published.
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
         initial: PRNG key -> random parameters.
+        multiple: of which both sides of an image must be multiples.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Encoder:
     width: float
     forward: Callable[[Params, jax.Array, str], jax.Array]
     initial: Callable[[jax.Array], Params]
+    multiple: int = 1
 
     def shapes(self) -> Params:
         """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
@@ -48,7 +50,18 @@ class Encoder:
 
     def grid(self, size: int) -> int:
         """The side of the grid of features of an image of size x size pixels."""
+        self.check_size(size, size)
         return _grid(self, size)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Checks that the encoder takes images of height x width pixels; raises an InputError that says which it takes."""
+        for side in (height, width):
+            if side % self.multiple or side < self.multiple:
+                below = max(1, side // self.multiple) * self.multiple
+                raise InputError(
+                    f'{self.name} takes images whose sides are multiples of {self.multiple} pixels, got {height} x {width}; '
+                    f'next to {side} are {below} and {below + self.multiple}.'
+                )
 
     def encode(
         self, params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False
@@ -72,12 +85,13 @@ class Encoder:
 
         Raises:
             TypeError: the images are not floating point (uint8 images go through `normalize`).
-            InputError: there is no such dtype.
+            InputError: there is no such dtype, or the encoder does not take images of that size.
         """
         if not jnp.issubdtype(images.dtype, jnp.floating):
             raise TypeError(f'encode wants normalized float images, got {images.dtype}; use pj.normalize(images).')
         if dtype not in COMPUTATIONS:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype}.')
+        self.check_size(*images.shape[-3:-1])
         flat = images.reshape(-1, *images.shape[-3:])
         if rematerialize:
             one = jax.checkpoint(lambda image: self.forward(params, image[None], dtype)[0])
