@@ -11,11 +11,12 @@ from panet_jax.compute import hosts
 from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
-from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.encoders import ENCODERS, encoder_of
 from panet_jax.networks.imagenet import is_imagenet
+from panet_jax.networks.published import default_weights
 from panet_jax.networks.weights import encoder_of_file, read_about, read_params
 
-UNTRAINED = ('imagenet', 'random')  # the weights that have seen nothing of any data set here
+UNTRAINED = ('imagenet', 'random', *ENCODERS)  # the weights that have seen nothing of any data set here
 
 
 class History(NamedTuple):
@@ -85,7 +86,7 @@ def origin(config, params, checkpoint):
         encoder = hosts.value_from_primary(lambda: read_config(checkpoint)['encoder'])
     else:
         encoder = config.encoder.to_dict()
-    weights = encoder['weights'] or ('imagenet' if encoder['width'] == 1 else 'random')
+    weights = encoder['weights'] or default_weights(encoder_of(encoder))
     return 'imagenet' if not checkpoint and weights not in UNTRAINED and is_imagenet(params) else weights
 
 

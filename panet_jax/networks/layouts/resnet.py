@@ -20,7 +20,9 @@ def entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 def select(tensors: Tensors) -> Tensors:
     """The tensors without the classifier and the counts of batches, whatever stands before their names."""
-    layers = r'(?:[a-z_]+\.)*((?:conv1|bn1|layer[1-4]\.\d+\.(?:conv[123]|bn[123]|downsample\.[01]))\.(?!num_batches)\w+)'
+    layers = (
+        r'(?:[a-z_]+\.)*((?:conv1|bn1|layer[1-4]\.\d+\.(?:conv[123]|bn[123]|downsample\.[01]))\.(?!num_batches)\w+)'
+    )
     matches = ((re.fullmatch(layers, name), tensor) for name, tensor in tensors.items())
     return {match[1]: tensor for match, tensor in matches if match}
 
