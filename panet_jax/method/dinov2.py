@@ -70,7 +70,7 @@ class DINOv2(nn.Module):
         positions = self.param('positions', normal, (1 + POSITIONS**2, self.channels))
         registers = self.param('registers', normal, (self.registers, self.channels)) if self.registers else None
         x = patches.reshape(len(images), -1, self.channels)
-        x = x + resample_positions(positions[1:], grid, antialias=bool(self.registers)).astype(dtype)
+        x = x + resample_positions(positions[1:], grid, antialias=bool(self.registers)).astype(dtype)[None]
         special = (class_token + positions[0])[None]
         special = special if registers is None else jnp.concatenate([special, registers])
         special = jnp.broadcast_to(special.astype(dtype), (len(images), *special.shape))
@@ -95,17 +95,21 @@ class Block(nn.Module):
         """[B, T, C] -> [B, T, C]."""
         dtype, precision = COMPUTATIONS[self.dtype]
         dense = functools.partial(nn.Dense, dtype=dtype, precision=precision)
-        scale1, scale2 = (self.param(name, nn.initializers.ones, x.shape[-1:]) for name in ('scale1', 'scale2'))
-        norm = functools.partial(nn.LayerNorm, EPSILON, dtype=dtype)
-        y = norm(name='norm1')(x)
+        scales = (self.param(name, nn.initializers.ones, x.shape[-1:]) for name in ('scale1', 'scale2'))
+        scale1, scale2 = (scale.astype(dtype)[None, None] for scale in scales)
+        y = self._normalized(x, 'norm1')
         heads = (*x.shape[:-1], x.shape[-1] // HEAD_CHANNELS, HEAD_CHANNELS)
         query, key, value = (dense(x.shape[-1], name=name)(y).reshape(heads) for name in ('query', 'key', 'value'))
         with jax.default_matmul_precision(precision.name.lower()):
             y = jax.nn.dot_product_attention(query, key, value).reshape(x.shape)
-        x = x + dense(x.shape[-1], name='projection')(y) * scale1.astype(dtype)
-        y = dense(4 * x.shape[-1], name='expand')(norm(name='norm2')(x))
+        x = x + dense(x.shape[-1], name='projection')(y) * scale1
+        y = dense(4 * x.shape[-1], name='expand')(self._normalized(x, 'norm2'))
         y = dense(x.shape[-1], name='contract')(nn.gelu(y, approximate=False))
-        return x + y * scale2.astype(dtype)
+        return x + y * scale2
+
+    def _normalized(self, x, name):
+        """Layer norm, in float32 whatever the dtype."""
+        return nn.LayerNorm(EPSILON, name=name)(x.astype(jnp.float32)).astype(x.dtype)
 
 
 def resample_positions(positions: jax.Array, grid: tuple[int, int], *, antialias: bool) -> jax.Array:

@@ -143,7 +143,9 @@ class FrozenBatchNorm(nn.Module):
         scale, var = (self.param(name, ones, x.shape[-1:]) for name in ('scale', 'var'))
         bias, mean = (self.param(name, zeros, x.shape[-1:]) for name in ('bias', 'mean'))
         factor = scale * jax.lax.rsqrt(jax.lax.stop_gradient(var) + EPSILON)
-        return x * factor.astype(x.dtype) + (bias - jax.lax.stop_gradient(mean) * factor).astype(x.dtype)
+        offset = bias - jax.lax.stop_gradient(mean) * factor
+        factor, offset = (jnp.expand_dims(array.astype(x.dtype), range(x.ndim - 1)) for array in (factor, offset))
+        return x * factor + offset
 
 
 def _convolve(images, kernel, strides, padding, *_, dilation, precision, **rest):
