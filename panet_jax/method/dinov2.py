@@ -100,7 +100,7 @@ class Block(nn.Module):
         y = self._normalized(x, 'norm1')
         heads = (*x.shape[:-1], x.shape[-1] // HEAD_CHANNELS, HEAD_CHANNELS)
         query, key, value = (dense(x.shape[-1], name=name)(y).reshape(heads) for name in ('query', 'key', 'value'))
-        with jax.default_matmul_precision(precision.name.lower()):
+        with jax.default_matmul_precision(precision.name.lower()), jax.numpy_dtype_promotion('standard'):
             y = jax.nn.dot_product_attention(query, key, value).reshape(x.shape)
         x = x + dense(x.shape[-1], name='projection')(y) * scale1
         y = dense(4 * x.shape[-1], name='expand')(self._normalized(x, 'norm2'))
