@@ -185,4 +185,20 @@ def dinov2(name: str, width: float = 1.0) -> Encoder:
         shapes = jax.eval_shape(network().init, jax.random.key(0), jnp.zeros((1, PATCH, PATCH, 3)))['params']
         return draw_params(key, shapes, lambda shape: RANDOM_STD)
 
-    return Encoder(name, PATCH, int(channels), PATCH * POSITIONS, width, forward, initial, multiple=PATCH)
+    def block_of(path):
+        """The embeddings belong to the first block, the norm at the end to the last."""
+        if path[0] == 'norm':
+            return architecture.depth
+        return 1 + int(path[0].removeprefix('block')) if path[0].startswith('block') else 1
+
+    return Encoder(
+        name=name,
+        stride=PATCH,
+        channels=int(channels),
+        size=PATCH * POSITIONS,
+        width=width,
+        forward=forward,
+        initial=initial,
+        multiple=PATCH,
+        block_of=block_of,
+    )

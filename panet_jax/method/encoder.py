@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
@@ -33,6 +34,8 @@ class Encoder:
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
         initial: PRNG key -> random parameters.
         multiple: of which both sides of an image must be multiples.
+        block_of: path of a parameter -> the number of its block, counted from 1 at the image; 0 if no training
+            changes it, as the statistics of a frozen batch norm.
     """
 
     name: str
@@ -43,10 +46,21 @@ class Encoder:
     forward: Callable[[Params, jax.Array, str], jax.Array]
     initial: Callable[[jax.Array], Params]
     multiple: int = 1
+    block_of: Callable[[tuple[str, ...]], int] = lambda path: 1
 
     def shapes(self) -> Params:
         """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
         return jax.eval_shape(self.initial, jax.random.key(0))
+
+    def trained(self, frozen: int = 0) -> Params:
+        """Which parameters a training changes that leaves the first `frozen` blocks as they are: a tree of bool."""
+        paths = flax.traverse_util.flatten_dict(self.shapes())
+        return flax.traverse_util.unflatten_dict({path: self.block_of(path) > frozen for path in paths})
+
+    def encode_frozen(self, params: Params, images: jax.Array, *, frozen: int = 0, **options) -> jax.Array:
+        """As `encode`, without a gradient of the first `frozen` blocks, which is then not computed either."""
+        stop = lambda leaf, trained: leaf if trained else jax.lax.stop_gradient(leaf)  # noqa: E731
+        return self.encode(jax.tree.map(stop, params, self.trained(frozen)), images, **options)
 
     def grid(self, size: int) -> int:
         """The side of the grid of features of an image of size x size pixels."""

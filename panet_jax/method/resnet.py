@@ -155,6 +155,13 @@ def _convolve(images, kernel, strides, padding, *_, dilation, precision, **rest)
     return jax.lax.conv_general_dilated(images, kernel, strides, padding, precision=precision, **rest)
 
 
+def _block_of(path):
+    """1 is the stem, then the stages; 0 are the statistics of the batch norms."""
+    if path[-1] in ('mean', 'var'):
+        return 0
+    return 1 + int(path[0].removeprefix('layer')[0]) if path[0].startswith('layer') else 1
+
+
 def _scaled(channels, width):
     scaled = round(channels * width, 6)
     if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
@@ -181,4 +188,4 @@ def resnet(name: str, width: float = 1.0) -> Encoder:
         return draw_params(key, shapes, he_std)
 
     channels = EXPANSION * _scaled(blocks(name)[-1].channels, width)
-    return Encoder(name, STRIDE, channels, 417, width, forward, initial)
+    return Encoder(name, STRIDE, channels, 417, width, forward, initial, block_of=_block_of)

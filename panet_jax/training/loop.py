@@ -75,7 +75,7 @@ def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
     """The training step of a configuration on the devices `used`: `devices.parallel` of `train_step`."""
     encode = functools.partial(
         encode_episodes,
-        encode=encoder_of(config.encoder).encode,
+        encode=functools.partial(encoder_of(config.encoder).encode_frozen, frozen=config.encoder.frozen),
         dtype=config.encoder.dtype,
         rematerialize=config.encoder.rematerialize,
     )
