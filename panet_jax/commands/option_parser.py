@@ -86,7 +86,7 @@ def add_network_options(parser: argparse.ArgumentParser, default: str | None) ->
         '--weights',
         type=_weights,
         default=default,
-        help='imagenet (the default), the workdir of a training, or a file',
+        help='imagenet (the default), dinov2-small or another encoder, the workdir of a training, or a file',
     )
     parser.add_argument(
         '--size',
@@ -106,15 +106,17 @@ def warn_of_size(size: int | None) -> None:
 
 
 def _weights(text):
-    """A type of option: imagenet, or what is there of a training or of weights."""
+    """A type of option: imagenet, the name of an encoder, or what is there of a training or of weights."""
+    from panet_jax.networks.encoders import ENCODERS  # Flax, which --help need not wait for
+
     try:
-        there = text == 'imagenet' or (text != 'random' and workdir_path(text, '').exists())
+        there = text in ('imagenet', *ENCODERS) or (text != 'random' and workdir_path(text, '').exists())
     except InputError as error:  # the address of something else than a bucket
         raise argparse.ArgumentTypeError(str(error).strip()) from error
     if not there:
-        wanted = 'wants imagenet, the workdir of a training, or a file of weights'
+        wanted = "wants imagenet, an encoder's name, the workdir of a training, or a file of weights"
         why = ': random finds nothing' if text == 'random' else ', and there is no such file or folder'
-        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ["imagenet"])}')
+        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ("imagenet", *ENCODERS))}')
     return text
 
 

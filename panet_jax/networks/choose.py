@@ -123,7 +123,12 @@ def _network(source):
         )
     if source == 'imagenet' or source in ENCODERS:
         encoder = encoder_named(DEFAULT if source == 'imagenet' else str(source))
-        params = load_params(default_weights(encoder) if source in ENCODERS else source, encoder)
+        weights = default_weights(encoder)
+        if weights == 'random':
+            raise InputError(
+                f'nobody has published weights of {encoder.name}; name a file, or the workdir of a training.'
+            )
+        params = load_params(weights, encoder)
         return Network(encoder, params, encoder.size, str(source))
     path = workdir_path(source)
     trained_size = read_config(path)['data']['size'] if path.is_dir() else None
