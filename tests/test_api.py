@@ -14,23 +14,13 @@ import panet_jax as pj
 POSITIONAL = {'episode_loss', 'Segmenter.__init__'}
 # To be documented or typed; a name leaves these lists when it is, and none comes in.
 WITHOUT_SECTIONS = {
-    'Segmenter.__init__',
-    'encode_episode',
-    'episode_logits',
-    'prepare',
-    'Episode.replace',
-    'Segmentation.present',
-} | {
-    'Segmentation.without',
-    *(f'Segmenter.{name}' for name in ('add', 'fit', 'stream', 'save')),
+    *('encode_episode', 'episode_logits', 'prepare', 'Episode.replace'),
     *('load_encoder_params', 'save_encoder_params'),
 }
 WITHOUT_TYPES = {
-    *('Episode.replace', 'Segmentation.present', 'Segmentation.without', 'Segmenter.__init__', 'Segmenter.load'),
-    *(f'Segmenter.{name}' for name in ('add', 'fit', 'predict', 'stream', 'save')),
-    *('alignment_loss', 'class_prototypes', 'cosine_logits', 'encode', 'encode_episode', 'episode_logits'),
-    *('episode_loss', 'load_encoder_params', 'masked_mean', 'normalize', 'prepare', 'save_encoder_params'),
-    *('segmentation_loss', 'upsample'),
+    *('Episode.replace', 'alignment_loss', 'class_prototypes', 'cosine_logits', 'encode', 'encode_episode'),
+    *('episode_logits', 'episode_loss', 'load_encoder_params', 'masked_mean', 'normalize', 'prepare'),
+    *('save_encoder_params', 'segmentation_loss', 'upsample'),
 }
 
 
@@ -154,3 +144,24 @@ def test_libraries_name_settings_and_not_options_of_the_program():
     """An error names a setting in braces, and each program words its own option."""
     named = lines_with(ast.Constant, lambda text: isinstance(text.value, str) and '--config.' in text.value)
     assert set(named) <= {'errors', 'settings'}  # which are about --config
+
+
+TYPED_FOLDERS = ('segmenter', 'demo')  # of which every public function has types; more folders come in
+
+
+def defined_functions(body):
+    """The functions of a module's or a class's body that have public names, with those of its public classes."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and (not node.name.startswith('_') or node.name == '__init__'):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
+            yield from defined_functions(node.body)
+
+
+@pytest.mark.parametrize('name', sorted(name for name in LIBRARIES if name.partition('/')[0] in TYPED_FOLDERS))
+def test_public_functions_of_these_folders_have_types_and_sentences(name):
+    for function in defined_functions(ast.parse(LIBRARIES[name].read_text()).body):
+        taken = [argument for argument in function.args.args if argument.arg not in ('self', 'cls')]
+        untyped = [argument.arg for argument in taken + function.args.kwonlyargs if argument.annotation is None]
+        assert untyped == [], function.name
+        assert function.name == '__init__' or (function.returns and ast.get_docstring(function)), function.name
