@@ -14,8 +14,9 @@ import panet_jax as pj
 from panet_jax.method import dinov2, resnet
 from panet_jax.networks import published
 from panet_jax.networks.choose import load_params
-from panet_jax.networks.encoders import encoder_named
+from panet_jax.networks.encoders import ENCODERS, encoder_named
 from panet_jax.networks.layouts.fit import to_tensors
+from panet_jax.networks.names import ENCODER_NAMES
 
 GOLDEN = Path(__file__).parent / 'golden/dinov2_tiny.npz'
 THIN = 1 / 16  # the width of ResNets here
@@ -28,6 +29,10 @@ def saved(path, tensors):
 
 def assert_same(one, other):
     jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_the_names_are_those_of_the_encoders():
+    assert tuple(ENCODERS) == ENCODER_NAMES
 
 
 @pytest.mark.parametrize('registers', [False, True])

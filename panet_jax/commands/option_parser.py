@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
+from panet_jax.networks.names import ENCODER_NAMES
 
 # What argparse says of an option that ends the command.
 MISSING_VALUE = dict.fromkeys(('expected one argument', 'expected at least one argument'), 'wants a value')
@@ -107,16 +108,14 @@ def warn_of_size(size: int | None) -> None:
 
 def _weights(text):
     """A type of option: imagenet, the name of an encoder, or what is there of a training or of weights."""
-    from panet_jax.networks.encoders import ENCODERS  # Flax, which --help need not wait for
-
     try:
-        there = text in ('imagenet', *ENCODERS) or (text != 'random' and workdir_path(text, '').exists())
+        there = text in ('imagenet', *ENCODER_NAMES) or (text != 'random' and workdir_path(text, '').exists())
     except InputError as error:  # the address of something else than a bucket
         raise argparse.ArgumentTypeError(str(error).strip()) from error
     if not there:
         wanted = "wants imagenet, an encoder's name, the workdir of a training, or a file of weights"
         why = ': random finds nothing' if text == 'random' else ', and there is no such file or folder'
-        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ("imagenet", *ENCODERS))}')
+        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ("imagenet", *ENCODER_NAMES))}')
     return text
 
 
