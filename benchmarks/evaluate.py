@@ -1,12 +1,11 @@
-"""How much one pass over the images saves: evaluation episode by episode, and as the program does it.
+"""The speed of evaluation: one pass over the images, as in the program, compared with episode by episode.
 
     python benchmarks/evaluate.py --root=VOC2012 [--dataset pascal5i] [--list trainval] [--shots 1] [--runs 5] [--episodes 1000]
         [--plain-episodes 50] [--size 417] [--cache-gib 4] [--weights imagenet]
 
-Counts the untrained network's pixels over runs x episodes of fold 0 in one pass over the images, and
-the first --plain-episodes of them one by one, from which the time of all is extrapolated. The same
-episodes must give the same counts, but for pixels whose logits are equal to float rounding. Both are
-measured after compiling, in one process.
+Scores the untrained network on runs x episodes of fold 0 in one pass over the images. Then scores the first --plain-episodes
+one by one, and extrapolates the time to all. Both give the same counts, except for pixels whose logits are equal up to float
+rounding. Times are measured after compilation, in one process.
 """
 
 import argparse
@@ -76,18 +75,18 @@ def main():
         draws = [episodes.draw(index) for episodes in runs for index in range(arguments.episodes)]
         fast(draws[:2])  # compiles
         started = time.perf_counter()
-        found = fast(draws)
+        counted = fast(draws)
         fast_seconds = time.perf_counter() - started
 
-        def one(episode):
+        def score(episode):
             return episode_confusions(network, episode, episode.query_labels, dtype='float32')
 
-        one(runs[0][0])
+        score(runs[0][0])
         started = time.perf_counter()
-        plain = np.array([one(runs[0][index]) for index in range(arguments.plain_episodes)])
+        plain = np.array([score(runs[0][index]) for index in range(arguments.plain_episodes)])
         plain_seconds = (time.perf_counter() - started) / arguments.plain_episodes * len(draws)
 
-        same, some = found[: len(plain)], draws[: len(plain)]
+        fast_counts, first_draws = counted[: len(plain)], draws[: len(plain)]
         images = {int(i) for draw in draws for i in (*draw.supports.flat, *draw.queries)}
         print(
             f'{len(draws)} episodes, {arguments.shots}-shot, {len(images)} images, {arguments.size} x {arguments.size}'
@@ -96,11 +95,11 @@ def main():
         print(
             f'episode by episode: {plain_seconds:.0f} s, from {len(plain)} episodes; {plain_seconds / fast_seconds:.0f} times'
         )
-        print(f'of {len(plain)} episodes {(same == plain).all((1, 2, 3)).sum()} have the same counts; ', end='')
-        print(f'{np.abs(same - plain).sum() // 2} of {plain.sum()} pixels differ')
-        scores = [mean_iou(counts, some, source, usable) for counts in (same, plain)]
+        print(f'of {len(plain)} episodes {(fast_counts == plain).all((1, 2, 3)).sum()} have the same counts; ', end='')
+        print(f'{np.abs(fast_counts - plain).sum() // 2} of {plain.sum()} pixels differ')
+        scores = [mean_iou(counts, first_draws, source, usable) for counts in (fast_counts, plain)]
         print(
-            f'mean-IoU of these {scores[0]:.6f} and {scores[1]:.6f}; of all {mean_iou(found, draws, source, usable):.6f}'
+            f'mean-IoU of these {scores[0]:.6f} and {scores[1]:.6f}; of all {mean_iou(counted, draws, source, usable):.6f}'
         )
         print(f'peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB')
 

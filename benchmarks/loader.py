@@ -1,10 +1,9 @@
-"""How fast episodes come: a plain loop, Grain's threads and worker processes, with and without the cache.
+"""The speed of the loader: a plain loop, threads and worker processes of Grain, with and without the cache.
 
     python benchmarks/loader.py [--root VOC2012 --list trainval] [--size 417] [--batch 4] [--episodes 200]
 
-1-way 1-shot episodes: two photographs and two masks each. Without --root the photographs are drawn
-(500 x 375, JPEG). Every row delivers the same batches, which is checked; rounds are interleaved, and
-the median of three is printed.
+Reads 1-way 1-shot episodes: two photographs and two masks each. Without --root the photographs are synthetic (500 x 375,
+JPEG). It is checked that every row reads the same batches. Rounds are interleaved; prints the medians of three.
 """
 
 import argparse
@@ -30,7 +29,7 @@ READERS = ((0, 0), (0, 4), (0, 16), (1, 1), (1, 4), (2, 1), (2, 4))  # workers, 
 
 
 def draw_photographs(root, count=96):
-    """A folder of one's own, of drawn photographs as large as VOC's."""
+    """Writes a user's folder, of synthetic photographs as large as VOC's."""
     shapes = Shapes('train', 500)
     for name in ('images', 'masks'):
         (root / name).mkdir()
@@ -47,7 +46,7 @@ def plain_loop(episodes, batch, steps):
 
 
 def measure(batches, batch):
-    """Episodes a second after the first batch, and a checksum of all."""
+    """Episodes per second after the first batch, and a checksum of all batches."""
     first = next(batches)
     started, count = time.perf_counter(), 0
     total = _checksum(first)
@@ -62,7 +61,7 @@ def _checksum(batch):
 
 
 def rows(plain, fast, batch, steps):
-    """name -> a function that measures it."""
+    """Yields (name of a row, function that measures it)."""
     for name, episodes in (('', plain), (', cached', fast)):
         yield f'plain loop{name}', lambda episodes=episodes: measure(plain_loop(episodes, batch, steps), batch)
         for workers, threads in READERS:

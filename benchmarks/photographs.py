@@ -1,11 +1,10 @@
-"""The photographs that the README reports on, out of one's own copy of COCO 2017.
+"""Copies the photographs of the measurements in the README out of COCO 2017.
 
     python benchmarks/photographs.py --coco=COCO --out=FOLDER
 
-COCO has annotations/instances_train2017.json and instances_val2017.json with train2017/ and val2017/
-beside it. FOLDER becomes a data set in COCO's layout with the 160 images of photographs.txt:
-python -m panet_jax.main --config=configs/coco20i.py --config.data.root=FOLDER
-    --config.data.test_split=instances
+COCO has annotations/instances_train2017.json, annotations/instances_val2017.json, train2017/ and val2017/. FOLDER becomes a
+data set in COCO's layout with the 160 images of photographs.txt, for
+python -m panet_jax.main --config=configs/coco20i.py --config.data.root=FOLDER --config.data.test_split=instances
 """
 
 import argparse
@@ -22,7 +21,7 @@ def main():
     parser.add_argument('--coco', type=Path, required=True)
     parser.add_argument('--out', type=Path, required=True)
     arguments = parser.parse_args()
-    wanted = {int(line.split()[0]) for line in IDS.read_text().splitlines() if not line.startswith('#')}
+    ids = {int(line.split()[0]) for line in IDS.read_text().splitlines() if not line.startswith('#')}
     (arguments.out / 'images').mkdir(parents=True, exist_ok=True)
     (arguments.out / 'annotations').mkdir(exist_ok=True)
     kept = {'images': [], 'annotations': []}
@@ -32,17 +31,17 @@ def main():
             continue
         content = json.loads(path.read_text())
         kept['categories'] = content['categories']
-        kept['annotations'] += [a for a in content['annotations'] if a['image_id'] in wanted]
+        kept['annotations'] += [a for a in content['annotations'] if a['image_id'] in ids]
         for image in content['images']:
-            if image['id'] in wanted:
+            if image['id'] in ids:
                 kept['images'].append(image)
                 shutil.copy(arguments.coco / part / image['file_name'], arguments.out / 'images')
-    missing = wanted - {image['id'] for image in kept['images']}
+    missing = ids - {image['id'] for image in kept['images']}
     if missing:
-        sys.exit(f'{arguments.coco} lacks {len(missing)} of the {len(wanted)} images, the first is {min(missing)}.')
+        sys.exit(f'{arguments.coco} lacks {len(missing)} of the {len(ids)} images, the first is {min(missing)}.')
     kept['images'].sort(key=lambda image: image['id'])
     (arguments.out / 'annotations' / 'instances.json').write_text(json.dumps(kept))
-    print(f'{len(wanted)} images in {arguments.out}')
+    print(f'{len(ids)} images in {arguments.out}')
 
 
 if __name__ == '__main__':

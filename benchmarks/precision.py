@@ -1,11 +1,10 @@
-"""What the precisions of the encoder cost and change: tf32 and bfloat16 beside float32, in one run.
+"""The precisions of the encoder: results and speed of tf32 and bfloat16, compared with float32.
 
     python benchmarks/precision.py --root=VOC2012 [--dataset pascal5i] [--list trainval] [--episodes 20] [--size 417] [--weights imagenet]
 
-On 1-way 1-shot episodes of fold 0: the largest and the mean difference of the logits (which lie between
--20 and 20), the pixels whose prediction is the same, mean-IoU, the relative difference of the loss, the
-angle between the gradients in degrees (two episodes), and the seconds of a prediction. On a CPU tf32 is
-float32.
+Prints, for 1-way 1-shot episodes of fold 0: the largest and the mean difference of the logits (which are between -20 and 20),
+the fraction of pixels with the same prediction, mean-IoU, the relative difference of the loss, the angle between the gradients
+in degrees (on two episodes), and the seconds of a prediction. On a CPU tf32 is float32.
 """
 
 import argparse
@@ -44,7 +43,7 @@ def parse():
 
 
 def drawn_episodes(arguments, folder):
-    """Prepared episodes, their class numbers, and how many classes the data set has."""
+    """Prepared episodes, their class numbers, the usable classes, and the number of classes of the data set."""
     source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
     count = len(source.classes)
     usable = [c for c in fold_classes(count, 0) if source.presence[:, c - 1].sum() > 1]
@@ -55,7 +54,7 @@ def drawn_episodes(arguments, folder):
 
 
 def measure(dtype, params, episodes):
-    """Logits of all episodes, losses and gradients of the first ones, and the median seconds of a prediction."""
+    """Logits of all episodes, (loss, gradient) of the first ones, and the median seconds of a prediction."""
     predict = jax.jit(functools.partial(episode_logits, dtype=dtype))
     gradient = jax.jit(jax.value_and_grad(lambda p, e: episode_loss(p, e, dtype=dtype)[0]))
     jax.block_until_ready(predict(params, episodes[0]))
@@ -64,14 +63,14 @@ def measure(dtype, params, episodes):
         started = time.perf_counter()
         logits.append(np.asarray(predict(params, episode)))
         seconds.append(time.perf_counter() - started)
-    learned = [gradient(params, episode) for episode in episodes[:GRADIENT_EPISODES]]
-    return np.stack(logits), learned, float(np.median(seconds))
+    gradients = [gradient(params, episode) for episode in episodes[:GRADIENT_EPISODES]]
+    return np.stack(logits), gradients, float(np.median(seconds))
 
 
 def mean_iou(logits, episodes, ways, usable, count):
     pairs = zip(logits, episodes, strict=True)
-    found = [confusion_matrix(jnp.asarray(each.argmax(-1)), e.query_labels, 2)[None] for each, e in pairs]
-    counts = class_counts(np.asarray(found), np.array(ways), count, absent_false_positives=False)
+    confusions = [confusion_matrix(jnp.asarray(l.argmax(-1)), e.query_labels, 2)[None] for l, e in pairs]
+    counts = class_counts(np.asarray(confusions), np.array(ways), count, absent_false_positives=False)
     return float(np.nanmean(iou(counts)[usable]))
 
 
@@ -87,18 +86,18 @@ def main():
     params = initial_params({'weights': arguments.weights, 'width': 1.0}, 0)
     valid = np.stack([e.query_labels != IGNORE for e in episodes])
     results = {dtype: measure(dtype, params, episodes) for dtype in COMPUTATIONS}
-    exact, learned, _ = results['float32']
+    exact, exact_gradients, _ = results['float32']
     print(
         f'{jax.devices()[0].device_kind}, jax {jax.__version__}, {len(episodes)} episodes, {arguments.size} x {arguments.size}'
     )
     print('dtype     logits: max   mean  same pixels  mean-IoU  loss, relative  gradients  seconds')
-    for dtype, (logits, mine, seconds) in results.items():
-        apart = np.abs(logits - exact)
+    for dtype, (logits, gradients, seconds) in results.items():
+        difference = np.abs(logits - exact)
         same = (logits.argmax(-1) == exact.argmax(-1))[valid].mean()
-        losses = max(abs(float(a[0] / b[0]) - 1) for a, b in zip(mine, learned, strict=True))
-        angle = max(degrees(a[1], b[1]) for a, b in zip(mine, learned, strict=True))
+        losses = max(abs(float(a[0] / b[0]) - 1) for a, b in zip(gradients, exact_gradients, strict=True))
+        angle = max(degrees(a[1], b[1]) for a, b in zip(gradients, exact_gradients, strict=True))
         print(
-            f'{dtype:9} {apart.max():11.1e} {apart.mean():7.1e} {same:11.3%} {mean_iou(logits, episodes, ways, usable, count):10.4f} '
+            f'{dtype:9} {difference.max():11.1e} {difference.mean():7.1e} {same:11.3%} {mean_iou(logits, episodes, ways, usable, count):10.4f} '
             f'{losses:14.1e} {angle:9.2f}° {seconds:8.2f}'
         )
 

@@ -1,9 +1,9 @@
-"""How long the Segmenter takes, and how much memory: one image, many, a new reference, a large photograph.
+"""Time and memory of the Segmenter: one image, many images, a new reference, a large photograph.
 
     python benchmarks/predict.py [--weights imagenet] [--size 417] [--batch 4] [--rounds 9]
 
-Photographs are drawn (JPEG, 500 x 375 and 6000 x 4000). Times are medians after a first call that
-compiles; memory is the process's most so far, so that a row shows what it added.
+The photographs are synthetic (JPEG, 500 x 375 and 6000 x 4000). Times are medians after a first call, which compiles.
+Memory is the peak of the process so far.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def draw_photograph(path, width, height, seed):
 
 
 def measure(what, rounds, function):
-    """Prints the median time of a function, its first call's, and the process's most memory."""
+    """Prints the median time of a function, the time of its first call, and the peak memory of the process."""
     times = []
     for _ in range(rounds + 1):
         started = time.perf_counter()

@@ -1,10 +1,10 @@
-"""What pooling without upsampling saves: masked means of one image's features, forward and with a gradient.
+"""The speed of masked means: pooling with the transposed upsampling, compared with upsampled features.
 
     python benchmarks/prototypes.py [--size 417] [--channels 512] [--repeats 5]
 
-`pushed down` is the program's: the mask is pushed to the feature grid by the transpose of the upsampling.
-`upsampled` is the paper's own words: features are brought to the size of the image, multiplied and summed.
-Both give the same numbers, which is checked. GiB are what XLA sets aside for intermediate results.
+`pushed down` is the program's method: the mask is reduced to the feature grid by the transpose of the upsampling.
+`upsampled` is literally the paper's: features are upsampled to the size of the image, multiplied by the mask and summed.
+It is checked that both give the same numbers. GiB is XLA's memory for intermediate results.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from panet_jax.method.vgg16 import STRIDE
 
 
 def upsampled_mean(features, masks):
-    """[h, w, C], [L, H, W] -> [L, C], by way of [H, W, C]."""
-    whole = jax.image.resize(features, (*masks.shape[1:], features.shape[-1]), 'bilinear')
-    sums = jnp.stack([(whole * mask[..., None]).sum((0, 1)) for mask in masks])
+    """[h, w, C], [L, H, W] -> [L, C], through [H, W, C]."""
+    upsampled = jax.image.resize(features, (*masks.shape[1:], features.shape[-1]), 'bilinear')
+    sums = jnp.stack([(upsampled * mask[..., None]).sum((0, 1)) for mask in masks])
     return sums / (masks.sum((1, 2))[:, None] + COUNT_EPSILON)
 
 
@@ -55,10 +55,10 @@ def main():
         np.testing.assert_allclose(fast, plain, rtol=1e-3, atol=1e-6)
         seconds = [[], []]
         for _ in range(arguments.repeats):
-            for program, mine in zip(programs, seconds, strict=True):
+            for program, times in zip(programs, seconds, strict=True):
                 started = time.perf_counter()
                 jax.block_until_ready(program(features, masks))
-                mine.append(time.perf_counter() - started)
+                times.append(time.perf_counter() - started)
         slow, quick = map(statistics.median, seconds)
         memory = [program.memory_analysis().temp_size_in_bytes / 2**30 for program in programs]
         print(

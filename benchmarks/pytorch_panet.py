@@ -1,9 +1,8 @@
-"""PANet in plain PyTorch, written from the paper, to measure against.
+"""PANet in plain PyTorch, written from the paper, for comparisons of speed.
 
-Features are upsampled to the image before they are pooled (section 3.2), for each mask anew as in the
-authors' code. Images are NCHW, and nothing is compiled. All images of a batch of episodes
-are encoded in one pass; what follows is done for one episode after the other. Not a reference for
-numbers: parity is tested against recordings of the authors' own code.
+Features are upsampled to the image before they are pooled (section 3.2), again for each mask as in the authors' code. Images
+are NCHW, and nothing is compiled. All images of a batch of episodes are encoded in one pass; then the episodes are processed
+one after the other. It is no reference for numbers: these are tested against recordings of the authors' own code.
 """
 
 import torch
@@ -79,5 +78,5 @@ def episode_loss(features, episode):
     prototypes = sums / (assigned.sum((0, 2, 3))[:, None] + 1e-5)
     truth = torch.full_like(foreground, 255, dtype=torch.long)
     truth[background > 0], truth[foreground > 0] = 0, 1
-    back = upsample(cosine_logits(support_features, prototypes), episode)
-    return segmentation + F.cross_entropy(back, truth, ignore_index=255)
+    support_logits = upsample(cosine_logits(support_features, prototypes), episode)
+    return segmentation + F.cross_entropy(support_logits, truth, ignore_index=255)

@@ -1,12 +1,12 @@
-"""How far the result of a training depends on its seed: mean, spread and range over several training seeds.
+"""The dependence of a training on its seed: mean, standard deviation and range over several training seeds.
 
     python benchmarks/seeds.py --config=configs/shapes.py [--seeds=1,2,3,4,5] [--config.NAME=VALUE ...]
         [--workdir=runs/NAME-...-seeds]
 
-Each seed gives other initial weights and other training episodes; the evaluation is the same for all. It is of the
-untrained network and of the trained one, on the unseen classes, and its seed is --config.evaluation.seed. Each
-training has a workdir of its own, `seed-1` and so on. The same command goes on where it stopped: a training from its
-newest checkpoint, and what is finished is not run again. Beside the table that is printed, `seeds.json` has all of it.
+Each seed has other initial weights and training episodes. The evaluation is the same for all: the untrained and the trained
+network on the unseen classes, with the seed --config.evaluation.seed. Each training has a workdir of its own, `seed-1` and so
+on. The same command resumes: a training continues from its newest checkpoint, and finished ones are not repeated. Prints a
+table; `seeds.json` has all results.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 
 from panet_jax import main as program
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.messages import show_messages
 from panet_jax.compute.compilation_cache import keep_compiled
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
@@ -43,7 +44,7 @@ def with_seed(config, seed, checkpoint='latest'):
 
 
 def results_of_seed(config, workdir):
-    """Trains and evaluates, or reads what is finished: {'untrained': results, 'trained': results}."""
+    """Trains and evaluates, or reads finished results: {'untrained': results, 'trained': results}."""
     path, settings = workdir / 'seed.json', json.loads(config.to_json())
     if path.exists():
         finished = json.loads(path.read_text())
@@ -76,10 +77,10 @@ def summary(results):
 def seeds_table(results):
     """A Table with a row for each seed and for each summary: IoU in percent."""
     columns = [(network, measure) for network in NETWORKS for measure in MEASURES]
-    rows = [[f'seed {seed}', *(percent(found[n][m]) for n, m in columns)] for seed, found in results.items()]
-    summarised = summary(results)
-    for name in summarised['trained']['mean_iou']:
-        rows.append([name, *(percent(summarised[n][m][name]) for n, m in columns)])
+    rows = [[f'seed {seed}', *(percent(of_seed[n][m]) for n, m in columns)] for seed, of_seed in results.items()]
+    statistics = summary(results)
+    for name in statistics['trained']['mean_iou']:
+        rows.append([name, *(percent(statistics[n][m][name]) for n, m in columns)])
     labels = [f'{network} {measure.replace("_iou", "-IoU")}' for network, measure in columns]
     first = next(iter(results.values()))['trained']
     return Table(heading(first).removesuffix(spread_meaning(first)), ['training', *labels], rows, [])
@@ -94,7 +95,7 @@ def parse_seeds(text):
 
 
 def run(config, seeds, folder):
-    """Runs all seeds and writes seeds.json after each, so that what is there can be looked at."""
+    """Runs all seeds, and writes seeds.json after each one."""
     results = {}
     for seed in seeds:
         print(f'training seed {seed}, workdir {folder}/seed-{seed}', flush=True)
@@ -107,23 +108,24 @@ def run(config, seeds, folder):
 
 
 def parse(words):
-    """Reads the options, which are those of the program and --seeds: (options, configuration, seeds)."""
+    """Reads the options of the main program and --seeds: (options, configuration, seeds)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--seeds', default='1,2,3,4,5', help='training seeds: whole numbers, by commas')
+    parser.add_argument('--seeds', default='1,2,3,4,5', help='training seeds: whole numbers with commas between them')
     own, others = parser.parse_known_args(words)
     return *program.parse(others), parse_seeds(own.seeds)
 
 
 def main():
-    """Runs the seeds; a user's mistake becomes one sentence and exit status 2."""
+    """Runs the seeds. A mistake of the user is one sentence, with exit status 2."""
     with exiting(FrontEnd(again='goes on from the newest checkpoint')):
         heed_signals()
+        show_messages()
         options, config, seeds = parse(sys.argv[1:])
         if options.mode or options.distributed:
             raise InputError('each seed is trained and evaluated, by one process: leave out --mode and --distributed.')
         check_config(config)
         keep_compiled(options.compilation_cache)
-        evaluation_runs(config)  # what is wrong there must not show only after a training
+        evaluation_runs(config)  # finds mistakes in its settings before a training
         run(config, seeds, Path(options.workdir or f'{default_workdir(config)}-seeds').expanduser())
 
 

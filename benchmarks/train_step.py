@@ -1,16 +1,15 @@
-"""A training step and a prediction, beside plain PyTorch, in one run.
+"""The speed of a training step and a prediction, compared with plain PyTorch.
 
     python benchmarks/train_step.py [--size 417] [--batches 1 4] [--dtype tf32] [--repeats 5] [--no-pytorch]
         [--rematerialize] [--accumulate 1] [--parts] [--trace FOLDER]
 
-1-way 1-shot episodes of noise, full width. The programs take turns, so that what else the machine does
-meets both, and medians are printed. The share of the peak is that of a large matrix product measured in
-the same run; GB/s are the least that must be read and written (each layer's input, output and kernel in
-each pass), beside the rate at which the machine copies. PyTorch, from the extra [benchmark], encodes the
-images of a batch in one pass too; `times` is its seconds by ours, batch by batch, and `to its 1` the
-seconds an episode takes in its batch of 1 by ours.
+Uses 1-way 1-shot episodes of noise, and the full width. The programs take turns, so that other load on the machine affects
+both; prints medians. `of the peak` compares with a large matrix product measured in the same run. `GB/s` is the least traffic
+(input, output and kernel of each layer in each pass); the first line has the rate of a copy. PyTorch, from the extra
+[benchmark], encodes the images of a batch in one pass too. `times` is its seconds divided by ours for the same batch;
+`to its 1` is its seconds for an episode in a batch of 1, divided by ours.
 
---parts says what the time of one step goes to; --trace writes one step for TensorBoard or Perfetto.
+--parts prints the times of the parts of a step; --trace writes one step for TensorBoard or Perfetto.
 """
 
 import argparse
@@ -50,7 +49,7 @@ def parse():
 
 
 def encoder_work(size, itemsize):
-    """FLOP of one forward pass of one image, and the least bytes that it moves."""
+    """FLOP of a forward pass of one image, and the bytes that it has to move at least."""
     flop, moved, channels = 0, 0, 3
     for block, (convolutions, out) in enumerate(BLOCKS):
         for _ in range(convolutions):
@@ -78,19 +77,19 @@ def noise(batch, size):
 
 
 def median_seconds(functions, repeats):
-    """Median seconds of each function; they take turns, after one call that does not count."""
+    """Median seconds of each function. They take turns; the first call does not count."""
     seconds = [[] for _ in functions]
     for repeat in range(repeats + 1):
-        for function, mine in zip(functions, seconds, strict=True):
+        for function, times in zip(functions, seconds, strict=True):
             started = time.perf_counter()
             jax.block_until_ready(function())
             if repeat:
-                mine.append(time.perf_counter() - started)
-    return [statistics.median(mine) for mine in seconds]
+                times.append(time.perf_counter() - started)
+    return [statistics.median(times) for times in seconds]
 
 
 def ceilings(dtype):
-    """Operations a second of a large matrix product, and bytes a second of a copy (read and write)."""
+    """Operations per second of a large matrix product, and bytes per second of a copy (read and write)."""
     side = 2048 if jax.default_backend() == 'cpu' else 16384
     kind, precision = COMPUTATIONS[dtype]
     matrix, vector = jnp.ones((side, side), kind), jnp.ones(2**26)
@@ -101,17 +100,17 @@ def ceilings(dtype):
 
 
 def ours(batch, arguments):
-    """{'training': function, 'prediction': function}, and the GiB of memory that a step uses beside its state."""
-    used = jax.local_devices()[:1]  # as PyTorch
+    """{'training': function, 'prediction': function}, and the GiB of memory that a step uses in addition to its state."""
+    used = jax.local_devices()[:1]  # one, like PyTorch
     params = init_encoder_params(jax.random.key(0))
     optimizer = make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE)
-    trained = jax.tree.map(jnp.copy, params)  # whose memory each step takes
+    trained = jax.tree.map(jnp.copy, params)  # each step reuses its memory
     holder = [devices.replicate(create_state(trained, optimizer), used)]
     encode = functools.partial(encode_episodes, dtype=arguments.dtype, rematerialize=arguments.rematerialize)
     options = {'align_weight': 1.0, 'encode': encode, 'accumulate': arguments.accumulate}
     step = devices.parallel(functools.partial(train_step, **options), used)
     placed = next(devices.prefetched([batch], used))
-    program = step.lower(holder[0], placed).compile()  # which is kept, for the first call
+    program = step.lower(holder[0], placed).compile()  # cached for the first call
 
     def train():
         holder[0], metrics = step(holder[0], placed)
@@ -121,7 +120,7 @@ def ours(batch, arguments):
     def predict(params, batch):
         episodes = jax.vmap(prepare)(batch)
         features = encode_episodes(params, episodes, dtype=arguments.dtype)
-        return jax.vmap(lambda *each: logits_of_features(*each).argmax(-1))(*features, episodes)
+        return jax.vmap(lambda *episode: logits_of_features(*episode).argmax(-1))(*features, episodes)
 
     on_device = jax.device_put(batch)
     memory = program.memory_analysis().temp_size_in_bytes / 2**30
@@ -180,24 +179,25 @@ def print_table(arguments):
     alone = {}
     for batch_size in sorted(arguments.batches):
         batch = noise(batch_size, arguments.size)
-        mine, memory = ours(batch, arguments)
-        other = theirs(batch, arguments.dtype) if arguments.pytorch else {}
+        functions, memory = ours(batch, arguments)
+        torch_functions = theirs(batch, arguments.dtype) if arguments.pytorch else {}
         for what, passes in PASSES.items():
-            seconds, *torch = median_seconds([mine[what], *([other[what]] if other else [])], arguments.repeats)
+            rivals = [torch_functions[what]] if torch_functions else []
+            seconds, *torch = median_seconds([functions[what], *rivals], arguments.repeats)
             flop, moved = (2 * batch_size * passes * amount for amount in encoder_work(arguments.size, itemsize))
             alone.setdefault(what, [t / batch_size for t in torch] if batch_size == 1 else [])
-            beside = ''.join(f'{t:9.3f}  {t / seconds:5.2f}' for t in torch)
-            beside += ''.join(f'  {batch_size * t / seconds:8.2f}' for t in alone[what])
-            taken = f'{memory:5.1f}' if what == 'training' else '     '
+            comparison = ''.join(f'{t:9.3f}  {t / seconds:5.2f}' for t in torch)
+            comparison += ''.join(f'  {batch_size * t / seconds:8.2f}' for t in alone[what])
+            gib = f'{memory:5.1f}' if what == 'training' else '     '
             print(
                 f'{batch_size:5}  {what:10}  {seconds:7.3f}  {batch_size / seconds:10.2f}  {flop / seconds / flops:11.0%}  '
-                f'{moved / seconds / 1e9:5.0f}  {taken}{beside}',
+                f'{moved / seconds / 1e9:5.0f}  {gib}{comparison}',
                 flush=True,
             )
 
 
 def print_parts(arguments):
-    """What a step consists of, for the first batch; a gradient's seconds include its forward pass."""
+    """Prints the times of the parts of a step, for the first batch. A gradient includes its forward pass."""
     batch_size = arguments.batches[0]
     batch = jax.device_put(noise(batch_size, arguments.size))
     params = init_encoder_params(jax.random.key(0))
@@ -211,18 +211,18 @@ def print_parts(arguments):
         return encode(params, images, dtype=arguments.dtype).sum()
 
     def head(features):
-        return jax.vmap(lambda *each: loss_of_features(*each)[0])(
+        return jax.vmap(lambda *episode: loss_of_features(*episode)[0])(
             features[:, None, :1], features[:, 1:], episodes
         ).mean()
 
     gradient, of_head = jax.jit(jax.grad(total)), jax.jit(jax.value_and_grad(head))
     update = jax.jit(lambda state: state.apply_gradients(grads=state.params))
-    found = features(params, images)
+    computed = features(params, images)
     parts = {
         'encoder, forward': lambda: features(params, images),
         'encoder, forward and backward': lambda: gradient(params, images),
-        'prototypes and losses, forward and backward': lambda: of_head(found),
-        'optimiser': lambda: update(state),
+        'prototypes and losses, forward and backward': lambda: of_head(computed),
+        'optimizer': lambda: update(state),
         'the step': ours(noise(batch_size, arguments.size), arguments)[0]['training'],
     }
     for name, seconds in zip(parts, median_seconds(list(parts.values()), arguments.repeats), strict=True):
@@ -238,10 +238,10 @@ def write_trace(arguments):
 
 
 if __name__ == '__main__':
-    chosen = parse()
-    if chosen.trace:
-        write_trace(chosen)
-    elif chosen.parts:
-        print_parts(chosen)
+    options = parse()
+    if options.trace:
+        write_trace(options)
+    elif options.parts:
+        print_parts(options)
     else:
-        print_table(chosen)
+        print_table(options)

@@ -1,8 +1,7 @@
-"""Photographs of your own, --config.data.root=FOLDER: images/ with masks/, or a json in COCO's format.
+"""Photographs of your own in --config.data.root=FOLDER: images/ with masks/, or a json in COCO's format.
 
-The README says how a folder is laid out; `panet-jax data check FOLDER` says what is in yours. Name the
-classes to be tested on, --config.data.unseen=cat,dog; without that every fourth of the classes
-is a fold, shuffled by --config.data.fold_seed.
+docs/own-data.md describes the layout of a folder; `panet-jax data check FOLDER` checks yours. Name the unseen classes with
+--config.data.unseen=cat,dog. Without it the classes are shuffled with --config.data.fold_seed and divided into four folds.
 """
 
 from panet_jax.config import base_config, shrink

@@ -1,15 +1,15 @@
-"""`shapes`: drawn images that need no download, and a network an eighth as wide, from random weights.
+"""`shapes`: synthetic images without a download, and a network of an eighth of the width with random initial weights.
 
-Because nothing is pretrained the learning rate is higher than the paper's and gradients are clipped. The
-training images that show an unseen class, three of ten, are left out, unlike in the paper: a network that
-learns all it knows here would learn that the unseen classes are background.
+As nothing is pretrained, the learning rate is higher than the paper's, and gradients are clipped. Unlike in the paper,
+training images that show an unseen class are left out, three of ten: otherwise a network without pretraining would learn
+that the unseen classes are background.
 """
 
 from panet_jax.config import base_config
 
 
 def get_config(preset=''):
-    """Preset 'lite': half a minute, to see that everything works."""
+    """Preset 'lite': half a minute, to check that everything works."""
     config = base_config('shapes', preset)
     config.data.train_split = 'train'
     config.data.test_split = 'test'

@@ -1,4 +1,4 @@
-"""The paper's experiment as a configuration; the files in configs/ say what differs."""
+"""The paper's experiment as a configuration; the files in configs/ change it."""
 
 import math
 
@@ -8,17 +8,17 @@ from panet_jax.disk.paths import local_path, workdir_path
 from panet_jax.errors import InputError
 from panet_jax.settings import SETTINGS, Setting
 
-# May be numbers of episodes too.
+# A choice, or numbers of episodes.
 PICTURED = SETTINGS['evaluation.pictured']
 PATHS = {'local': local_path, 'workdir': workdir_path}
 
 
 def base_config(name: str, preset: str = '') -> ml_collections.ConfigDict:
-    """PANet's recipe (section 4.1 and the reference's config.py), for full-width ImageNet weights.
+    """PANet's recipe (section 4.1 and config.py of the reference), for ImageNet weights of full width.
 
     Args:
-        name: the experiment's; its results go to runs/NAME-... by default.
-        preset: '' or 'lite'; the file that asks says what a lite run changes.
+        name: name of the data set and of the experiment; results go to runs/NAME-... by default.
+        preset: '' or 'lite'; the configuration file makes the changes of a lite run.
 
     Returns:
         A locked ConfigDict of the settings' defaults.
@@ -41,10 +41,10 @@ def base_config(name: str, preset: str = '') -> ml_collections.ConfigDict:
 
 
 def shrink(config: ml_collections.ConfigDict) -> None:
-    """Makes a run fit a laptop: 200 steps at 129 x 129 pixels, 2 x 100 episodes.
+    """Shrinks a run for a laptop: 200 steps at 129 x 129 pixels, 2 x 100 episodes.
 
     Args:
-        config: changed in place.
+        config: the configuration; it is changed in place.
     """
     config.data.size = 129
     config.steps = 200
@@ -55,13 +55,13 @@ def shrink(config: ml_collections.ConfigDict) -> None:
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
-    """Checks the values of a configuration before anything is done with it.
+    """Checks the values of all settings.
 
     Args:
-        config: made from `base_config`.
+        config: a configuration made from `base_config`.
 
     Raises:
-        InputError: the setting, what it may be and what it is.
+        InputError: a setting has a wrong value; the message has the setting, the allowed values, and the value.
     """
     values = config.to_dict()
     for setting in SETTINGS.values():
@@ -92,8 +92,8 @@ def _check_value(setting: Setting, value) -> None:
         raise InputError(f'{setting.name} must be at most {setting.most}, got {value}.')
     if setting.choices and value not in setting.choices:
         *rest, last = map(str, setting.choices)
-        wanted = f'{", ".join(rest)} or {last}' if rest else last
-        raise InputError(f'{setting.name} must be {wanted}, got {value}.')
+        choices = f'{", ".join(rest)} or {last}' if rest else last
+        raise InputError(f'{setting.name} must be {choices}, got {value}.')
     if setting.step and not (math.isfinite(value) and value > 0 and value % setting.step == 0):
         raise InputError(f'{setting.name} must be a multiple of 1/{1 / setting.step:g} = {setting.step}, got {value}.')
 
@@ -101,8 +101,8 @@ def _check_value(setting: Setting, value) -> None:
 def _check_items(setting: Setting, items) -> None:
     if setting.nonempty and not (items and all(_is_allowed(setting, item) for item in items)):
         choices = ', '.join(map(str, setting.choices))
-        wanted = f'of {choices}' if choices else f'a whole number from {setting.least}'
-        raise InputError(f'{setting.name} must be one or more, each {wanted}; got {items}.')
+        description = f'of {choices}' if choices else f'a whole number from {setting.least}'
+        raise InputError(f'{setting.name} must be one or more, each {description}; got {items}.')
     if not all(isinstance(item, setting.items) for item in items):
         raise InputError(f'{setting.name} must be {setting.wanted}, got {items}.')
 
@@ -114,7 +114,7 @@ def _is_allowed(setting: Setting, item) -> bool:
 
 
 def _check_pictured(evaluation) -> None:
-    """Checks evaluation.pictured, a choice or numbers of episodes."""
+    """Checks evaluation.pictured: a choice, or numbers of episodes."""
     if evaluation.pictured in PICTURED.choices:
         return
     numbers, last = [number.strip() for number in evaluation.pictured.split(',')], evaluation.episodes - 1

@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right."""
+"""The exception for mistakes of the user."""
 
 import re
 from collections.abc import Mapping
@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from panet_jax.settings import SETTINGS
 
 PLACEHOLDER = re.compile(r'\{([^{}]+)\}')
-# Options of the Segmenter that errors name; in Python they are arguments.
+# Prefix of the Segmenter's options in errors; in Python they are arguments.
 ARGUMENT = 'segmenter.'
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one sentence: what was wanted, what came, what to type.
+    """A mistake of the user, in one sentence: what was expected, what was found, what to type.
 
-    The program prints it without a traceback and exits with 2. Where the sentence says what to type, it holds the setting
-    in braces, such as '{data.root=FOLDER}': the program types --config.data.root=FOLDER, and commands with options of
-    their own type those. `{segmenter.weights=}` is an argument of the Segmenter. Settings with a bar between them are
-    typed all: '{data.train_split=|data.test_split=}'.
+    Programs print it without a traceback and exit with status 2. Settings to type are in braces, such as
+    '{data.root=FOLDER}': the main program shows --config.data.root=FOLDER, other commands show options of their own.
+    `{segmenter.weights=}` is an argument of the Segmenter. Of several settings with bars between them, such as
+    '{data.train_split=|data.test_split=}', all are shown.
 
     Args:
-        sentence: with settings in braces.
+        sentence: the sentence, with settings in braces.
 
     Attributes:
-        everywhere: whether all processes of a job raise it, so that none has to be told.
+        everywhere: whether all processes of a job raise it, so that none has to inform the others.
     """
 
     everywhere = False
@@ -35,35 +35,35 @@ class InputError(ValueError):
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The names of the settings that the sentence says to type."""
-        parts = [part for found in PLACEHOLDER.findall(self.args[0]) for part in _parts(found)]
+        """The names of the settings in the sentence."""
+        parts = [part for text in PLACEHOLDER.findall(self.args[0]) for part in _parts(text)]
         return tuple(dict.fromkeys(name for name, _ in parts))
 
     def worded(self, options: Mapping[str, str]) -> str:
-        """The sentence of a command that has options of its own.
+        """The sentence for a command with options of its own.
 
         Args:
-            options: {setting: option}, such as {'data.root': '--root'}; all others are typed after --config.
+            options: {setting: option}, such as {'data.root': '--root'}; other settings become --config.SETTING.
 
         Returns:
             One line.
         """
 
-        def word(found: re.Match) -> str:
-            words = [_word(name, value, options) for name, value in _parts(found[1])]
-            return ' and '.join(dict.fromkeys(words)) or found[0]
+        def word(placeholder: re.Match) -> str:
+            words = [_word(name, value, options) for name, value in _parts(placeholder[1])]
+            return ' and '.join(dict.fromkeys(words)) or placeholder[0]
 
         return PLACEHOLDER.sub(word, self.args[0])
 
     @classmethod
     def on_all(cls, sentence: str) -> 'InputError':
-        """A mistake that all processes of a job meet at the same place.
+        """Makes an error that all processes of a job raise at the same place.
 
         Args:
             sentence: as of an InputError.
 
         Returns:
-            The error, to be raised.
+            The error.
         """
         error = cls(sentence)
         error.everywhere = True
@@ -71,13 +71,13 @@ class InputError(ValueError):
 
 
 def _parts(text):
-    """(name, what follows it) of the settings in a placeholder; none if the braces hold something else."""
+    """(name, rest) of each setting in a placeholder; [] if the braces contain anything else."""
     parts = [(part.partition('=')[0], ''.join(part.partition('=')[1:])) for part in text.split('|')]
-    known = all(name in SETTINGS or name.startswith(ARGUMENT) for name, _ in parts)
-    return parts if known else []
+    are_settings = all(name in SETTINGS or name.startswith(ARGUMENT) for name, _ in parts)
+    return parts if are_settings else []
 
 
 def _word(name, value, options):
     if name in options:
-        return options[name] + value.replace('=True', '')  # a switch of their own is typed alone
+        return options[name] + value.replace('=True', '')  # a switch has no value
     return name.removeprefix(ARGUMENT) + value if name.startswith(ARGUMENT) else f'--config.{name}{value}'

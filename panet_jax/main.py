@@ -1,7 +1,6 @@
 """The program: `python -m panet_jax.main --config=configs/shapes.py`.
 
-What is typed is read and checked first. JAX and all that computes is imported after that, so that a mistake is answered at
-once.
+The command is parsed and checked before JAX is imported, so that a mistake is reported at once.
 """
 
 import argparse
@@ -15,6 +14,7 @@ import ml_collections
 from panet_jax import __version__
 from panet_jax.commands.config_flag import take_config
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.messages import show_messages
 from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config
@@ -23,35 +23,20 @@ from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
 
 MODES = ('train', 'evaluate', 'table')
-# What the same command does after a signal, by mode; a training goes on.
+# What the same command does after a signal stopped it, by mode; a training goes on.
 AGAIN = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
-# For what the memory did not suffice, with the values of the settings that take it.
+# What needed too much memory, with the values of the settings that it depends on.
 MEMORY = (
     'for {} episode(s) a step in training or {} image(s) in evaluation, at {} x {} pixels; type a smaller '
     '{{batch=}}, {{evaluation.batch=}}, {{evaluation.cache_gib=}}, {{loader.threads=}} or {{data.size=}}'
 )
 
 
-def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | None) -> None:
-    """Trains, evaluates, or both, and prints the table: `panet_jax.commands.experiment`, which loads JAX.
-
-    Args:
-        config: the experiment, as `check_config` has it.
-        workdir: folder for checkpoints, metrics and results.
-        mode: 'train', 'evaluate', 'table', or None for training and then evaluation.
-
-    Raises:
-        InputError: the user can put it right.
-    """
-    from panet_jax.commands.experiment import run_experiment as run
-
-    run(config, workdir, mode)
-
-
 def run() -> None:
-    """Entry point: a mistake becomes one sentence and exit status 2."""
+    """Entry point. A mistake of the user is printed as one sentence, with exit status 2."""
     with exiting(FrontEnd()):
         heed_signals()  # training has handlers of its own
+        show_messages()
         options, config = parse(sys.argv[1:])
         check_config(config)
         default = default_table_workdir if options.mode == 'table' else default_workdir
@@ -60,16 +45,16 @@ def run() -> None:
 
 
 def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.ConfigDict]:
-    """Reads a command.
+    """Parses a command.
 
     Args:
-        words: of the command, without the program's name.
+        words: words of the command, without the name of the program.
 
     Returns:
-        The program's own options, and the locked configuration.
+        The options of the program itself, and the locked configuration.
 
     Raises:
-        InputError: a word is none that is known, or there is no --config.
+        InputError: a word is unknown or wrong, or --config is missing.
     """
     parser = _parser()
     if {'-h', '--help', '-help'} & set(words):
@@ -116,7 +101,7 @@ def _parser():
 
 
 def _add_process_options(parser):
-    """Adds the options of several processes that train together."""
+    """Adds the options of a job of several processes."""
     parser.add_argument(
         '--distributed',
         action='store_true',
@@ -143,7 +128,7 @@ def _add_process_options(parser):
 
 
 def _run(options, config):
-    """Runs the experiment, in all processes of a job."""
+    """Runs the experiment, on every process of a job."""
     from absl import logging
 
     from panet_jax.compute import hosts, job
@@ -159,10 +144,12 @@ def _run(options, config):
         keep_compiled(options.compilation_cache)
         if config.data.name != 'shapes':
             prepared_home(config.data.prepared_dir)
-        told = (options.coordinator, options.processes, options.process)
-        if options.distributed or told != (None, None, None):
-            job.join(*told)
+        place = (options.coordinator, options.processes, options.process)
+        if options.distributed or place != (None, None, None):
+            job.join(*place)
             hosts.check_same('the configuration', _shared_settings(config))
+        from panet_jax.commands.experiment import run_experiment
+
         run_experiment(config, options.workdir, options.mode)
 
 
@@ -173,7 +160,7 @@ def _front_end(options, config):
 
 
 def _shared_settings(config):
-    """A hash of all settings but the places on this machine's disk, which may differ between processes."""
+    """A hash of all settings except folders of the data, which may differ between processes."""
     shared = config.copy_and_resolve_references()
     shared.data.root = shared.data.prepared_dir = ''
     return hashlib.sha256(shared.to_json(sort_keys=True).encode()).hexdigest()

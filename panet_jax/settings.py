@@ -1,21 +1,22 @@
-"""Every setting of an experiment, once: its default, what it may be, what depends on it, and what it means.
+"""The table of settings of an experiment: default, allowed values, role and meaning of each.
 
-`base_config`, `check_config`, what may change in a workdir, a result's training recipe and docs/settings.md all derive
-from this table. The values that other modules implement stand here as plain texts, so that a command is parsed without
-loading them; tests/test_settings.py holds them equal.
+`base_config`, `check_config`, the checks of a workdir, the training recipe of a result and docs/settings.md all derive
+from this table. Choices that other modules implement are repeated here as texts, so that a command is parsed without
+loading these modules; tests/test_settings.py keeps them equal.
 """
 
 import dataclasses
 import enum
+from collections.abc import Mapping
 from typing import Any
 
 
 class Role(enum.Enum):
-    """What a setting decides, and so what must agree when a workdir is used again; the value says it in the page."""
+    """When a setting must agree with that of an existing workdir. The values are the texts of docs/settings.md."""
 
-    EXPERIMENT = 'fixed'  # training has it, and goes on with nothing else
-    SPLIT = 'fixed, in evaluation too'  # which classes are unseen: another value would test on classes seen
-    START = 'fixed, untrained network too'  # the network that training begins with
+    EXPERIMENT = 'fixed'  # a training, and its continuation
+    SPLIT = 'fixed, in evaluation too'  # which classes are unseen: another value would evaluate on seen classes
+    START = 'fixed, untrained network too'  # the initial network
     FREE = 'free'  # how long, how often and where
     EVALUATION = 'free, of evaluation'
 
@@ -28,18 +29,18 @@ class Setting:
     """One setting.
 
     Attributes:
-        name: as it is typed after `--config.`.
-        default: the paper's value where it has one. Its type is the setting's.
-        role: what it decides.
+        name: name after `--config.`.
+        default: the paper's value, if there is one. It has the type of the setting.
+        role: when it must agree with an existing workdir.
         meaning: one line for docs/settings.md.
-        least: lower bound, of each item if the setting is a list.
+        least: lower bound; of each item if the setting is a list.
         most: upper bound.
-        choices: the values there are, of each item if the setting is a list; evaluation.pictured has numbers too.
-        step: the value is a multiple of it, and at least it.
+        choices: allowed values; of each item if the setting is a list. evaluation.pictured may be numbers too.
+        step: the value must be a positive multiple of this.
         items: type of the items of a list.
-        wanted: what the items of a list are, for an error.
+        wanted: description of the items of a list, for an error.
         nonempty: whether a list needs an item.
-        path: 'local' if it may name a file or folder, which must be on this machine; 'workdir' if that may be in a bucket.
+        path: 'local' for a path on this machine, 'workdir' for one that may be in a bucket, '' for anything else.
     """
 
     name: str
@@ -59,100 +60,100 @@ class Setting:
 FOLDS = (0, 1, 2, 3)
 EXPERIMENT, SPLIT, START, FREE, EVALUATION = Role
 ANNOTATIONS = ('dense', 'scribble', 'box')
-MOST_PICTURES = 50  # episodes on a sheet; WebP, for the report, allows no image of more than 16383 pixels
+MOST_PICTURES = 50  # episodes on a sheet: a WebP of the report is limited to 16383 pixels a side
 
 # fmt: off
 _ALL = (
     Setting('name', '', FREE, "first part of the workdir's name; each file in `configs/` has its own"),
     Setting('seed', 1234, START, 'seed of the training episodes, and of random weights', least=0),
     Setting('steps', 30_000, FREE, 'steps of training', least=1),
-    Setting('batch', 1, EXPERIMENT, 'episodes a step, over all devices of all processes', least=1),
+    Setting('batch', 1, EXPERIMENT, 'episodes of a step, over all devices of all processes', least=1),
     Setting('accumulate', 1, FREE,
-        "parts of a device's share that are computed one after the other, to save memory", least=1),
+        "number of parts of a device's share, computed one after the other to save memory", least=1),
     Setting('align_weight', 1.0, EXPERIMENT,
         'lambda, the weight of the alignment loss; 0 is PANet without it', least=0),
-    Setting('annotation', 'dense', EXPERIMENT, 'how supports are annotated in training', choices=ANNOTATIONS),
+    Setting('annotation', 'dense', EXPERIMENT, 'annotation of the supports in training', choices=ANNOTATIONS),
     Setting('checkpoint', 'latest', FREE,
-        "what to evaluate: `latest`, a step, another workdir, or `''`, the untrained network", path='workdir'),
+        "network to evaluate: `latest`, a step, another workdir, or `''`, the untrained network", path='workdir'),
     Setting('checkpoint_every', 1000, FREE, 'steps between checkpoints', least=1),
     Setting('checkpoint_minutes', 10.0, FREE,
-        'minutes without a checkpoint at most, whatever `checkpoint_every` says; 0 is off', least=0),
-    Setting('checkpoints_kept', 2, FREE, 'how many of the newest checkpoints stay', least=1),
-    Setting('log_every', 100, FREE, 'steps a line of `metrics.jsonl`', least=1),
+        'longest time between checkpoints in minutes, in addition to `checkpoint_every`; 0 is off', least=0),
+    Setting('checkpoints_kept', 2, FREE, 'number of newest checkpoints to keep', least=1),
+    Setting('log_every', 100, FREE, 'steps for each line of `metrics.jsonl`', least=1),
     Setting('data.name', 'shapes', SPLIT,
         'the data set; each file in `configs/` has its own', choices=('shapes', 'pascal5i', 'coco20i', 'custom')),
     Setting('data.root', '', FREE, "folder of the files; `''` downloads a benchmark's archives", path='local'),
     Setting('data.prepared_dir', '', FREE,
-        'where prepared data go: `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`', path='local'),
-    Setting('data.skip_unreadable', False, EXPERIMENT, 'leave out images that cannot be read, and say how many'),
+        "folder of prepared data; `''` is `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`", path='local'),
+    Setting('data.skip_unreadable', False, EXPERIMENT, 'leave out unreadable images, and print how many'),
     Setting('data.cache', False, FREE,
-        'keep the images resized as well: several times faster to load, 0.7 GB per 1000 at 417 x 417'),
+        'cache resized images: several times faster to load, 0.7 GB per 1000 images of 417 x 417'),
     Setting('data.train_split', '', EXPERIMENT, 'image list of training; each file in `configs/` has its own'),
     Setting('data.test_split', '', EVALUATION,
-        "image list of evaluation; `''` is the protocol's: PANet takes `trainaug` for both, the classes being separate"),
-    Setting('data.unseen', (), SPLIT, 'names of the unseen classes, in place of a fold', wanted='names'),
-    Setting('data.fold', 0, SPLIT, 'which part of the classes is unseen', choices=FOLDS),
+        "image list of evaluation; `''` is the protocol's list (PANet uses `trainaug` for training too, with other classes)"),
+    Setting('data.unseen', (), SPLIT, 'names of the unseen classes; they replace the fold', wanted='names'),
+    Setting('data.fold', 0, SPLIT, 'fold of the unseen classes', choices=FOLDS),
     Setting('data.fold_rule', 'contiguous', SPLIT,
-        'how classes form folds: `contiguous` (PANet), `4x+i` (FWB, HSNet) or `random`',
+        'assignment of classes to folds: `contiguous` (PANet), `4x+i` (FWB, HSNet) or `random`',
         choices=('contiguous', '4x+i', 'random')),
     Setting('data.fold_seed', 0, SPLIT, 'seed of the rule `random`', least=0),
     Setting('data.unseen_images', 'background', EXPERIMENT,
         'training images that show unseen classes: kept as `background` (PANet), or `drop` (BAM)',
         choices=('background', 'drop')),
     Setting('data.smallest_object', 1, EXPERIMENT,
-        'pixels of a class that an image must show to be drawn: 1 (PANet), 2048 (PFENet, HSNet, BAM)', least=1),
+        'lowest number of pixels of a class in an image that is drawn for it: 1 (PANet), 2048 (PFENet, HSNet, BAM)', least=1),
     Setting('data.annotation_seed', 0, EXPERIMENT,
-        'seed of scribbles that are made, and of which one is taken of a class', least=0),
-    Setting('data.size', 417, EXPERIMENT, 'side in pixels to which images are squashed', least=8),
+        'seed of generated scribbles, and of the choice among several scribbles of a class', least=0),
+    Setting('data.size', 417, EXPERIMENT, 'side in pixels; images are resized to a square', least=8),
     Setting('data.flip', True, EXPERIMENT, 'mirror training images at random'),
     Setting('loader.threads', 16, FREE,
-        'threads that read episodes, of each worker if there are any; the episodes are the same for any number', least=0),
+        'threads that read episodes, of each worker if there are any; the episodes do not depend on it', least=0),
     Setting('loader.workers', 0, FREE, 'processes that read episodes, for machines with many cores', least=0),
-    Setting('episode.ways', 1, EXPERIMENT, 'N, classes of an episode', least=1),
-    Setting('episode.shots', 1, EXPERIMENT, 'K, support images of a class', least=1),
-    Setting('episode.queries', 1, EXPERIMENT, 'Q, query images of an episode', least=1),
+    Setting('episode.ways', 1, EXPERIMENT, 'N, number of classes of an episode', least=1),
+    Setting('episode.shots', 1, EXPERIMENT, 'K, number of support images of a class', least=1),
+    Setting('episode.queries', 1, EXPERIMENT, 'Q, number of query images of an episode', least=1),
     Setting('encoder.name', 'vgg16', START,
         'the network: `vgg16` (the paper), `resnet50`, `dinov2-small`, ...: [weights](weights.md#encoders)'),
     Setting('encoder.weights', 'imagenet', START,
-        "what training begins with: `imagenet`, `random`, an encoder's name, or a file: [weights](weights.md)",
-        path='workdir'),
+        "initial weights: `imagenet`, `random`, an encoder's name, or a file: [weights](weights.md)", path='workdir'),
     Setting('encoder.frozen', 0, EXPERIMENT,
-        'blocks, counted from the image, that training leaves as they are; all of them is everything', least=0),
-    Setting('encoder.width', 1.0, START, 'factor of the channels of every layer', step=1 / 64),
+        'number of blocks, counted from the image, that training does not change', least=0),
+    Setting('encoder.width', 1.0, START, 'multiplier of the channels of every layer', step=1 / 64),
     Setting('encoder.dtype', 'tf32', EXPERIMENT,
-        'how features are computed: [scaling](scaling.md#precision)', choices=('float32', 'tf32', 'bfloat16')),
+        'precision of the features: [scaling](scaling.md#precision)', choices=('float32', 'tf32', 'bfloat16')),
     Setting('encoder.rematerialize', False, FREE,
-        "in training: an episode's images one by one, a third more work for less memory"),
-    Setting('optimizer.name', 'sgd', EXPERIMENT, "as PyTorch's: `sgd` (the paper) or `adamw`", choices=('sgd', 'adamw')),
-    Setting('optimizer.learning_rate', 1e-3, EXPERIMENT, 'its highest value', least=0),
+        "compute the images of an episode one by one in training: a third more work, less memory"),
+    Setting('optimizer.name', 'sgd', EXPERIMENT, 'optimizer, as in PyTorch: `sgd` (the paper) or `adamw`',
+        choices=('sgd', 'adamw')),
+    Setting('optimizer.learning_rate', 1e-3, EXPERIMENT, 'highest learning rate', least=0),
     Setting('optimizer.schedule', 'milestones', EXPERIMENT,
-        'how it falls: at `milestones` (the paper), or along a `cosine` to 0 at the last step',
+        'decrease of the learning rate: at `milestones` (the paper), or along a `cosine` to 0 at the last step',
         choices=('milestones', 'cosine')),
-    Setting('optimizer.warmup', 0, EXPERIMENT, 'steps in which it rises from 0 first', least=0),
-    Setting('optimizer.momentum', 0.9, EXPERIMENT, 'of SGD'),
-    Setting('optimizer.weight_decay', 5e-4, EXPERIMENT, 'per step, as PyTorch has it', least=0),
+    Setting('optimizer.warmup', 0, EXPERIMENT, 'number of first steps in which the learning rate rises from 0', least=0),
+    Setting('optimizer.momentum', 0.9, EXPERIMENT, 'momentum of SGD'),
+    Setting('optimizer.weight_decay', 5e-4, EXPERIMENT, 'weight decay, as in PyTorch', least=0),
     Setting('optimizer.milestones', (10_000, 20_000), EXPERIMENT,
         'steps at which the learning rate is multiplied by `optimizer.decay`',
         items=int, wanted='steps, such as 10000,20000'),
-    Setting('optimizer.decay', 0.1, EXPERIMENT, 'factor of the learning rate'),
+    Setting('optimizer.decay', 0.1, EXPERIMENT, 'factor of the learning rate at each milestone'),
     Setting('optimizer.clip_norm', 0.0, EXPERIMENT, "bound of the gradient's norm; 0 is none", least=0),
     Setting('evaluation.runs', 5, EVALUATION, 'runs of episodes, each with its own seed', least=1),
     Setting('evaluation.episodes', 1000, EVALUATION, 'episodes of a run', least=1),
-    Setting('evaluation.seed', 1234, EVALUATION, 'seed of the first run; the next ones count on', least=0),
+    Setting('evaluation.seed', 1234, EVALUATION, 'seed of the first run; the others are the next numbers', least=0),
     Setting('evaluation.protocol', 'panet2019', EVALUATION,
-        'how results are scored: [protocols](protocols.md)', choices=('panet2019', 'standard')),
+        'rules of scoring: [protocols](protocols.md)', choices=('panet2019', 'standard')),
     Setting('evaluation.draw', 'seeded', EVALUATION,
-        "`seeded`, or `panet2019`: the very episodes of the authors' code", choices=('seeded', 'panet2019')),
+        "`seeded`, or `panet2019`, exactly the episodes of the authors' code", choices=('seeded', 'panet2019')),
     Setting('evaluation.skip_small_classes', False, EVALUATION,
-        'leave out classes with too few images for an episode, and say which'),
-    Setting('evaluation.annotation', 'dense', EVALUATION, 'how supports are annotated in evaluation', choices=ANNOTATIONS),
-    Setting('evaluation.batch', 4, EVALUATION, 'images an encoder step, over all devices of a process', least=1),
+        'leave out classes with too few images for an episode, and name them'),
+    Setting('evaluation.annotation', 'dense', EVALUATION, 'annotation of the supports in evaluation', choices=ANNOTATIONS),
+    Setting('evaluation.batch', 4, EVALUATION, 'images of an encoder step, over all devices of a process', least=1),
     Setting('evaluation.cache_gib', 4.0, EVALUATION,
-        'GiB for features and labels that are kept, of a process; the rest is computed twice', least=0),
-    Setting('evaluation.pictures', 6, EVALUATION, 'how many episodes to draw', least=0, most=MOST_PICTURES),
+        'GiB of each process for a cache of features and labels; what does not fit is computed twice', least=0),
+    Setting('evaluation.pictures', 6, EVALUATION, 'number of episodes to draw', least=0, most=MOST_PICTURES),
     Setting('evaluation.pictured', 'random', EVALUATION,
         'which episodes to draw; or numbers of episodes such as `3,17`', choices=('random', 'worst', 'first')),
-    Setting('evaluation.untrained', False, EVALUATION, 'also evaluate the network as it was before training'),
+    Setting('evaluation.untrained', False, EVALUATION, 'also evaluate the network before training'),
     Setting('table.folds', FOLDS, EVALUATION, 'folds of `--mode=table`', items=int, choices=FOLDS, nonempty=True),
     Setting('table.shots', (1, 5), EVALUATION, 'shots of `--mode=table`', items=int, least=1, nonempty=True),
     Setting('table.annotations', ANNOTATIONS, EVALUATION,
@@ -162,19 +163,19 @@ _ALL = (
 SETTINGS = {setting.name: setting for setting in _ALL}
 
 
-def flat(config: dict, prefix: str = '') -> dict[str, Any]:
-    """The settings of a configuration by their whole names.
+def flat(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    """Flattens the sections of a configuration.
 
     Args:
-        config: a configuration as `ConfigDict.to_dict` or a config.json has it, sections within sections.
-        prefix: of the names.
+        config: nested dictionaries, as from `ConfigDict.to_dict` or a config.json.
+        prefix: prefix of the names.
 
     Returns:
-        {name: value}; lists in place of tuples, as JSON has them.
+        {name: value} with names such as 'data.fold'; tuples become lists, as in JSON.
     """
     settings = {}
     for name, value in config.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             settings |= flat(value, f'{prefix}{name}.')
         else:
             settings[prefix + name] = list(value) if isinstance(value, tuple) else value
@@ -182,23 +183,33 @@ def flat(config: dict, prefix: str = '') -> dict[str, Any]:
 
 
 def defaults() -> dict[str, Any]:
-    """{name: default} of all settings, with lists as `flat` has them."""
+    """{name: default} of all settings; tuples become lists, as in JSON."""
     return flat({name: setting.default for name, setting in SETTINGS.items()})
 
 
 def with_role(*roles: Role) -> tuple[str, ...]:
-    """The names of the settings that have one of some roles."""
+    """The names of the settings with one of the given roles.
+
+    Args:
+        *roles: the roles.
+
+    Returns:
+        The names, in the order of the table.
+    """
     return tuple(name for name, setting in SETTINGS.items() if setting.role in roles)
 
 
 def is_fixed(name: str) -> bool:
-    """Whether a workdir holds one value of a setting.
+    """Whether a setting must keep its value in a workdir.
 
     Args:
-        name: of a setting; of another version perhaps, which is taken for what its section is.
+        name: name of the setting. An unknown one, of another version, is fixed if a setting of its section is.
+
+    Returns:
+        True or False.
     """
     if name in SETTINGS:
         return SETTINGS[name].role in FIXED
     section = name.partition('.')[0]
-    roles = [setting.role for known, setting in SETTINGS.items() if known.startswith(f'{section}.')]
+    roles = [setting.role for other, setting in SETTINGS.items() if other.startswith(f'{section}.')]
     return not roles or any(role in FIXED for role in roles)

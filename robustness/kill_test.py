@@ -1,12 +1,11 @@
-"""Ends programs at random moments until they are done, and compares what they leave with an undisturbed run's.
+"""Kills programs at random times until they are done, and compares their results with those of an uninterrupted run.
 
     python robustness/kill_test.py [--kills 100] [--seed 0] [--jobs training preparing evaluation table predict]
 
-A moment is one from the first line that a program prints, or the first file: what comes before are imports.
-The jobs take turns; within one the signals do: SIGKILL, SIGTERM, SIGINT, SIGHUP. After each the same command
-goes on in the same folder. At the end of a job its results must be those of the undisturbed run, trained
-parameters bit for bit, and no temporary file may be left but by SIGKILL. Prints a line a kill. Exit status 1:
-something differs, hangs, or ended in another way than it should.
+Times count from the first line or file of a program, after its imports. The jobs take turns, and so do the signals of a job:
+SIGKILL, SIGTERM, SIGINT, SIGHUP. After each kill the same command resumes in the same folder. When a job is done, its results
+must be those of the uninterrupted run, trained parameters bit for bit, and no temporary file may be left except by SIGKILL.
+Prints a line for each kill. Exit status 1: a result differs, or a program hung or ended in the wrong way.
 """
 
 import argparse
@@ -20,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from panet_jax.datasets.prepared import Prepared
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = [getattr(signal, name) for name in ('SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP') if hasattr(signal, name)]
-PATIENCE = 300  # seconds for the end of a run, on a busy machine
+PATIENCE = 300  # longest wait in seconds for the end of a run, on a busy machine
 SHAPES = [
     '--config=configs/shapes.py',
     '--config.data.size=33',
@@ -49,15 +49,15 @@ TABLE = "--config.checkpoint= --config.table.folds=(0,1) --config.table.shots=(1
 
 
 class Job(NamedTuple):
-    """A command that is killed.
+    """A command to be killed.
 
     Attributes:
-        command: of the job's folder and the folder of what all jobs share; a list of words.
-        results: of the job's folder; what must be equal.
+        command: (folder of the job, folder that all jobs share) -> words of the command.
+        results: folder of the job -> results, which must be equal.
     """
 
-    command: object
-    results: object
+    command: Callable[[Path, Path], list[str]]
+    results: Callable[[Path], object]
 
 
 def program(*words):
@@ -80,7 +80,7 @@ def numbers(name, folder):
 
 
 def prepared(folder):
-    """What is read of it: the files themselves differ each time."""
+    """The images and labels of prepared lists; the files themselves differ each time."""
     sources = [Prepared(path.parent) for path in sorted(folder.rglob('dataset_info.json'))]
     return [
         [array.tobytes() for sample in map(source.__getitem__, range(len(source))) for array in sample]
@@ -132,7 +132,7 @@ JOBS = {
 
 
 def draw_photographs(folder, count=150):
-    """A folder of one's own: noise with a bright square of one of four classes."""
+    """Writes a user's folder: noise with a bright square of one of four classes."""
     for name in ('images', 'masks'):
         (folder / name).mkdir(parents=True)
     (folder / 'classes.txt').write_text('one\ntwo\nthree\nfour\n')
@@ -146,29 +146,29 @@ def draw_photographs(folder, count=150):
 
 
 class Killer:
-    """Runs jobs in a folder and ends them.
+    """Runs jobs and kills them.
 
     Args:
-        shared: folder of the undisturbed runs, and of what they need.
-        moments: a random.Random.
+        shared: folder of the data and of the uninterrupted runs.
+        moments: a random.Random, for the times of the kills.
     """
 
     def __init__(self, shared, moments):
         self.shared, self._moments = shared, moments
-        self._seconds, self._wanted, self._signals = {}, {}, collections.Counter()
-        self._left = set()  # temporary files that a SIGKILL left: nobody could remove them
+        self._seconds, self._expected, self._signals = {}, {}, collections.Counter()
+        self._excused = set()  # temporary files after SIGKILL, which no program can remove
         self.failures = []
 
     def undisturbed(self, name):
-        """Runs a job to its end, notes how long it takes and what comes out."""
+        """Runs a job to its end, and notes its duration and results."""
         for folder in (self.shared / f'{name}-compiling', self.shared / name):
             started = self.finish(name, folder)
             self._seconds[name] = time.monotonic() - started
-        self._wanted[name] = JOBS[name].results(folder)
+        self._expected[name] = JOBS[name].results(folder)
         return self._seconds[name]
 
     def start(self, name, folder):
-        """Starts a job as a process of its own; what it says goes to a file beside the folder."""
+        """Starts a job as a process; its output goes to a file beside the folder."""
         cache = self.shared / 'cache'
         environment = os.environ | {
             **{'JAX_COMPILATION_CACHE_DIR': str(cache), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.1'},
@@ -180,7 +180,7 @@ class Killer:
             )
 
     def finish(self, name, folder):
-        """Runs a job to its end; returns when it began."""
+        """Runs a job to its end. Returns the time of its first output."""
         process = self.start(name, folder)
         began = self._begins(process, folder)
         if (status := process.wait(PATIENCE)) != 0:
@@ -189,7 +189,7 @@ class Killer:
         return began
 
     def _begins(self, process, folder):
-        """Waits until a job has begun; returns when."""
+        """Waits for the first output of a job. Returns its time."""
         log = folder.with_name(f'{folder.name}.log')
         before = set(folder.rglob('*'))
         while process.poll() is None and not log.stat().st_size and set(folder.rglob('*')) == before:
@@ -197,17 +197,17 @@ class Killer:
         return time.monotonic()
 
     def kill(self, name, folder):
-        """Starts a job and ends it at a random moment.
+        """Starts a job and kills it at a random time.
 
         Returns:
-            Whether a signal was sent, whether the job is done, and what to print.
+            Whether a signal was sent, whether the job is done, and a line to print.
         """
         number = SIGNALS[self._signals[name] % len(SIGNALS)]
         process, moment = self.start(name, folder), self._moments.uniform(0, self._seconds[name])
         started, killed = self._begins(process, folder), False
         try:
             process.wait(moment)
-            self._seconds[name] = time.monotonic() - started  # the machine has become faster
+            self._seconds[name] = time.monotonic() - started  # shorter than before: adjust to the speed of the machine
         except subprocess.TimeoutExpired:
             killed = True
             process.send_signal(number)
@@ -218,21 +218,21 @@ class Killer:
             process.kill()
             status = 'hangs'
         text = f'{number.name} after {moment:.1f} s, status {status}'
-        # Python heeds no signal any more while it takes itself down: the job must be done then.
+        # Python handles no signals while it shuts down: then the job must be done.
         ended = status == 0 or (status == -number and number != signal.SIGKILL)
         if not ended and status != (-number if number == signal.SIGKILL else 128 + number):
             self.failures.append(f'{name}: {text}: {folder.with_name(f"{folder.name}.log").read_text()[-2000:]}')
-        left = temporary_files(folder)
+        temporary = temporary_files(folder)
         if number == signal.SIGKILL:
-            self._left |= left
-        return killed, ended, f'{text}, {len(left)} temporary'
+            self._excused |= temporary
+        return killed, ended, f'{text}, {len(temporary)} temporary'
 
     def compare(self, name, folder):
-        """Checks what a job that is done has left."""
-        if JOBS[name].results(folder) != self._wanted[name]:
-            self.failures.append(f'{name}: the results in {folder} are not those of the undisturbed run')
-        if left := temporary_files(folder) - self._left:
-            self.failures.append(f'{name}: left behind {", ".join(map(str, left))}')
+        """Checks the results of a finished job."""
+        if JOBS[name].results(folder) != self._expected[name]:
+            self.failures.append(f'{name}: the results in {folder} are not those of the uninterrupted run')
+        if temporary := temporary_files(folder) - self._excused:
+            self.failures.append(f'{name}: temporary files {", ".join(map(str, temporary))}')
 
 
 def temporary_files(folder):
@@ -241,31 +241,31 @@ def temporary_files(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--kills', type=int, default=100, help='over all jobs (%(default)s)')
-    parser.add_argument('--seed', type=int, default=0, help='of the moments (%(default)s)')
+    parser.add_argument('--kills', type=int, default=100, help='number of kills, over all jobs (%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the times (%(default)s)')
     parser.add_argument('--jobs', nargs='+', choices=list(JOBS), default=list(JOBS), help='(all)')
     options = parser.parse_args()
     for number in (signal.SIGINT, *SIGNALS[3:]):
-        signal.signal(number, signal.SIG_DFL)  # a shell's background job ignores it, and so would what we start
+        signal.signal(number, signal.SIG_DFL)  # background jobs of a shell ignore it, and so would our processes
     with tempfile.TemporaryDirectory() as place:
         killer = Killer(Path(place), random.Random(options.seed))
         draw_photographs(killer.shared / 'photographs')
-        for name in dict.fromkeys(['training', *options.jobs]):  # the others take its network
-            print(f'{name}, undisturbed: {killer.undisturbed(name):.1f} s', flush=True)
+        for name in dict.fromkeys(['training', *options.jobs]):  # the others use its network
+            print(f'{name}, uninterrupted: {killer.undisturbed(name):.1f} s', flush=True)
         run_all(killer, options)
     print(f'{options.kills} kills, {len(killer.failures)} failure(s)', *killer.failures, sep='\n')
     sys.exit(bool(killer.failures))
 
 
 def run_all(killer, options):
-    """Kills the jobs in turn; one that is done is compared, and begins in another folder."""
+    """Kills the jobs in turn; a finished one is compared, and starts again in another folder."""
     folders, done = dict.fromkeys(options.jobs, 0), collections.Counter()
     kill = 0
     while kill < options.kills:
         name = options.jobs[kill % len(options.jobs)]
         folder = killer.shared / f'{name}-killed-{folders[name]}'
         killed, ended, text = killer.kill(name, folder)
-        if ended:  # before the signal came, or with it
+        if ended:  # before the signal arrived, or despite it
             killer.compare(name, folder)
             folders[name] += 1
             done[name] += 1

@@ -1,24 +1,18 @@
-"""Malformed images, masks and annotations: each is read rightly or refused in one sentence.
+"""Malformed images, masks and annotations: each must be read correctly or refused in one sentence.
 
     python robustness/malformed_inputs.py [--count 2000] [--seed 0]
 
-Writes a folder of one photograph in one of three layouts, damages it, and reads it as a preparation
-does. Prints, for each kind of damage, how many were read and how many refused; fails if anything was
-read wrongly, raised something else than an InputError, did not name the file, or took 10 seconds.
+Writes a folder with one photograph in one of three layouts, damages it, and reads it as for a preparation. Prints how many
+were read and how many refused, for each kind of damage. Fails if one was read wrongly, raised anything but an InputError,
+was refused without its name, or took 10 seconds.
 """
 
-import argparse
-import collections
 import io
 import json
-import shutil
-import sys
-import tempfile
 import time
-import warnings
-from pathlib import Path
 
 import numpy as np
+from cases import main
 from PIL import Image
 
 from panet_jax.datasets.coco import CocoLayout
@@ -38,13 +32,13 @@ def encode(array, format='PNG', mode=None, **options):
 
 
 def turned(rgb, rng):
-    """An upright photograph as a camera held sideways stores it."""
+    """An upright photograph in the orientation of a camera that was held sideways, with an EXIF tag."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return encode(np.rot90(rgb).copy(), exif=exif)
 
 
-def flipped(data, rng):
+def with_changed_bytes(data, rng):
     data = bytearray(data)
     for place in rng.integers(0, len(data), rng.integers(1, 6)):
         data[place] = rng.integers(256)
@@ -56,39 +50,43 @@ def bomb(rng):
     return encode(np.zeros((1, 1), np.uint8)).replace(b'IHDR\0\0\0\1\0\0\0\1', b'IHDR\0\0\xea\x60\0\0\xea\x60')
 
 
-def opaque(rgb, rng):
+def with_alpha(rgb, rng):
     return np.concatenate([rgb, rng.integers(0, 256, (*rgb.shape[:2], 1), dtype=np.uint8)], -1)
 
 
-def grey3(grey):
-    return np.stack([grey] * 3, -1)
+def three_channels(gray):
+    return np.stack([gray] * 3, -1)
 
 
-# Kind -> (bytes of the photograph rgb, what must happen, the pixels if it is read; None: any).
+# Kind -> (bytes of the photograph, expected outcome, expected pixels if it is read; None for any).
 PHOTOS = {
-    'as it should be': lambda rgb, rng: (encode(rgb), READ, rgb),
+    'undamaged': lambda rgb, rng: (encode(rgb), READ, rgb),
     'truncated': lambda rgb, rng: (encode(rgb)[: rng.integers(1, 800)], REFUSED, None),
     'truncated JPEG': lambda rgb, rng: (encode(rgb, 'JPEG')[: rng.integers(1, 500)], REFUSED, None),
     'zero bytes': lambda rgb, rng: (b'', REFUSED, None),
     'noise': lambda rgb, rng: (rng.bytes(int(rng.integers(1, 5000))), REFUSED, None),
     'a web page': lambda rgb, rng: (b'<html><body>404 Not Found</body></html>', REFUSED, None),
-    'a few bytes changed': lambda rgb, rng: (flipped(encode(rgb, str(rng.choice(['PNG', 'JPEG']))), rng), EITHER, None),
-    '16-bit grey': lambda rgb, rng: (encode(rgb[..., 0].astype(np.uint16) * 257), READ, grey3(rgb[..., 0])),
-    'grey': lambda rgb, rng: (encode(rgb[..., 0]), READ, grey3(rgb[..., 0])),
+    'a few bytes changed': lambda rgb, rng: (
+        with_changed_bytes(encode(rgb, str(rng.choice(['PNG', 'JPEG']))), rng),
+        EITHER,
+        None,
+    ),
+    '16-bit gray': lambda rgb, rng: (encode(rgb[..., 0].astype(np.uint16) * 257), READ, three_channels(rgb[..., 0])),
+    'gray': lambda rgb, rng: (encode(rgb[..., 0]), READ, three_channels(rgb[..., 0])),
     'CMYK': lambda rgb, rng: (encode(rgb, 'TIFF', 'CMYK'), READ, rgb),
     'palette': lambda rgb, rng: (encode(rgb // 200 * 200, mode='P'), READ, None),
-    'alpha': lambda rgb, rng: (encode(opaque(rgb, rng)), READ, rgb),
+    'alpha': lambda rgb, rng: (encode(with_alpha(rgb, rng)), READ, rgb),
     'EXIF-rotated': lambda rgb, rng: (turned(rgb, rng), READ, rgb),
     'TIFF called .png': lambda rgb, rng: (encode(rgb, 'TIFF'), READ, rgb),
     'floating point': lambda rgb, rng: (encode(rgb[..., 0].astype(np.float32), 'TIFF'), REFUSED, None),
     'huge': lambda rgb, rng: (bomb(rng), REFUSED, None),
     'one pixel': lambda rgb, rng: (encode(rgb[:1, :1]), REFUSED, None),
 }
-# Kind -> (bytes of the mask label, whose values are 0..2 and 255, what must happen, the values if read).
+# Kind -> (bytes of the mask, whose values are 0..2 and 255; expected outcome; expected values if it is read).
 MASKS = {
     'truncated': lambda label, rng: (encode(label)[: rng.integers(1, 70)], REFUSED, None),
     'zero bytes': lambda label, rng: (b'', REFUSED, None),
-    'a few bytes changed': lambda label, rng: (flipped(encode(label), rng), EITHER, None),
+    'a few bytes changed': lambda label, rng: (with_changed_bytes(encode(label), rng), EITHER, None),
     'of another size': lambda label, rng: (encode(label[: rng.integers(1, 20)]), REFUSED, None),
     'value out of range': lambda label, rng: (
         encode(np.where(label == 1, rng.integers(30, 250), label).astype(np.uint8)),
@@ -98,11 +96,11 @@ MASKS = {
     '16-bit': lambda label, rng: (encode(label.astype(np.uint16)), READ, label),
     '16-bit out of range': lambda label, rng: (encode(label.astype(np.uint16) * 300), REFUSED, None),
     'palette': lambda label, rng: (encode(label, mode='P'), READ, label),
-    'grey saved as RGB': lambda label, rng: (encode(grey3(label)), READ, label),
-    'colours': lambda label, rng: (encode(rng.integers(0, 3, (*label.shape, 3), dtype=np.uint8)), REFUSED, None),
+    'gray saved as RGB': lambda label, rng: (encode(three_channels(label)), READ, label),
+    'colors': lambda label, rng: (encode(rng.integers(0, 3, (*label.shape, 3), dtype=np.uint8)), REFUSED, None),
     'transparent': lambda label, rng: (encode(np.stack([label] * 3 + [label * 0], -1)), REFUSED, None),
     'JPEG': lambda label, rng: (encode(label, 'JPEG'), REFUSED, None),
-    'CMYK': lambda label, rng: (encode(grey3(label), 'TIFF', 'CMYK'), REFUSED, None),
+    'CMYK': lambda label, rng: (encode(three_channels(label), 'TIFF', 'CMYK'), REFUSED, None),
     'all void': lambda label, rng: (encode(np.full_like(label, 255)), READ, np.full_like(label, 255)),
 }
 JUNK = (
@@ -173,27 +171,27 @@ def annotations():
 
 
 def damaged_json(rng):
-    """COCO's json cut off, or with one value replaced or removed."""
+    """COCO's json, cut off, or with one value replaced or removed."""
     if rng.random() < 0.2:
         text = json.dumps(annotations())
         return 'json cut off', text[: rng.integers(0, len(text))], REFUSED
     content = annotations()
-    place = content
+    node = content
     while True:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
         key = keys[rng.integers(len(keys))]
-        if not isinstance(place[key], dict | list) or not place[key] or rng.random() < 0.15:
+        if not isinstance(node[key], dict | list) or not node[key] or rng.random() < 0.15:
             break
-        place = place[key]
+        node = node[key]
     if rng.random() < 0.3:
-        del place[key]
+        del node[key]
         return 'json with something missing', json.dumps(content), EITHER
-    place[key] = JUNK[rng.integers(len(JUNK))]
+    node[key] = JUNK[rng.integers(len(JUNK))]
     return 'json with a wrong value', json.dumps(content), EITHER
 
 
-def read(layout):
-    """All examples of a layout: (label, photograph)."""
+def examples(layout):
+    """Yields (label, photograph) of all images of a layout."""
     for name in layout.names:
         checked_example(layout, name)
         record = layout.record(name)
@@ -201,72 +199,44 @@ def read(layout):
 
 
 def one_case(rng, root):
-    """Returns (kind, 'read' or 'refused', what is wrong or '')."""
+    """One random case, as for `cases.main`."""
     rgb, label = picture(rng)
-    wanted_photo = wanted_label = None
+    expected_photo = expected_label = None
     choice = rng.integers(3)
     if choice == 0:
-        kind, content, must = damaged_json(rng)
+        kind, content, expected = damaged_json(rng)
         make = lambda: write_coco(root, content)  # noqa: E731
-        named = 'broken.json'
+        file_name = 'broken.json'
     else:
         kinds, subject = ((PHOTOS, 'photograph'), (MASKS, 'mask'))[choice - 1]
         kind = list(kinds)[rng.integers(len(kinds))]
         photo, mask = encode(rgb), encode(label)
         if choice == 1:
-            photo, must, wanted_photo = kinds[kind](rgb, rng)
+            photo, expected, expected_photo = kinds[kind](rgb, rng)
         else:
-            mask, must, wanted_label = kinds[kind](label, rng)
-        kind, named = f'{subject}: {kind}', 'broken'
+            mask, expected, expected_label = kinds[kind](label, rng)
+        kind, file_name = f'{subject}: {kind}', 'broken'
         write = (write_own, write_voc)[rng.integers(2)]
         make = lambda: write(root, photo, mask)  # noqa: E731
     started = time.perf_counter()
     try:
-        ((got_label, got_photo),) = list(read(make()))
+        ((read_label, read_photo),) = list(examples(make()))
     except InputError as error:
-        outcome, wrong = REFUSED, '' if named in str(error) and '\n' not in str(error) else f'unclear: {error}'
+        outcome, problem = REFUSED, '' if file_name in str(error) and '\n' not in str(error) else f'unclear: {error}'
     except Exception as error:
-        outcome, wrong = 'crashed', f'{type(error).__name__}: {error}'
+        outcome, problem = 'crashed', f'{type(error).__name__}: {error}'
     else:
-        outcome, wrong = READ, ''
-        if wanted_photo is not None and not np.array_equal(got_photo, wanted_photo):
-            wrong = 'the photograph is another'
-        if wanted_label is not None and not np.array_equal(got_label, wanted_label):
-            wrong = 'the label is another'
-    if must != EITHER and outcome != must:
-        wrong = wrong or f'must be {must}'
+        outcome, problem = READ, ''
+        if expected_photo is not None and not np.array_equal(read_photo, expected_photo):
+            problem = 'wrong pixels in the photograph'
+        if expected_label is not None and not np.array_equal(read_label, expected_label):
+            problem = 'wrong values in the label'
+    if expected != EITHER and outcome != expected:
+        problem = problem or f'must be {expected}'
     if time.perf_counter() - started > 10:
-        wrong = 'too slow'
-    return kind, outcome, wrong
-
-
-def run(count, seed=0):
-    """Counts by kind and outcome, and a list of failures."""
-    counts, failures = collections.Counter(), []
-    warnings.simplefilter('ignore')  # Pillow on what it could mend
-    with tempfile.TemporaryDirectory() as folder:
-        for case in range(count):
-            root = Path(folder) / str(case)
-            kind, outcome, wrong = one_case(np.random.default_rng((seed, case)), root)
-            counts[kind, outcome] += 1
-            if wrong:
-                failures.append(f'case {case}, {kind}: {outcome}, {wrong}')
-            shutil.rmtree(root, ignore_errors=True)
-    return counts, failures
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--count', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=0)
-    arguments = parser.parse_args()
-    counts, failures = run(arguments.count, arguments.seed)
-    for kind in sorted({kind for kind, _ in counts}):
-        print(f'{kind:40} read {counts[kind, READ]:4}  refused {counts[kind, REFUSED]:4}')
-    print(f'{arguments.count} inputs, {len(failures)} failures')
-    print('\n'.join(failures[:30]))
-    sys.exit(bool(failures))
+        problem = 'too slow'
+    return kind, outcome, problem
 
 
 if __name__ == '__main__':
-    main()
+    main(one_case, __doc__, 'inputs')

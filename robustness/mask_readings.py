@@ -1,23 +1,19 @@
-"""Masks as programs paint, resize, index and compress them, held against the truth: none is inverted, none hollow.
+"""Masks as programs paint, resize, index and compress them, compared with the truth: none may be inverted or hollow.
 
     python robustness/mask_readings.py [--count 2000] [--seed 0]
 
-Draws classes, paints their masks in a random way, and reads them as a reference of the Segmenter, on the page, as an
-array, and in a folder of one's own. Prints, for each way, how many were read and how many refused; fails if the IoU of
-one with its truth is below 0.9, or one was refused that can only be read in one way.
+Draws classes, writes masks of them in a random format, and reads these as references of the Segmenter, on the page, as
+arrays, or in a user's folder. Prints how many were read and how many refused, for each format. Fails if the IoU of a mask
+with the truth is below 0.9, or if an unambiguous mask was refused.
 """
 
-import argparse
-import collections
 import io
 import struct
-import sys
-import tempfile
 import zlib
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from cases import main
 from PIL import Image
 from scipy import ndimage
 
@@ -38,9 +34,9 @@ class Painted(NamedTuple):
 
     Attributes:
         data: bytes of a PNG.
-        truth: [H, W] int, 0, 1, and 255 where it is void.
-        array: the same mask as an array, where it is one.
-        two_ways: whether it can really be read in two ways, so that it may be refused.
+        truth: [H, W] int, 0 background, 1 class, 255 void.
+        array: the same mask as an array; None if it has no such form.
+        two_ways: whether the mask is ambiguous and may be refused.
     """
 
     data: bytes
@@ -55,11 +51,11 @@ def encode(image):
     return file.getvalue()
 
 
-def grey_png(levels, bits):
-    """A grey PNG of 1, 2 or 4 bits, which Pillow reads and does not write: [H, W] levels below 2 ** bits."""
+def gray_png(levels, bits):
+    """A gray PNG of 1, 2 or 4 bits, which Pillow cannot write, from [H, W] levels below 2 ** bits."""
     height, width = levels.shape
-    each = (levels[..., None] >> np.arange(bits)[::-1] & 1).reshape(height, width * bits).astype(np.uint8)
-    rows = np.pad(np.packbits(each, axis=1), ((0, 0), (1, 0)))
+    unpacked = (levels[..., None] >> np.arange(bits)[::-1] & 1).reshape(height, width * bits).astype(np.uint8)
+    rows = np.pad(np.packbits(unpacked, axis=1), ((0, 0), (1, 0)))
     parts = (
         (b'IHDR', struct.pack('>IIBBBBB', width, height, bits, 0, 0, 0, 0)),
         (b'IDAT', zlib.compress(rows.tobytes())),
@@ -71,8 +67,8 @@ def grey_png(levels, bits):
     return b'\x89PNG\r\n\x1a\n' + b''.join(chunks)
 
 
-def drawn(rng):
-    """A class: [H, W] bool, some objects with an inside, of smooth or ragged outline."""
+def random_mask(rng):
+    """A random mask: [H, W] bool, objects of several pixels with smooth or ragged outlines."""
     height, width = rng.integers(60, 140, 2)
     rows, columns = np.mgrid[:height, :width]
     shape = rng.integers(3)
@@ -88,8 +84,8 @@ def drawn(rng):
 
 
 def soft(rng):
-    """A class painted white on black, resized or blurred or both: [h, w] float in 0..1."""
-    levels = Image.fromarray(drawn(rng).astype(np.float32))
+    """A white mask on black, resized or blurred or both: [h, w] float in 0..1."""
+    levels = Image.fromarray(random_mask(rng).astype(np.float32))
     if rng.random() < 0.8:
         factor = rng.choice(FACTORS) if rng.random() < 0.7 else rng.uniform(0.3, 4)
         size = [max(16, round(side * factor)) for side in levels.size]
@@ -99,7 +95,7 @@ def soft(rng):
 
 
 def edged(rng):
-    """A soft class with both sides of the half, and its truth."""
+    """A soft mask that reaches almost 0 and 1, and its truth."""
     while True:
         levels = soft(rng)
         truth = levels >= 0.5
@@ -111,7 +107,7 @@ def in_levels(levels, top):
     return np.floor(levels * top + 0.5).astype(int)
 
 
-def grey8(rng):
+def gray8(rng):
     levels, truth = edged(rng)
     array = in_levels(levels, rng.choice([255, 255, 255, 254, 240, 200])).astype(np.uint8)
     return Painted(encode(Image.fromarray(array)), truth, array)
@@ -123,7 +119,7 @@ def as_rgb(rng):
     return Painted(encode(Image.fromarray(in_levels(levels, 255).astype(np.uint8)).convert(mode)), truth)
 
 
-def grey16(rng):
+def gray16(rng):
     levels, truth = edged(rng)
     array = in_levels(levels, rng.choice([65535, 4095, 1023])).astype(np.uint16)
     return Painted(encode(Image.fromarray(array)), truth, array)
@@ -132,7 +128,7 @@ def grey16(rng):
 def few_bits(rng):
     levels, truth = edged(rng)
     bits = int(rng.choice([1, 2, 4]))
-    return Painted(grey_png(in_levels(levels, 2**bits - 1), bits), truth)
+    return Painted(gray_png(in_levels(levels, 2**bits - 1), bits), truth)
 
 
 def was_jpeg(rng):
@@ -144,19 +140,19 @@ def was_jpeg(rng):
 
 
 def quantized(rng):
-    """A soft class in a few greys of a palette in any order; the truth is what is then seen."""
+    """A soft mask in a few grays of a palette in any order; the truth follows from the visible grays."""
     levels, _ = edged(rng)
     image = Image.fromarray(in_levels(levels, 255).astype(np.uint8))
     image = image.quantize(int(rng.choice([2, 2, 3, 4, 8, 16, 200])))
-    seen = np.asarray(image.convert('L')).astype(int)
-    # Of three greys the middle one may be an object; where there is no black, which is the background?
-    two_ways = len(np.unique(seen)) == 3 or 4 * seen.min() > seen.max()
-    return Painted(encode(reordered(image, rng)), (2 * seen >= seen.max()).astype(int), two_ways=two_ways)
+    grays = np.asarray(image.convert('L')).astype(int)
+    # The middle one of three grays may be an object; without black the background is uncertain.
+    two_ways = len(np.unique(grays)) == 3 or 4 * grays.min() > grays.max()
+    return Painted(encode(reordered(image, rng)), (2 * grays >= grays.max()).astype(int), two_ways=two_ways)
 
 
 def black_and_white(rng):
-    """Two indices of which either is white."""
-    truth = drawn(rng)
+    """A mask of two indices, either of which may be white."""
+    truth = random_mask(rng)
     black, white = rng.permutation(256)[:2] if rng.random() < 0.5 else rng.permutation(2)
     palette = np.zeros((256, 3), np.uint8)
     palette[white] = 255
@@ -166,7 +162,7 @@ def black_and_white(rng):
 
 
 def reordered(image, rng):
-    """A palette image with its colours in another order."""
+    """A palette image with its colors in another order."""
     palette = np.reshape(image.getpalette(), (-1, 3))
     order = rng.permutation(len(palette))
     return image.remap_palette(order.tolist()) if rng.random() < 0.7 else image
@@ -174,10 +170,10 @@ def reordered(image, rng):
 
 def alpha(rng):
     levels, truth = edged(rng)
-    colours = rng.integers(0, 256, (*truth.shape, 3), dtype=np.uint8)
+    colors = rng.integers(0, 256, (*truth.shape, 3), dtype=np.uint8)
     opaque = in_levels(levels, 255).astype(np.uint8)
     if rng.random() < 0.5:
-        return Painted(encode(Image.fromarray(np.dstack([colours, opaque]))), truth)
+        return Painted(encode(Image.fromarray(np.dstack([colors, opaque]))), truth)
     image = Image.fromarray(np.where(truth, rng.integers(1, 9, truth.shape), 9).astype(np.uint8))
     image.putpalette(rng.integers(0, 256, 30, dtype=np.uint8).tobytes())
     image.info['transparency'] = 9
@@ -185,8 +181,8 @@ def alpha(rng):
 
 
 def numbered(rng):
-    """Objects with numbers of their own, or a class's, with or without a rim of void and a blob of it."""
-    mask = drawn(rng)
+    """Numbered objects, or the number of a class, with or without a rim and a block of void."""
+    mask = random_mask(rng)
     objects, _ = ndimage.label(mask)
     if rng.random() < 0.3:  # objects that touch
         objects = np.where(mask, 1 + np.arange(mask.shape[1]) // 30, 0)
@@ -213,7 +209,7 @@ def object_numbers(rng):
     return Painted(encode(Image.fromarray(objects.astype(np.uint16 if deep else np.uint8))), truth, array)
 
 
-def coloured_numbers(rng):
+def colored_numbers(rng):
     objects, truth = numbered(rng)
     image = Image.fromarray(objects.astype(np.uint8))
     palette = rng.integers(20, 256, (256, 3))
@@ -225,30 +221,30 @@ def coloured_numbers(rng):
 
 
 def class_numbers(rng):
-    """A map of two classes and void in indices or greys; of a palette of greys in another order both may be meant."""
+    """A map of two classes and void, in indices or grays; with a palette of reordered grays it is ambiguous."""
     height, width = rng.integers(40, 90, 2)
     truth = rng.choice([0, 1, 2, VOID], (1 + height // 10, 1 + width // 10)).repeat(10, 0).repeat(10, 1)
-    grey = Image.fromarray(truth.astype(np.uint8))
+    gray = Image.fromarray(truth.astype(np.uint8))
     palette = rng.integers(0, 256, (256, 3), dtype=np.uint8)
-    coloured = grey.copy()
-    coloured.putpalette(palette.tobytes())
+    colored = gray.copy()
+    colored.putpalette(palette.tobytes())
     deep = Image.fromarray(truth.astype(np.uint16))
-    images = grey, grey.convert('P'), grey.convert('RGB'), deep, coloured, reordered(grey.quantize(4), rng)
+    images = gray, gray.convert('P'), gray.convert('RGB'), deep, colored, reordered(gray.quantize(4), rng)
     number = rng.integers(len(images))
     return Painted(encode(images[number]), truth, two_ways=number == 5)
 
 
-WAYS = (
-    grey8,
+FORMATS = (
+    gray8,
     as_rgb,
-    grey16,
+    gray16,
     few_bits,
     was_jpeg,
     quantized,
     black_and_white,
     alpha,
     object_numbers,
-    coloured_numbers,
+    colored_numbers,
     class_numbers,
 )
 
@@ -284,66 +280,41 @@ def among_class_numbers(painted, folder):
 
 
 def own_folder(painted, folder, name):
-    """The label of a folder of one image, whose mask has this name."""
+    """The label from a folder with one image, whose mask has this name."""
     for path, data in (('images/one.png', encode(Image.new('RGB', painted.truth.shape[::-1]))), (name, painted.data)):
         (folder / path).parent.mkdir(parents=True)
         (folder / path).write_bytes(data)
     return open_custom(folder, 'all').record('one').label
 
 
-def wrong_with(read, truth):
-    """What is wrong with what was read, or ''."""
-    says = truth != VOID
-    if ((read == VOID) & says).sum() > 0.02 * says.sum():
-        return 'void where there is none'
-    if (read == VOID).sum() < 0.9 * (truth == VOID).sum():
+def problem_with(label, truth):
+    """A word on how a label differs from the truth, or ''."""
+    valid = truth != VOID
+    if ((label == VOID) & valid).sum() > 0.02 * valid.sum():
+        return 'additional void'
+    if (label == VOID).sum() < 0.9 * (truth == VOID).sum():
         return 'void is lost'
-    for number in np.unique(truth[says & (truth > 0)]):
-        found, there = (read == number) & says, truth == number
-        iou = (found & there).sum() / (found | there).sum()
+    for number in np.unique(truth[valid & (truth > 0)]):
+        prediction, target = (label == number) & valid, truth == number
+        iou = (prediction & target).sum() / (prediction | target).sum()
         if iou < 0.9:
             return f'IoU {iou:.2f}'
     return ''
 
 
 def one_case(rng, folder):
-    """Returns (way of painting, 'read' or 'refused', what is wrong or '')."""
-    way = WAYS[rng.integers(len(WAYS))]
-    painted = way(rng)
+    """One random case, as for `cases.main`."""
+    paint = FORMATS[rng.integers(len(FORMATS))]
+    painted = paint(rng)
     readers = [as_reference, on_the_page, in_a_folder] + [as_array] * (painted.array is not None)
-    readers = [among_class_numbers] if way is class_numbers else readers
+    readers = [among_class_numbers] if paint is class_numbers else readers
     reader = readers[rng.integers(len(readers))]
-    kind = f'{way.__name__}, {reader.__name__}'
+    kind = f'{paint.__name__}, {reader.__name__}'
     try:
-        return kind, 'read', wrong_with(*reader(painted, folder))
+        return kind, 'read', problem_with(*reader(painted, folder))
     except InputError as error:
         return kind, 'refused', '' if painted.two_ways else str(error)
 
 
-def run(count, seed=0):
-    """Counts by kind and outcome, and a list of failures."""
-    counts, failures = collections.Counter(), []
-    for case in range(count):
-        with tempfile.TemporaryDirectory() as folder:
-            kind, outcome, wrong = one_case(np.random.default_rng((seed, case)), Path(folder))
-        counts[kind, outcome] += 1
-        if wrong:
-            failures.append(f'case {case}, {kind}: {outcome}, {wrong}')
-    return counts, failures
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--count', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=0)
-    arguments = parser.parse_args()
-    counts, failures = run(arguments.count, arguments.seed)
-    for kind in sorted({kind for kind, _ in counts}):
-        print(f'{kind:40} read {counts[kind, "read"]:4}  refused {counts[kind, "refused"]:4}')
-    print(f'{arguments.count} masks, {len(failures)} failures')
-    print('\n'.join(failures[:30]))
-    sys.exit(bool(failures))
-
-
 if __name__ == '__main__':
-    main()
+    main(one_case, __doc__, 'masks')

@@ -157,17 +157,16 @@ def served_archives(server, monkeypatch):
     monkeypatch.setattr(official, 'ARCHIVES', archives)
 
 
-def test_a_benchmark_downloads_and_prepares_itself(serve, tmp_path, monkeypatch, capsys):
+def test_a_benchmark_downloads_and_prepares_itself(serve, tmp_path, monkeypatch, caplog):
     server = serve(cut=50_000)
     make_official_voc(server.folder)
     served_archives(server, monkeypatch)
     folder = prepare_list('pascal5i', 'trainaug', home=tmp_path)
     assert len(Prepared(folder)) == 6
     assert folder == tmp_path / 'pascal5i' / 'trainaug-official' / VERSION
-    said = capsys.readouterr().out
-    assert 'pascal5i trainaug is not on this machine' in said
-    assert 'VOCtrainval_11-May-2012.tar (0.' in said
-    assert str(tmp_path / 'downloads') in said
+    assert 'pascal5i trainaug is not on this machine' in caplog.text
+    assert 'VOCtrainval_11-May-2012.tar (0.' in caplog.text
+    assert str(tmp_path / 'downloads') in caplog.text
     server.folder.rename(tmp_path / 'gone')
     for path in (tmp_path / 'downloads/panet_jax').iterdir():
         path.unlink()  # not needed any more

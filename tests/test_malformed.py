@@ -1,22 +1,12 @@
-"""A few hundred of the inputs that the programs in robustness/ make by the thousand."""
+"""A few hundred of the thousands of random inputs of the programs in robustness/."""
 
-import importlib.util
-
-import pytest
-from tiny import ROOT
-
-
-def program(name):
-    """A program of robustness/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / 'robustness' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+import malformed_inputs
+import mask_readings
+from cases import run_cases
 
 
-@pytest.mark.filterwarnings('ignore')  # Pillow on what it could mend
-def test_malformed_inputs_are_read_rightly_or_refused_in_one_sentence():
-    counts, failures = program('malformed_inputs').run(300, seed=1)
+def test_malformed_inputs_are_read_correctly_or_refused_in_one_sentence():
+    counts, failures = run_cases(malformed_inputs.one_case, 300, seed=1)
     assert not failures
     assert counts.total() == 300
     assert len({kind for kind, _ in counts}) > 25
@@ -24,7 +14,7 @@ def test_malformed_inputs_are_read_rightly_or_refused_in_one_sentence():
 
 
 def test_masks_of_all_kinds_are_neither_inverted_nor_hollow():
-    counts, failures = program('mask_readings').run(200, seed=1)
+    counts, failures = run_cases(mask_readings.one_case, 200, seed=1)
     assert not failures
     assert counts.total() == 200
     assert len({kind for kind, _ in counts}) > 25

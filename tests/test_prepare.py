@@ -94,16 +94,16 @@ def test_a_photograph_beside_an_archive_that_changed_is_noticed(tmp_path):
     assert fingerprint(VocLayout(tmp_path, 'trainval')) != before
 
 
-def test_a_preparation_tells_of_those_that_it_supersedes(tmp_path, capsys):
+def test_a_preparation_warns_of_those_that_it_supersedes(tmp_path, caplog):
     make_own(tmp_path / 'own')
     arguments = ('custom', 'all', tmp_path / 'own', tmp_path / 'home')
     prepare_list(*arguments)
-    assert 'clean' not in capsys.readouterr().out
+    assert 'clean' not in caplog.text
     (tmp_path / 'own/classes.txt').write_text('cat\nhorse\n')
     prepare_list(*arguments)
-    said = capsys.readouterr().out
     assert re.search(
-        r'1 prepared list\(s\) of before take 0\.\d MB; panet-jax data clean --prepared-dir=\S+ removes them', said
+        r'1 prepared list\(s\) of before take 0\.\d MB; panet-jax data clean --prepared-dir=\S+ removes them',
+        caplog.text,
     )
 
 

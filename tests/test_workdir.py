@@ -113,12 +113,12 @@ def test_changed_data_are_not_gone_on_with(tmp_path, monkeypatch):
     assert json.loads((tmp_path / 'other/classes.json').read_text())['data']['fingerprint'] == 'shapes-1'
 
 
-def test_a_workdir_of_an_earlier_version_goes_on_with_a_remark(tmp_path, capsys):
+def test_a_workdir_of_an_earlier_version_goes_on_with_a_warning(tmp_path, caplog):
     training.train(tiny_config(steps=1, checkpoint_every=1), tmp_path)
     seen = json.loads((tmp_path / 'classes.json').read_text())['seen']
     (tmp_path / 'classes.json').write_text(json.dumps({'seen': seen}))
     training.train(tiny_config(steps=1), tmp_path)
-    assert 'does not say on which data it was trained' in capsys.readouterr().out
+    assert 'does not say on which data it was trained' in caplog.text
     assert 'data' in json.loads((tmp_path / 'classes.json').read_text())
 
 

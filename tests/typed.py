@@ -1,4 +1,4 @@
-"""Commands as typed, without the ten seconds of imports of each: children of a process that has imported all.
+"""Runs commands as typed, but in children of a process with all imports done, which saves ten seconds each.
 
 That process never starts JAX's backends, so it may fork.
 """
@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import runpy
 import sys
+from pathlib import Path
 
 import jax
 
@@ -25,7 +26,7 @@ FORKING.set_forkserver_preload(PRELOADED)
 
 
 def run_typed(how, words, folder, environment):
-    """Runs a command in a folder; returns (exit status, what it printed)."""
+    """Runs a command in a folder. Returns (exit status, output)."""
     log = folder / '.typed.log'
     child = FORKING.Process(target=_child, args=(how, words, folder, environment, log))
     child.start()
@@ -40,7 +41,7 @@ def _child(how, words, folder, environment, log):
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = list(words)
-    jax.config.update('jax_disable_most_optimizations', True)  # what is computed here matters to nobody
+    jax.config.update('jax_disable_most_optimizations', True)  # the results are not used
     HOW[how]()
 
 
@@ -51,7 +52,7 @@ def _program():
 
 
 def _parsed_program():
-    """The program's own parser and checks, and no more."""
+    """Only the parser and the checks of the program."""
     from panet_jax.commands.ending import FrontEnd, exiting
     from panet_jax.config import check_config
     from panet_jax.main import parse
@@ -61,7 +62,7 @@ def _parsed_program():
 
 
 def _console_script():
-    """`panet-jax`, with a narrow network in place of ImageNet's."""
+    """`panet-jax`, with a narrow network in place of the ImageNet network."""
     from panet_jax.commands import cli
     from panet_jax.networks import choose
 
@@ -71,7 +72,7 @@ def _console_script():
 
 
 def _parsed_script():
-    """A script up to where it has parsed its arguments, by argparse or by absl."""
+    """A script until it has parsed its arguments, with argparse or absl."""
     import argparse
 
     from absl import app
@@ -87,6 +88,7 @@ def _parsed_script():
         sys.exit(0)
 
     argparse.ArgumentParser.parse_args, app.run = parse_and_end, parse_flags_and_end
+    sys.path.insert(0, str(Path(sys.argv[0]).parent))  # as Python does for a script
     runpy.run_path(sys.argv[0], run_name='__main__')
     sys.exit('the script parsed no arguments')
 

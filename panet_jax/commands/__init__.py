@@ -1,1 +1,1 @@
-"""The commands `predict`, `data` and `demo`, and how their options are read."""
+"""The commands `predict`, `data` and `demo`, the experiment of the main program, and their options and endings."""

@@ -1,14 +1,15 @@
-"""The console script: `panet-jax --config=...` runs an experiment, `data`, `predict` and `demo` do the rest."""
+"""The console script: `panet-jax --config=...` runs an experiment; `data`, `predict` and `demo` are commands."""
 
 import difflib
 import importlib
 import sys
 
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.messages import show_messages
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.errors import InputError
 
-# Commands with parsers of their own, each in a module with FRONT_END and run(arguments) -> exit status.
+# Module of each command; it has FRONT_END, and run(arguments) -> exit status.
 COMMANDS = {
     'data': 'panet_jax.commands.data',
     'demo': 'panet_jax.commands.demo',
@@ -28,7 +29,7 @@ FIRST_STEPS = """\
 Try it: panet-jax demo, or, with a photograph of your own and the box of a cat in it (pixels from the upper left corner),
 panet-jax predict --support cat=cat.jpg:box=LEFT,TOP,RIGHT,BOTTOM --query FOLDER
 """
-# What people type for what --config does.
+# Words that people type in place of --config, with the mode that they mean.
 MODES = {
     **dict.fromkeys(('train', 'training', 'fit', 'run'), 'train'),
     **dict.fromkeys(('evaluate', 'eval', 'test'), 'evaluate'),
@@ -37,7 +38,11 @@ MODES = {
 
 
 def run() -> None:
-    """Entry point."""
+    """Entry point.
+
+    Raises:
+        SystemExit: the exit status of the command; 2 for a mistake.
+    """
     first = ''.join(sys.argv[1:2])
     with exiting(FrontEnd()):
         if not first:
@@ -49,23 +54,24 @@ def run() -> None:
             raise InputError(_no_command(first))
     if first in ('-h', '--help'):
         print(OVERVIEW)
-    importlib.import_module('panet_jax.main').run()  # which stands above the commands
+    importlib.import_module('panet_jax.main').run()  # no import: main stands above the commands
 
 
 def _run_command(command):
     """Runs a command with the words after its name, and exits."""
     heed_signals()
+    show_messages()
     with exiting(command.FRONT_END):
         sys.exit(command.run(sys.argv[2:]))
 
 
 def _no_command(word):
-    """What to type in place of a command that does not exist."""
+    """A sentence on a command that does not exist, with what to type instead."""
     if word in MODES:
         return (
             f'there is no command {word!r}; type panet-jax --config=FILE --mode={MODES[word]}, for instance with '
             '--config=configs/shapes.py.'
         )
     near = difflib.get_close_matches(word, COMMANDS, 1)
-    told = f'did you mean panet-jax {near[0]}?' if near else f'wanted {", ".join(COMMANDS)} or --config=FILE.'
-    return f'there is no command {word!r}; {told}'
+    hint = f'did you mean panet-jax {near[0]}?' if near else f'wanted {", ".join(COMMANDS)} or --config=FILE.'
+    return f'there is no command {word!r}; {hint}'

@@ -1,4 +1,4 @@
-"""--config=FILE, a Python file or a run's config.json, and the settings after it, as people type them."""
+"""Reads --config=FILE, a Python file or the config.json of a run, and the settings typed after it."""
 
 import ast
 import difflib
@@ -22,13 +22,13 @@ HEAD = '--config'
 
 
 def take_config(words: Sequence[str]) -> tuple[ml_collections.ConfigDict | None, list[str]]:
-    """Reads --config=FILE and the settings typed after it; of a setting given twice the last counts.
+    """Reads --config=FILE and the settings typed after it; if a setting is typed twice, the last one counts.
 
     Args:
-        words: of a command, without the program's name.
+        words: words of the command, without the name of the program.
 
     Returns:
-        The locked configuration, None without --config; and the words that are something else.
+        The locked configuration, None without --config; and all other words.
 
     Raises:
         InputError: the file cannot be read, or a setting does not exist or has no such value.
@@ -49,16 +49,16 @@ def take_config(words: Sequence[str]) -> tuple[ml_collections.ConfigDict | None,
 
 
 def read_config(path: str) -> ml_collections.ConfigDict:
-    """The configuration that a path names.
+    """Reads a configuration file.
 
     Args:
-        path: FILE.py or FILE.py:PRESET, whose get_config makes the ConfigDict; or a config.json, which repeats its run.
+        path: FILE.py or FILE.py:PRESET, whose get_config returns the ConfigDict; or a config.json, to repeat its run.
 
     Returns:
         The ConfigDict, locked.
 
     Raises:
-        InputError: what is wrong with the file, and where.
+        InputError: the file is missing or wrong; the message has the line.
     """
     file, colon, preset = path.partition(':')
     if Path(file).is_dir():
@@ -76,14 +76,14 @@ def read_config(path: str) -> ml_collections.ConfigDict:
 
 
 def _next(words, name):
-    """The value of a flag that is typed as a word of its own."""
+    """The value of a flag that was typed as a separate word."""
     if not words:
         raise InputError(f'{name} wants a value.')
     return words.pop(0)
 
 
 def _set(config, name, text, words):
-    """Sets what was typed; a switch without a value is on."""
+    """Sets one setting; a switch without a value is on."""
     section, _, field = name.rpartition('.')
     part = config.get(section) if section else config
     if not isinstance(part, ml_collections.ConfigDict) or field not in part:
@@ -99,7 +99,7 @@ def _set(config, name, text, words):
 
 
 def _parsed(name: str, kind: type, text: str) -> Any:
-    """The value of a setting that was typed."""
+    """Converts the typed value of a setting."""
     if kind is tuple:
         return _parsed_list(text, SETTINGS[name].items if name in SETTINGS else None)
     if kind is bool:
@@ -109,14 +109,14 @@ def _parsed(name: str, kind: type, text: str) -> Any:
     try:
         return kind(text)
     except ValueError as error:
-        wanted = 'a whole number' if kind is int else 'a number such as 0.01 or 1e-3'
-        raise InputError(f'{HEAD}.{name} wants {wanted}, got {text!r}.') from error
+        description = 'a whole number' if kind is int else 'a number such as 0.01 or 1e-3'
+        raise InputError(f'{HEAD}.{name} wants {description}, got {text!r}.') from error
 
 
 def _parsed_list(text, kind):
-    """Lists as people type them: heart,star or 0,1, and what Python writes, ('heart', 'star') or (0,).
+    """Reads a list as people type it, heart,star or 0,1, or in the form of Python, ('heart', 'star') or (0,).
 
-    Classes may be called 1 and 2: the items are texts where the setting's are.
+    If the items of the setting are texts, numbers stay texts: classes may be called 1 and 2.
     """
     try:
         if kind is str and not text.lstrip().startswith(('(', '[')):
@@ -130,7 +130,7 @@ def _parsed_list(text, kind):
 
 
 def _from_python(file, preset):
-    """What the file's get_config returns; an InputError names the line where that fails."""
+    """The value of the file's get_config; an InputError names the line where it fails."""
     try:
         get_config = runpy.run_path(file).get('get_config')
         config = get_config(*preset) if get_config else None
@@ -143,7 +143,7 @@ def _from_python(file, preset):
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         where = f'{file}, line {lines[-1]}' if lines else file
-        raise InputError(f'the configuration file {where}: {_what_is_wrong(error)}') from error
+        raise InputError(f'the configuration file {where}: {_problem(error)}') from error
     if get_config is None:
         raise InputError(f'the configuration file {file} has no function get_config; see those in configs/.')
     if config is None:
@@ -153,23 +153,23 @@ def _from_python(file, preset):
     return config
 
 
-def _what_is_wrong(error):
+def _problem(error):
     if isinstance(error, AttributeError | KeyError) and 'the config is locked' in str(error):
         return _unknown(str(error).split('"')[1])
-    if found := re.search(r"override field '(.+)' \(.*?\. (.*) is of .*type <class '(\w+)'>$", str(error), re.DOTALL):
-        return f'{found[1]} must be {KINDS.get(found[3], found[3])}, got {found[2]}.'
+    if match := re.search(r"override field '(.+)' \(.*?\. (.*) is of .*type <class '(\w+)'>$", str(error), re.DOTALL):
+        return f'{match[1]} must be {KINDS.get(match[3], match[3])}, got {match[2]}.'
     return f'{type(error).__name__}: {" ".join(str(error).split())}'
 
 
 def _unknown(name):
-    """A sentence on a setting that is none, with those that are called much the same."""
-    known = {known.rpartition('.')[-1]: known for known in SETTINGS}
-    near = [f'"{known[field]}"' for field in difflib.get_close_matches(name.rpartition('.')[-1], known, 2)]
+    """A sentence on a setting that does not exist, with those of similar names."""
+    settings = {setting.rpartition('.')[-1]: setting for setting in SETTINGS}
+    near = [f'"{settings[field]}"' for field in difflib.get_close_matches(name.rpartition('.')[-1], settings, 2)]
     return f'there is no setting "{name}".' + (f' Did you mean {" or ".join(near)}?' if near else '')
 
 
 def _from_json(file):
-    """The configuration that a run kept in its workdir; settings that it lacks have their defaults."""
+    """The configuration in a config.json; settings that it lacks have their defaults."""
     try:
         content = json.loads(Path(file).read_text(encoding='utf-8'))
         if not isinstance(content, dict):

@@ -1,4 +1,4 @@
-"""`panet-jax data`: what is in a data set, preparing it, and removing what was prepared before."""
+"""`panet-jax data`: checks data sets, prepares them, and removes outdated prepared lists."""
 
 import argparse
 import sys
@@ -10,10 +10,9 @@ from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.errors import InputError
 
 SHEET_ENDINGS = ('.png', '.jpg', '.pdf')
-# The benchmarks with official archives, and the lists of images that the files in configs/ use.
+# The benchmarks with official archives, and the image lists that the files in configs/ use.
 BENCHMARKS = ('pascal5i', 'coco20i')
 DEFAULT_LISTS = {'pascal5i': ('trainaug',), 'coco20i': ('train2014', 'val2014'), 'custom': ('all',)}
-# Settings of an experiment that have an option here.
 FRONT_END = FrontEnd(
     options={
         'data.root': '--root',
@@ -26,16 +25,16 @@ FRONT_END = FrontEnd(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Does what the arguments say.
+    """Runs the command.
 
     Args:
-        arguments: the words after `panet-jax data`.
+        arguments: words after `panet-jax data`.
 
     Returns:
         The exit status.
 
     Raises:
-        InputError: the user can put it right.
+        InputError: a mistake of the user.
     """
     options = _parser().parse_args(arguments)
     return options.action(options)
@@ -120,7 +119,7 @@ def _check(options):
 
 
 def _sheet_path(options: argparse.Namespace) -> Path | None:
-    """Where the contact sheet goes, if anywhere: never into the data unless that was typed."""
+    """The path of the contact sheet, or None. It goes into the data folder only if that was typed."""
     if options.sheet is not None or options.target in BENCHMARKS:
         path = Path(options.sheet or '')
         if options.sheet and path.suffix.lower() not in SHEET_ENDINGS:
@@ -178,5 +177,5 @@ def _clean(options):
 
 
 def _agreed(question: str) -> bool:
-    """Whether somebody at a terminal says yes."""
+    """Whether a user at a terminal answers yes."""
     return sys.stdin.isatty() and input(f'{question} [y/N] ').strip().lower() in ('y', 'yes')

@@ -1,4 +1,4 @@
-"""`panet-jax demo`: a page on which one draws on an image what to look for, and sees it found in others."""
+"""`panet-jax demo`: a page for drawing annotations on an image and seeing the class found in others."""
 
 import contextlib
 import importlib.util
@@ -14,9 +14,9 @@ from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.option_parser import OptionParser, add_network_options, warn_of_size, whole_number
 from panet_jax.errors import InputError
 
-# Of one upload; a photograph of 24 megapixels has 5 to 50 MB.
+# Limit of an upload; a photograph of 24 megapixels has 5 to 50 MB.
 LARGEST_FILE = '64mb'
-# What ends the page as Ctrl-C does: a process manager, and a terminal that is closed (not there on Windows).
+# Signals that end the page as Ctrl-C does, from process managers and closed terminals (Windows has no SIGHUP).
 ENDS = [getattr(signal, name) for name in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, name)]
 
 
@@ -30,13 +30,13 @@ def run(arguments: Sequence[str]) -> int:
     """Serves the page until Ctrl-C.
 
     Args:
-        arguments: the words after `panet-jax demo`.
+        arguments: words after `panet-jax demo`.
 
     Returns:
         The exit status.
 
     Raises:
-        InputError: the user can put it right.
+        InputError: a mistake of the user.
     """
     options = parser().parse_args(arguments)
     if importlib.util.find_spec('gradio') is None:
@@ -45,12 +45,12 @@ def run(arguments: Sequence[str]) -> int:
     segmenter = _compiled_segmenter(options)
     _bound_pillow()
     for number in ENDS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has SIGHUP
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup has SIGHUP ignored
             signal.signal(number, _end)
     from panet_jax.demo.folder import visitors_folder
 
     with visitors_folder() as home:
-        # Gradio reads them when it is imported: it reports nothing to anybody, and what visitors upload goes with us.
+        # Gradio reads these when imported: no analytics, and uploads go into a folder that is deleted at the end.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
         from panet_jax.demo.page import build_page
 
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _compiled_segmenter(options):
-    """The Segmenter, which has compiled what the page needs: the first visitor would wait for that otherwise."""
+    """The Segmenter, with its programs compiled: otherwise the first visitor would wait for that."""
     from panet_jax.compute.compilation_cache import keep_compiled
     from panet_jax.demo.example import example_references
 
@@ -71,24 +71,24 @@ def _compiled_segmenter(options):
 
 
 def _bound_pillow():
-    """Has Pillow refuse too large an image wherever it is opened; the session tells visitors of it before that."""
+    """Makes Pillow refuse too large images everywhere; the session already refuses them with a message."""
     from PIL import Image
 
     from panet_jax.demo.session import MOST_PIXELS
 
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # it warns above that, and refuses above the double
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns above this, and refuses above twice this
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
 
 
 def _end(*_):
-    """Ends the page once: a terminal that is closed sends its signal twice, which would interrupt the tidying up."""
+    """Ends the page once: a closed terminal sends its signal twice, and the second would interrupt the cleanup."""
     for number in ENDS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _serve(page, options):
-    """Serves until Ctrl-C, or until the process is asked to end."""
+    """Serves the page until Ctrl-C or an ending signal."""
     from panet_jax.demo.style import EDITOR_SCRIPT, STYLE, THEME
 
     try:
@@ -112,22 +112,22 @@ def _serve(page, options):
         raise InputError(
             f'the page cannot be served at {where}; name a free --port, or a --host of this machine.'
         ) from error
-    logging.getLogger('uvicorn.error').addFilter(_worth_telling)
+    logging.getLogger('uvicorn.error').addFilter(_is_relevant)
     print(f'The page is at {address} until Ctrl-C.', flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
     page.close(verbose=False)
 
 
-def _worth_telling(record):
-    """Whether the server should log something; not the traceback of each visitor who leaves during an upload."""
+def _is_relevant(record):
+    """Whether the server should log a record; tracebacks of visitors who leave during an upload are dropped."""
     from starlette.requests import ClientDisconnect
 
     return not (record.exc_info and isinstance(record.exc_info[1], ClientDisconnect))
 
 
 def parser() -> OptionParser:
-    """The command's options."""
+    """The parser of the command's options."""
     options = OptionParser(
         prog='panet-jax demo',
         description='Serves a page on which classes are drawn on one image and found in others.',

@@ -1,4 +1,4 @@
-"""How a program ends: the one sentence and the exit status of everything that can stop it."""
+"""The endings of a program: one sentence and an exit status for everything that can stop it."""
 
 import contextlib
 import dataclasses
@@ -13,13 +13,13 @@ from panet_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class FrontEnd:
-    """What a program that somebody types has of its own.
+    """The words of one program in its endings.
 
     Attributes:
-        name: that its sentences begin with.
-        options: {setting: option} of the settings that have options here; see `InputError.worded`.
-        memory: for what the memory does not suffice and what to type then, with settings in braces as in an InputError.
-        again: what the same command does after a signal stopped it.
+        name: first word of its sentences.
+        options: {setting: option} of the settings that have options of their own; see `InputError.worded`.
+        memory: what needs too much memory and what to type then, with settings in braces as in an InputError.
+        again: what the same command does after a signal stopped it, such as 'begins again'.
     """
 
     name: str = 'panet_jax'
@@ -29,12 +29,12 @@ class FrontEnd:
 
 
 class Ending(NamedTuple):
-    """What is said at an end.
+    """The ending of a program.
 
     Attributes:
         sentence: one line.
-        status: the exit status.
-        everywhere: whether all processes of a job end so, and none has to be told.
+        status: exit status.
+        everywhere: whether all processes of a job end this way, so that none has to inform the others.
     """
 
     sentence: str
@@ -43,14 +43,14 @@ class Ending(NamedTuple):
 
 
 def ending(error: BaseException, front: FrontEnd) -> Ending | None:
-    """How a program ends for an error.
+    """The ending of a program for an exception.
 
     Args:
-        error: what was raised.
+        error: the exception.
         front: the program.
 
     Returns:
-        The Ending; None for a defect, which wants its traceback, and for an exit that was meant.
+        The Ending; None for a defect, which needs its traceback, and for a deliberate exit.
     """
     everywhere = getattr(error, 'everywhere', False)
     match error:
@@ -63,7 +63,7 @@ def ending(error: BaseException, front: FrontEnd) -> Ending | None:
             return Ending(f'stopped by {name}; the same command {front.again}', status)
         case MemoryError():
             return Ending(_out_of_memory(error, front), 2, everywhere)
-        case RuntimeError() if 'RESOURCE_EXHAUSTED' in str(error):  # JAX's
+        case RuntimeError() if 'RESOURCE_EXHAUSTED' in str(error):  # from JAX
             return Ending(_out_of_memory(error, front), 2)
         case OSError() if error.filename is not None or error.errno == errno.ENOSPC:
             return Ending(f'{error.strerror}: {error.filename or "the workdir"}', 2, everywhere)
@@ -78,11 +78,17 @@ def _out_of_memory(error, front):
 
 @contextlib.contextmanager
 def exiting(front: FrontEnd, leave: Callable[[Ending], None] = lambda _: None) -> Iterator[None]:
-    """Ends the program, with a sentence on stderr, for an error inside that is no defect.
+    """Turns an exception inside that is no defect into a sentence on stderr and an exit status.
 
     Args:
         front: the program.
-        leave: called with the Ending after the sentence, before the program exits.
+        leave: called with the Ending after the sentence is printed, before the program exits.
+
+    Yields:
+        None.
+
+    Raises:
+        SystemExit: in place of the exception.
     """
     try:
         yield

@@ -21,16 +21,16 @@ def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | 
     """Trains, evaluates, or both, and prints the table.
 
     Args:
-        config: the experiment, as `check_config` has it.
+        config: the experiment; `check_config` has accepted it.
         workdir: folder for checkpoints, metrics and results.
         mode: 'train', 'evaluate', 'table', or None for training and then evaluation.
 
     Raises:
-        InputError: the user can put it right.
+        InputError: a mistake of the user.
     """
     say = hosts.primary_only(functools.partial(print, flush=True))
     say(f'{config.name}, workdir {workdir}')
-    if in_bucket(workdir):  # else hours of work could end in a bucket that nobody may write to
+    if in_bucket(workdir):  # before hours of work: the bucket may not be writable
         hosts.on_primary(make_workdir, workdir)
     if mode == 'table':
         _make_table(config, workdir)
@@ -39,7 +39,7 @@ def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | 
     if mode != 'evaluate':
         hosts.on_primary(_begin, config, workdir)
         if mode is None:
-            evaluation_runs(config)  # a mistake in its settings must not show only after a day of training
+            evaluation_runs(config)  # finds a mistake in its settings before a day of training
         say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
         train(config, workdir)
     if mode != 'train':
@@ -58,10 +58,10 @@ def _make_table(config, workdir):
 
 
 def _evaluate(config, workdir):
-    """The results of the trained network; before it the untrained one is evaluated, if that is wanted."""
+    """Evaluates the trained network, after the untrained one if config.evaluation.untrained is on."""
     evaluator = evaluator_of(config)
     if config.evaluation.untrained and config.checkpoint != '':
-        hosts.on_primary(find_checkpoint, config, workdir)  # a mistake must show before the other evaluation
+        hosts.on_primary(find_checkpoint, config, workdir)  # finds a mistake before the first evaluation
         untrained = config.copy_and_resolve_references()
         untrained.checkpoint = ''
         evaluate(untrained, workdir, evaluator)

@@ -1,44 +1,69 @@
-"""The parser of the commands' options: what is wrong is one sentence, without the lines on usage."""
+"""The parser of the commands' options. A mistake is one sentence, without the usage."""
 
 import argparse
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
 from panet_jax.networks.names import ENCODER_NAMES
 
-# What argparse says of an option that ends the command.
+# Messages of argparse on an option without its value, in our words.
 MISSING_VALUE = dict.fromkeys(('expected one argument', 'expected at least one argument'), 'wants a value')
-# Below this many pixels a side ImageNet's network, which saw 224, sees little of most objects.
+# Below this side in pixels the ImageNet network, which was trained at 224, misses most objects.
 SMALL_SIDE = 200
 
 
 class OptionParser(argparse.ArgumentParser):
-    """An ArgumentParser whose mistakes are InputErrors."""
+    """An ArgumentParser that raises InputErrors.
 
-    def __init__(self, *arguments, **options):
+    Args:
+        *arguments, **options: as of ArgumentParser.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, exit_on_error=False, **options)
 
-    def parse_known_args(self, args=None, namespace=None):
-        """As argparse's, but what is unknown is told here, by the command that it was typed after."""
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parses words as argparse does, but refuses unknown ones here, where the command is known.
+
+        Args:
+            args: the words.
+            namespace: filled in place.
+
+        Returns:
+            The options, and [].
+
+        Raises:
+            InputError: an option is unknown, or has a wrong value.
+        """
         try:
-            known, unknown = super().parse_known_args(args, namespace)
+            options, unknown = super().parse_known_args(args, namespace)
         except argparse.ArgumentError as error:
             name = (error.argument_name or '').split('/')[-1]
             self.error(f'{name} {MISSING_VALUE.get(error.message, error.message)}'.strip())
         if unknown:
             raise InputError(self._unknown(unknown[0]))
-        return known, unknown
+        return options, unknown
 
-    def error(self, message):
-        """Raises an InputError in place of printing the usage and leaving."""
+    def error(self, message: str) -> NoReturn:
+        """Raises an InputError, where argparse prints the usage and exits.
+
+        Args:
+            message: the mistake.
+
+        Raises:
+            InputError: always.
+        """
         more = '' if message.endswith('?') else f'; {self.prog} --help says more.'
         raise InputError(message.rstrip('.') + more)
 
     def _check_value(self, action, value):
-        """As argparse's, in our words."""
+        """Checks a choice as argparse does, in our words."""
         if action.choices is not None and value not in action.choices:
             choices = ', '.join(action.choices)
             near = _near(value, action.choices)
@@ -55,7 +80,14 @@ class OptionParser(argparse.ArgumentParser):
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """A type of option: a whole number from `least`."""
+    """A type for options: whole numbers.
+
+    Args:
+        least: lowest number.
+
+    Returns:
+        A function that converts a text, for `add_argument`.
+    """
 
     def parse(text):
         if not re.fullmatch(r'-?\d+', text) or int(text) < least:
@@ -66,7 +98,17 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 def share(text: str) -> float:
-    """A type of option: a number from 0 to 1."""
+    """A type for options: a number from 0 to 1.
+
+    Args:
+        text: the number as typed.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentTypeError: it is no such number.
+    """
     try:
         number = float(text)
     except ValueError:
@@ -77,11 +119,11 @@ def share(text: str) -> float:
 
 
 def add_network_options(parser: argparse.ArgumentParser, default: str | None) -> None:
-    """Adds --weights and --size, the network of those who do not train one.
+    """Adds --weights and --size, which choose the network.
 
     Args:
-        parser: changed in place.
-        default: weights that are taken where none are named.
+        parser: the parser; it is changed in place.
+        default: weights if none are typed.
     """
     parser.add_argument(
         '--weights',
@@ -97,7 +139,11 @@ def add_network_options(parser: argparse.ArgumentParser, default: str | None) ->
 
 
 def warn_of_size(size: int | None) -> None:
-    """Prints a remark if a --size was typed with which little can be found."""
+    """Prints a warning if the typed --size is too small for most objects.
+
+    Args:
+        size: side in pixels; None if no --size was typed.
+    """
     if size is not None and size < SMALL_SIDE:
         print(
             f'--size {size} is little: below about {SMALL_SIDE} pixels most objects are missed by a network that was not '

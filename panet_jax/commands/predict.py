@@ -1,4 +1,4 @@
-"""`panet-jax predict`: classes shown on some photographs are found in others, and drawn."""
+"""`panet-jax predict`: finds the classes of a few annotated photographs in others."""
 
 import argparse
 import contextlib
@@ -36,16 +36,16 @@ An annotation is
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Does what the arguments say.
+    """Runs the command.
 
     Args:
-        arguments: the words after `panet-jax predict`.
+        arguments: words after `panet-jax predict`.
 
     Returns:
         The exit status: 0, or 1 if some images could not be segmented.
 
     Raises:
-        InputError: the user can put it right.
+        InputError: a mistake of the user.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _names_of_results(out, supports, queries, patterns):
-    """{image: name of its results}, and what predictions.json holds of earlier ones; checks that none harms."""
+    """{image: name of its results}, and the earlier content of predictions.json; checks that no file is harmed."""
     from panet_jax.segmenter.outputs import check_out, earlier_stems, output_stems, read_earlier
 
     earlier = read_earlier(out)
@@ -77,7 +77,7 @@ def _names_of_results(out, supports, queries, patterns):
 
 
 def _check_target(path):
-    """Checks that a segmenter can be saved where that was asked for."""
+    """Checks that a segmenter can be saved at a path, if there is one."""
     from panet_jax.segmenter.saved import checked_target
 
     if path:
@@ -85,7 +85,7 @@ def _check_target(path):
 
 
 def _first(paths):
-    """The first of some paths, for a sentence."""
+    """The first paths of a list, for a sentence."""
     return ', '.join(map(str, paths[:3])) + ', ...' * (len(paths) > 3)
 
 
@@ -123,7 +123,7 @@ def _parser():
 
 
 def _prepared_segmenter(options, supports):
-    """The Segmenter with its references, saved if that was asked for."""
+    """The Segmenter with its references; saves it if --save-segmenter was typed."""
     from panet_jax.compute.compilation_cache import keep_compiled
 
     keep_compiled()
@@ -137,14 +137,14 @@ def _prepared_segmenter(options, supports):
 
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
-    given = {name: value for name in ('size', 'dtype') if (value := getattr(options, name)) is not None}
+    typed = {name: value for name in ('size', 'dtype') if (value := getattr(options, name)) is not None}
     if not options.segmenter:
         references = {}
         for support in supports:
             references.setdefault(support.name, []).append((support.image, support.annotation))
-        return pj.Segmenter(options.weights or 'imagenet', batch=options.batch, **given).fit(references)
-    if given:
-        raise InputError(f'a saved segmenter keeps the {" and ".join(given)} it was made with; leave that out.')
+        return pj.Segmenter(options.weights or 'imagenet', batch=options.batch, **typed).fit(references)
+    if typed:
+        raise InputError(f'a saved segmenter keeps the {" and ".join(typed)} it was made with; leave that out.')
     segmenter = pj.Segmenter.load(options.segmenter, weights=options.weights, batch=options.batch)
     for support in supports:
         segmenter.add(support.name, support.image, support.annotation)
@@ -152,13 +152,13 @@ def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segm
 
 
 def _segment(segmenter, stems, out, earlier, options):
-    """Segments and draws all images; what could not be done is told at the end. Returns the exit status."""
+    """Segments and draws all images, and prints failures at the end. Returns the exit status."""
     from panet_jax.segmenter.outputs import RESULTS, check_same, make_out, together
     from panet_jax.segmenter.segmenter import THREADS
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
-    _tell_replaced(out, earlier, about)
+    _print_replaced(out, earlier, about)
     results = segmenter.stream_photos(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
     # First, so that what a kill leaves is known for results, which the same command replaces.
@@ -174,14 +174,14 @@ def _segment(segmenter, stems, out, earlier, options):
         with contextlib.closing(in_threads(finish, items, THREADS, ahead=1)) as finished:  # each holds a photograph
             for _ in progress(finished, 'segmenting', len(stems)):
                 pass
-    finally:  # what is written is told after Ctrl-C too, and after a signal
-        told = [outcomes[path] for path in stems if path in outcomes]
-        write_json(out / RESULTS, together(earlier, about, told))
-        _tell_done(out, told, segmenter.classes)
-    return _tell_failed(told)
+    finally:  # also after Ctrl-C or another signal
+        entries = [outcomes[path] for path in stems if path in outcomes]
+        write_json(out / RESULTS, together(earlier, about, entries))
+        _print_done(out, entries, segmenter.classes)
+    return _print_failed(entries)
 
 
-def _tell_replaced(out, earlier, about):
+def _print_replaced(out, earlier, about):
     made = ', '.join(f'{name} {earlier.get(name)}' for name in about if earlier.get(name) != about[name])
     if earlier['images'] and made:
         count = len(earlier['images'])
@@ -189,7 +189,7 @@ def _tell_replaced(out, earlier, about):
 
 
 def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namespace) -> dict:
-    """Writes what was found in a photograph; its entry of predictions.json, or why there is nothing to write."""
+    """Writes the results of a photograph. Returns its entry of predictions.json, or the error."""
     from panet_jax.segmenter.outputs import write_prediction
 
     try:
@@ -202,18 +202,18 @@ def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namesp
         return {'error': str(error)}
 
 
-def _tell_done(out, outcomes, classes):
+def _print_done(out, entries, classes):
     from panet_jax.segmenter.outputs import LEAST_SHARE, RESULTS
 
-    done = [outcome for outcome in outcomes if 'error' not in outcome]
+    done = [entry for entry in entries if 'error' not in entry]
     print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
     counts = {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in done) for name in classes}
     print(', '.join(f'{name} is found in {count}' for name, count in counts.items()))
 
 
-def _tell_failed(outcomes):
-    """Prints why images could not be segmented; returns the exit status."""
-    failed = [outcome['error'] for outcome in outcomes if 'error' in outcome]
+def _print_failed(entries):
+    """Prints the errors of images that could not be segmented. Returns the exit status."""
+    failed = [entry['error'] for entry in entries if 'error' in entry]
     if failed:
         print(f'{len(failed)} image(s) could not be segmented:')
         print(*(f'  {error}' for error in failed), sep='\n')

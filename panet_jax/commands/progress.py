@@ -1,4 +1,4 @@
-"""How far something has come: a bar on a terminal, a line now and then in a log."""
+"""Progress: a bar on a terminal, a line now and then in a log."""
 
 import sys
 import time
@@ -11,20 +11,23 @@ Item = TypeVar('Item')
 
 
 def progress(items: Iterable[Item], what: str, total: int, seconds: float = 10) -> Iterator[Item]:
-    """Yields items, and tells on stderr how many have come.
+    """Passes items on, and shows on stderr how many there were.
 
     Args:
-        items: yielded in their order.
+        items: the items.
         what: the work, such as 'segmenting'.
-        total: how many items will come.
-        seconds: between two lines, where stderr is no terminal.
+        total: number of items.
+        seconds: seconds between two lines, if stderr is no terminal.
+
+    Yields:
+        The items, in order.
     """
     if sys.stderr.isatty():
         yield from tqdm(items, what, total, unit='image')
         return
-    told = time.monotonic()
+    last_line = time.monotonic()
     for number, item in enumerate(items, 1):
         yield item
-        if number < total and time.monotonic() - told >= seconds:
+        if number < total and time.monotonic() - last_line >= seconds:
             print(f'{what}: {number} of {total}', file=sys.stderr, flush=True)
-            told = time.monotonic()
+            last_line = time.monotonic()

@@ -10,13 +10,13 @@ from panet_jax.images.decode import ENDINGS
 
 
 def find_queries(patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
-    """The images that files, folders and globs name, each once, in order.
+    """Finds the images of files, folders and globs, each once, in order.
 
     Args:
-        patterns: as typed after --query.
+        patterns: files, folders and globs, as typed after --query.
 
     Returns:
-        The images, and the files beside them that have other endings.
+        The images; and files of the same folders and globs with other endings.
 
     Raises:
         InputError: a pattern names no image.
@@ -25,23 +25,23 @@ def find_queries(patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
     for pattern in patterns:
         paths = _matching(Path(pattern).expanduser())
         files = [path for path in paths if path.is_file()]
-        named = [file for file in files if file.suffix.lower() in ENDINGS]
-        if not named:
-            why = f'none of the {len(paths)} file(s) has' if paths else 'there is no such file; wanted'
-            raise InputError(f'--query {pattern} names no image: {why} one of the endings {", ".join(ENDINGS)}.')
-        for image in named:
+        matches = [file for file in files if file.suffix.lower() in ENDINGS]
+        if not matches:
+            reason = f'none of the {len(paths)} file(s) has' if paths else 'there is no such file; wanted'
+            raise InputError(f'--query {pattern} names no image: {reason} one of the endings {", ".join(ENDINGS)}.')
+        for image in matches:
             images.setdefault(image.resolve(), image)
-        others |= {file.resolve(): file for file in set(files) - set(named) if not file.name.startswith('.')}
+        others |= {file.resolve(): file for file in set(files) - set(matches) if not file.name.startswith('.')}
     return list(images.values()), sorted(others.values())
 
 
 def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], queries: Sequence[Path]) -> None:
-    """Checks that no result is written where the same command would take it for a photograph the next time.
+    """Checks that the next run of the same command would not take results for photographs.
 
     Args:
         out: folder of the results.
-        stems: names of the results, without what follows them.
-        patterns: as typed after --query.
+        stems: names of the results, without suffix and ending.
+        patterns: files, folders and globs, as typed after --query.
         queries: the images that they name.
 
     Raises:
@@ -58,25 +58,25 @@ def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], q
 
 
 def _matching(path):
-    """What a file, folder or glob names, in order."""
+    """The files of a file, folder or glob, sorted."""
     if path.is_file():
         return [path]
     if path.is_dir():
         return sorted(path.iterdir())
     folder, rest = _folder_and_rest(path)
-    # Path.glob takes what is hidden too.
+    # Path.glob would include hidden files.
     matches = glob.glob(str(Path(glob.escape(str(folder)), rest)), recursive=True)  # noqa: PTH207
     return [Path(match) for match in sorted(matches)]
 
 
 def _folder_and_rest(path):
-    """The deepest folder of a glob that exists, whatever brackets its name has, and the rest of the glob."""
+    """The deepest existing folder of a glob, even with brackets in its name, and the rest of the glob."""
     folder = next(parent for parent in path.parents if parent.is_dir())
     return folder, path.relative_to(folder)
 
 
 def _searches(pattern, file):
-    """Whether --query with a folder or glob would find a file, whose path is resolved."""
+    """Whether --query with a folder or glob would find a file, given its resolved path."""
     path = Path(pattern).expanduser()
     if path.is_file() or path.is_dir():
         return file.parent == path.resolve()
@@ -86,7 +86,7 @@ def _searches(pattern, file):
 
 
 def _matches(parts, pattern):
-    """Whether the parts of a path match those of a glob, in which ** is any number of folders."""
+    """Whether the parts of a path match those of a glob; ** matches any number of folders."""
     if not pattern:
         return not parts
     if pattern[0] == '**':

@@ -1,4 +1,4 @@
-"""The references that --support shows: NAME=IMAGE:ANNOTATION, as typed."""
+"""Reads the references of --support: NAME=IMAGE:ANNOTATION."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from panet_jax.errors import InputError
 
 
 class Support(NamedTuple):
-    """One reference, checked as far as can be without loading the network.
+    """One reference, checked as far as possible without loading the network.
 
     Attributes:
-        name: of the class.
+        name: name of the class.
         image: the photograph.
         kind: 'mask', 'box', 'points' or 'scribble'.
         value: the file of a mask or scribble; the numbers of a box; (points, background points).
@@ -24,7 +24,7 @@ class Support(NamedTuple):
 
     @property
     def annotation(self) -> 'Path | pj.Box | pj.Points | pj.Scribble':
-        """The annotation, as the Segmenter takes it."""
+        """The annotation, for the Segmenter."""
         if self.kind == 'box':
             return pj.Box(*self.value)
         if self.kind == 'points':
@@ -33,33 +33,36 @@ class Support(NamedTuple):
 
     @property
     def files(self) -> list[Path]:
-        """The files that it is read from."""
+        """The files of the reference."""
         return [self.image, self.value] if isinstance(self.value, Path) else [self.image]
 
 
 def parse_support(text: str) -> Support:
     r"""Reads NAME=IMAGE:ANNOTATION.
 
-    A path may have colons (C:\cat.jpg): the first one after which the image's name is that of a file counts.
+    Paths may have colons (C:\cat.jpg): IMAGE ends at the first colon before which it is the path of a file.
 
     Args:
-        text: as typed after --support.
+        text: the text after --support.
+
+    Returns:
+        The Support.
 
     Raises:
-        InputError: what is missing or wrong in it.
+        InputError: a part is missing or wrong.
     """
     name, equals, rest = text.partition('=')
-    places = [place for place, letter in enumerate(rest) if letter == ':']
-    if not (name and equals and places):
+    colons = [index for index, letter in enumerate(rest) if letter == ':']
+    if not (name and equals and colons):
         raise InputError(
             f'--support wants NAME=IMAGE:ANNOTATION, such as cat=cat1.jpg:cat1.png or cat=cat1.jpg:box=10,20,200,180, got '
             f'{text!r}.'
         )
-    place = next((place for place in places if Path(rest[:place]).expanduser().is_file()), places[-1])
-    image = Path(rest[:place]).expanduser()
+    colon = next((colon for colon in colons if Path(rest[:colon]).expanduser().is_file()), colons[-1])
+    image = Path(rest[:colon]).expanduser()
     if not image.is_file():
         raise InputError(f'there is no image {image}, which --support {text} names.')
-    return Support(name, image, *_annotation(rest[place + 1 :], text))
+    return Support(name, image, *_annotation(rest[colon + 1 :], text))
 
 
 def _annotation(text, support):
@@ -73,8 +76,8 @@ def _annotation(text, support):
             )
         return kind, corners
     if kind == 'points':
-        on_class, _, elsewhere = rest.partition('/')
-        return kind, (_pairs(on_class, support), _pairs(elsewhere, support) if elsewhere else [])
+        foreground, _, background = rest.partition('/')
+        return kind, (_pairs(foreground, support), _pairs(background, support) if background else [])
     path = Path(rest if kind == 'scribble' else text).expanduser()
     if not path.is_file():
         raise InputError(

@@ -1,1 +1,4 @@
-"""Where the program runs: devices, hosts (what processes tell each other), job (how they join and end), interrupts (signals), compilation_cache."""
+"""Where the program runs.
+
+devices, hosts (communication between processes), job (how they join and end), interrupts (signals), compilation_cache.
+"""

@@ -1,4 +1,4 @@
-"""Compiled programs kept on disk, so that a second run begins at once."""
+"""A cache of compiled programs on disk: a second run starts without compiling."""
 
 import os
 
@@ -10,13 +10,13 @@ from panet_jax.disk.paths import local_path
 MOST_BYTES = 2**30
 
 
-def keep_compiled(folder: str | None = None):
-    """Makes JAX keep compiled programs in a folder and take them from there; JAX_COMPILATION_CACHE_DIR goes first.
+def keep_compiled(folder: str | None = None) -> None:
+    """Makes JAX keep compiled programs in a folder, of 1 GiB at most; the least recently used ones are removed.
 
-    Beyond 1 GiB the least recently used programs are removed.
+    The environment variable JAX_COMPILATION_CACHE_DIR takes precedence.
 
     Args:
-        folder: to keep them in; None is compiled/ beside the downloaded weights, '' keeps nothing.
+        folder: the folder; None is compiled/ beside the downloaded weights, '' is no cache.
     """
     if 'JAX_COMPILATION_CACHE_DIR' in os.environ or folder == '':
         return

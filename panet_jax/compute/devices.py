@@ -1,4 +1,4 @@
-"""The only file that knows there are several devices."""
+"""Several devices: no other file knows of them."""
 
 import collections
 from collections.abc import Callable, Iterable, Iterator
@@ -14,18 +14,27 @@ AXIS = 'devices'
 
 
 def usable_devices(batch: int, devices: list[jax.Device] | None = None) -> list[jax.Device]:
-    """As many devices as a batch of `batch` can be divided among evenly.
+    """The largest number of devices that divides a batch.
 
     Args:
         batch: number of episodes or images.
-        devices: to choose from; by default those of this process.
+        devices: devices to choose from; by default those of this process.
+
+    Returns:
+        The first devices of the list.
     """
     devices = jax.local_devices() if devices is None else devices
     return devices[: max(count for count in range(1, len(devices) + 1) if batch % count == 0)]
 
 
 def training_devices(batch: int) -> list[jax.Device]:
-    """The devices that share a batch of `batch` episodes: of this process, or all of all processes.
+    """The devices that share a batch in training: those of this process or, in a job of several, all of them.
+
+    Args:
+        batch: episodes of a step.
+
+    Returns:
+        The devices; their number divides the batch.
 
     Raises:
         InputError: several processes cannot share the batch evenly.
@@ -41,15 +50,20 @@ def training_devices(batch: int) -> list[jax.Device]:
 
 
 def banner(batch: int, used: list[jax.Device], what: str) -> str:
-    """One line on what runs where.
+    """One line on the devices of a run.
 
     Args:
-        batch: number of `what` in a step, over the devices `used`.
-        used: devices of this process, or of all.
-        what: such as 'episode(s)'.
+        batch: items of a step, over the devices `used`.
+        used: devices of this process, or of all processes.
+        what: the items, such as 'episode(s)'.
+
+    Returns:
+        The line.
     """
     processes = jax.process_count()
-    count = len(used) * (processes if len(_local(used)) == len(used) else 1)  # a share of this process's, or all
+    count = len(used) * (
+        processes if len(_local(used)) == len(used) else 1
+    )  # `used` may be those of this process alone
     of_processes = f' of {processes} processes' if processes > 1 else ''
     return (
         f'jax {jax.__version__} on {count} of {jax.device_count()} {used[0].device_kind} device(s){of_processes}, '
@@ -60,13 +74,13 @@ def banner(batch: int, used: list[jax.Device], what: str) -> str:
 def parallel(function: Callable, devices: list[jax.Device]) -> Callable:
     """Runs a training step on several devices, each with its share of the batch.
 
-    The state has no device axis on either side, so that it can be saved as it is, and the old state's
-    memory is reused.
+    The state has no device axis, neither as argument nor as result, so that it can be saved as it is. The memory of
+    the old state is reused.
 
     Args:
-        function: pure, (state, batch) -> (state, metrics); the batch's leading axis is the episodes, and
-            what comes out is the same on all devices: it averages with `mean_over_devices`.
-        devices: to run on; their number divides the batch.
+        function: pure, (state, batch) -> (state, metrics), with the episodes as leading axis of the batch. Its results
+            must be the same on all devices, so it averages with `mean_over_devices`.
+        devices: devices to run on; their number divides the batch.
 
     Returns:
         A compiled function (state, batch from `split`) -> (state, metrics).
@@ -75,49 +89,79 @@ def parallel(function: Callable, devices: list[jax.Device]) -> Callable:
 
 
 def sharded(function: Callable, devices: list[jax.Device], *, with_params: bool = False) -> Callable:
-    """Runs function(batch) or function(params, batch) on several devices; what comes out stays on them.
+    """Runs function(batch) or function(params, batch) on several devices; the results stay on them.
 
     Args:
-        function: pure; a device has all of params and its share of the batch.
-        devices: to run on, of this process.
+        function: pure; each device gets all of params and its share of the batch.
+        devices: devices of this process.
         with_params: whether the function takes params.
 
     Returns:
-        A compiled function that takes a batch from `split`, or what another such function returned, and
-        returns arrays [D, B / D, ...].
+        A compiled function from a batch, as from `split` or another sharded function, to arrays [D, B / D, ...].
     """
     return jax.pmap(function, AXIS, in_axes=(None, 0) if with_params else 0, devices=devices)
 
 
 def mean_over_devices(tree: Any) -> Any:
-    """Inside a parallel function: the mean of each array over the devices."""
+    """The mean over the devices, inside a `parallel` function.
+
+    Args:
+        tree: a tree of arrays.
+
+    Returns:
+        The same tree, equal on all devices.
+    """
     return jax.lax.pmean(tree, AXIS)
 
 
 def highest_of_all() -> Callable[[int], jax.Array]:
-    """Compiles a function that all processes call, each with a number: the highest of them, without waiting for it."""
+    """Compiles the maximum over all processes.
+
+    Returns:
+        A function from a number of this process to the highest number of all, [] int32. All processes call it together;
+        it does not wait for the result.
+    """
     highest = jax.pmap(lambda number: jax.lax.pmax(number, AXIS), AXIS, out_axes=None, devices=jax.devices())
     return lambda number: highest(np.full(jax.local_device_count(), number, np.int32))
 
 
 def replicate(tree: Any, devices: list[jax.Device]) -> Any:
-    """Places a tree on all devices once; without it the first two calls of a step would compile twice."""
+    """Copies a tree to all devices, so that the first two calls of a step do not compile twice.
+
+    Args:
+        tree: a tree of arrays.
+        devices: as for `parallel`.
+
+    Returns:
+        The same tree, on the devices of this process.
+    """
     return jax.device_put(tree, NamedSharding(_mesh(devices), PartitionSpec()))
 
 
 def split(batch: Any, devices: list[jax.Device]) -> Any:
-    """A tree of arrays [B, ...], this process's share -> [D, B / D, ...] for its D devices among `devices`."""
+    """Splits a batch over the devices of this process.
+
+    Args:
+        batch: a tree of arrays [B, ...], the share of this process.
+        devices: as for `parallel`; D of them are of this process.
+
+    Returns:
+        The same tree, of arrays [D, B / D, ...].
+    """
     count = len(_local(devices))
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
 
 
 def prefetched(batches: Iterable[Any], devices: list[jax.Device], ahead: int = 2) -> Iterator[Any]:
-    """`split` batches on their devices, sent `ahead` before they are asked for: while the devices compute.
+    """Sends batches to the devices ahead of time, while these compute.
 
     Args:
-        batches: iterator of trees of numpy arrays [B, ...], this process's share.
+        batches: trees of numpy arrays [B, ...], the share of this process.
         devices: as for `parallel`.
-        ahead: how many wait on the devices.
+        ahead: number of batches that wait on the devices.
+
+    Yields:
+        The batches, as from `split`.
     """
     sharding = NamedSharding(_mesh(devices), PartitionSpec(AXIS))
     waiting = collections.deque()
@@ -129,7 +173,14 @@ def prefetched(batches: Iterable[Any], devices: list[jax.Device], ahead: int = 2
 
 
 def join(outputs: Any) -> Any:
-    """What a sharded function returned, arrays [D, B / D, ...] -> numpy arrays [B, ...]."""
+    """Joins the results of a sharded function; the inverse of `split`.
+
+    Args:
+        outputs: a tree of arrays [D, B / D, ...].
+
+    Returns:
+        The same tree, of numpy arrays [B, ...].
+    """
     return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)
 
 

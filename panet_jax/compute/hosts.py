@@ -1,10 +1,10 @@
-"""What one process of a job tells the others: one sees a mistake and all end, one reads and all have it.
+"""Communication between the processes of a job: an error on one ends all, and values of one reach all.
 
-Process 0 is the primary: it alone reads and writes the workdir and talks to the user. With one process, everything
-here does the plain thing.
+Process 0 is the primary: it alone reads and writes the workdir and prints. With a single process, each function here
+simply calls its argument.
 
-    on_primary(f)             f runs on the primary; a mistake that it meets ends all processes
-    value_from_primary(f)     the same, and all processes get its value, which is something that JSON can say
+    on_primary(f)             f runs on the primary; an error there ends all processes
+    value_from_primary(f)     the same, and all processes get its value, which must be JSON
     from_primary(f, shapes)   the same for arrays
     primary_first(f)          f runs on all, on the primary before the others
     primary_only(f)           f as a function that does nothing on the others
@@ -25,26 +25,33 @@ from jax.experimental import multihost_utils
 from panet_jax.compute import devices
 from panet_jax.errors import InputError
 
-PIECE_BYTES = 2**26  # of an array that is summed over processes
+PIECE_BYTES = 2**26  # largest part of an array that is summed over processes at once
 
 
 def is_primary() -> bool:
-    """Whether this process is the one that writes and prints."""
+    """Whether this process is the primary, which writes and prints."""
     return jax.process_index() == 0
 
 
 def is_mine(number: int) -> bool:
-    """Whether piece `number` of some work is this process's: they take turns."""
+    """Whether a piece of work belongs to this process: the processes take turns.
+
+    Args:
+        number: number of the piece, from 0.
+
+    Returns:
+        True on exactly one process.
+    """
     return number % jax.process_count() == jax.process_index()
 
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """A process's share of work that several take turns at: the pieces number, number + count, ...
+    """The share of one process of work that several divide: the pieces number, number + count, ...
 
     Attributes:
-        number: of the process, from 0.
-        count: of processes.
+        number: number of the process, from 0.
+        count: number of processes.
     """
 
     number: int = 0
@@ -57,15 +64,15 @@ def own_share() -> Share:
 
 
 def bar_hidden() -> bool | None:
-    """The argument `disable` of tqdm: the primary alone shows a bar, and only in a terminal."""
+    """The argument `disable` of tqdm: only the primary shows a bar, and only in a terminal."""
     return None if is_primary() else True
 
 
-def check_same(what: str, value: str):
-    """Checks that all processes have the same value: otherwise training would average over different ones.
+def check_same(what: str, value: str) -> None:
+    """Checks that a value is the same on all processes, as training assumes.
 
     Args:
-        what: how the error calls it.
+        what: its name in the error.
         value: a text.
 
     Raises:
@@ -73,7 +80,7 @@ def check_same(what: str, value: str):
     """
     if jax.process_count() == 1:
         return
-    # Not multihost_utils.assert_equal: its AssertionError prints arrays, and does not say which process differs.
+    # multihost_utils.assert_equal would not say which process differs.
     digest = np.frombuffer(hashlib.sha256(value.encode()).digest(), np.uint8)
     digests = multihost_utils.process_allgather(digest)
     different = np.flatnonzero((digests != digests[0]).any(1))
@@ -85,16 +92,19 @@ def check_same(what: str, value: str):
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Ends all processes with the mistake that one of them meets inside; nothing collective may be inside.
+    """Makes an error on one process end all of them. There must be no collective operation inside.
+
+    Yields:
+        None.
 
     Raises:
-        InputError: on the others, what went wrong and where.
+        InputError: on the other processes, with the process that failed and its error.
     """
     error = None
     try:
         yield
-    except Exception as own:
-        error = own
+    except Exception as caught:
+        error = caught
         error.everywhere = True
     if jax.process_count() > 1:
         texts = _texts_of_all((str(error) or type(error).__name__) if error else '')
@@ -106,19 +116,30 @@ def together() -> Iterator[None]:
 
 
 def on_primary(function: Callable, *arguments: Any) -> Any:
-    """What function(*arguments) returns on the primary; None on the others, which do not call it.
+    """Calls a function on the primary alone.
+
+    Args:
+        function: the function.
+        *arguments: its arguments.
+
+    Returns:
+        Its value on the primary, None on the other processes.
 
     Raises:
-        InputError: on the others, a mistake that the primary meets.
+        InputError: on the other processes, if the call fails.
     """
     with together():
         return function(*arguments) if is_primary() else None
 
 
 def primary_only(function: Callable) -> Callable:
-    """A function that does what `function` does on the primary, and nothing on the others, where it returns None.
+    """Restricts a function to the primary. Unlike in `on_primary`, the other processes do not learn of its errors.
 
-    A mistake inside is the primary's alone: the others do not wait to learn of it, as they do in `on_primary`.
+    Args:
+        function: the function.
+
+    Returns:
+        The same function on the primary; on the others it does nothing and returns None.
     """
 
     @functools.wraps(function)
@@ -129,7 +150,17 @@ def primary_only(function: Callable) -> Callable:
 
 
 def primary_first(function: Callable) -> Any:
-    """function() on every process, on the primary before the others, so that these see what it writes to a shared disk."""
+    """Calls a function on every process, on the primary first: the others find its files on a shared disk.
+
+    Args:
+        function: called without arguments.
+
+    Returns:
+        Its value on this process.
+
+    Raises:
+        InputError: on the other processes, if a call fails.
+    """
     result = None
     for turn in (True, False):
         with together():
@@ -139,11 +170,17 @@ def primary_first(function: Callable) -> Any:
 
 
 def from_primary(function: Callable, shapes: Any) -> Any:
-    """The arrays that function() returns on the primary, on every process; the others do not call it.
+    """Calls a function on the primary and gives its arrays to every process.
 
     Args:
-        function: returns a tree of arrays.
-        shapes: the same tree, of anything that has shape and dtype.
+        function: called without arguments; returns a tree of arrays.
+        shapes: the same tree, of anything with shape and dtype.
+
+    Returns:
+        The tree of arrays.
+
+    Raises:
+        InputError: on the other processes, if the call fails.
     """
     tree = on_primary(function)
     if jax.process_count() == 1:
@@ -154,7 +191,17 @@ def from_primary(function: Callable, shapes: Any) -> Any:
 
 
 def value_from_primary(function: Callable) -> Any:
-    """What function() returns on the primary, on every process: something that JSON can say."""
+    """Calls a function on the primary and gives its value to every process.
+
+    Args:
+        function: called without arguments; returns a JSON value.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: on the other processes, if the call fails.
+    """
     value = on_primary(function)
     if jax.process_count() == 1:
         return value
@@ -164,7 +211,14 @@ def value_from_primary(function: Callable) -> Any:
 
 
 def total(array: np.ndarray) -> np.ndarray:
-    """The sum over processes of a numpy array [E, ...], in pieces of its first axis."""
+    """The sum of an array over the processes.
+
+    Args:
+        array: numpy array [E, ...], of the same shape on each process; it is summed in pieces of its first axis.
+
+    Returns:
+        The sum, of the same shape and dtype.
+    """
     if jax.process_count() == 1:
         return array
     pieces = np.array_split(array, max(1, min(len(array), array.nbytes // PIECE_BYTES)))
@@ -173,31 +227,41 @@ def total(array: np.ndarray) -> np.ndarray:
 
 
 class Votes:
-    """What any process wants after a step, so that all of them do it after the same one.
+    """The highest request of all processes after a step, so that all of them act after the same step.
 
-    With several processes the answer is that of the call before, so that the devices have the next step to
-    do while this one is waited for.
+    With several processes, a call returns the result of the call before: the devices compute the next step while the
+    result is on its way.
     """
 
     def __init__(self):
         self._highest = devices.highest_of_all()
-        self._before = None
+        self._pending = None
 
-    def __call__(self, wanted: int) -> int:
-        """The highest vote of all.
+    def __call__(self, vote: int) -> int:
+        """The highest vote of all processes at the call before.
 
         Args:
-            wanted: this process's vote, 0 for nothing.
+            vote: request of this process, 0 for none.
+
+        Returns:
+            The highest request; 0 at the first call.
         """
         if jax.process_count() == 1:
-            return wanted
-        before, self._before = self._before, self._highest(wanted)
+            return vote
+        before, self._pending = self._pending, self._highest(vote)
         return 0 if before is None else int(before)
 
-    def last(self, wanted: int) -> int:
-        """The same, and waits: after the last step there is no later one."""
-        self(wanted)
-        return self(wanted)
+    def last(self, vote: int) -> int:
+        """The highest vote of all processes after the last step, for which it waits.
+
+        Args:
+            vote: request of this process, 0 for none.
+
+        Returns:
+            The highest request.
+        """
+        self(vote)
+        return self(vote)
 
 
 def _texts_of_all(text):

@@ -1,7 +1,7 @@
-"""How a run is asked to stop, by Ctrl-C or another signal, and what it does and says then.
+"""Signals: how Ctrl-C and others stop a run.
 
-A program stops at once: `heed_signals` makes a signal an exception. A training stops after a step that it saves:
-`caught_signals` notes a signal, and `Requests` has all processes stop after the same step.
+Most programs stop at once: `heed_signals` turns a signal into an exception. A training saves the current step first:
+`caught_signals` notes a signal, and `Requests` makes all processes stop after the same step.
 """
 
 import contextlib
@@ -12,16 +12,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-# SIGHUP comes when the terminal closes, SIGUSR1 is SLURM's when it is asked for. Windows has neither.
+# SIGHUP: the terminal closed. SIGUSR1: SLURM sends it on request. Windows has neither.
 ENDING = tuple(getattr(signal, name) for name in ('SIGTERM', 'SIGHUP', 'SIGUSR1') if hasattr(signal, name))
-SAVE, STOP = 1, 2  # what a training can be asked for after a step; to stop is to save too
+SAVE, STOP = 1, 2  # requests to a training after a step; STOP saves too
 
 
 class Terminated(BaseException):
-    """A signal other than Ctrl-C's asked for the end.
+    """A signal other than Ctrl-C asked the program to end.
 
     Attributes:
-        number: of the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int = signal.SIGTERM):
@@ -30,10 +30,10 @@ class Terminated(BaseException):
 
 
 class Interrupted(Exception):
-    """A signal asked for the end, and the training is saved.
+    """A signal asked the training to end, and it is saved.
 
     Attributes:
-        number: of the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int, step: int):
@@ -44,19 +44,26 @@ class Interrupted(Exception):
 
 
 def name_and_status(stop: KeyboardInterrupt | Terminated) -> tuple[str, int]:
-    """The name of the signal behind an exception, and the exit status."""
+    """Describes the signal behind an exception.
+
+    Args:
+        stop: the exception.
+
+    Returns:
+        The name of the signal, and the exit status.
+    """
     if isinstance(stop, Terminated):
         return signal.Signals(stop.number).name, 128 + stop.number
     return 'Ctrl-C', 128 + signal.SIGINT
 
 
-def heed_signals():
-    """Makes signals raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, and sends a signal again that was lost.
+def heed_signals() -> None:
+    """Makes signals raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, and repeats a signal that was lost.
 
-    It is lost if it comes during a callback: Python only prints an exception there, and XLA calls back from every
-    garbage collection.
+    A signal is lost if it arrives during a callback, where Python prints an exception and drops it. XLA has such a
+    callback in every garbage collection.
     """
-    heeded, tell = _heeded(), sys.unraisablehook
+    heeded, previous_hook = _heeded(), sys.unraisablehook
 
     def terminate(number, _):
         _end_once(heeded)
@@ -66,7 +73,7 @@ def heed_signals():
     def send_again(lost):
         number = _number_of(lost)
         if number is None:
-            tell(lost)
+            previous_hook(lost)
             return
         _handle(heeded, terminate)
         timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
@@ -79,21 +86,24 @@ def heed_signals():
 
 @contextlib.contextmanager
 def caught_signals() -> Iterator[list[int]]:
-    """Collects the numbers of signals in a list, so that a step can end and be saved.
+    """Notes signals instead of stopping, so that the current step can end and be saved.
 
     A second Ctrl-C or SIGTERM acts as usual.
+
+    Yields:
+        A list, to which the numbers of the signals are added.
     """
     caught = []
 
     def note(number, _):
         caught.append(number)
-        again = number in (signal.SIGINT, signal.SIGTERM)
-        if again:
+        repeatable = number in (signal.SIGINT, signal.SIGTERM)
+        if repeatable:
             signal.signal(number, previous[number])
         _leave_closed_terminal()
         os.write(
-            2, f'\nfinishing this step to save it{"; once more stops at once" * again}\n'.encode()
-        )  # print is not safe
+            2, f'\nfinishing this step to save it{"; once more stops at once" * repeatable}\n'.encode()
+        )  # print is not safe in a signal handler
 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, *_heeded())}
     for number in previous:
@@ -106,41 +116,44 @@ def caught_signals() -> Iterator[list[int]]:
 
 
 class Requests:
-    """What a training is asked for after its steps, the same on every process.
+    """The requests to a training after its steps, the same on every process.
 
     Args:
-        caught: numbers of the signals of this process, from `caught_signals`.
-        votes: this process's request -> the highest of all processes, as `hosts.Votes`.
+        caught: numbers of the signals of this process, as from `caught_signals`.
+        votes: the request of this process -> the highest of all processes, as `hosts.Votes`.
     """
 
     def __init__(self, caught: list[int], votes: Callable[[int], int]):
-        self._caught, self._votes, self._asked = caught, votes, 0
+        self._caught, self._votes, self._request = caught, votes, 0
 
     def after_step(self, save_due: Callable[[], bool]) -> int:
-        """What is asked for after a step, not the last one: 0, SAVE or STOP.
+        """The request after a step that is not the last one.
 
         Args:
-            save_due: whether this process wants a checkpoint.
+            save_due: whether this process requests a checkpoint.
+
+        Returns:
+            0, SAVE or STOP.
         """
-        # Looked at once: a signal from here on waits for the next step.
-        self._asked = self._votes(STOP if self._caught else SAVE if save_due() else 0)
-        return self._asked
+        # Signals are checked here only: a later one waits for the next step.
+        self._request = self._votes(STOP if self._caught else SAVE if save_due() else 0)
+        return self._request
 
-    def end(self, step: int):
-        """Ends the training: after STOP, or after its last step, in which a signal may have come too.
+    def end(self, step: int) -> None:
+        """Ends the training: after STOP, or after the last step, during which a signal may have come too.
 
         Args:
-            step: that was saved.
+            step: the step that was saved.
 
         Raises:
             Interrupted: a signal asked for the end.
         """
-        if self._asked == STOP or self._votes.last(STOP if self._caught else 0) == STOP:
+        if self._request == STOP or self._votes.last(STOP if self._caught else 0) == STOP:
             raise Interrupted(self._caught[0] if self._caught else signal.SIGTERM, step)
 
 
 def _heeded():
-    """The signals that ask for the end, without those that `nohup` or a shell made this process ignore."""
+    """The ending signals that this process does not ignore, as `nohup` or a shell may have it do."""
     return [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
 
 
@@ -150,19 +163,19 @@ def _handle(numbers, handler):
 
 
 def _end_once(heeded):
-    """Ignores further signals of the kinds that come several times, so that the end is not cut off. SIGTERM still acts."""
+    """Ignores repeated signals, which would cut off the ending; a second SIGTERM still acts."""
     _handle([number for number in heeded if number != signal.SIGTERM], signal.SIG_IGN)
 
 
 def _number_of(lost):
-    """The number of the signal whose exception Python could not raise, or None."""
+    """The number of the signal whose exception Python dropped; None if it was another exception."""
     if lost.exc_type is Terminated:
         return lost.exc_value.number if lost.exc_value else signal.SIGTERM
     return signal.SIGINT if lost.exc_type is KeyboardInterrupt else None
 
 
 def _leave_closed_terminal():
-    """Sends output to /dev/null if the terminal is gone: each line would be an error, and the end incomplete."""
+    """Sends output to /dev/null if the terminal is gone: otherwise the next print would fail and cut off the ending."""
     for stream in (1, 2):
         with contextlib.suppress(OSError):
             if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):

@@ -1,6 +1,7 @@
-"""A job of several processes, as a rule one a host: how they find each other, and how all end when one does."""
+"""A job of several processes, usually one per host: how they join, and how all end when one does."""
 
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -15,23 +16,24 @@ import numpy as np
 from panet_jax.compute.hosts import is_primary
 from panet_jax.errors import InputError
 
-PATIENCE = 300  # seconds that a process waits for the first one
-FAILED = 'panet_jax/failed'  # the key under which a process that ends says why
+LOGGER = logging.getLogger(__name__)
+PATIENCE = 300  # seconds that a process waits for process 0
+FAILED = 'panet_jax/failed'  # key of the reason that a failed process leaves for the others
 _leaving = threading.Event()
 
 
-def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None):
-    """Joins the processes of a job; comes before anything else that JAX does.
+def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
+    """Joins the processes of a job. It must be the first use of JAX.
 
     Args:
-        coordinator: 'HOST:PORT' that process 0 listens at; None lets JAX find out, as it can on Cloud TPU,
-            under SLURM and under Open MPI.
-        processes: how many there are, or None.
-        process: this one's number, or None.
+        coordinator: 'HOST:PORT' where process 0 listens; None lets JAX detect it, as it can on Cloud TPU, under SLURM
+            and under Open MPI.
+        processes: number of processes, or None.
+        process: number of this process, or None.
 
     Raises:
-        InputError: something is missing or wrong, or process 0 cannot be reached within five minutes. (Process
-            0, if the others do not come, is ended by JAX after five minutes.)
+        InputError: an argument is missing or wrong, or process 0 cannot be reached within five minutes. (If the
+            others do not come, JAX ends process 0 after five minutes.)
     """
     if coordinator and (not coordinator.rpartition(':')[2].isdigit() or None in (processes, process)):
         raise InputError(
@@ -45,7 +47,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
 
 def _initialize(coordinator, processes, process):
-    # JAX would answer a SIGTERM itself, by noting it only.
+    # Otherwise JAX handles SIGTERM itself, and does not end.
     jax.config.update('jax_enable_preemption_service', False)
     try:
         if coordinator and process:
@@ -59,7 +61,7 @@ def _initialize(coordinator, processes, process):
 
 
 def _wait_for(coordinator):
-    """Returns when process 0 listens: JAX, if it waited for that in vain, would abort the program."""
+    """Waits until process 0 listens. JAX would abort the program if it waited in vain."""
     host, _, port = coordinator.rpartition(':')
     for _ in range(PATIENCE):
         try:
@@ -72,46 +74,49 @@ def _wait_for(coordinator):
 
 
 def _client():
-    """The store of texts that all processes share: only it can reach a process that waits in a collective.
+    """The key-value store of the job, the only way to reach a process that waits in a collective operation.
 
-    `jax.distributed` has no public name for it; Orbax has.
+    `jax.distributed` has no public name for it; Orbax has one.
     """
-    from orbax.checkpoint import multihost  # slow to import, and wanted for several processes only
+    from orbax.checkpoint import multihost  # slow to import, and only needed for several processes
 
     return multihost.get_jax_distributed_client()
 
 
 def _end_with_others(client):
-    """Ends this process when another one says that it failed: this one may wait for that one in a collective."""
+    """Ends this process when another one has failed, for which it may be waiting in a collective operation."""
     while not _leaving.wait(1):  # a wait within the client would abort the interpreter when it ends
         with contextlib.suppress(Exception):  # no text yet, or the job is over
-            print(f'panet_jax: {client.key_value_try_get(FAILED)}', file=sys.stderr, flush=True)
-            if is_primary():  # which keeps the text for the others
+            LOGGER.error(client.key_value_try_get(FAILED))
+            if is_primary():  # it holds the store, which the others still have to read
                 time.sleep(3)
             os._exit(2)
 
 
-def leave(status: int, sentence: str):
-    """Ends this process of several, and all others: they might wait for it for ever.
+def leave(status: int, sentence: str) -> None:
+    """Ends this process and all others of the job, which might wait for it forever.
 
     Args:
-        status: exit status of this process; that of the others is 2.
-        sentence: why, for the others to print.
+        status: exit status of this process; the others exit with 2.
+        sentence: the reason, for the others to print.
     """
     _leaving.set()
     sys.stdout.flush()
     sys.stderr.flush()
     with contextlib.suppress(Exception):  # another process was first
         _client().key_value_set(FAILED, f'process {jax.process_index()} ended: {sentence}')
-    time.sleep(3)  # or a collective fails in another process before that can have read why
+    time.sleep(3)  # time for the others to read it, before their collective operations fail
     os._exit(status)
 
 
 @contextlib.contextmanager
 def none_left_waiting() -> Iterator[None]:
-    """Ends all processes of a job when one meets an exception that nobody foresaw, and prints its traceback.
+    """Ends all processes of a job when one meets an unexpected exception, and prints its traceback.
 
-    The others would wait for it in a collective for five minutes, and never learn the reason.
+    Otherwise the others would wait for it in a collective operation for five minutes, and never learn the reason.
+
+    Yields:
+        None.
     """
     try:
         yield
@@ -125,5 +130,5 @@ def none_left_waiting() -> Iterator[None]:
 
 
 def is_one_of_several() -> bool:
-    """Whether this process has joined others, which may wait for it."""
+    """Whether this process has joined a job of several."""
     return jax.distributed.is_initialized() and jax.process_count() > 1

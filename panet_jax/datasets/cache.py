@@ -1,4 +1,4 @@
-"""A cache of resized images, so that each is decoded once and not in every episode."""
+"""A cache of resized images: each is decoded once, not in every episode."""
 
 import concurrent.futures
 import os
@@ -17,14 +17,20 @@ IMAGES, LABELS = 'images.npy', 'labels.npy'
 
 
 def cached(source: Prepared, size: int) -> 'Cached':
-    """A Prepared source whose images are size x size already, written beside it the first time.
+    """A Source of resized images, which are written beside the prepared list the first time.
 
-    Two memory-mapped arrays, images [n, size, size, 3] and labels [n, size, size] uint8: 0.7 GB for a
+    The cache is two memory-mapped arrays, images [n, size, size, 3] and labels [n, size, size] uint8: 0.7 GB for a
     thousand images of 417 x 417 pixels.
 
     Args:
         source: the images at their own sizes.
         size: side of the resized images in pixels.
+
+    Returns:
+        The Source.
+
+    Raises:
+        InputError: there is too little room, or the folder cannot be written to.
     """
     folder = source.folder / f'resized-{size}'
     shapes = {IMAGES: (len(source), size, size, 3), LABELS: (len(source), size, size)}
@@ -43,16 +49,16 @@ def _is_complete(folder, shapes):
 
 
 class Cached:
-    """A Source of another one's images, resized before.
+    """A Source whose images were resized before.
 
     Args:
-        source: the Source with the images at their own sizes, which also knows names, classes and instances.
+        source: the Source of the original images, which also provides names, classes and instances.
         folder: folder of images.npy and labels.npy.
     """
 
-    def __init__(self, source, folder):
+    def __init__(self, source: Prepared, folder: Path):
         self._source, self._folder = source, folder
-        # Plain arrays over the mapped files: taking an image from a numpy.memmap costs more.
+        # Plain arrays over the mapped files: indexing a numpy.memmap is slower.
         self._images, self._labels = (np.asarray(np.load(folder / name, mmap_mode='r')) for name in (IMAGES, LABELS))
         self.classes, self.presence, self.areas = source.classes, source.presence, source.areas
         self.skipped, self.fingerprint = source.skipped, source.fingerprint
@@ -60,7 +66,7 @@ class Cached:
         self.instances, self.scribbles, self.name = source.instances, source.scribbles, source.name
 
     def __reduce__(self):
-        return Cached, (self._source, self._folder)  # a process of the loader opens the files itself
+        return Cached, (self._source, self._folder)  # a worker of the loader maps the files itself
 
     def __len__(self):
         return len(self._source)
@@ -70,7 +76,7 @@ class Cached:
 
 
 def _write(source, size, folder, shapes):
-    # The names are fixed, so that what a killed run left is written over.
+    # The names are fixed, so that the files of a killed run are overwritten.
     temporary = {name: folder / f'.{name}.tmp' for name in shapes}
     try:
         images, labels = (_allocate(temporary[name], shape) for name, shape in shapes.items())
@@ -95,7 +101,7 @@ def _write(source, size, folder, shapes):
 
 
 def _allocate(path, shape):
-    """A new memory-mapped array, for which room on the disk is reserved now: a full disk would kill the process later."""
+    """A new memory-mapped array. Its disk space is reserved now: later a full disk would kill the process."""
     array = np.lib.format.open_memmap(path, 'w+', np.uint8, shape)
     if hasattr(os, 'posix_fallocate'):  # not on macOS
         with open(path, 'r+b') as file:

@@ -1,4 +1,4 @@
-"""What is in a folder of images and masks, what is wrong with it, and whether training can start."""
+"""Checks a folder of images and masks: its content, its problems, and whether training can start."""
 
 import concurrent.futures
 import contextlib
@@ -19,19 +19,19 @@ from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 
-MOST_PROBLEMS = 20  # that a report prints
+MOST_PROBLEMS = 20  # problems that a report prints
 
 
 @dataclasses.dataclass
 class ListReport:
-    """What was learned about one image list.
+    """The findings on one image list.
 
     Attributes:
         name: name of the list.
         classes: names of the classes.
         counts: [classes] int, number of images that show each class; None if the list could not be opened.
-        images: number of images that can be used.
-        problems: a sentence for each image that cannot be used, or one about the list itself.
+        images: number of usable images.
+        problems: a sentence on each unusable image, or one on the list itself.
     """
 
     name: str
@@ -41,11 +41,14 @@ class ListReport:
     problems: list[str] = dataclasses.field(default_factory=list)
 
     def obstacle(self, shots: int, queries: int, unseen: tuple[str, ...] = ()) -> str:
-        """Why training cannot start on the list; '' if it can.
+        """The reason why training cannot start on the list.
 
         Args:
             shots, queries: images of a class that an episode needs.
             unseen: names of the unseen classes, in place of four folds.
+
+        Returns:
+            The reason; '' if training can start.
         """
         if self.problems:
             return f'{len(self.problems)} problem(s)'
@@ -67,21 +70,27 @@ class ListReport:
 
 
 def check_folder(root: str | Path) -> tuple[str, list[str], list[ListReport]]:
-    """Reads everything in a folder.
+    """Reads and checks all images and masks of a folder.
+
+    Args:
+        root: folder of the data set.
 
     Returns:
-        A heading; sentences on which files there are and what cannot be done for lack of others; a report of each list.
+        A heading; remarks on files that exist or are missing; a report of each image list.
+
+    Raises:
+        InputError: there is no such folder, or its layout is unknown.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f'there is no folder {str(root)!r}.')
     heading, lists, open_layout, remarks = _recognize(root)
-    checked = {}
-    return heading, remarks, [_check_list(open_layout, root, name, checked) for name in lists]
+    outcomes = {}
+    return heading, remarks, [_check_list(open_layout, root, name, outcomes) for name in lists]
 
 
 def sample_images(root: str | Path, most: int) -> tuple[list[tuple], tuple[str, ...]]:
-    """A few images of a folder with their masks, evenly spread over its lists; images with a problem are left out.
+    """A few images of a folder with their masks, evenly spread over its lists, without those that have a problem.
 
     Args:
         root: folder of the data set.
@@ -89,19 +98,22 @@ def sample_images(root: str | Path, most: int) -> tuple[list[tuple], tuple[str, 
 
     Returns:
         A list of (name, [H, W, 3] uint8, label [H, W] uint8), and the names of the classes.
+
+    Raises:
+        InputError: the layout of the folder is unknown.
     """
     root = Path(root)
     _, lists, open_layout, _ = _recognize(root)
-    layouts, classes = {}, ()  # {name of an image: the Layout that reads it}
+    layouts, classes = {}, ()  # layouts: {image name: Layout that reads it}
     for split in lists:
-        with contextlib.suppress(InputError):  # the report says what is wrong
+        with contextlib.suppress(InputError):  # the report names the problem
             layout = open_layout(root, split)
             layouts |= dict.fromkeys(layout.names, layout)
             classes = classes or layout.classes
     names = list(layouts)
-    picked = dict.fromkeys(names[round(place)] for place in np.linspace(0, len(names) - 1, most)) if names else ()
+    sample = dict.fromkeys(names[round(place)] for place in np.linspace(0, len(names) - 1, most)) if names else ()
     images = []
-    for name in picked:
+    for name in sample:
         with contextlib.suppress(InputError):
             image, label, *_ = layouts[name].record(name)
             images.append((name, decode_photo(image, layouts[name].where(name), label.shape), label))
@@ -109,7 +121,15 @@ def sample_images(root: str | Path, most: int) -> tuple[list[tuple], tuple[str, 
 
 
 def check_prepared(dataset: str, home: str | Path) -> tuple[str, list[str], list[ListReport]]:
-    """What of a benchmark is downloaded and prepared, returned as `check_folder` does; no image is read."""
+    """Lists the archives and prepared lists of a benchmark; no image is read.
+
+    Args:
+        dataset: 'pascal5i' or 'coco20i'.
+        home: folder of prepared data sets.
+
+    Returns:
+        As from `check_folder`.
+    """
     remarks = []
     for name in dict.fromkeys(name for names in NEEDED[dataset].values() for name in names):
         path = Path(home) / 'downloads' / 'panet_jax' / name
@@ -130,23 +150,28 @@ def check_prepared(dataset: str, home: str | Path) -> tuple[str, list[str], list
     return f'{dataset} in {home}', remarks, reports
 
 
-def format_report(heading, remarks, reports, shots, queries, unseen=()) -> tuple[str, bool]:
-    """The report as text, and whether training can start on a list.
+def format_report(
+    heading: str, remarks: list[str], reports: list[ListReport], shots: int, queries: int, unseen: tuple[str, ...] = ()
+) -> tuple[str, bool]:
+    """Formats the findings on a folder.
 
     Args:
         heading, remarks, reports: as from `check_folder`.
         shots, queries: images of a class that an episode needs.
         unseen: names of the unseen classes, in place of four folds.
+
+    Returns:
+        The text, and whether training can start on one of the lists.
     """
     obstacles = {report.name: report.obstacle(shots, queries, unseen) for report in reports}
     ready = [name for name, obstacle in obstacles.items() if not obstacle]
-    wanted = f'{shots} support and {queries} query image(s)'
+    task = f'{shots} support and {queries} query image(s)'
     lines = [
         heading,
         *(f'  {remark}' for remark in remarks),
         *_table_of_counts([report for report in reports if report.counts is not None]),
         *_problems(reports),
-        f'Training can start on {", ".join(ready)} ({wanted}).' if ready else 'Training cannot start.',
+        f'Training can start on {", ".join(ready)} ({task}).' if ready else 'Training cannot start.',
         *(f'The list {name!r} will not do: {obstacle}.' for name, obstacle in obstacles.items() if obstacle),
         *([] if reports else ['There is no image list.']),
     ]
@@ -154,7 +179,7 @@ def format_report(heading, remarks, reports, shots, queries, unseen=()) -> tuple
 
 
 def _table_of_counts(reports):
-    """Lines that say how many images each list has, and how many show each class."""
+    """The lines of a table: images in each list, and images that show each class."""
     if not reports:
         return []
     rows = [('', [report.name for report in reports]), ('images', [report.images for report in reports])]
@@ -169,7 +194,7 @@ def _aligned(cells, widths):
 
 
 def _problems(reports):
-    """Lines that name the first problems, each once although several lists may have it."""
+    """Lines on the first problems; one that several lists share is named once."""
     problems = list(dict.fromkeys(problem for report in reports for problem in report.problems))
     if not problems:
         return []
@@ -179,7 +204,7 @@ def _problems(reports):
 
 
 def _recognize(root):
-    """What a folder is: a heading, the names of its lists, what opens one, and remarks on what it has."""
+    """Detects the layout of a folder: a heading, the names of its lists, a function that opens one, and remarks."""
     if (root / 'masks').is_dir():
         without = open_custom(root, 'all').without_masks()
         remarks = []
@@ -198,15 +223,15 @@ def _recognize(root):
     return f"{root}: COCO's layout", coco_lists(root), CocoLayout, []
 
 
-def _check_list(open_layout, root, name, checked):
+def _check_list(open_layout, root, name, outcomes):
     """Reads the images of one list.
 
     Args:
         open_layout: opens a Layout from (root, name).
         root: folder of the data set.
         name: name of the list.
-        checked: {name of an image: its [class, pixels] pairs, or a sentence on what is wrong} of the lists before,
-            whose images are not read again; those of this list are added.
+        outcomes: {image name: its [class, pixels] pairs, or a sentence on its problem} of earlier lists, whose images
+            are not read again; those of this list are added.
     """
     report = ListReport(name)
     try:
@@ -219,17 +244,17 @@ def _check_list(open_layout, root, name, checked):
 
     def check(image):
         try:
-            checked[image] = checked_example(layout, image)[1]
+            outcomes[image] = checked_example(layout, image)[1]
         except InputError as error:
-            checked[image] = str(error)
+            outcomes[image] = str(error)
 
-    new = [image for image in names if image not in checked]
-    # Not tqdm's thread_map, whose module warns in a notebook without widgets.
+    new = [image for image in names if image not in outcomes]
+    # tqdm's thread_map would warn in a notebook without widgets.
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         list(tqdm(pool.map(check, new), f'checking {name}', len(new), leave=False, disable=None))
-    outcomes = [checked[image] for image in names]
-    report.problems = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    numbers = [number for areas in outcomes if not isinstance(areas, str) for number, _ in areas]
+    own = [outcomes[image] for image in names]
+    report.problems = [outcome for outcome in own if isinstance(outcome, str)]
+    numbers = [number for areas in own if not isinstance(areas, str) for number, _ in areas]
     report.counts = np.bincount(np.array(numbers, int), minlength=len(layout.classes) + 1)[1:]
-    report.images = len(outcomes) - len(report.problems)
+    report.images = len(names) - len(report.problems)
     return report

@@ -27,17 +27,20 @@ JSONS = ('annotations/instances_{}.json', 'annotations/{}.json', '{}.json')
 class CocoLayout:
     """Images with instance annotations, unpacked or as COCO's archives.
 
-    Classes are the json's categories in the order of their ids: 1..80 for COCO. Where instances overlap
-    the smaller one is on top: in the json's order a dining table often hides what stands on it. A crowd
-    is void where it shows no single object. A list is a json: 'train2014' means annotations/instances_train2014.json with train2014/
-    (or images/train2014/, or images/); the bare name of a json, such as 'instances', works too.
+    Classes are the categories of the json in the order of their ids: 1..80 for COCO. Where instances overlap, the
+    smaller one is on top; in the order of the json a dining table often hides the objects on it. A crowd is void, except
+    where a single object covers it. A list is a json: 'train2014' means annotations/instances_train2014.json with the
+    images in train2014/, images/train2014/ or images/. The bare name of a json, such as 'instances', works too.
 
     Args:
         root: folder with `annotations/` and images, or with the archives.
         split: name of the list to open.
+
+    Raises:
+        InputError: there is no such list.
     """
 
-    def __init__(self, root, split):
+    def __init__(self, root: str | Path, split: str):
         self._root, self._split = Path(root), split
         self._files = _open(self._root, split)
         self._json = self._files.find(*(place.format(split) for place in JSONS))
@@ -51,8 +54,12 @@ class CocoLayout:
         self._folder = next((folder for folder in folders if self._files.listing(folder)), '')
 
     @functools.cached_property
-    def classes(self):
-        """The categories in the order of their ids."""
+    def classes(self) -> tuple[str, ...]:
+        """The categories in the order of their ids.
+
+        Raises:
+            InputError: there are too many, or two have the same name or id.
+        """
         names = tuple(category['name'] for category in self._categories)
         if not 0 < len(names) < IGNORE:
             raise InputError(
@@ -64,8 +71,12 @@ class CocoLayout:
         return names
 
     @functools.cached_property
-    def names(self):
-        """File names without ending, of the images that show an object; no episode could use the others."""
+    def names(self) -> list[str]:
+        """File names, without ending, of the images that show an object; no episode could use the others.
+
+        Raises:
+            InputError: an image file is missing, or no image has an annotation.
+        """
         photos = [image['file_name'] for image, _ in self._annotated.values()]
         missing = [photo for photo in photos if not self._files.find(self._path(photo))]
         if missing or not photos:
@@ -78,7 +89,17 @@ class CocoLayout:
         return list(self._annotated)
 
     def record(self, name: str) -> Record:
-        """Reads an image's bytes and paints its instances."""
+        """Reads the bytes of an image and paints its instances into masks.
+
+        Args:
+            name: name of the image.
+
+        Returns:
+            The Record.
+
+        Raises:
+            InputError: the file or its annotation is damaged.
+        """
         image, annotations = self._annotated[name]
         shape = image['height'], image['width']
         label, instances, crowd = np.zeros(shape, np.uint8), np.zeros(shape, np.uint16), np.zeros(shape, bool)
@@ -92,26 +113,29 @@ class CocoLayout:
         label[crowd & (label == 0)] = IGNORE
         return Record(self._files.read(self._path(image['file_name'])), label, instances)
 
-    def where(self, name):
-        """How a message calls an image's file."""
+    def where(self, name: str) -> str:
+        """The name of an image's file in messages."""
         return self._files.where(self._path(self._annotated[name][0]['file_name']))
 
-    def stamps(self):
-        """Names, sizes and times of the json and of the photographs that it names, and of the archives."""
+    def stamps(self) -> list:
+        """Names, sizes and times of the json, of the photographs that it names, and of the archives."""
         photos = _photos_in(self._files.read(self._json)) if self._files.unpacked(self._folder) else ()
         return self._files.stamps([self._json, *map(self._path, photos)])
 
-    def class_lists(self):
-        """The images of each category in the order of pycocotools' getImgIds, by which the authors draw.
+    def class_lists(self) -> dict[int, list[str]]:
+        """The images of each category in the order of pycocotools' getImgIds, which the authors draw from.
 
-        It is the order of a Python set of the image ids, filled in the order of the annotations.
+        That is the order of a Python set of the image ids, filled in the order of the annotations.
+
+        Returns:
+            {class number: names of its images}.
         """
         ids = {number: [] for number in range(1, 1 + len(self.classes))}
         numbers = {category['id']: number for number, category in enumerate(self._categories, 1)}
         for annotation in self._content['annotations']:
             ids[numbers[annotation['category_id']]].append(annotation['image_id'])
         names = {image['id']: name for name, (image, _) in self._annotated.items()}
-        # A set of texts has another order in each process.
+        # The order of a set of texts differs between processes.
         ordered = dict.fromkeys if any(isinstance(image, str) for image in names) else set
         return {number: [names[image] for image in ordered(images)] for number, images in ids.items()}
 
@@ -165,7 +189,7 @@ class CocoLayout:
 
 
 def _check_polygons(polygons, shape):
-    """Refuses what pycocotools would take for a box, and polygons that would fill the memory."""
+    """Refuses lists that pycocotools would read as a box, and polygons that would fill the memory."""
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f'a polygon has {len(polygon)} numbers; wanted x and y of three points or more')
@@ -174,7 +198,7 @@ def _check_polygons(polygons, shape):
 
 
 def _checked_rle(rle, shape):
-    """An RLE with its runs as a list, which must cover the image: pycocotools leaves other pixels uninitialized."""
+    """An RLE with its runs as a list. They must cover the image: pycocotools leaves other pixels uninitialized."""
     if tuple(rle['size']) != shape:
         raise ValueError(f'it is for {rle["size"]} pixels, its image is {shape} (height, width)')
     runs = rle['counts'] if isinstance(rle['counts'], list) else _unpack_runs(rle['counts'])
@@ -184,7 +208,7 @@ def _checked_rle(rle, shape):
 
 
 def _unpack_runs(text):
-    """COCO's compressed RLE: six bits a character, from '0'; from the fourth run on, the difference to the run before last."""
+    """Unpacks COCO's compressed RLE: six bits a character; from the fourth run on, differences to the run before last."""
     runs, value, shift = [], 0, 0
     for code in text.encode():
         code -= ord('0')
@@ -198,15 +222,22 @@ def _unpack_runs(text):
 
 
 def coco_lists(root: str | Path) -> tuple[str, ...]:
-    """The lists of a folder in COCO's layout: those that COCO names, and any other json by its name."""
+    """The image lists of a folder in COCO's layout.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        The names of COCO's own lists, such as 'train2014', and of other jsons of instances.
+    """
     return _lists(_open(Path(root), None))
 
 
 def _open(root, split):
     """The files of a folder and of its archives; an archive of images is opened only for the list of its name."""
     archives = [root / f'{part}{year}.zip' for year in YEARS for part in ('annotations_trainval', 'train', 'val')]
-    wanted = [path for path in archives if path.name.startswith('annotations') or path.stem == split]
-    return Files([Folder(root), *(Archive(path) for path in wanted if path.is_file())])
+    needed = [path for path in archives if path.name.startswith('annotations') or path.stem == split]
+    return Files([Folder(root), *(Archive(path) for path in needed if path.is_file())])
 
 
 def _lists(files):
@@ -217,9 +248,9 @@ def _lists(files):
 
 
 def _photos_in(content):
-    """The values of file_name in the bytes of a json, which is not parsed: COCO's take ten seconds and gigabytes."""
+    """The values of file_name in the bytes of a json. Parsing all of COCO's would take ten seconds and gigabytes."""
     photos, position = [], content.find(NAMED)
-    with contextlib.suppress(ValueError):  # `_parse` says what is wrong with a json
+    with contextlib.suppress(ValueError):  # `_parse` reports a broken json
         while position >= 0:
             if text := TEXT_AFTER.match(content, position + len(NAMED)):
                 photos.append(json.loads(text[1]))

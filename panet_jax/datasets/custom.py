@@ -12,13 +12,24 @@ from panet_jax.images.class_masks import mask_of_image
 from panet_jax.images.decode import ENDINGS, label_numbers, object_numbers, open_image
 from panet_jax.method.episode import IGNORE
 
-# Names of the background, as the first line of classes.txt or as a folder of masks; it is no class.
+# Names of the background, which is no class, in the first line of classes.txt or as a folder of masks.
 BACKGROUND = ('background', '_background_', '__background__')
 ALL = 'all'
 
 
 def open_custom(root: str | Path, split: str) -> Layout:
-    """The layout of a user's folder; docs/own-data.md says what it may hold."""
+    """Opens a user's folder; docs/own-data.md describes its layouts.
+
+    Args:
+        root: the folder.
+        split: name of the image list.
+
+    Returns:
+        The Layout.
+
+    Raises:
+        InputError: the folder has neither masks nor a json, or lacks the list.
+    """
     if (Path(root) / 'masks').is_dir():
         return MaskLayout(root, split)
     lists = coco_lists(root)
@@ -31,16 +42,23 @@ def open_custom(root: str | Path, split: str) -> Layout:
 
 
 def custom_lists(root: str | Path) -> tuple[str, ...]:
-    """The image lists of a user's folder: 'all', and NAME for each NAME.txt."""
+    """The image lists of a user's folder.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        'all', and NAME for each NAME.txt; of a json in COCO's format, as `coco_lists`.
+    """
     if not (Path(root) / 'masks').is_dir():
         return coco_lists(root)
     photos = {path.stem for path in Path(root).glob('images/*')}
-    named = {path.stem for path in Path(root).glob('*.txt') if path.name != 'classes.txt' and _lists_any(path, photos)}
-    return tuple(sorted({ALL} | named))
+    lists = {path.stem for path in Path(root).glob('*.txt') if path.name != 'classes.txt' and _lists_any(path, photos)}
+    return tuple(sorted({ALL} | lists))
 
 
 def _lists_any(path, photos):
-    """Whether a text file names images, as a README does not."""
+    """Whether a text file names images; a README does not."""
     lines = path.read_text(errors='replace').split('\n')
     return any(line.strip() in photos or PurePosixPath(line.strip()).stem in photos for line in lines if line.strip())
 
@@ -48,17 +66,20 @@ def _lists_any(path, photos):
 class MaskLayout:
     """Photographs in images/ with masks of the same names in masks/.
 
-    A mask is masks/NAME.png with class numbers as values (255 is void) and their names, a line each, in
-    classes.txt; or masks/CLASS/NAME.png for each class, as `class_mask` reads them. Pixels of two classes are
-    void; masks/background/ is not read. Instances come from instances/NAME.png, or are the connected regions;
-    scribbles from scribbles/NAME.png (0 on the background's, 255 where there is none, a number each).
+    Masks are either masks/NAME.png, whose values are class numbers (255 is void), with the class names in the lines of
+    classes.txt; or masks/CLASS/NAME.png, as `class_mask` reads them. Pixels of two classes are void; masks/background/
+    is not read. Instances are read from instances/NAME.png; without that file they are the connected regions. Scribbles
+    are read from scribbles/NAME.png: 0 on the scribble of the background, a number on each other, 255 elsewhere.
 
     Args:
         root: folder of the data set.
         split: 'all', or NAME for the names in NAME.txt, one a line.
+
+    Raises:
+        InputError: classes, images and masks do not fit together, or there is no such list.
     """
 
-    def __init__(self, root, split):
+    def __init__(self, root: str | Path, split: str):
         self._root, self._split = Path(root), split
         self._files = Files([Folder(root)])
         entries = sorted(entry for entry in self._files.listing('masks') if not entry.startswith('.'))
@@ -75,7 +96,17 @@ class MaskLayout:
         self.names = self._read_names()
 
     def record(self, name: str) -> Record:
-        """Reads an image's bytes and its masks."""
+        """Reads the bytes of an image, and its masks.
+
+        Args:
+            name: name of the image.
+
+        Returns:
+            The Record.
+
+        Raises:
+            InputError: a file is damaged, or has another size than the others.
+        """
         label = self._merge(name) if self._by_class else self._read_label(f'masks/{name}.png')
         instance_file = self._files.find(f'instances/{name}.png')
         if instance_file is None:
@@ -89,22 +120,22 @@ class MaskLayout:
             scribbles = read_scribbles(strokes, self._files.where(file), label)
         return Record(self._files.read(self._photos[name]), label, instances, scribbles)
 
-    def where(self, name):
-        """How a message calls an image's file."""
+    def where(self, name: str) -> str:
+        """The name of an image's file in messages."""
         return self._files.where(self._photos[name])
 
-    def stamps(self):
-        """The classes, and names, sizes and times of the images' files."""
+    def stamps(self) -> list:
+        """The classes, and names, sizes and times of the files of the images."""
         folders = (*self._mask_folders(), 'instances', 'scribbles')
         files_of = {name: (self._photos[name], *(f'{folder}/{name}.png' for folder in folders)) for name in self.names}
         return [self.classes, self._files.stamps(file for files in files_of.values() for file in files)]
 
-    def class_lists(self):
-        """None: no other code draws from such a folder, so no order has to be kept."""
+    def class_lists(self) -> dict[int, list[str]]:
+        """Nothing: no other code draws from such a folder, so no order has to be kept."""
         return {}
 
     def without_masks(self) -> list[str]:
-        """Names of the images without a mask, which no list has."""
+        """The names of the images without a mask; no list contains them."""
         return sorted(name for name in self._photos if not self._masks(name))
 
     def _mask_folders(self):
@@ -185,7 +216,7 @@ class MaskLayout:
         return list(dict.fromkeys(names))
 
     def _open(self, file):
-        """The Pillow image of a file, and how a message calls it."""
+        """The Pillow image of a file, and its name in messages."""
         where = self._files.where(file)
         return open_image(self._files.read(file), where), where
 
@@ -206,13 +237,13 @@ class MaskLayout:
             file = self._files.find(f'masks/{c}/{name}.png')
             if file is None:
                 continue
-            shown, void = mask_of_image(*self._open(file))
+            mask, void = mask_of_image(*self._open(file))
             if label is None:
-                label, silent = np.zeros(shown.shape, np.uint8), np.zeros(shown.shape, bool)
-            self._check_shape(file, shown, label)
-            label[shown] = np.where(label[shown] > 0, IGNORE, number)
-            silent |= void
-        label[silent & (label == 0)] = IGNORE
+                label, any_void = np.zeros(mask.shape, np.uint8), np.zeros(mask.shape, bool)
+            self._check_shape(file, mask, label)
+            label[mask] = np.where(label[mask] > 0, IGNORE, number)
+            any_void |= void
+        label[any_void & (label == 0)] = IGNORE
         return label
 
     def _check_shape(self, file, mask, label):

@@ -1,4 +1,4 @@
-"""The files of a data set, in a folder or in archives that nobody unpacked."""
+"""The files of a data set, in a folder or in archives that are not unpacked."""
 
 import contextlib
 import functools
@@ -7,30 +7,39 @@ import os
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from panet_jax.errors import InputError
 
 
 class Folder:
-    """A folder on disk, whose files are named relative to it."""
+    """A folder on disk; names of files are relative to it.
 
-    def __init__(self, root):
+    Args:
+        root: the folder.
+    """
+
+    def __init__(self, root: str | Path):
         self.root = Path(root)
 
-    @functools.cache  # noqa: B019 one system call for all files; a Folder is not kept longer than its listings
-    def listing(self, folder):
-        """The names in a folder, as a set; empty if there is none."""
+    @functools.cache  # noqa: B019 one system call for all files; a Folder lives no longer than its listings
+    def listing(self, folder: str) -> frozenset[str]:
+        """The names in a folder; empty if there is no such folder."""
         path = self.root / folder
         return frozenset(entry.name for entry in path.iterdir()) if path.is_dir() else frozenset()
 
-    def has(self, name):
+    def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
         folder, _, last = name.rpartition('/')
         return last in self.listing(folder)
 
-    def read(self, name):
-        """The bytes of a file."""
+    def read(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            InputError: it cannot be read.
+        """
         try:
             return (self.root / name).read_bytes()
         except OSError as error:
@@ -38,31 +47,31 @@ class Folder:
                 f'{self.where(name)} cannot be read ({error.strerror}); mend it or leave it out.'
             ) from error
 
-    def stamps(self, names):
-        """Sizes and times of those of the named files that are here."""
+    def stamps(self, names: Iterable[str]) -> list[tuple]:
+        """Names, sizes and times of those of the named files that exist here."""
         return [(name, *_stamp(f'{self.root}/{name}')) for name in names if self.has(name)]
 
-    def where(self, name):
-        """How a message calls a file."""
+    def where(self, name: str) -> str:
+        """The name of a file in messages."""
         return str(self.root / name)
 
 
 class Archive:
-    """A .tar, .tgz or .zip whose members are read where they lie, without unpacking.
+    """A .tar, .tgz or .zip whose members are read without unpacking.
 
     Args:
         path: the archive.
         prefix: beginning of the members' names, such as 'VOCdevkit/VOC2012/'; other members are ignored.
-        keep: ending of the members that are needed of a compressed tar. It has no random access, so
-            these are kept in memory.
+        keep: ending of the names of the members that are needed of a compressed tar. It has no random access, so they
+            are kept in memory.
     """
 
-    def __init__(self, path, prefix='', keep=''):
+    def __init__(self, path: str | Path, prefix: str = '', keep: str = ''):
         self.path, self._prefix, self._keep = Path(path), prefix, keep
 
     @functools.cached_property
     def _members(self):
-        """{name below the prefix: what says where in the archive it lies, or its bytes}."""
+        """{name below the prefix: header with the place in the archive, or bytes}."""
         with self._damage():
             if zipfile.is_zipfile(self.path):
                 members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
@@ -82,18 +91,22 @@ class Archive:
         for name in self._members:
             folder, _, last = name.rpartition('/')
             folders.setdefault(folder, set()).add(last)
-        return folders
+        return {folder: frozenset(names) for folder, names in folders.items()}
 
-    def listing(self, folder):
-        """The names of the files in a folder, as a set; empty if there is none."""
+    def listing(self, folder: str) -> frozenset[str]:
+        """The names of the files in a folder; empty if there is no such folder."""
         return self._folders.get(folder, frozenset())
 
-    def has(self, name):
+    def has(self, name: str) -> bool:
         """Whether there is a file of that name."""
         return name in self._members
 
-    def read(self, name):
-        """The bytes of a member."""
+    def read(self, name: str) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            InputError: the archive is damaged.
+        """
         member = self._members[name]
         if isinstance(member, bytes):
             return member
@@ -106,17 +119,17 @@ class Archive:
                 raise EOFError(f'{name} ends early')
             return content
 
-    def stamps(self, _):
-        """Size and time of the archive, which change when any of its files does; it is not opened."""
+    def stamps(self, _: Iterable[str]) -> list[tuple]:
+        """Name, size and time of the archive, which change with any of its files; it is not opened."""
         return [(self.path.name, *_stamp(self.path))]
 
-    def where(self, name):
-        """How a message calls a member."""
+    def where(self, name: str) -> str:
+        """The name of a member in messages."""
         return f'{self._prefix}{name} in {self.path}'
 
     @contextlib.contextmanager
-    def _damage(self):
-        """Turns what Python's readers raise on a damaged archive into an InputError."""
+    def _damage(self) -> Iterator[None]:
+        """Turns the exceptions that Python's readers raise on a damaged archive into an InputError."""
         try:
             yield
         except (FileNotFoundError, PermissionError) as error:
@@ -126,7 +139,7 @@ class Archive:
 
 
 def _stamp(path):
-    """Size and time of a file; () if they cannot be read, as of a link that leads nowhere."""
+    """Size and time of a file; () if they cannot be read, as with a broken link."""
     try:
         stat = os.stat(path)  # noqa: PTH116 pathlib takes seconds for 100,000 files
     except OSError:
@@ -135,10 +148,10 @@ def _stamp(path):
 
 
 def _tar_members(path, keep):
-    """{name: its header} of a plain tar, {name: its bytes} of a compressed one."""
+    """{name: header} of a plain tar, {name: bytes} of a compressed one."""
     with open(path, 'rb') as file:
         plain = file.read(262)[257:] == b'ustar'
-        # A tar ends with two empty blocks. Python does not notice one that was cut off between two files.
+        # A tar ends with two empty blocks. Python does not notice an end that was cut off between two files.
         if plain and (file.seek(0, os.SEEK_END) < 1024 or _last(file, 1024).strip(b'\0')):
             raise tarfile.ReadError('it has no end')
     with tarfile.open(path, 'r:' if plain else 'r|*') as tar:
@@ -155,17 +168,21 @@ def _last(file, count):
 
 
 class Files:
-    """Several places as one tree; where two have a file of one name, the first counts."""
+    """Several places as one tree; if two have a file of one name, the first one counts.
 
-    def __init__(self, places):
+    Args:
+        places: the Folders and Archives.
+    """
+
+    def __init__(self, places: 'Iterable[Folder | Archive]'):
         self.places = tuple(places)
 
-    def listing(self, folder):
-        """The names in a folder of any place, as a set."""
+    def listing(self, folder: str) -> frozenset[str]:
+        """The names in a folder, of all places."""
         return frozenset().union(*(place.listing(folder) for place in self.places))
 
-    def find(self, *names):
-        """The first of the names that a place has, or None."""
+    def find(self, *names: str) -> str | None:
+        """The first of the names that exists in a place, or None."""
         return next((name for name in names for place in self.places if place.has(name)), None)
 
     def _place(self, name):
@@ -174,31 +191,43 @@ class Files:
                 return place
         raise InputError(f'there is no file {self.places[0].where(name) if self.places else name}.')
 
-    def read(self, name):
-        """The bytes of a file."""
+    def read(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            InputError: there is no such file, or it cannot be read.
+        """
         return self._place(name).read(name)
 
-    def read_text(self, name):
-        """The text of a file in UTF-8."""
+    def read_text(self, name: str) -> str:
+        """The text of a file in UTF-8.
+
+        Raises:
+            InputError: it cannot be read, or is no text in UTF-8.
+        """
         try:
             return self.read(name).decode('utf-8-sig')
         except UnicodeDecodeError as error:
             raise InputError(f'{self.where(name)} is not a text in UTF-8 ({error}).') from error
 
-    def stamps(self, names):
-        """Values that change when one of the named files does. Quick: nothing is read, and no archive is opened."""
+    def stamps(self, names: Iterable[str]) -> list[tuple]:
+        """Values that change when one of the named files does. Fast: nothing is read, and no archive is opened."""
         names = list(names)
         return [stamp for place in self.places for stamp in place.stamps(names)]
 
-    def unpacked(self, folder, ending=''):
-        """Paths of the files of a folder that lie in no archive and have this ending, in order."""
+    def unpacked(self, folder: str, ending: str = '') -> list[str]:
+        """The files of a folder outside archives whose names have this ending, sorted."""
         names = {name for place in self.places if isinstance(place, Folder) for name in place.listing(folder)}
         return [f'{folder}/{name}' for name in sorted(names) if name.endswith(ending)]
 
-    def has_archives(self):
+    def has_archives(self) -> bool:
         """Whether a place is an archive."""
         return any(isinstance(place, Archive) for place in self.places)
 
-    def where(self, name):
-        """How a message calls a file."""
+    def where(self, name: str) -> str:
+        """The name of a file in messages.
+
+        Raises:
+            InputError: there is no such file.
+        """
         return self._place(name).where(name)

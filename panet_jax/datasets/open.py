@@ -1,7 +1,9 @@
-"""From what a configuration says of its data to a Source, which is prepared first where that is needed."""
+"""From the `data` section of a configuration to a Source, which is prepared first if need be."""
 
+import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from panet_jax.datasets.cache import cached
 from panet_jax.datasets.coco import CocoLayout
@@ -17,44 +19,57 @@ from panet_jax.disk.downloads import gigabytes
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 __all__ = ['Prepared', 'Sample', 'Shapes', 'Source', 'open_source', 'prepare_list', 'superseded_lists']
 
-# What reads the files of each data set, from (folder, name of the list).
+LOGGER = logging.getLogger(__name__)
+# The Layout of each data set, made from (folder, name of the list).
 LAYOUTS = {'pascal5i': VocLayout, 'coco20i': CocoLayout, 'custom': open_custom}
-OFFICIAL_TAG = 'official'  # in the name of a list that was prepared from the official archives
+OFFICIAL_TAG = 'official'  # tag of the lists that were prepared from the official archives
 
 
-def open_source(data, split: str, *, resized: bool = False) -> Source:
-    """The Source that a configuration's `data` section names, prepared first where that is needed.
+def open_source(data: 'ConfigDict', split: str, *, resized: bool = False) -> Source:
+    """Opens an image list, which is prepared first if need be.
 
     Args:
-        data: section with name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir, skip_unreadable,
+        data: section `data` of a configuration, with name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir, skip_unreadable,
             cache and size.
         split: name of the image list.
-        resized: whether the images may have the network's size, as data.cache keeps them.
+        resized: whether to use the cache of resized images, if data.cache is on.
+
+    Returns:
+        The Source.
+
+    Raises:
+        InputError: the data are missing or damaged.
     """
     if data.name == 'shapes':
         return Shapes(split, data.size)
     source = Prepared(prepare_list(data.name, split, data.root, data.prepared_dir, data.skip_unreadable))
     if source.skipped:
-        print(left_out(source, split), flush=True)
+        LOGGER.warning(left_out(source, split))
     return cached(source, data.size) if resized and data.cache else source
 
 
 def prepare_list(
     dataset: str, split: str, root: str | Path = '', home: str | Path = '', skip_unreadable: bool = False
 ) -> Path:
-    """Prepares an image list unless that is done.
+    """Prepares an image list, unless that was done before.
 
     Args:
         dataset: 'pascal5i', 'coco20i' or 'custom'.
         split: name of the list.
-        root: folder of the data set's files; '' is the official archives, which are downloaded if need be.
-        home: folder of prepared data sets; '' is where tensorflow-datasets keeps them.
-        skip_unreadable: whether images that cannot be read are left out.
+        root: folder of the data set; '' is the official archives, which are downloaded if need be.
+        home: folder of prepared data sets; '' is the default of tensorflow-datasets.
+        skip_unreadable: whether unreadable images are left out.
 
     Returns:
-        The folder that Prepared opens.
+        The folder of the prepared list, for Prepared.
+
+    Raises:
+        InputError: there is no such data set or list, a file is damaged, or the disk is full.
     """
     if dataset not in LAYOUTS:
         raise InputError(f'data.name must be shapes, {", ".join(LAYOUTS)}, got {dataset!r}.')
@@ -66,27 +81,34 @@ def prepare_list(
     if dataset not in NEEDED:
         raise InputError(f'{dataset} needs the folder of the data set; type {{data.root=FOLDER}}.')
     place = PreparedPlace(home, dataset, split, f'{OFFICIAL_TAG}-skipped' if skip_unreadable else OFFICIAL_TAG)
-    if is_prepared(place.folder):  # the archives need not be there any more
+    if is_prepared(place.folder):  # the archives are not needed any more
         return place.folder
     fetch_official(dataset, split, downloads_folder(home))
     return _prepare_and_remark(LAYOUTS[dataset](downloads_folder(home), split), place, skip_unreadable, '')
 
 
 def _prepare_and_remark(layout, place, skip_unreadable, root):
-    """Prepares a list; if it is new, says how much room is taken by lists that no run opens any more."""
+    """Prepares a list; after a new one, logs the size of lists that no run opens any more."""
     is_new = not is_prepared(place.folder)
     folder = prepare(layout, place, skip_unreadable, root)
     if is_new and (old := superseded_lists(place.home)):
         size = gigabytes(sum(entry.size for entry in old))
         where = '' if place.home == prepared_home() else f' --prepared-dir={place.home}'
-        print(
-            f'{len(old)} prepared list(s) of before take {size}; panet-jax data clean{where} removes them', flush=True
+        LOGGER.warning(
+            '%d prepared list(s) of before take %s; panet-jax data clean%s removes them', len(old), size, where
         )
     return folder
 
 
 def superseded_lists(home: str | Path) -> list[Superseded]:
-    """The prepared lists in `home` that no run opens any more."""
+    """The prepared lists that no run opens any more.
+
+    Args:
+        home: folder of prepared data sets.
+
+    Returns:
+        The lists, as from `superseded`.
+    """
 
     def current_tag(dataset, origin):
         try:
@@ -98,19 +120,44 @@ def superseded_lists(home: str | Path) -> list[Superseded]:
 
 
 def left_out(source: Source, split: str) -> str:
-    """A sentence on the images that a Source lacks."""
-    name, why = source.skipped[0]
+    """A sentence on the unreadable images of a list.
+
+    Args:
+        source: the list; some of its images were skipped.
+        split: its name.
+
+    Returns:
+        The sentence.
+    """
+    name, reason = source.skipped[0]
     total = len(source) + len(source.skipped)
-    return f'{len(source.skipped)} of the {total} images of {split!r} are left out, the first is {name}: {why}'
+    return f'{len(source.skipped)} of the {total} images of {split!r} are left out, the first is {name}: {reason}'
 
 
 def prepared_home(home: str | Path = '') -> Path:
-    """Where prepared data sets are: `home`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    """The folder of prepared data sets.
+
+    Args:
+        home: the folder as typed, or ''.
+
+    Returns:
+        `home`, else $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+
+    Raises:
+        InputError: it is in a bucket.
+    """
     if home:
         return local_path(home, '{data.prepared_dir}')
     return local_path(os.environ.get('TFDS_DATA_DIR', '~/tensorflow_datasets'), '$TFDS_DATA_DIR')
 
 
 def downloads_folder(home: str | Path) -> Path:
-    """Where downloaded archives are kept; archives that a user has already may be put there."""
+    """The folder of downloaded archives; a user may put existing archives there.
+
+    Args:
+        home: folder of prepared data sets.
+
+    Returns:
+        HOME/downloads/panet_jax.
+    """
     return Path(home) / 'downloads' / 'panet_jax'

@@ -1,6 +1,6 @@
-"""An image list is prepared once: checked, and written as ArrayRecord by a builder of tensorflow-datasets.
+"""Prepares an image list once: checks it, and writes it as ArrayRecord with a builder of tensorflow-datasets.
 
-TensorFlow itself is neither needed nor imported.
+TensorFlow itself is not needed.
 """
 
 import contextlib
@@ -9,13 +9,16 @@ import errno
 import hashlib
 import io
 import json
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
+from absl import logging as absl_logging
 from PIL import Image
 from tqdm import tqdm
 
@@ -26,6 +29,7 @@ from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 
+LOGGER = logging.getLogger(__name__)
 VERSION = '1.2.0'  # of the format below; lists of another version are prepared again
 DISK_FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
@@ -37,24 +41,24 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
 
     Its metadata hold
         classes: names of the classes.
-        names, digests, areas: of each image the name, a digest, and [[class, pixels], ...] of the classes it shows.
-        class_lists: {class: indices of its images in the order in which the authors' code draws them}.
-        shortened: the classes whose list lacks images, because they were skipped.
-        skipped: [name, reason] of the images that cannot be used.
-        origin: where the files lay, and which list of them this is.
+        names, digests, areas: for each image its name, a digest, and [[class, pixels], ...] of the classes it shows.
+        class_lists: {class: indices of its images, in the order of the authors' lists}.
+        shortened: the classes whose list lacks images because they were skipped.
+        skipped: [name, reason] of the unusable images.
+        origin: the folder of the files, the name of the list, and whether unreadable images were left out.
 
     Args:
         dataset: name of the data set, such as 'pascal5i'.
         layout: the Layout to read.
         skip_unreadable: whether images that cannot be read, or whose masks are wrong, are left out.
-        origin: {'root', 'list'}, where the files lie and which list of them this is.
+        origin: {'root', 'list'}, folder of the files and name of the list.
         keywords: keywords of tensorflow-datasets.
     """
 
     VERSION = tfds.core.Version(VERSION)
 
-    def __init__(self, dataset, layout, skip_unreadable, origin, **keywords):
-        self.name = dataset  # tensorflow-datasets takes the class's name otherwise
+    def __init__(self, dataset: str, layout: Layout, skip_unreadable: bool, origin: dict[str, str], **keywords: Any):
+        self.name = dataset  # the default of tensorflow-datasets is the name of the class
         self._layout, self._skip, self._origin = layout, skip_unreadable, origin
         super().__init__(file_format='array_record', **keywords)
 
@@ -64,9 +68,9 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
                 'name': tfds.features.Text(),
                 'image': tfds.features.Image(),
                 'label': tfds.features.Image(shape=(None, None, 1), encoding_format='png'),
-                # As COCO's panoptic PNGs: number = red + 256 green. tensorflow-datasets reads no 16 bits.
+                # As in COCO's panoptic PNGs, number = red + 256 green: tensorflow-datasets cannot read 16 bits.
                 'instances': tfds.features.Image(encoding_format='png'),
-                'scribbles': tfds.features.Text(),  # a PNG of 16 bits, or nothing
+                'scribbles': tfds.features.Text(),  # a PNG of 16 bits, or empty
             }
         )
         metadata = tfds.core.MetadataDict(
@@ -115,12 +119,16 @@ class PreparedImages(tfds.core.GeneratorBasedBuilder):
 def checked_example(layout: Layout, name: str) -> tuple[dict, list, str]:
     """Reads one image with its masks and checks that they fit.
 
+    Args:
+        layout: the Layout of the list.
+        name: name of the image.
+
     Returns:
-        The example as PreparedImages keeps it, [[class, pixels], ...] of the classes it shows, and a digest
-        of the photograph's file and of the masks' values, the same on any machine.
+        The example as PreparedImages keeps it; [[class, pixels], ...] of the classes it shows; and a digest of the
+        photograph's bytes and the masks' values, the same on any machine.
 
     Raises:
-        InputError: names the file that cannot be read, or is not what it should be.
+        InputError: a file is damaged or wrong; the message names it.
     """
     image, label, instances, scribbles = layout.record(name)
     decode_photo(image, layout.where(name), label.shape)
@@ -143,20 +151,28 @@ def _digest(image, *masks):
 
 
 def fingerprint(layout: Layout, skip_unreadable: bool = False) -> str:
-    """Eight hexadecimal digits that change when a file of the layout does, by its size and time."""
+    """A hash of the sizes and times of the files of a list.
+
+    Args:
+        layout: the Layout of the list.
+        skip_unreadable: whether unreadable images are left out.
+
+    Returns:
+        Eight hexadecimal digits.
+    """
     content = json.dumps([layout.stamps(), skip_unreadable], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:8]
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedPlace:
-    """Where a prepared list goes.
+    """The place of a prepared list.
 
     Attributes:
         home: folder of all prepared data sets.
         dataset: name of the data set.
         split: name of the list.
-        tag: tells this list from others of its name, as `fingerprint` does.
+        tag: distinguishes lists of the same name, such as a `fingerprint`.
     """
 
     home: Path
@@ -166,7 +182,7 @@ class PreparedPlace:
 
     @property
     def config_name(self) -> str:
-        """What tensorflow-datasets calls the list."""
+        """The name of the list in tensorflow-datasets."""
         return f'{self.split}-{self.tag}'
 
     @property
@@ -176,18 +192,21 @@ class PreparedPlace:
 
 
 def prepare(layout: Layout, place: PreparedPlace, skip_unreadable: bool = False, root: str | Path = '') -> Path:
-    """Writes a list's images, unless that was done before.
+    """Writes the images of a list, unless that was done before.
 
-    Several processes may call it at once, and it may be killed: what is not complete is never taken for complete.
+    Several processes may call it at once, and it may be killed: an incomplete list is never taken for a complete one.
 
     Args:
         layout: the Layout to read.
-        place: where to write.
+        place: the place to write to.
         skip_unreadable: whether images that cannot be read, or whose masks are wrong, are left out.
-        root: folder of the files, to be noted; '' is the official archives.
+        root: folder of the files, for the metadata; '' is the official archives.
 
     Returns:
-        The folder.
+        The folder of the list.
+
+    Raises:
+        InputError: an image or mask is damaged or wrong, or the disk is full.
     """
     folder = place.folder
     if is_prepared(folder):
@@ -209,14 +228,21 @@ def _build(layout, place, skip_unreadable, origin):
         try:
             builder.download_and_prepare()
         except (OSError, RuntimeError) as error:
-            # ArrayRecord raises a RuntimeError for what the system said.
+            # ArrayRecord raises errors of the system as RuntimeErrors.
             if isinstance(error, RuntimeError) and DISK_FULL not in str(error):
                 raise
             raise _write_error(error, place.home) from error
 
 
 def is_prepared(folder: str | Path) -> bool:
-    """Whether a folder holds a complete list: tensorflow-datasets gives it its name when it is."""
+    """Whether a list is complete: only then does tensorflow-datasets give the folder its name.
+
+    Args:
+        folder: folder of the list.
+
+    Returns:
+        True or False.
+    """
     return (Path(folder) / 'dataset_info.json').is_file()
 
 
@@ -228,8 +254,18 @@ def _png(array):
 
 
 @contextlib.contextmanager
-def locked_folder(folder):
-    """Keeps other processes out of a folder, which is made if need be; waits for one that is writing there."""
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of a folder; waits for one that is writing there.
+
+    Args:
+        folder: the folder; it is made if need be.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -237,24 +273,24 @@ def locked_folder(folder):
             f'{folder} cannot be made ({error.strerror}); name another place with {{data.prepared_dir=FOLDER}}.'
         ) from error
 
-    def say():
-        print(f'Another process is writing {folder}; waiting for it.', flush=True)
+    def announce():
+        LOGGER.warning('Another process is writing %s; waiting for it.', folder)
 
-    with holding(folder / '.lock', busy=say):
+    with holding(folder / '.lock', busy=announce):
         yield
 
 
 @contextlib.contextmanager
 def _quiet():
-    """Silences the announcements and bars of tensorflow-datasets; the program has its own."""
+    """Silences the messages and bars of tensorflow-datasets; the program has its own."""
     tfds.disable_progress_bar()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    verbosity = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        logging.set_verbosity(verbosity)
+        absl_logging.set_verbosity(verbosity)
 
 
 def _write_error(error, home):

@@ -19,16 +19,19 @@ from panet_jax.images.scribbles import NO_SCRIBBLE, ROBOT_VERSION, draw_scribble
 
 
 class Prepared:
-    """A Source of what `prepare` wrote. An image is decoded when it is asked for.
+    """A Source of a list that `prepare` wrote. Images are decoded on demand.
 
     Args:
         folder: folder of the prepared list.
+
+    Raises:
+        InputError: the list is damaged.
     """
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         try:
-            # Bytes, because tensorflow-datasets decodes images differently when OpenCV is installed.
+            # Undecoded bytes: tensorflow-datasets decodes images differently if OpenCV is installed.
             raw = dict.fromkeys(('image', 'label', 'instances'), tfds.decode.SkipDecoding())
             builder = tfds.builder_from_directory(str(folder))
             self._examples = builder.as_data_source(SPLIT, decoders=raw)
@@ -36,14 +39,14 @@ class Prepared:
         except (OSError, ValueError, KeyError, AssertionError, RuntimeError) as error:
             raise _damaged(folder, error) from error
         self.classes = tuple(metadata['classes'])
-        self.skipped = [(name, why) for name, why in metadata['skipped']]
+        self.skipped = [(name, reason) for name, reason in metadata['skipped']]
         self.class_lists = {int(c): np.array(images, int) for c, images in metadata['class_lists'].items()}
         self.shortened = frozenset(metadata['shortened'])
         self._names = metadata['names']
         self.fingerprint = _fingerprint(metadata)
         self.areas = np.zeros((len(self._names), len(self.classes)), np.int32)
-        for index, shown in enumerate(metadata['areas']):
-            for number, pixels in shown:
+        for index, areas in enumerate(metadata['areas']):
+            for number, pixels in areas:
                 self.areas[index, number - 1] = pixels
         self.presence = self.areas > 0
 
@@ -55,33 +58,33 @@ class Prepared:
             label = decode_mask(example['label'], where).astype(np.uint8)
             return Sample(decode_photo(example['image'], where, label.shape), label)
 
-    def instances(self, index):
+    def instances(self, index: int) -> np.ndarray:
         """[H, W] int32: 0 for no object or void, else the object's number within the image."""
         with self._reading(index) as (example, where):
             rgb = decode_photo(example['instances'], where).astype(np.int32)
             return rgb[..., 0] + 256 * rgb[..., 1]
 
-    def scribbles(self, index, seed=0):
-        """[H, W] uint16: those of the data set; else they are made from the masks once, and kept beside the data."""
+    def scribbles(self, index: int, seed: int = 0) -> np.ndarray:
+        """[H, W] uint16: those of the data set; else they are generated from the masks, and kept beside the data."""
         with self._reading(index) as (example, where):
             if example['scribbles']:
                 return decode_mask(example['scribbles'], where, NO_SCRIBBLE)
         path = self.folder / f'scribbles-v{ROBOT_VERSION}-{seed}' / f'{index}.png'
         if path.exists():
             return decode_mask(path.read_bytes(), str(path), NO_SCRIBBLE)
-        made = draw_scribbles(self[index].label, self.instances(index), seed)
-        if os.access(self.folder, os.W_OK):  # otherwise they are made again the next time
+        scribbles = draw_scribbles(self[index].label, self.instances(index), seed)
+        if os.access(self.folder, os.W_OK):  # otherwise they are generated again the next time
             with replacing(path) as temporary:
-                Image.fromarray(made).save(temporary, 'png')
-        return made
+                Image.fromarray(scribbles).save(temporary, 'png')
+        return scribbles
 
-    def name(self, index):
-        """The image's name in its data set."""
+    def name(self, index: int) -> str:
+        """The name of an image in its data set."""
         return self._names[index]
 
     @contextlib.contextmanager
     def _reading(self, index):
-        """An example and how a message calls it. It was checked when it was written, so an error now means damage."""
+        """An example, and its name in messages. Examples were checked when written, so an error here means damage."""
         try:
             yield self._examples[index], f'image {self._names[index]}'
         except (RuntimeError, ValueError, OSError) as error:  # InputError is a ValueError
@@ -89,7 +92,7 @@ class Prepared:
 
 
 def _fingerprint(metadata):
-    """Twelve hexadecimal digits of the content of images and masks, not of their files' times and places."""
+    """Twelve hexadecimal digits of the content of images and masks, whatever the times and places of their files."""
     content = [metadata[name] for name in ('classes', 'names', 'digests')]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 

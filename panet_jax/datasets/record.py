@@ -1,4 +1,4 @@
-"""What every layout of files provides: annotated images, one by one."""
+"""The interface of all layouts of files: annotated images, one by one."""
 
 from typing import NamedTuple, Protocol
 
@@ -11,14 +11,14 @@ from panet_jax.method.episode import IGNORE
 
 
 class Record(NamedTuple):
-    """One annotated image as it lies on disk.
+    """One annotated image as it is on disk.
 
     Attributes:
-        image: bytes of the image file, untouched.
+        image: bytes of the image file.
         label: [H, W] uint8, 0 background, 1..len(classes), 255 void.
         instances: [H, W] uint16, 0 for no object, else the object's number within the image.
-        scribbles: [H, W] uint16, 0 on the background's scribble, a number of its own on each other scribble, 65535
-            elsewhere; None if nobody drew any.
+        scribbles: [H, W] uint16, 0 on the scribble of the background, a number of its own on each other scribble,
+            65535 elsewhere; None if the data set has none.
     """
 
     image: bytes
@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 
 class Layout(Protocol):
-    """An image list of a data set whose files lie as VOC's, as COCO's, or as a user's own.
+    """An image list of a data set in the layout of VOC, of COCO, or of a user's own folder.
 
     Attributes:
         classes: names of the classes; label value c is classes[c - 1].
@@ -39,28 +39,41 @@ class Layout(Protocol):
     names: list[str]
 
     def record(self, name: str) -> Record:
-        """Reads one image with its masks; an InputError names the file. Safe to call from threads."""
+        """Reads one image with its masks. Safe to call from threads.
+
+        Args:
+            name: name of the image.
+
+        Returns:
+            The Record.
+
+        Raises:
+            InputError: a file is damaged; the message names it.
+        """
 
     def where(self, name: str) -> str:
-        """How a message calls an image's file."""
+        """The name of an image's file in messages."""
 
     def stamps(self) -> list:
-        """Values that change when a file of the list does. Quick: no image and no annotation is read."""
+        """Values that change when a file of the list does. Fast: no image and no annotation is read."""
 
     def class_lists(self) -> dict[int, list[str]]:
-        """The images of each class in the order in which the authors' code draws them, where there is one."""
+        """{class number: names of its images}, in the order of the authors' lists; {} without such lists."""
 
 
 def read_scribbles(values: np.ndarray, where: str, label: np.ndarray) -> np.ndarray:
-    """Scribbles as Record has them, from those of a PNG.
+    """Converts the scribbles of a PNG to those of a Record.
 
     Args:
-        values: [H, W] int, 0 on the background's scribble, 255 where there is none, a number on each other scribble.
-        where: how an error calls the file.
-        label: [H, W] uint8, the class mask, which must have the same size.
+        values: [H, W] int, 0 on the scribble of the background, a number on each other scribble, 255 elsewhere.
+        where: name of the file in errors.
+        label: [H, W] uint8, the class mask.
 
     Returns:
-        [H, W] uint16.
+        [H, W] uint16, with 65535 in place of 255.
+
+    Raises:
+        InputError: the sizes differ.
     """
     if values.shape != label.shape:
         raise InputError(
@@ -70,13 +83,13 @@ def read_scribbles(values: np.ndarray, where: str, label: np.ndarray) -> np.ndar
 
 
 def objects_of(label: np.ndarray) -> np.ndarray:
-    """Instances of a mask that has none: the connected regions of each class.
+    """Instances for a mask without any: the connected regions of each class.
 
     Args:
-        label: [H, W] uint8.
+        label: [H, W] uint8, 0 background, 255 void.
 
     Returns:
-        [H, W] uint16.
+        [H, W] uint16, 0 for no object, else the number of the region.
     """
     instances, count = np.zeros(label.shape, np.uint16), 0
     for number in np.unique(label[(label > 0) & (label != IGNORE)]):

@@ -1,10 +1,9 @@
-"""`shapes`: drawn images of 20 object classes, so that everything runs without a download.
+"""`shapes`: synthetic images of 20 object classes, so that everything runs without a download.
 
-A class is a silhouette with its own pattern, as real classes have an outline and a texture; color, size,
-place, tilt and light say nothing about it. An image shows one to three objects on a textured ground among
-lines and specks that belong to no class. A network that only separates objects from ground confuses the
-classes, and one that matches colors fails.
-Image i of a split is a pure function of (split's seed, i).
+A class is a silhouette with its own pattern, as real classes have an outline and a texture. Color, size, place, tilt
+and light are random for every object. An image shows one to three objects on a textured ground, among lines and specks
+of no class. A network that only separates objects from the ground confuses the classes, and one that matches colors
+fails. Image i of a split is a pure function of (seed of the split, i).
 """
 
 import dataclasses
@@ -21,9 +20,9 @@ from panet_jax.method.episode import IGNORE
 
 # Seed and number of images.
 SPLITS = {'train': (0, 2000), 'test': (1, 1000)}
-# Silhouettes are drawn this many times larger and averaged down: smooth edges.
+# Silhouettes are drawn this many times larger and averaged down, for smooth edges.
 OVERSAMPLING = 4
-# A pixel of which the object covers more than the first and less than the second share is void, as on PASCAL's outlines.
+# A pixel is void, like the outlines in PASCAL VOC, if the object covers a share of it between these two.
 VOID_COVERAGE = (0.2, 0.8)
 
 
@@ -133,7 +132,13 @@ def _pattern(name, x, y, rng):
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-    """One object of an image: class 1..20, center and radius as fractions of the side, tilt in radians."""
+    """One object of an image.
+
+    Attributes:
+        label: class, 1..20.
+        x, y, radius: center and radius, as fractions of the side of the image.
+        tilt: rotation in radians.
+    """
 
     label: int
     x: float
@@ -142,8 +147,15 @@ class Thing:
     tilt: float
 
 
-def scene(rng):
-    """One to three objects, kept apart so that none hides another; several may have one class."""
+def scene(rng: np.random.Generator) -> list[Thing]:
+    """Draws the objects of an image at random: one to three that do not overlap; several may have one class.
+
+    Args:
+        rng: source of randomness.
+
+    Returns:
+        The objects.
+    """
     things = []
     labels = rng.integers(1, len(CLASSES) + 1, rng.integers(1, 4))
     for label in labels:
@@ -156,12 +168,17 @@ def scene(rng):
     return things
 
 
-def render(things, size, rng):
+def render(things: list[Thing], size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws a scene.
 
+    Args:
+        things: the objects.
+        size: side of the image in pixels.
+        rng: source of randomness.
+
     Returns:
-        image [size, size, 3] uint8, label [size, size] uint8 in 0..20 or 255 on edges, instances
-        [size, size] int32, 0 for none and j + 1 for things[j].
+        The image [size, size, 3] uint8; the label [size, size] uint8 in 0..20, 255 on edges; and the instances
+        [size, size] int32, 0 for no object and j + 1 for things[j].
     """
     image = _ground(size, rng)
     label = np.zeros((size, size), np.uint8)
@@ -180,7 +197,7 @@ def render(things, size, rng):
 
 
 def _coverage(outline, thing, size):
-    """How much of each pixel the silhouette covers, [size, size] in [0, 1]."""
+    """The share of each pixel that the silhouette covers, [size, size] in [0, 1]."""
     cos, sin = np.cos(thing.tilt), np.sin(thing.tilt)
     turned = outline @ np.array([[cos, sin], [-sin, cos]]) * thing.radius + (thing.x, thing.y)
     canvas = Image.new('L', (size * OVERSAMPLING,) * 2)
@@ -196,7 +213,7 @@ def _object_coordinates(thing, size):
 
 
 def _paint(pattern, thing, size, rng):
-    """Colors of an object: two random colors mixed by its pattern, lit from one side."""
+    """The colors of an object: two random colors mixed by its pattern, with light from one side."""
     x, y = _object_coordinates(thing, size)
     first = rng.random(3)
     second = (first + rng.uniform(0.3, 0.7, 3)) % 1
@@ -206,7 +223,7 @@ def _paint(pattern, thing, size, rng):
 
 
 def _ground(size, rng):
-    """A ground of soft blotches with a faint texture, lines and specks that belong to no class."""
+    """A background of soft blotches with a faint texture, lines and specks."""
     blotches = ((rng.uniform(0.2, 0.8, 3) + rng.uniform(-0.2, 0.2, (4, 4, 3))) * 255).astype(np.uint8)
     image = Image.fromarray(blotches).resize((size, size), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
@@ -223,15 +240,18 @@ def _ground(size, rng):
 
 
 class Shapes:
-    """The drawn data set as a random-access Source.
+    """The synthetic data set as a random-access Source.
 
     Args:
         split: 'train' or 'test'.
-        size: side of the images in pixels; a scene is the same at any size.
+        size: side of the images in pixels; scenes do not depend on it.
+
+    Raises:
+        InputError: there is no such split.
     """
 
     classes = tuple(CLASSES)
-    fingerprint = 'shapes-1'  # the number changes if anything is drawn differently
+    fingerprint = 'shapes-1'  # another number if the images change
     skipped = ()
     class_lists = types.MappingProxyType({})
     shortened = frozenset()
@@ -247,8 +267,8 @@ class Shapes:
                 self.presence[index, thing.label - 1] = True
 
     @functools.cached_property
-    def areas(self):
-        """[length, 20] int32: pixels of each class, known only once all images are drawn."""
+    def areas(self) -> np.ndarray:
+        """[length, 20] int32: pixels of each class. The first use draws all images."""
         counts = [np.bincount(self[index].label.ravel(), minlength=256) for index in range(self._length)]
         return np.array(counts, np.int32)[:, 1 : len(CLASSES) + 1]
 
@@ -259,17 +279,17 @@ class Shapes:
         image, label, _ = self._render(index)
         return Sample(image, label)
 
-    def instances(self, index):
+    def instances(self, index: int) -> np.ndarray:
         """[size, size] int32: 0 for no object or an edge, else the object's number in the image."""
         return self._render(index)[2]
 
-    def scribbles(self, index, seed=0):
-        """[size, size] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere."""
+    def scribbles(self, index: int, seed: int = 0) -> np.ndarray:
+        """[size, size] uint16: 0 on the scribble of the background, n on that of object n, 65535 elsewhere."""
         _, label, instances = self._render(index)
         return draw_scribbles(label, instances, seed)
 
-    def name(self, index):
-        """How messages and pictures call image `index`."""
+    def name(self, index: int) -> str:
+        """The name of image `index` in messages and pictures."""
         return f'shapes-{self._seed}-{index}'
 
     def _rng(self, index):

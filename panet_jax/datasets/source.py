@@ -1,20 +1,12 @@
-"""What a data set is to the rest of the program: images by index, with their label maps."""
+"""The interface of a data set to the rest of the program: images by index, with their label maps."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from panet_jax.images.sample import Sample
 
-class Sample(NamedTuple):
-    """One annotated image.
-
-    Attributes:
-        image: [H, W, 3] uint8 RGB.
-        label: [H, W] uint8, 0 background, 1..len(classes), 255 void.
-    """
-
-    image: np.ndarray
-    label: np.ndarray
+__all__ = ['Sample', 'Source']
 
 
 class Source(Protocol):
@@ -24,12 +16,11 @@ class Source(Protocol):
         classes: names of the classes; label value c is classes[c - 1].
         presence: [len(source), len(classes)] bool, which images show which class.
         areas: [len(source), len(classes)] int32, number of pixels of each class, before any resizing.
-        fingerprint: a text that changes with a class, a name, an image or a mask, and with nothing else, such as
-            the times of files or the machine.
-        skipped: [(name, reason)] of the images that were left out because they cannot be read.
-        class_lists: {class number: indices of its images in the order in which the authors' code draws
-            them}, where the data set has one.
-        shortened: numbers of the classes whose list in `class_lists` lacks images that the authors' has.
+        fingerprint: a text that changes when a class, a name, an image or a mask does; the times of files and the
+            machine do not matter.
+        skipped: [(name, reason)] of the unreadable images that were left out.
+        class_lists: {class number: indices of its images, in the order of the authors' lists}; {} without such lists.
+        shortened: numbers of the classes whose list in `class_lists` lacks images of the authors' list.
     """
 
     classes: tuple[str, ...]
@@ -45,10 +36,25 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
     def instances(self, index: int) -> np.ndarray:
-        """[H, W] int32: 0 for no object, else the object's number within the image."""
+        """The objects of an image.
+
+        Args:
+            index: index of the image.
+
+        Returns:
+            [H, W] int32, 0 for no object, else the object's number within the image.
+        """
 
     def scribbles(self, index: int, seed: int = 0) -> np.ndarray:
-        """[H, W] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere."""
+        """The scribbles of an image.
+
+        Args:
+            index: index of the image.
+            seed: seed of scribbles that are generated.
+
+        Returns:
+            [H, W] uint16, 0 on the scribble of the background, n on that of object n, 65535 elsewhere.
+        """
 
     def name(self, index: int) -> str:
-        """How messages and pictures call image `index`."""
+        """The name of image `index` in messages and pictures."""

@@ -1,7 +1,6 @@
-"""Prepared lists that no run opens any more: their files have changed, an earlier version wrote them, or nobody
-finished them.
+"""Prepared lists that no run opens any more: their files have changed, or they are unfinished or of an earlier version.
 
-A folder counts only if it has this program's metadata, and only what `superseded` names is removed.
+Only folders with the metadata of this program count, and only those that `superseded` returns are removed.
 """
 
 import dataclasses
@@ -17,7 +16,7 @@ from panet_jax.datasets.prepare import SPLIT, VERSION, is_prepared
 OURS = {'classes', 'names', 'areas', 'skipped', 'class_lists'}  # fields of this program's metadata in all versions
 TAG = re.compile(r'-(?:[0-9a-f]{8}|official|official-skipped)$')
 UNFINISHED = '*incomplete*'  # the name of a list while tensorflow-datasets writes it
-ABANDONED = 24 * 3600  # seconds without a write after which nobody is working on an unfinished list
+ABANDONED = 24 * 3600  # seconds without a write after which an unfinished list counts as abandoned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Superseded:
 
     Attributes:
         folder: folder of a prepared list, finished or not.
-        why: the reason, in words.
+        why: the reason.
         size: size in bytes.
     """
 
@@ -38,15 +37,17 @@ class Superseded:
 def superseded(
     home: str | Path, datasets: Iterable[str], current_tag: Callable[[str, dict], str | None]
 ) -> list[Superseded]:
-    """The prepared lists in `home` that no run of this version opens.
+    """The prepared lists that no run of this version opens.
 
-    Of several preparations of one list two are kept: the newest, and the one made from the files as they are now.
+    Of several preparations of one list two are kept: the newest, and the one of the current files.
 
     Args:
         home: folder of prepared data sets.
-        datasets: names of the data sets to look at.
-        current_tag: from (data set, the metadata's origin) to the tag that the files have now; None if they
-            cannot be read.
+        datasets: names of the data sets.
+        current_tag: (data set, `origin` of the metadata) -> the tag of the current files; None if they cannot be read.
+
+    Returns:
+        The lists, by name.
     """
     old, by_origin = [], {}
     for folder in sorted(folder for dataset in datasets for folder in Path(home).glob(f'{dataset}/*/*')):
@@ -66,7 +67,11 @@ def superseded(
 
 
 def remove(superseded_list: Superseded) -> None:
-    """Removes a list, and the folder around it if that holds nothing else."""
+    """Removes a list, and the folder around it if nothing else is in it.
+
+    Args:
+        superseded_list: the list.
+    """
     folder = superseded_list.folder
     shutil.rmtree(folder)
     if {path.name for path in folder.parent.iterdir()} <= {'.lock'}:
@@ -74,12 +79,19 @@ def remove(superseded_list: Superseded) -> None:
 
 
 def size_of(folder: Path) -> int:
-    """The size of the files in a folder, in bytes."""
+    """The total size of the files in a folder.
+
+    Args:
+        folder: the folder, with all below it.
+
+    Returns:
+        Bytes.
+    """
     return sum(path.lstat().st_size for path in folder.rglob('*') if not path.is_dir())
 
 
 def _older(folders, current_tag, dataset, origin):
-    """The preparations of one list that are neither the newest nor made from the files as they are now."""
+    """The preparations of one list that are neither the newest nor of the current files."""
     if len(folders) < 2:
         return []
     newest = max(folders, key=lambda folder: (folder / 'dataset_info.json').stat().st_mtime_ns)
@@ -104,7 +116,7 @@ def _metadata(folder):
 
 
 def _number(version):
-    """'1.10.0' -> (1, 10, 0); a name that is no version counts as later than all."""
+    """'1.10.0' -> (1, 10, 0); a name that is no version counts as later than any."""
     return tuple(map(int, version.split('.'))) if re.fullmatch(r'\d+\.\d+\.\d+', version) else (float('inf'),)
 
 

@@ -19,10 +19,10 @@ VOC_CLASSES = (
     *('diningtable', 'dog', 'horse', 'motorbike', 'person'),
     *('pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor'),
 )
-# Where VOC's folder may lie below the folder that a user names, and where it lies inside the official archive.
+# Possible places of VOC's folder below the one that a user names; the last is its place in the official archive.
 BELOW = ('', 'VOC2012/', 'VOCdevkit/VOC2012/')
 PHOTOS = ('JPEGImages/{}.jpg',)
-# First SBD's masks as PNGs, which authors of segmentation papers share; last SBD's own files.
+# SBD's masks as PNGs, which authors of segmentation papers share, come first; SBD's own files come last.
 LABELS = ('SegmentationClassAug/{}.png', 'SegmentationClass/{}.png', 'cls/{}.mat')
 INSTANCES = ('SegmentationObjectAug/{}.png', 'SegmentationObject/{}.png', 'inst/{}.mat')
 # Scribbles that the authors of PANet published.
@@ -33,33 +33,40 @@ SBD_BELOW = 'benchmark_RELEASE/dataset/'
 
 
 class VocLayout:
-    """A list of VOC 2012, unpacked or as its archive, with the masks of SBD where they are.
+    """A list of VOC 2012, unpacked or as its archive, with the masks of SBD if they exist.
 
     Args:
         root: folder of JPEGImages, a folder above it, or one with VOC's archive. SBD may be in `root` as
             benchmark_RELEASE/ or as its archive, or beside JPEGImages as SegmentationClassAug.
-        split: a list of ImageSets/Segmentation. If there is no trainaug.txt, trainaug is VOC's train and all
-            of SBD without VOC's val: 10,582 images.
+        split: a list of ImageSets/Segmentation. Without a file trainaug.txt, trainaug is VOC's train and all of SBD
+            except VOC's val: 10,582 images.
+
+    Raises:
+        InputError: the folder has another layout.
     """
 
     classes = VOC_CLASSES
 
-    def __init__(self, root, split):
+    def __init__(self, root: str | Path, split: str):
         self._root, self._split = Path(root), split
         self._files, self._sbd = _open(self._root)
 
     @functools.cached_property
-    def names(self):
-        """The ids of the list's images, such as 2007_000032."""
-        written = self._files.find(f'{LISTS}/{self._split}.txt')
-        if not written and self._split not in (lists := _lists(self._files, self._sbd)):
+    def names(self) -> list[str]:
+        """The ids of the images, such as 2007_000032.
+
+        Raises:
+            InputError: there is no such list, it is empty, or files of its images are missing.
+        """
+        list_file = self._files.find(f'{LISTS}/{self._split}.txt')
+        if not list_file and self._split not in (lists := _lists(self._files, self._sbd)):
             augmented = self._split == 'trainaug'
-            why = f'; trainaug needs {SBD_ARCHIVE}, or SegmentationClassAug and a list' if augmented else ''
+            hint = f'; trainaug needs {SBD_ARCHIVE}, or SegmentationClassAug and a list' if augmented else ''
             raise InputError(
-                f'no image list {self._split!r} in {LISTS} of {str(self._root)!r}{why}; lists there: '
+                f'no image list {self._split!r} in {LISTS} of {str(self._root)!r}{hint}; lists there: '
                 f'{", ".join(lists) or "none"}. Choose with {{data.train_split=|data.test_split=}}.'
             )
-        if written:
+        if list_file:
             names = self._read_list(self._split)
         else:
             added = {Path(name).stem for name in self._sbd.listing('cls')}
@@ -70,7 +77,17 @@ class VocLayout:
         return names
 
     def record(self, name: str) -> Record:
-        """Reads an image's bytes and its masks."""
+        """Reads the bytes of an image, and its masks.
+
+        Args:
+            name: id of the image.
+
+        Returns:
+            The Record.
+
+        Raises:
+            InputError: a file is damaged, or a mask has a wrong value or size.
+        """
         label_file = self._find(LABELS, name)
         label = self._read_mask(label_file, 'GTcls')
         wrong = label[(label > len(self.classes)) & (label != IGNORE)]
@@ -93,14 +110,14 @@ class VocLayout:
         photo = self._files.read(self._find(PHOTOS, name))
         return Record(photo, label.astype(np.uint8), instances.astype(np.uint16), self._read_scribbles(name, label))
 
-    def where(self, name):
-        """How a message calls an image's file."""
+    def where(self, name: str) -> str:
+        """The name of an image's file in messages."""
         return self._files.where(self._find(PHOTOS, name))
 
-    def stamps(self):
-        """The list, and names, sizes and times of its images' files.
+    def stamps(self) -> list:
+        """The list, and names, sizes and times of the files of its images.
 
-        Beside an archive they are those of all images in the folders, because to list SBD's archive takes a minute.
+        If there is an archive, those of all unpacked files: listing SBD's archive would take a minute.
         """
         if self._files.has_archives():
             places = (f'{LISTS}/.txt', f'{LISTS}/{self._split}/.txt', *PHOTOS, *LABELS, *INSTANCES, SCRIBBLES)
@@ -110,13 +127,13 @@ class VocLayout:
         files = (self._find(names, name) for name in self.names for names in places)
         return [self.names, self.class_lists(), self._files.stamps(file for file in files if file)]
 
-    def class_lists(self):
-        """The authors' class1.txt to class20.txt, which util/voc_classwise_filenames.py makes; {} without them."""
+    def class_lists(self) -> dict[int, list[str]]:
+        """The authors' class1.txt to class20.txt, as util/voc_classwise_filenames.py writes them; {} without them."""
         files = {number: f'{LISTS}/{self._split}/class{number}.txt' for number in range(1, 1 + len(self.classes))}
         return {number: self._files.read_text(file).split() for number, file in files.items() if self._files.find(file)}
 
-    def remarks(self):
-        """Sentences on which files there are, and what cannot be done for lack of others."""
+    def remarks(self) -> list[str]:
+        """Remarks on files that exist or are missing."""
         remarks = [
             f'{folder}: {len(masks)} masks'
             for place in LABELS
@@ -126,8 +143,10 @@ class VocLayout:
             remarks.append(f'no trainaug: needs {SBD_ARCHIVE}, or SegmentationClassAug and its list')
         if not any(self._files.listing(place.rpartition('/')[0]) for place in INSTANCES):
             remarks.append('no SegmentationObject: connected regions serve as objects')
-        drawn = self._files.listing(SCRIBBLES.rpartition('/')[0])
-        remarks.append(f'ScribbleAugAuto: {len(drawn)} images' if drawn else 'no ScribbleAugAuto: scribbles are made')
+        scribbles = self._files.listing(SCRIBBLES.rpartition('/')[0])
+        remarks.append(
+            f'ScribbleAugAuto: {len(scribbles)} images' if scribbles else 'no ScribbleAugAuto: scribbles are made'
+        )
         return remarks
 
     def _find(self, places, name):
@@ -157,7 +176,17 @@ class VocLayout:
 
 
 def voc_lists(root: str | Path) -> tuple[str, ...]:
-    """The image lists of a folder in VOC's layout."""
+    """The image lists of a folder in VOC's layout.
+
+    Args:
+        root: the folder.
+
+    Returns:
+        The names of the lists.
+
+    Raises:
+        InputError: the folder has another layout.
+    """
     return _lists(*_open(Path(root)))
 
 
@@ -180,7 +209,7 @@ def _open(root):
 
 
 def _archive(path, prefix='', keep=''):
-    """An Archive, kept until the file changes, because reading its table of contents takes a while."""
+    """An Archive, cached until the file changes: reading its table of contents is slow."""
     stat = path.stat()
     return _opened(path, prefix, keep, stat.st_size, stat.st_mtime_ns)
 
@@ -191,13 +220,13 @@ def _opened(path, prefix, keep, *_):
 
 
 def _lists(files, sbd):
-    written = {Path(name).stem for name in files.listing(LISTS) if name.endswith('.txt')}
-    return tuple(sorted(written | ({'trainaug'} if sbd.listing('cls') and 'val' in written else set())))
+    names = {Path(name).stem for name in files.listing(LISTS) if name.endswith('.txt')}
+    return tuple(sorted(names | ({'trainaug'} if sbd.listing('cls') and 'val' in names else set())))
 
 
 def _read_mat(data, where, key):
     """SBD's masks: a struct GTcls or GTinst with the field Segmentation."""
     try:
         return np.asarray(scipy.io.loadmat(io.BytesIO(data))[key]['Segmentation'][0, 0], np.uint16)
-    except Exception as error:  # scipy raises whatever its parser meets
+    except Exception as error:  # scipy's parser raises exceptions of many kinds
         raise InputError(f'{where} cannot be read as a mask of SBD ({type(error).__name__}: {error}).') from error

@@ -22,6 +22,12 @@ def replacing(path: 'str | os.PathLike') -> Iterator[Path]:
 
     Args:
         path: the file to write, on this machine or in a bucket; its folder is made if need be.
+
+    Yields:
+        The path of the temporary file.
+
+    Raises:
+        InputError: a bucket does not take the file.
     """
     path = workdir_path(path)
     if in_bucket(path):
@@ -29,7 +35,7 @@ def replacing(path: 'str | os.PathLike') -> Iterator[Path]:
             yield temporary
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{uuid.uuid4().hex}.tmp')  # nobody who lists files of some name takes it for one
+    temporary = path.with_name(f'.{uuid.uuid4().hex}.tmp')  # a hidden name: no listing takes it for the file
     try:
         yield temporary
         temporary.replace(path)
@@ -40,7 +46,14 @@ def replacing(path: 'str | os.PathLike') -> Iterator[Path]:
 def append(path: 'str | os.PathLike', data: bytes) -> None:
     """Adds bytes to the end of a file.
 
-    In a bucket nothing can be added to an object: it is written again with them, so it must be small.
+    An object in a bucket cannot grow, so it is read and written again: it must be small.
+
+    Args:
+        path: the file, on this machine or in a bucket; a new one is made.
+        data: bytes to add.
+
+    Raises:
+        InputError: a bucket does not take the file.
     """
     path = workdir_path(path)
     if in_bucket(path):
@@ -52,7 +65,14 @@ def append(path: 'str | os.PathLike', data: bytes) -> None:
 
 @contextlib.contextmanager
 def local_copy(path: 'Path | epath.Path') -> Iterator[Path]:
-    """Gives a local file with the content of `path`, for libraries that read no buckets: `path` itself if it is local."""
+    """Gives a local file with the content of `path`, for libraries that cannot read buckets.
+
+    Args:
+        path: a file on this machine or in a bucket.
+
+    Yields:
+        `path` itself if it is local, else the path of a temporary copy.
+    """
     if not in_bucket(path):
         yield path
         return
@@ -64,7 +84,15 @@ def local_copy(path: 'Path | epath.Path') -> Iterator[Path]:
 
 
 def write_object(path: 'epath.Path', data: bytes) -> None:
-    """Writes an object of a bucket, which appears complete; an InputError if that fails."""
+    """Writes an object of a bucket, which appears complete.
+
+    Args:
+        path: address of the object.
+        data: its content.
+
+    Raises:
+        InputError: the bucket does not exist, or does not take the object.
+    """
     try:
         path.write_bytes(data)
     except Exception as error:  # gcsfs, aiohttp and google-auth raise exceptions of many kinds

@@ -1,4 +1,4 @@
-"""Downloads that go on where they broke off, and whose checksum is verified."""
+"""Downloads that go on where they broke off, with verified checksums."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from panet_jax.disk.locks import holding
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 
-ATTEMPTS = 5  # that in a row bring no new byte, before a download fails
+ATTEMPTS = 5  # attempts in a row without a new byte, after which a download fails
 TIMEOUT = 20  # seconds to wait for an answer
 CHUNK = 1 << 20  # bytes read at once
 
@@ -94,7 +94,14 @@ def _download(what, part):
 
 
 def gigabytes(size: int) -> str:
-    """A number of bytes as people read it, such as '1.4 GB'."""
+    """A size for people to read: 1.4e9 -> '1.4 GB'.
+
+    Args:
+        size: bytes.
+
+    Returns:
+        Gigabytes, or megabytes below 0.1 GB, with one decimal.
+    """
     return f'{size / 1e9:.1f} GB' if size >= 1e8 else f'{size / 1e6:.1f} MB'
 
 
@@ -133,7 +140,7 @@ def _wait(failures):
 
 
 def _is_offline(reason):
-    """Whether not even the host's name could be looked up, so that trying again is of no use."""
+    """Whether the lookup of the host's name failed: another attempt would be useless."""
     return 'resolution' in str(reason) or 'not known' in str(reason)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,23 +10,27 @@ from filelock import FileLock, Timeout
 
 from panet_jax.disk.paths import in_bucket
 
-# The errors of file systems without locks: Lustre mounted without them, FUSE, a mounted Google Drive.
+LOGGER = logging.getLogger(__name__)
+# The errors of file systems without locks: some mounts of Lustre, FUSE, Google Drive.
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
 def holding(path: Path, busy: Callable[[], None] | None = None) -> Iterator[None]:
-    """Holds a lock against other processes; where locks are impossible, says so and goes on without.
+    """Holds a lock against other processes; where locks are impossible, warns and goes on without one.
 
     Args:
         path: the lock file, in a folder that exists, or in a bucket.
         busy: called when another process holds the lock. It may raise; otherwise this process waits.
+
+    Yields:
+        None, while the lock is held.
     """
     if in_bucket(path):
-        print(f'A bucket has no locks: let no other run write to {path.parent} meanwhile.', flush=True)
+        LOGGER.warning('A bucket has no locks: let no other run write to %s meanwhile.', path.parent)
         yield
         return
-    # Without filelock's substitute, a file that would outlive a process that was killed.
+    # No fallback to filelock's soft lock, a file that stays behind when its process is killed.
     lock = FileLock(path, fallback_to_soft=False)
     if not _acquired(lock, timeout=0):
         if busy:
@@ -38,7 +43,7 @@ def holding(path: Path, busy: Callable[[], None] | None = None) -> Iterator[None
 
 
 def _acquired(lock, timeout):
-    """Whether the lock could be acquired, or is impossible, which is said; False if another process holds it."""
+    """Whether this process may go on: it has the lock, or locks are impossible. False if another process holds it."""
     try:
         lock.acquire(timeout)
     except Timeout:
@@ -47,5 +52,5 @@ def _acquired(lock, timeout):
         if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
             raise
         folder = Path(lock.lock_file).parent
-        print(f'The file system of {folder} has no locks: let no other run write there meanwhile.', flush=True)
+        LOGGER.warning('The file system of %s has no locks: let no other run write there meanwhile.', folder)
     return True

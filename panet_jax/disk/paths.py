@@ -1,4 +1,4 @@
-"""What a typed path may be: a place on this machine, and for a workdir also one in a bucket."""
+"""Paths that a user typed: on this machine, or, for a workdir, also in a bucket."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from etils import epath
 
 BUCKET = 'gs://'
-# An address such as gs://bucket, or gs:/bucket, which is what pathlib makes of it; not C:\ of Windows.
+# An address such as gs://bucket, or gs:/bucket, as pathlib shortens it; C:\ of Windows does not match.
 ADDRESS = re.compile(r'[a-z][a-z0-9]+:/+(?P<rest>.*)')
 
 
@@ -20,11 +20,14 @@ def local_path(text: str | os.PathLike, setting: str) -> Path:
     """A path on this machine, with ~ filled in.
 
     Args:
-        text: what was typed.
-        setting: how an error calls it: an option such as '--workdir', or a setting as '{data.root}'.
+        text: the path as typed.
+        setting: its name in errors: an option such as '--workdir', or a setting such as '{data.root}'.
+
+    Returns:
+        The path.
 
     Raises:
-        InputError: it is the address of a bucket, of which pathlib would make a local folder called gs:.
+        InputError: it is the address of a bucket, which pathlib would turn into a local folder called gs:.
     """
     if ADDRESS.match(str(text)):
         raise InputError(
@@ -38,14 +41,14 @@ def workdir_path(text: 'str | os.PathLike', setting: str = 'a workdir') -> 'Path
     """A path on this machine, with ~ filled in, or one in a bucket of Google Cloud Storage.
 
     Args:
-        text: what was typed, or a path from here.
-        setting: the flag or setting it was typed for.
+        text: the path as typed, or a path from this function.
+        setting: its name in errors, an option or a setting.
 
     Returns:
-        A pathlib.Path, or of gs://BUCKET/FOLDER an epath.Path, which has the same methods.
+        A pathlib.Path; for gs://BUCKET/FOLDER an epath.Path, which has the same methods.
 
     Raises:
-        InputError: it is another kind of address, or gcsfs is not installed.
+        InputError: it is an address of another kind, or gcsfs is not installed.
     """
     address = ADDRESS.match(str(text))
     if not address:
@@ -62,22 +65,39 @@ def workdir_path(text: 'str | os.PathLike', setting: str = 'a workdir') -> 'Path
 
 
 def absolute(text: 'str | os.PathLike') -> 'Path | epath.Path':
-    """A workdir's path that is the same from any folder; links are followed."""
+    """The absolute path of a workdir.
+
+    Args:
+        text: the path as typed.
+
+    Returns:
+        The path, its links followed; the address itself if it is in a bucket.
+
+    Raises:
+        InputError: as of `workdir_path`.
+    """
     path = workdir_path(text)
     return path if in_bucket(path) else path.resolve()  # epath would put the current folder before gs://
 
 
 def in_bucket(path: 'Path | epath.Path') -> bool:
-    """Whether a path from `workdir_path` is one in a bucket."""
+    """Whether a path is in a bucket.
+
+    Args:
+        path: as from `workdir_path`.
+
+    Returns:
+        True or False.
+    """
     return str(path).startswith(BUCKET)
 
 
 def _prepare_gcsfs(text: str) -> None:
-    """Checks that there is gcsfs, and makes it the one that reads buckets, without remembering what they held."""
+    """Makes etils read buckets with gcsfs, without a cache of listings; an InputError if gcsfs is not installed."""
     if importlib.util.find_spec('gcsfs') is None:
         raise InputError(f"{text} needs gcsfs, which is not installed; type pip install 'panet-jax[gcs]'.")
     import fsspec.config
 
-    # etils would take TensorFlow where that is installed, and gcsfs would not see what other processes write.
+    # By default etils prefers TensorFlow, and gcsfs caches listings, so that files of other processes stay hidden.
     os.environ.setdefault('EPATH_USE_TF', 'false')
     fsspec.config.conf.setdefault('gs', {}).setdefault('use_listings_cache', False)

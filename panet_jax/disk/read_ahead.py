@@ -1,4 +1,4 @@
-"""Work that is done in threads, a bounded number of items ahead of its reader."""
+"""Work in threads, a bounded number of items ahead of the reader."""
 
 import collections
 import concurrent.futures
@@ -6,9 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 
 def in_threads(function: Callable, items: Iterable, threads: int = 8, ahead: int = 4) -> Iterator[tuple]:
-    """Yields (item, function(item)) in order; at most ahead * threads results wait for the reader.
+    """Applies a function to items in threads, and yields the results in the order of the items.
 
-    Leaving the iteration early ends the threads; an exception of `function` is raised when its item is due.
+    Leaving the iteration early ends the threads.
+
+    Args:
+        function: called with one item.
+        items: read one by one, from the caller's thread.
+        threads: number of threads.
+        ahead: results that may wait for the reader, for each thread.
+
+    Yields:
+        (item, function(item)). An exception of `function` is raised when its item is due.
     """
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         pending = collections.deque()

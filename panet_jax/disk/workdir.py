@@ -1,7 +1,7 @@
 """The files of a workdir, and the checks that it holds one experiment only.
 
 config.json            the experiment
-classes.json           the classes that it trains on, the data, and what the weights that it began with had seen
+classes.json           the training classes, the data, and the classes that the initial weights had been trained on
 checkpoints/           Orbax, one folder a step
 metrics.jsonl          losses of training, a line every log_every steps
 encoder.safetensors    the trained parameters with torchvision's names, written when training ends
@@ -14,9 +14,11 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from panet_jax.disk.atomic import append, replacing, write_object
 from panet_jax.disk.locks import holding
@@ -24,20 +26,37 @@ from panet_jax.disk.paths import in_bucket, workdir_path
 from panet_jax.errors import InputError
 from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 TRAINED = 'encoder.safetensors'
+LOGGER = logging.getLogger(__name__)
 
 
-def default_workdir(config) -> str:
-    """runs/NAME-foldF-Nway-Kshot, relative to the current folder.
+def default_workdir(config: 'ConfigDict') -> str:
+    """The workdir of an experiment if none is typed.
 
-    For a user's own data NAME includes the name of their folder and four digits of its path, because two folders can
-    have one name.
+    With data set `custom`, NAME includes the name of the data folder and four digits of a hash of its path: two folders
+    may have the same name.
+
+    Args:
+        config: the experiment.
+
+    Returns:
+        'runs/NAME-foldF-Nway-Kshot', relative to the current folder.
     """
     return f'{_named(config)}-fold{config.data.fold}-{config.episode.ways}way-{config.episode.shots}shot'
 
 
-def default_table_workdir(config) -> str:
-    """runs/NAME-Nway-table."""
+def default_table_workdir(config: 'ConfigDict') -> str:
+    """The workdir of a table if none is typed.
+
+    Args:
+        config: the experiment.
+
+    Returns:
+        'runs/NAME-Nway-table', relative to the current folder.
+    """
     return f'{_named(config)}-{config.episode.ways}way-table'
 
 
@@ -48,20 +67,36 @@ def _named(config):
     return f'runs/{config.name}-{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:4]}'
 
 
-def check_experiment(workdir, config):
-    """Checks that `workdir` is free, has no checkpoint yet and lost none, or holds the experiment `config`."""
+def check_experiment(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
+    """Checks that an experiment may train in a workdir.
+
+    Args:
+        workdir: the folder.
+        config: the experiment.
+
+    Raises:
+        InputError: the workdir holds the checkpoints of another experiment, or files of a training whose checkpoints
+            are gone.
+    """
     if checkpoint_steps(workdir):
-        here, now = _settings(workdir), flat(config.to_dict())
-        _refuse(workdir, here, now, filter(is_fixed, here | now))
-    elif left := _left_of_training(workdir_path(workdir)):
+        saved, current = _settings(workdir), flat(config.to_dict())
+        _refuse(workdir, saved, current, filter(is_fixed, saved | current))
+    elif file_name := _trace_of_training(workdir_path(workdir)):
         raise InputError(
-            f'{workdir} has {left} of a training, but no checkpoint to go on from: training would begin again and write '
+            f'{workdir} has {file_name} of a training, but no checkpoint to go on from: training would begin again and write '
             'over it. Choose another --workdir=, or evaluate what is there with --mode=evaluate.'
         )
 
 
-def checkpoint_steps(workdir) -> list[int]:
-    """The steps of the complete checkpoints in a workdir, in order."""
+def checkpoint_steps(workdir: str | os.PathLike) -> list[int]:
+    """The steps of the complete checkpoints in a workdir.
+
+    Args:
+        workdir: the folder; it need not exist.
+
+    Returns:
+        The steps, in ascending order.
+    """
     folder = workdir_path(workdir) / 'checkpoints'
     if in_bucket(folder):  # Orbax cannot rename there, so it writes a file when a checkpoint is complete
         names = [path.parent.name for path in folder.glob('*/commit_success.txt')]
@@ -70,12 +105,12 @@ def checkpoint_steps(workdir) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def _left_of_training(workdir):
-    """The file that a training wrote whose checkpoints are gone; '' if none was due yet."""
+def _trace_of_training(workdir):
+    """A file that shows that checkpoints must have existed; '' if none was due yet."""
     if (workdir / TRAINED).exists():
         return TRAINED
     lines = read_json_lines(workdir / 'metrics.jsonl')
-    # The second is saved only when the first is, which goes on in the background.
+    # Checkpoints are written in the background; at the second one the first is complete.
     due = (
         lines
         and (workdir / 'config.json').exists()
@@ -84,39 +119,58 @@ def _left_of_training(workdir):
     return 'metrics.jsonl' if due else ''
 
 
-def check_split(workdir, config):
-    """Checks that evaluating `config` on the checkpoints of `workdir` meets classes unseen in training."""
-    here, now = _settings(workdir), flat(config.to_dict())
-    if here['data.name'] == now['data.name']:
-        _refuse(workdir, here, now, with_role(Role.SPLIT))
+def check_split(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
+    """Checks that the unseen classes of an evaluation were unseen in training too.
+
+    Args:
+        workdir: workdir of the training.
+        config: the evaluation.
+
+    Raises:
+        InputError: both have the same data set, but different classes are unseen.
+    """
+    saved, current = _settings(workdir), flat(config.to_dict())
+    if saved['data.name'] == current['data.name']:
+        _refuse(workdir, saved, current, with_role(Role.SPLIT))
 
 
-def check_untrained(workdir, config):
-    """Checks that the untrained network of `config` is the one that training in `workdir` began with."""
+def check_untrained(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
+    """Checks that an untrained network is the one that a training began with.
+
+    Args:
+        workdir: workdir of the training; nothing is checked if there was none.
+        config: the evaluation of the untrained network.
+
+    Raises:
+        InputError: a setting of the initial network, or of the unseen classes, differs.
+    """
     if (workdir_path(workdir) / 'config.json').exists():
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
-def check_same_data(workdir, seen: Sequence[str], data: dict, before: dict) -> None:
-    """Checks that a training that goes on has the data it began with; writes classes.json.
+def check_same_data(workdir: str | os.PathLike, seen: Sequence[str], data: dict, before: dict) -> None:
+    """Checks that a resumed training has the data it began with, and writes classes.json.
 
     Args:
         workdir: workdir of the training.
-        seen: names of the classes that it trains on.
+        seen: names of the training classes.
         data: {'fingerprint', 'images', 'list', 'root'} of its Source.
         before: what its initial weights were trained on, the fields of a History.
+
+    Raises:
+        InputError: the classes or the data have changed.
     """
-    written = read_classes(workdir) if checkpoint_steps(workdir) else None
-    if written is not None:
-        _check_classes(workdir, written['seen'], list(seen))
-        before = written.get('before', before)
-        if 'data' not in written:
-            print(
-                f'{workdir} does not say on which data it was trained; it goes on with {_described(data)}', flush=True
+    saved = read_classes(workdir) if checkpoint_steps(workdir) else None
+    if saved is not None:
+        _check_classes(workdir, saved['seen'], list(seen))
+        before = saved.get('before', before)
+        if 'data' not in saved:
+            LOGGER.warning(
+                '%s does not say on which data it was trained; it goes on with %s', workdir, _described(data)
             )
-        elif written['data']['fingerprint'] != data['fingerprint']:
+        elif saved['data']['fingerprint'] != data['fingerprint']:
             raise InputError(
-                f'{workdir} was trained on {_described(written["data"])}, but the data now are {_described(data)}; choose '
+                f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
                 'another --workdir=, or the data it was made with.'
             )
     write_json(workdir_path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
@@ -135,8 +189,18 @@ def _described(data):
     return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
 
 
-def read_classes(workdir) -> dict | None:
-    """The content of classes.json, a dictionary with 'seen'; None if there is no such file."""
+def read_classes(workdir: str | os.PathLike) -> dict | None:
+    """The content of classes.json.
+
+    Args:
+        workdir: the folder.
+
+    Returns:
+        A dictionary with 'seen', the names of the training classes; None if there is no such file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     path = workdir_path(workdir) / 'classes.json'
     try:
         content = json.loads(path.read_text()) if path.exists() else None
@@ -148,8 +212,18 @@ def read_classes(workdir) -> dict | None:
 
 
 @contextlib.contextmanager
-def locked(workdir) -> Iterator[None]:
-    """Keeps other trainings and tables out of `workdir`; the lock ends with the process."""
+def locked(workdir: str | os.PathLike) -> Iterator[None]:
+    """Keeps other trainings and tables out of a workdir; the lock ends with the process.
+
+    Args:
+        workdir: the folder; it is made.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        InputError: another run holds the lock, or the folder cannot be written to.
+    """
     make_workdir(workdir)
 
     def refuse():
@@ -159,8 +233,15 @@ def locked(workdir) -> Iterator[None]:
         yield
 
 
-def make_workdir(workdir) -> None:
-    """Makes the folder, and checks that it can be written to; in a bucket a small file is written to find out."""
+def make_workdir(workdir: str | os.PathLike) -> None:
+    """Makes a workdir and checks that it is writable; in a bucket, by writing a small file.
+
+    Args:
+        workdir: the folder.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
     path = workdir_path(workdir)
     if in_bucket(path):
         write_object(path / '.writable', b'This file shows that the folder can be written to.\n')
@@ -175,8 +256,18 @@ def make_workdir(workdir) -> None:
         ) from error
 
 
-def read_config(workdir) -> dict:
-    """The configuration that a training wrote."""
+def read_config(workdir: str | os.PathLike) -> dict:
+    """The configuration that a training wrote.
+
+    Args:
+        workdir: workdir of the training.
+
+    Returns:
+        The content of config.json.
+
+    Raises:
+        InputError: there is no config.json, or it is damaged.
+    """
     path = workdir_path(workdir) / 'config.json'
     try:
         content = json.loads(path.read_text())
@@ -191,35 +282,60 @@ def read_config(workdir) -> dict:
         raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
 
 
-def training_recipe(workdir):
-    """How the network of a workdir was trained: {setting: value} of all that makes a difference; {} for no workdir."""
+def training_recipe(workdir: str | os.PathLike) -> dict[str, Any]:
+    """The settings on which the network of a workdir depends.
+
+    Args:
+        workdir: workdir of the training, or ''.
+
+    Returns:
+        {setting: value}; {} without a workdir.
+
+    Raises:
+        InputError: as of `read_config`.
+    """
     settings = flat(read_config(workdir)) if workdir else {}
     return {name: value for name, value in settings.items() if is_fixed(name)}
 
 
 def _settings(workdir):
-    """{name: value} of a workdir's experiment; a setting that its version did not have yet has its default."""
+    """{name: value} of a workdir's experiment; settings that its version lacked have their defaults."""
     return defaults() | flat(read_config(workdir))
 
 
-def write_json(path, content) -> None:
-    """Writes a .json file, which appears complete or not at all."""
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """Writes a .json file, which appears complete or not at all.
+
+    Args:
+        path: file to write.
+        content: JSON values; numbers must be finite.
+    """
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
 
 
-def write_text(path, content: str) -> None:
-    """Writes a text file, which appears complete or not at all."""
+def write_text(path: str | os.PathLike, content: str) -> None:
+    """Writes a text file in UTF-8, which appears complete or not at all.
+
+    Args:
+        path: file to write; its folder is made.
+        content: the text.
+    """
     if not in_bucket(path):
         make_workdir(Path(path).parent)
     with replacing(path) as temporary:
         temporary.write_text(content, encoding='utf-8')
 
 
-def append_json_line(path, content) -> None:
-    """Adds one line to a .jsonl file."""
+def append_json_line(path: str | os.PathLike, content: Any) -> None:
+    """Adds one line to a .jsonl file.
+
+    Args:
+        path: the file; a new one is made.
+        content: JSON values; numbers must be finite.
+    """
     path = workdir_path(path)
-    begin = b'\n' if not in_bucket(path) and _is_cut_off(path) else b''
-    append(path, begin + json.dumps(content, allow_nan=False).encode() + b'\n')
+    newline = b'\n' if not in_bucket(path) and _is_cut_off(path) else b''
+    append(path, newline + json.dumps(content, allow_nan=False).encode() + b'\n')
 
 
 def _is_cut_off(path):
@@ -231,8 +347,15 @@ def _is_cut_off(path):
         return file.read(1) != b'\n'
 
 
-def read_json_lines(path) -> list:
-    """The lines of a .jsonl file, none if there is no file; a line that a crash cut off is left out."""
+def read_json_lines(path: str | os.PathLike) -> list:
+    """The lines of a .jsonl file, without one that a crash cut off.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The content of each line; [] if there is no file.
+    """
     path = workdir_path(path)
     lines = []
     for line in path.read_text().splitlines() if path.exists() else []:
@@ -241,17 +364,23 @@ def read_json_lines(path) -> list:
     return lines
 
 
-def keep_json_lines(path, keep: Callable) -> None:
-    """Rewrites a .jsonl file without the lines for which `keep` is false."""
+def keep_json_lines(path: str | os.PathLike, keep: Callable[[Any], bool]) -> None:
+    """Rewrites a .jsonl file without the lines for which `keep` is false.
+
+    Args:
+        path: the file; it need not exist.
+        keep: called with the content of each line.
+    """
     kept = [line for line in read_json_lines(path) if keep(line)]
     if workdir_path(path).exists():
         write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))
 
 
-def _refuse(workdir, here, now, names):
-    different = [name for name in names if here.get(name) != now.get(name)]
+def _refuse(workdir, saved, current, names):
+    """Raises an InputError if one of the named settings differs."""
+    different = [name for name in names if saved.get(name) != current.get(name)]
     if different:
-        lines = [f'{name} is {here.get(name)!r} there and {now.get(name)!r} here' for name in different]
+        lines = [f'{name} is {saved.get(name)!r} there and {current.get(name)!r} here' for name in different]
         raise InputError(
             f'{workdir} holds another experiment: {"; ".join(lines[:4])}{"; ..." * (len(lines) > 4)}. '
             'Choose another --workdir, or the settings it was made with.'

@@ -1,1 +1,4 @@
-"""Episodes: draws (which is number i), authors (their draw), annotations, sampling (images and masks), loader (batches)."""
+"""Episodes.
+
+draws (episode number i), authors (the authors' draw), annotations, sampling (images and masks), loader (batches).
+"""

@@ -1,6 +1,6 @@
-"""How supports are annotated: by dense masks, scribbles or boxes (section 4.4 of the paper).
+"""The annotations of supports: dense masks, scribbles or boxes (section 4.4 of the paper).
 
-The rules are the reference's: dataloaders/customized.py, getMask, and util/utils.py, get_bbox.
+The rules are those of the reference: dataloaders/customized.py, getMask, and util/utils.py, get_bbox.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ Masks = tuple[np.ndarray, np.ndarray]  # foreground and background, bool
 
 
 class Marks(NamedTuple):
-    """The annotations of one image, at the size of the network.
+    """The annotations of one image, at the size of the network's images.
 
     Attributes:
         label: [H, W] uint8 in the data set's class numbers, 0 background, 255 void.
         instances: [H, W] int, 0 for no object, else the object's number; None if the kind needs none.
-        scribbles: [H, W] int, 0 on the background's scribble, n on that of object n, 65535 elsewhere;
-            None if the kind needs none.
-        seed: decides which of several scribbles of a class is taken.
+        scribbles: [H, W] int, 0 on the scribble of the background, n on that of object n, 65535 elsewhere; None if the
+            kind needs none.
+        seed: seed of the choice among several scribbles of a class.
     """
 
     label: np.ndarray
@@ -39,12 +39,11 @@ class Kind:
     """A kind of annotation.
 
     Attributes:
-        name: in settings and results.
-        masks: (marks, class number, whether void is background) -> foreground and background of an
-            episode that has this class alone, [H, W] bool each.
-        needs: name of the field of Marks that it reads beside the label; '' for none.
-        others_excluded: whether an episode's other ways are no background of a way. Where that is so, their
-            foreground lies within the background that `masks` gives.
+        name: its name in settings and results.
+        masks: (marks, class number, whether void is background) -> foreground and background, [H, W] bool each, of an
+            episode with this class alone.
+        needs: field of Marks that it reads beside the label; '' for none.
+        others_excluded: whether the foreground of an episode's other ways is removed from the background of a way.
     """
 
     name: str
@@ -54,21 +53,46 @@ class Kind:
 
 
 def dense_masks(marks: Marks, number: int, void_is_background: bool) -> Masks:
-    """Foreground is the class; background everything else."""
+    """Dense masks: foreground is the class, background everything else.
+
+    Args:
+        marks: annotations of the image.
+        number: class number.
+        void_is_background: whether void counts as background.
+
+    Returns:
+        Foreground and background, [H, W] bool.
+    """
     foreground = marks.label == number
     return foreground, ~foreground & (void_is_background | (marks.label != IGNORE))
 
 
 def scribble_masks(marks: Marks, number: int, _: bool) -> Masks:
-    """Foreground is one scribble of the class, taken at random; background is the scribble of label 0."""
+    """Scribbles: foreground is one scribble of the class, chosen at random; background is the scribble of label 0.
+
+    Args:
+        marks: annotations of the image, with scribbles.
+        number: class number.
+
+    Returns:
+        Foreground and background, [H, W] bool.
+    """
     own = np.where(marks.label == number, marks.scribbles, NO_SCRIBBLE)
     numbers = np.unique(own[(own != 0) & (own != NO_SCRIBBLE)])
-    taken = np.random.default_rng((*marks.seed, number)).choice(numbers) if numbers.size else -1
-    return own == taken, marks.scribbles == 0
+    choice = np.random.default_rng((*marks.seed, number)).choice(numbers) if numbers.size else -1
+    return own == choice, marks.scribbles == 0
 
 
 def box_masks(marks: Marks, number: int, _: bool) -> Masks:
-    """Foreground is the box of the class's largest object; background is outside the boxes of all its objects."""
+    """Boxes: foreground is the box of the largest object of the class, background is outside the boxes of all of them.
+
+    Args:
+        marks: annotations of the image, with instances.
+        number: class number.
+
+    Returns:
+        Foreground and background, [H, W] bool.
+    """
     own = np.where(marks.label == number, marks.instances, 0)
     numbers, areas = np.unique(own[own > 0], return_counts=True)
     foreground, background = np.zeros(own.shape, bool), np.ones(own.shape, bool)
@@ -92,8 +116,8 @@ class SupportReader:
 
     Attributes:
         kind: 'dense', 'scribble' or 'box'.
-        void_is_background: whether dense masks count void as background, as the authors' do.
-        seed: of scribbles that are drawn here, and of the choice among several of a class.
+        void_is_background: whether void counts as background of dense masks, as in the authors' code.
+        seed: seed of generated scribbles, and of the choice among several scribbles of a class.
     """
 
     kind: str = 'dense'
@@ -101,24 +125,24 @@ class SupportReader:
     seed: int = 0
 
     def classes(self, source: Source, index: int, label: np.ndarray, classes: Sequence[int]) -> Masks:
-        """Foreground and background of each class, for an episode that has it alone.
+        """Foreground and background of each class, for an episode with that class alone.
 
         Args:
             source: the images.
-            index: of the image.
-            label: [H, W] uint8, the image's label at the size of the network.
+            index: index of the image.
+            label: [H, W] uint8, label of the image at the size of the network's images.
             classes: [U] class numbers.
 
         Returns:
             Two arrays [U, H, W] bool.
         """
         kind = KINDS[self.kind]
-        read = {
+        readers = {
             'instances': lambda: source.instances(index),
             'scribbles': lambda: source.scribbles(index, self.seed),
         }
-        needed = {kind.needs: resize_map(read[kind.needs](), label.shape[0])} if kind.needs else {}
-        marks = Marks(label, **needed, seed=(self.seed, int(index)))
+        maps = {kind.needs: resize_map(readers[kind.needs](), label.shape[0])} if kind.needs else {}
+        marks = Marks(label, **maps, seed=(self.seed, int(index)))
         masks = [kind.masks(marks, int(number), self.void_is_background) for number in classes]
         foreground, background = (np.array(part) for part in zip(*masks, strict=True))
         return foreground, background
@@ -141,5 +165,5 @@ class SupportReader:
 
 
 def _box(mask):
-    """The slices of a mask's bounding box."""
+    """The slices of the bounding box of a mask."""
     return tuple(slice(places.min(), places.max() + 1) for places in np.nonzero(mask))

@@ -1,6 +1,7 @@
-"""The episodes that the authors' code draws: by Python's `random`, in the order of their calls.
+"""The episodes of the authors' code, reproduced with Python's `random` in the order of their calls.
 
-dataloaders/customized.py (voc_fewshot) and dataloaders/common.py (PairedDataset), seeded as test.py does.
+They are drawn in dataloaders/customized.py (voc_fewshot) and dataloaders/common.py (PairedDataset), with the seeds of
+test.py.
 """
 
 import random
@@ -16,17 +17,23 @@ from panet_jax.errors import InputError
 def authors_draws(images: Mapping[int, np.ndarray], task: Task, *, seed: int, episodes: int) -> list[Draw]:
     """The draws of one run, in order.
 
-    Which way each query comes from is drawn once, for all episodes of the run. A query is no support of
-    its own way; it can be one of another way's.
+    The ways of the queries are drawn once, for all episodes of the run. A query is no support of its own way, but it may
+    be a support of another way.
 
     Args:
-        images: {class number: indices of its images}, both in the order in which the authors list them.
-        task: what an episode consists of.
-        seed: of the run; the authors add the run's number to 1234.
-        episodes: how many.
+        images: {class number: indices of its images}, both in the order of the authors' lists.
+        task: ways, shots and queries of an episode.
+        seed: seed of the run; in the authors' code 1234 plus the number of the run.
+        episodes: number of episodes.
+
+    Returns:
+        The Draws.
+
+    Raises:
+        InputError: a class has too few images.
     """
     rng = random.Random(seed)
-    queries = np.bincount(rng.choices(range(task.ways), k=task.queries), minlength=task.ways)  # [N], of each way
+    queries = np.bincount(rng.choices(range(task.ways), k=task.queries), minlength=task.ways)  # [N] queries of each way
     _check_enough(images, task.shots + queries.max())
     return [_draw(rng, images, task, queries) for _ in range(episodes)]
 
@@ -40,14 +47,14 @@ def _check_enough(images, needed):
 
 
 def _draw(rng, images, task, queries_of_ways):
-    """The next Draw of a run: a sample of the classes, and one of the images of each."""
+    """The next Draw of a run: a sample of the classes, and of the images of each."""
     numbers = list(images)
     classes = [numbers[place] for place in rng.sample(range(len(numbers)), k=task.ways)]
     supports, queries = [], []
     for number, count in zip(classes, queries_of_ways, strict=True):
-        taken = images[number][rng.sample(range(len(images[number])), k=task.shots + count)]
-        supports.append(taken[: task.shots])
-        queries.extend(taken[task.shots :][::-1])  # their lists are read from the end
+        sample = images[number][rng.sample(range(len(images[number])), k=task.shots + count)]
+        supports.append(sample[: task.shots])
+        queries.extend(sample[task.shots :][::-1])  # the authors' code takes queries from the end
     flips = np.zeros((task.ways, task.shots), bool), np.zeros(task.queries, bool)
     return Draw(np.array(classes), np.array(supports), np.array(queries), *flips)
 
@@ -55,26 +62,29 @@ def _draw(rng, images, task, queries_of_ways):
 def authors_images(
     source: Source, images: Mapping[int, np.ndarray], *, only_these: bool = False
 ) -> tuple[dict[int, np.ndarray], bool]:
-    """The images of each class as the authors list them, if the data set has their lists; otherwise as they are.
+    """The images of each class in the order of the authors' lists, if the data set has these.
 
     Args:
         source: the images, with the authors' lists in `class_lists`.
-        images: {class number: indices}, of the classes to draw from.
-        only_these: leave out images that the authors list and `images` lacks, such as those of small objects.
+        images: {class number: indices of its images} of the classes to draw from.
+        only_these: whether to leave out listed images that `images` lacks, such as those of small objects.
 
     Returns:
-        {class number: indices}, and whether that is the authors' order.
+        {class number: indices}, and whether they are in the authors' order; without lists, `images` by class number.
+
+    Raises:
+        InputError: the list of some classes is missing.
     """
     images = dict(sorted(images.items()))
-    lacking = [number for number in images if number not in source.class_lists]
-    if len(lacking) == len(images):
+    without_list = [number for number in images if number not in source.class_lists]
+    if len(without_list) == len(images):
         return images, False
-    if lacking:
+    if without_list:
         raise InputError(
-            f"the authors' draw needs the image lists of all classes, but that of class {lacking[0]} is not there; write "
-            f'class{lacking[0]}.txt, or remove those of the others.'
+            f"the authors' draw needs the image lists of all classes, but that of class {without_list[0]} is not there; write "
+            f'class{without_list[0]}.txt, or remove those of the others.'
         )
-    listed = {number: np.asarray(source.class_lists[number], int) for number in images}
+    lists = {number: np.asarray(source.class_lists[number], int) for number in images}
     if only_these:
-        listed = {number: shown[np.isin(shown, images[number])] for number, shown in listed.items()}
-    return listed, True
+        lists = {number: indices[np.isin(indices, images[number])] for number, indices in lists.items()}
+    return lists, True

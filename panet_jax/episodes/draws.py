@@ -1,4 +1,4 @@
-"""Which episode is number i of a seed: a Draw, which names images and has read none."""
+"""Draws episode number i of a seed: a Draw has the indices of its images, none of which is read yet."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -8,17 +8,17 @@ import numpy as np
 from panet_jax.datasets.source import Source
 from panet_jax.errors import InputError
 
-UNSEEN_IMAGES = ('background', 'drop')  # what training does with the images that show unseen classes
+UNSEEN_IMAGES = ('background', 'drop')  # choices of data.unseen_images
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What an episode consists of: N-way K-shot, with Q queries.
+    """The size of an episode: N-way K-shot, with Q queries.
 
     Attributes:
-        ways: N, classes.
-        shots: K, annotated images of each class.
-        queries: Q, images to segment.
+        ways: N, number of classes.
+        shots: K, number of annotated images of each class.
+        queries: Q, number of images to segment.
     """
 
     ways: int = 1
@@ -32,10 +32,10 @@ class Draw:
 
     Attributes:
         classes: [N] int, the class number of each way.
-        supports: [N, K] int, indices of images that show the way's class.
-        queries: [Q] int, indices of images; each shows one of the classes. In our own draws no support is
-            among them; in the authors' one of another way may be.
-        support_flips, query_flips: [N, K] and [Q] bool, which images are mirrored.
+        supports: [N, K] int, indices of images that show the class of the way.
+        queries: [Q] int, indices of images that show one of the classes. In `Draws` none is a support; in the authors'
+            draws it may be a support of another way.
+        support_flips, query_flips: [N, K] and [Q] bool, whether the image is mirrored.
     """
 
     classes: np.ndarray
@@ -46,7 +46,7 @@ class Draw:
 
 
 class TooFewImages(InputError):
-    """A class has fewer images than an episode takes."""
+    """A class has fewer images than an episode needs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Draws:
 
     Attributes:
         images: {class number: [M] int, indices of the images to draw for it}, as from `images_by_class`.
-        task: what an episode consists of.
-        seed: of the sequence.
-        flip: mirror each image with probability 1/2 (the paper's augmentation).
+        task: ways, shots and queries of an episode.
+        seed: seed of the sequence.
+        flip: whether to mirror each image with probability 1/2 (the paper's augmentation).
     """
 
     images: Mapping[int, np.ndarray]
@@ -73,8 +73,8 @@ class Draws:
     def __getitem__(self, index: int) -> Draw:
         """Draw `index`, by numpy's default_rng((seed, index)).
 
-        Queries come first, each from a way drawn at random, and without repetition; supports then come
-        from the images left. So K + Q images of a class always suffice, whatever images the classes share.
+        Queries are drawn first, each from a random way, without repetition; then the supports from the remaining
+        images. So K + Q images of a class always suffice, even if classes share images.
         """
         rng = np.random.default_rng((self.seed, index))
         ways, shots, count = self.task.ways, self.task.shots, self.task.queries
@@ -88,14 +88,14 @@ class Draws:
 
 
 def drawable_images(source: Source, *, smallest_object: int = 1, without: Iterable[int] = ()) -> np.ndarray:
-    """Which images an episode may draw for which class.
+    """The images that an episode may draw for each class.
 
     Args:
         source: the images.
-        smallest_object: an image counts for a class if it shows it on that many pixels; 1 as PANet, and
-            2048 (2 * 32 * 32) as PFENet, HSNet and BAM.
-        without: class numbers; images that show any of them count for no class, as in BAM's training.
-            PANet keeps them, and labels those pixels background.
+        smallest_object: lowest number of pixels of a class for an image to count; 1 in PANet, 2048 (2 * 32 * 32) in
+            PFENet, HSNet and BAM.
+        without: class numbers; images that show any of them count for no class, as in BAM's training. PANet keeps such
+            images, with these pixels as background.
 
     Returns:
         [len(source), classes] bool.
@@ -108,21 +108,21 @@ def drawable_images(source: Source, *, smallest_object: int = 1, without: Iterab
 def images_by_class(
     source: Source, classes: Iterable[int], task: Task, *, drawable: np.ndarray | None = None, split: str = 'data'
 ) -> dict[int, np.ndarray]:
-    """The images of each class to draw from, enough for a task.
+    """The images to draw for each class, at least as many as an episode needs.
 
     Args:
         source: the images.
-        classes: class numbers to draw from (a fold's seen or unseen ones).
-        task: what an episode consists of.
+        classes: class numbers to draw from, such as the unseen ones of a fold.
+        task: ways, shots and queries of an episode.
         drawable: [len(source), classes] bool, as from `drawable_images`; by default all images that show a class.
-        split: how an error calls the list of images.
+        split: name of the image list in errors.
 
     Returns:
         {class number: [M] int, indices of its images}, in the order of `classes`.
 
     Raises:
         InputError: there are fewer classes than ways.
-        TooFewImages: a class has fewer images than an episode takes.
+        TooFewImages: a class has fewer images than an episode needs.
     """
     classes = list(classes)
     if len(classes) < task.ways:

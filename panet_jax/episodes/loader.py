@@ -1,4 +1,4 @@
-"""Batches of episodes, read ahead by Grain's threads and, on machines with many cores, its processes."""
+"""Batches of episodes, read ahead by threads of Grain and, on machines with many cores, by its processes."""
 
 import contextlib
 import ctypes
@@ -21,17 +21,17 @@ from panet_jax.episodes.shared_arrays import new_prefix, remove_all, share_array
 from panet_jax.errors import InputError
 from panet_jax.method.episode import Episode
 
-ALONE = Share()  # of one host
+ALONE = Share()  # the share of a single host
 PR_SET_PDEATHSIG = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Readers:
-    """Who reads episodes ahead. Neither number changes what comes.
+    """The threads and processes that read episodes ahead; the episodes do not depend on them.
 
     Attributes:
-        threads: that read and assemble, in each process; 0 does it when a batch is asked for.
-        workers: processes, 0 for none.
+        threads: threads of each process that read and assemble episodes; 0 reads a batch on demand.
+        workers: worker processes; 0 reads in this process.
     """
 
     threads: int = 16
@@ -51,19 +51,20 @@ def episode_batches(
     """Iterates over the batches of steps start..steps-1; batch s is a pure function of (seed, s).
 
     Args:
-        episodes: to take; step s takes the episodes s * batch to (s + 1) * batch - 1.
+        episodes: the sequence of episodes; step s takes numbers s * batch to (s + 1) * batch - 1.
         batch: episodes per step, over all hosts.
-        steps: where to stop.
-        start: the first step, after a restart.
-        readers: who reads.
-        share: of this host in each batch: every share.count-th episode.
+        steps: number of steps, after which the iterator ends.
+        start: the first step; not 0 after a restart.
+        readers: threads and processes.
+        share: share of this host in each batch: every share.count-th episode.
 
     Yields:
-        An iterator of Episodes [batch / share.count, ...], compact. Leaving the context ends threads and
-        processes; if this process is killed, its workers die with it.
+        An iterator of compact Episodes [batch / share.count, ...]. Leaving the context ends threads and processes; if
+        this process is killed, its workers end too.
 
     Raises:
-        InputError: an image cannot be read, or a process was killed; raised by the iterator, naming the image.
+        InputError: `batch` is no multiple of the number of hosts. The iterator raises it if an image cannot be read,
+            naming the image, or if a worker was killed.
     """
     if batch % share.count:
         raise InputError(f'a batch of {batch} episodes does not divide over {share.count} hosts.')
@@ -72,17 +73,24 @@ def episode_batches(
     iterator = iter(
         _read_by_processes(dataset, own, readers, prefix) if readers.workers else _read(dataset, own, readers)
     )
-    batches = _taken(iterator)
+    batches = _unshared(iterator)
     try:
         yield batches
     finally:
-        batches.close()  # which lets go of the iterator; at the interpreter's end Grain could no longer clean up
+        batches.close()  # releases the iterator now: Grain cannot clean up when the interpreter ends
         iterator.close()
         remove_all(prefix)
 
 
 def stack(episodes: Sequence[Episode | InputError]) -> Episode | InputError:
-    """Episodes -> one Episode whose arrays have a leading axis B; the first mistake, if one is among them."""
+    """Stacks episodes to a batch.
+
+    Args:
+        episodes: B Episodes of the same shapes, or errors in their place.
+
+    Returns:
+        An Episode whose arrays have a leading axis B; the first error, if there is one.
+    """
     for episode in episodes:
         if isinstance(episode, InputError):
             return episode
@@ -90,7 +98,7 @@ def stack(episodes: Sequence[Episode | InputError]) -> Episode | InputError:
 
 
 class _Range:
-    """Episodes 0..length-1 as Grain wants them; a user's mistake travels as a value."""
+    """Episodes 0..length-1 as a source for Grain; an InputError is passed on as a value."""
 
     def __init__(self, episodes, length):
         self._episodes, self._length = episodes, length
@@ -99,7 +107,7 @@ class _Range:
         return self._length
 
     def __getitem__(self, index):
-        # Grain wraps an exception of a process in text; an InputError must arrive as itself.
+        # Grain would turn an exception in a worker into text.
         try:
             return self._episodes[int(index)]
         except InputError as error:
@@ -107,35 +115,35 @@ class _Range:
 
 
 def _read(dataset, batch, readers):
-    """Batches of a dataset of episodes, read by threads of this process."""
+    """Batches of episodes, read by threads of this process."""
     options = grain.ReadOptions(num_threads=readers.threads, prefetch_buffer_size=_ahead(batch, readers))
     return dataset.to_iter_dataset(options).batch(batch, batch_fn=stack)
 
 
 def _read_by_processes(dataset, batch, readers, prefix):
-    """The same by threads of worker processes; arrays come through shared memory, under names with `prefix`."""
-    # Batches are made before the work is split, so that the split does not change them.
+    """The same with worker processes; arrays pass through shared memory, under names that begin with `prefix`."""
+    # Episodes are batched before the work is divided, so that batches do not depend on the number of workers.
     ahead = -(-_ahead(batch, readers) // batch)
     options = grain.ReadOptions(num_threads=readers.threads, prefetch_buffer_size=ahead)
     dataset = dataset.batch(batch, batch_fn=functools.partial(_shared_stack, prefix=prefix)).to_iter_dataset(options)
-    if not flags.FLAGS.is_parsed():  # Grain reads one of its flags; used as a library, nothing has parsed any
+    if not flags.FLAGS.is_parsed():  # Grain reads one of its own flags, which only a program would have parsed
         flags.FLAGS.mark_as_parsed()
     workers = grain.MultiprocessingOptions(num_workers=readers.workers)
     return dataset.mp_prefetch(workers, worker_init_fn=_begin_worker)
 
 
 def _ahead(batch, readers):
-    """How many episodes are read ahead: two batches, and one for each thread."""
+    """The number of episodes to read ahead: two batches, and at least one for each thread."""
     return max(readers.threads, 2 * batch) if readers.threads else 0
 
 
 def _shared_stack(episodes, prefix):
-    """`stack` in a worker, whose arrays the reader takes out of shared memory."""
+    """`stack` in a worker, which puts the arrays into shared memory."""
     return jax.tree.map(functools.partial(share_array, prefix=prefix), stack(episodes))
 
 
-def _taken(iterator):
-    """The batches of an iterator, out of the shared memory of a worker; mistakes are raised."""
+def _unshared(iterator):
+    """Yields batches, with their arrays taken out of shared memory; raises the errors among them."""
     try:
         for batch in iterator:
             if isinstance(batch, InputError):
@@ -152,13 +160,13 @@ def _taken(iterator):
 
 
 def _ending(code):
-    """The words for an exit code of multiprocessing: a signal's name, or a status."""
+    """Describes an exit code of multiprocessing: the name of a signal, or a status."""
     return signal.Signals(-code).name if code < 0 else f'exit status {code}'
 
 
 def _begin_worker(*_):
-    """Makes a worker end when its parent does, and not before: a terminal sends its signals to both."""
+    """Makes a worker end with its parent, and not before: a terminal sends its signals to both."""
     for number in (signal.SIGINT, *ENDING):
         signal.signal(number, signal.SIG_IGN)
-    if sys.platform == 'linux':  # if the parent is killed the kernel ends the worker, which would live on otherwise
+    if sys.platform == 'linux':  # the kernel ends the worker if the parent is killed
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

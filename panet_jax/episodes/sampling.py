@@ -1,4 +1,4 @@
-"""Episodes: the images and masks of a Draw, read, annotated, resized and mirrored."""
+"""Assembles episodes: reads, annotates, resizes and mirrors the images and masks of a Draw."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ class Episodes:
 
     Attributes:
         source: the images.
-        draws: which images each episode has.
+        draws: the images of each episode.
         size: side of the images in pixels.
         reader: reads the masks of supports; by default dense ones.
-        classes, images, seed: of the draws.
+        classes, images, seed: those of the draws.
     """
 
     def __init__(self, source: Source, draws: Draws, *, size: int, reader: SupportReader | None = None):
@@ -30,11 +30,28 @@ class Episodes:
         return self.assemble(self.draw(index))
 
     def draw(self, index: int) -> Draw:
-        """The Draw of episode `index`."""
+        """The Draw of an episode.
+
+        Args:
+            index: number of the episode.
+
+        Returns:
+            The Draw.
+        """
         return self.draws[index]
 
     def assemble(self, draw: Draw) -> Episode:
-        """Reads the images and masks of a draw: a compact Episode of numpy arrays."""
+        """Reads the images and masks of a draw.
+
+        Args:
+            draw: the Draw.
+
+        Returns:
+            A compact Episode of numpy arrays.
+
+        Raises:
+            InputError: an image cannot be read.
+        """
         supports = [
             [self._support(draw, way, shot) for shot in range(draw.supports.shape[1])]
             for way in range(len(draw.classes))
@@ -62,14 +79,14 @@ class Episodes:
 
 
 def episode_label(label: np.ndarray, classes: Sequence[int]) -> np.ndarray:
-    """A label map in the data set's class numbers -> 0 background, n for way n, 255 void.
+    """Converts a label map from the class numbers of the data set to those of an episode.
 
     Args:
-        label: [H, W] uint8.
-        classes: [N] class numbers, of the ways.
+        label: [H, W] uint8, class numbers of the data set, 0 background, 255 void.
+        classes: [N] class numbers of the ways.
 
     Returns:
-        [H, W] uint8.
+        [H, W] uint8, 0 background, n for way n, 255 void.
     """
     table = np.zeros(256, np.uint8)
     table[np.asarray(classes)] = np.arange(1, len(classes) + 1)

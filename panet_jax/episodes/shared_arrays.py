@@ -1,4 +1,4 @@
-"""Arrays that one process makes and another takes, through shared memory: only their names are sent."""
+"""Passes arrays from one process to another through shared memory; only their names are sent."""
 
 import contextlib
 import dataclasses
@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path('/dev/shm')  # of Linux; other systems do not list their shared memory
+FOLDER = Path('/dev/shm')  # Linux only; other systems do not list their shared memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Shared:
-    """An array in shared memory."""
+    """An array in shared memory: its name there, shape and dtype."""
 
     name: str
     shape: tuple
@@ -22,15 +22,15 @@ class Shared:
 
 
 def new_prefix() -> str:
-    """A beginning for the names of a group of arrays; macOS takes 30 letters in all."""
+    """A random prefix for the names of a group of arrays; it is short, as macOS allows names of 30 characters."""
     return f'panet-{secrets.token_hex(4)}-'
 
 
 def share_array(value: Any, prefix: str) -> Any:
-    """Puts an array into shared memory, for one process to take.
+    """Puts an array into shared memory, from which one process takes it.
 
     Args:
-        value: an array; anything else is returned as it is.
+        value: an array; any other value is returned unchanged.
         prefix: beginning of its name.
 
     Returns:
@@ -45,7 +45,14 @@ def share_array(value: Any, prefix: str) -> Any:
 
 
 def take_array(value: Any) -> Any:
-    """The array of a Shared, whose memory is freed; anything else is returned as it is."""
+    """Takes an array out of shared memory, and frees that.
+
+    Args:
+        value: a Shared; any other value is returned unchanged.
+
+    Returns:
+        The array.
+    """
     if not isinstance(value, Shared):
         return value
     memory = shared_memory.SharedMemory(value.name)
@@ -55,11 +62,15 @@ def take_array(value: Any) -> Any:
     return array
 
 
-def remove_all(prefix: str):
-    """Frees the arrays that were shared and never taken, once the processes that made them have ended."""
+def remove_all(prefix: str) -> None:
+    """Frees arrays that were shared and never taken. The processes that made them must have ended.
+
+    Args:
+        prefix: beginning of their names.
+    """
     for path in FOLDER.glob(f'{prefix}*'):
         with contextlib.suppress(FileNotFoundError):
-            if not path.stat().st_size:  # its process ended before it set the size
+            if not path.stat().st_size:  # its process ended before setting the size
                 path.unlink()
                 continue
             memory = shared_memory.SharedMemory(path.name)

@@ -1,9 +1,8 @@
-"""Where a class is in a mask of that class alone, whatever program painted, resized or compressed the mask.
+"""Reads the mask of one class, whatever program painted, resized or compressed it.
 
-Such masks are of two kinds: numbers of objects, among which 255 is void as in PASCAL VOC; or black and white, whose
-edges become gray when the mask is resized. How the numbers lie in the image tells them apart: objects are areas, or
-lie within a rim of void; soft edges are slopes, darker on one side and brighter on the other. A mask that may be of
-both kinds, or of neither, is refused.
+There are two kinds: numbers of objects, where 255 is void as in PASCAL VOC; and black and white, where resizing makes
+the edges gray. The layout of the numbers tells them apart: objects are areas, or lie within a rim of void; soft edges
+are slopes, darker on one side and brighter on the other. A mask that fits both kinds, or neither, is refused.
 """
 
 from typing import NamedTuple
@@ -17,26 +16,26 @@ from panet_jax.errors import InputError
 from panet_jax.images.decode import brightness, mask_numbers
 from panet_jax.method.episode import IGNORE
 
-# The bounds were chosen on the masks of robustness/mask_readings.py.
-OPAQUE = 128  # least alpha of the class
+# The bounds below were chosen on the masks of robustness/mask_readings.py.
+OPAQUE = 128  # lowest alpha of the class
 # Largest number of an object or class in an image; larger numbers may be levels of gray.
 MOST_OBJECTS = 30
-MOST_CONSECUTIVE = 127  # the same, if no number is left out
+MOST_CONSECUTIVE = 127  # the same for numbers without a gap
 NEARLY_WHITE = 240  # no object has a number from here on
-NEARLY_BLACK = 16  # a palette's color up to here is black
-FEW_LEVELS = 4  # more levels are rather those of an edge
-FLAT = 0.3  # a Lie's `flat` of areas is at least this, as of bands of three pixels; that of edges is less
-# What 255 may be, in an error.
+NEARLY_BLACK = 16  # a palette's color is black if no channel is above this
+FEW_LEVELS = 4  # more levels than this suggest an edge
+FLAT = 0.3  # lowest `Lie.flat` of areas (bands of three pixels have it); edges have less
+# The two meanings that 255 may have, in an error.
 VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
 VOID_OR_OBJECT = 'void or an object'
 
 
 class Lie(NamedTuple):
-    """How the numbers between 0 and the largest one lie in an image, as fractions.
+    """The layout of the numbers between 0 and the largest one in an image, as fractions in [0, 1].
 
     Attributes:
-        flat: fraction of their pixels that have only equal pixels around them; the mean over the numbers.
-        sloping: fraction of their area in regions that border as much on lower as on higher numbers.
+        flat: fraction of their pixels whose eight neighbors are equal; the mean over the numbers.
+        sloping: fraction of their area in regions that border on lower and on higher numbers about equally.
         enclosed: fraction of their area in regions that border on higher numbers only.
         abrupt: fraction of the pixels at a border whose neighbor differs by more than one level.
     """
@@ -48,17 +47,20 @@ class Lie(NamedTuple):
 
 
 def mask_of_image(image: Image.Image, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Where the class is in the image of a mask, and where the mask says nothing.
+    """The foreground and the void of a mask image.
 
     An image with transparent pixels is read by its transparency, a palette of grays by its brightness, any other by
     its numbers.
 
     Args:
         image: a Pillow image, loaded.
-        where: how an error calls it.
+        where: its name in errors.
 
     Returns:
         Two arrays [H, W] bool, as from `class_mask`.
+
+    Raises:
+        InputError: the mask can be read in two ways, or is none.
     """
     if image.mode in ('RGBA', 'LA') or 'transparency' in image.info:
         opaque = np.asarray(image.convert('RGBA').getchannel('A'))
@@ -75,19 +77,22 @@ def mask_of_image(image: Image.Image, where: str) -> tuple[np.ndarray, np.ndarra
 
 
 def class_mask(values: np.ndarray, where: str, *, has_void: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Where the class is in a mask of numbers, and where the mask says nothing.
+    """The foreground and the void of a mask of numbers.
 
-    Any number but 0 is the class, so a mask may be black and white, of 0 and 1, or have a number for each object.
-    But 255 beside numbers of objects is void; and in a mask with soft edges the class is where it is at least half
-    as bright as its brightest pixel.
+    Any number but 0 is foreground: a mask may be black and white, have the values 0 and 1, or number the objects.
+    There are two exceptions. 255 beside numbers of objects is void. In a mask with soft edges the foreground is what
+    is at least half as bright as the brightest pixel.
 
     Args:
         values: [H, W] bool or integer, not negative.
-        where: how an error calls the mask.
+        where: its name in errors.
         has_void: whether 255 may be void.
 
     Returns:
-        Two arrays [H, W] bool.
+        Two arrays [H, W] bool: where the class is, and where the mask says nothing.
+
+    Raises:
+        InputError: the mask can be read in two ways, or has a negative number.
     """
     levels = np.unique(values)
     if levels.size and levels[0] < 0:
@@ -110,13 +115,13 @@ def class_mask(values: np.ndarray, where: str, *, has_void: bool = True) -> tupl
 
 
 def _by_number(values, is_void):
-    """Any number but 0 is the class, except 255 if that is void beside other numbers."""
+    """Reads any number but 0 as foreground, except 255 if it is void, which it is only beside other numbers."""
     void = (values == IGNORE) & (is_void and bool(((values != 0) & (values != IGNORE)).any()))
     return (values != 0) & ~void, void
 
 
 def _check_dark(numbers, has_void, where):
-    """Refuses a mask without 0, unless its darkest gray can only mean black."""
+    """Refuses a mask without a 0 whose darkest gray may be something else than black."""
     objects_and_void = has_void and numbers[-1] == IGNORE and _may_be_objects(numbers[:-1])
     if objects_and_void or 4 * int(numbers[0]) > numbers[-1]:
         raise InputError(
@@ -126,11 +131,11 @@ def _check_dark(numbers, has_void, where):
 
 
 def _is_void(values, between, where):
-    """Whether 255 is void beside these numbers, and not the inside of a class whose edge they are."""
+    """Whether 255 is void around objects with these numbers, and not the inside of a class with this soft edge."""
     lie = _lie(values)
     if _may_be_objects(between):
-        most = np.count_nonzero(values) > 2 * np.count_nonzero(values == IGNORE)
-        if most or lie.flat >= FLAT or lie.enclosed >= 0.5:
+        mostly_objects = np.count_nonzero(values) > 2 * np.count_nonzero(values == IGNORE)
+        if mostly_objects or lie.flat >= FLAT or lie.enclosed >= 0.5:
             return True
         raise _ambiguous(between, where, VOID_OR_INSIDE)
     thin_edge = lie.flat < FLAT and (lie.sloping >= 0.3 or between[-1] >= NEARLY_WHITE)
@@ -142,7 +147,7 @@ def _is_void(values, between, where):
 
 
 def _is_soft(values, numbers, where):
-    """Whether these numbers, none of which is void, are soft edges and not objects."""
+    """Whether these numbers are the levels of a soft edge and not objects; none of them is void."""
     lie = _lie(values)
     if (lie.flat < FLAT and lie.sloping >= 0.5) or _wide_edge(lie, numbers[:-1]):
         return True
@@ -157,7 +162,7 @@ def _is_soft(values, numbers, where):
 
 
 def _wide_edge(lie, between):
-    """Whether the levels lie one within the other, each several pixels wide; a single one may be an object."""
+    """Whether the levels are nested bands, several pixels wide. One band alone does not count: it may be an object."""
     return len(between) > 1 and lie.sloping >= 0.7 and lie.abrupt < 0.1
 
 

@@ -8,10 +8,10 @@ from PIL import Image, ImageOps
 
 from panet_jax.errors import InputError
 
-# Endings of the files that are taken for photographs.
+# Endings of the names of photographs.
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 DEPTHS = (8, 10, 12, 14, 16)  # bits that a camera's gray values may have
-HALVED = 'upper 8 of 16 bits'  # the note on an image of whose colors Pillow has kept only these
+HALVED = 'upper 8 of 16 bits'  # key of `info` for color images of 16 bits, of which Pillow keeps the upper 8
 DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
 
 
@@ -20,7 +20,13 @@ def open_image(data: bytes, where: str) -> Image.Image:
 
     Args:
         data: content of the file.
-        where: how an error calls the file.
+        where: the file's name in errors.
+
+    Returns:
+        A Pillow image, loaded.
+
+    Raises:
+        InputError: the file is damaged, no image, or too large.
     """
     try:
         image = Image.open(io.BytesIO(data))
@@ -45,8 +51,14 @@ def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) 
 
     Args:
         data: content of the image file.
-        where: how an error calls the file.
+        where: the file's name in errors.
         shape: (H, W) of the mask, if there is one.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        InputError: the file cannot be decoded, or has another shape than its mask.
     """
     image = open_image(data, where)
     upright = ImageOps.exif_transpose(image)
@@ -62,12 +74,18 @@ def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) 
 def to_rgb(image: Image.Image, where: str) -> Image.Image:
     """A Pillow image of any mode as one of 8-bit RGB; transparency is dropped.
 
-    Gray values of 16 bits are taken to use 8, 10, 12, 14 or 16 of them, whichever the largest value needs: cameras
-    and microscopes write values of 12 bits, and the image would be almost black.
+    Gray values of 16 bits are scaled by the depth that the largest value needs, 8, 10, 12, 14 or 16 bits: cameras and
+    microscopes write 12 bits, which would be almost black otherwise.
 
     Args:
         image: a Pillow image.
-        where: how an error calls it.
+        where: its name in errors.
+
+    Returns:
+        A Pillow image of mode RGB.
+
+    Raises:
+        InputError: its values have no defined brightness.
     """
     if image.mode in DEEP:
         values = np.asarray(image)
@@ -93,18 +111,36 @@ def _in_8_bits(values):
 
 
 def decode_mask(data: bytes, where: str, largest: int = 255) -> np.ndarray:
-    """A map of numbers as [H, W] uint16, from a palette or gray PNG, or one of colors with equal channels.
+    """The numbers of a mask: a palette or gray PNG, or an RGB one with equal channels.
 
     Args:
         data: content of the image file.
-        where: how an error calls the file.
+        where: the file's name in errors.
         largest: largest number that is allowed.
+
+    Returns:
+        [H, W] uint16 in 0..largest.
+
+    Raises:
+        InputError: the file cannot be decoded, or is no mask of numbers.
     """
     return mask_numbers(open_image(data, where), where, largest)
 
 
 def mask_numbers(image: Image.Image, where: str, largest: int = 255) -> np.ndarray:
-    """The numbers of a mask that Pillow has opened; see `decode_mask`."""
+    """The numbers of a mask that Pillow has opened; see `decode_mask`.
+
+    Args:
+        image: a Pillow image.
+        where: its name in errors.
+        largest: largest number that is allowed.
+
+    Returns:
+        [H, W] uint16 in 0..largest.
+
+    Raises:
+        InputError: it is no mask of numbers.
+    """
     if image.format == 'JPEG':
         raise InputError(f'{where} is a JPEG, whose compression changes class numbers; save masks as PNG.')
     values = np.asarray(image)
@@ -125,10 +161,13 @@ def mask_numbers(image: Image.Image, where: str, largest: int = 255) -> np.ndarr
 
 
 def brightness(image: Image.Image) -> np.ndarray | None:
-    """The brightness of a palette image, [H, W] uint8; None if it uses a color, or several numbers of one gray.
+    """The brightness of a palette image.
 
     Args:
         image: a Pillow image of mode P.
+
+    Returns:
+        [H, W] uint8; None if it uses a color, or if all its numbers have the same gray.
     """
     numbers, palette = np.asarray(image), np.reshape(image.getpalette(), (-1, 3)).astype(np.uint8)
     used = np.unique(numbers)
@@ -140,11 +179,17 @@ def brightness(image: Image.Image) -> np.ndarray | None:
 
 
 def object_numbers(image: Image.Image, where: str) -> np.ndarray:
-    """The numbers of a map of objects, [H, W] uint16; 0 is no object, and in a palette of grays black is none.
+    """The numbers of a map of objects. In a palette of grays they are the brightness if black is not index 0.
 
     Args:
         image: a Pillow image.
-        where: how an error calls it.
+        where: its name in errors.
+
+    Returns:
+        [H, W] uint16, 0 for no object.
+
+    Raises:
+        InputError: it is no map of numbers.
     """
     numbers = mask_numbers(image, where, 65535)
     grays = brightness(image) if image.mode == 'P' else None
@@ -154,15 +199,15 @@ def object_numbers(image: Image.Image, where: str) -> np.ndarray:
 
 
 def label_numbers(image: Image.Image, where: str, allowed: Iterable[int]) -> np.ndarray:
-    """The class numbers of a mask: those of its pixels, or, of a palette of grays, possibly their brightness.
+    """The class numbers of a mask: its pixel values, or the brightness of a palette of grays.
 
-    A palette of colors only makes the numbers visible, as PASCAL VOC's does. But a program may save the grays 0, 1,
-    2, ... as a palette with indices of its own, and then the brightness is the class number.
+    A palette of colors only makes the numbers visible, as in PASCAL VOC. But some programs save the grays 0, 1, 2, ...
+    as a palette with indices in another order; then the brightness is the class number.
 
     Args:
         image: a Pillow image.
-        where: how an error calls it.
-        allowed: numbers that have a meaning.
+        where: its name in errors.
+        allowed: valid class numbers.
 
     Returns:
         [H, W] uint16.

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from panet_jax.method.episode import IGNORE
 
-# Colors of ways 1 to 7, and of void. Okabe and Ito chose them so that color-blind people can tell them apart.
+# Colors of ways 1 to 7: the palette of Okabe and Ito, which color-blind people can tell apart. Then that of void.
 WAY_COLORS = np.array(
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [204, 121, 167], [0, 114, 178]]
 )
@@ -17,7 +17,7 @@ def overlay(image: np.ndarray, label: np.ndarray, strength: float = 0.55, rest: 
 
     Args:
         image: [H, W, 3] uint8.
-        label: [H, W] int; n > 0 is drawn in the color of way n, 255 in white.
+        label: [H, W] int, 0 background, n for way n, 255 void, which is drawn white.
         strength: how opaque the color is, in 0..1.
         rest: brightness of the photograph where the label is 0, in 0..1.
 
@@ -38,24 +38,24 @@ def annotated(image: np.ndarray, foreground: np.ndarray, background: np.ndarray,
     Args:
         image: [H, W, 3] uint8.
         foreground, background: [H, W] bool.
-        way: 1..N, whose color is used.
-        kind: 'dense': the foreground is filled; 'scribble': thick lines, white on the background; 'box': the
-            outline of the foreground, and a thin white one of the pixels that are neither.
+        way: number of the way, 1..N; it gives the color.
+        kind: 'dense' fills the foreground; 'scribble' draws thick lines, those of the background white; 'box' draws the
+            outline of the foreground, and a thin white one around the pixels outside the background.
 
     Returns:
         [H, W, 3] uint8.
     """
     if kind == 'dense':
         return overlay(image, way * foreground.astype(int))
-    drawn = (image * 0.8).astype(np.uint8)
+    picture = (image * 0.8).astype(np.uint8)
     thick = max(1, image.shape[0] // 100)
     if kind == 'scribble':
-        drawn[_grown(background, thick)] = VOID_COLOR
-        drawn[_grown(foreground, thick)] = way_color(way)
+        picture[_dilated(background, thick)] = VOID_COLOR
+        picture[_dilated(foreground, thick)] = way_color(way)
     else:
-        drawn[_outline(~background, max(1, thick // 2))] = VOID_COLOR
-        drawn[_outline(foreground, 2 * thick)] = way_color(way)
-    return drawn
+        picture[_outline(~background, max(1, thick // 2))] = VOID_COLOR
+        picture[_outline(foreground, 2 * thick)] = way_color(way)
+    return picture
 
 
 def heat_map(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -68,14 +68,21 @@ def heat_map(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Returns:
         [H, W, 3] uint8.
     """
-    from matplotlib import colormaps  # half a second of imports that only this function needs
+    from matplotlib import colormaps  # takes half a second, and only this function needs it
 
     warm = colormaps['inferno'](1 - probabilities[..., 0])[..., :3] * 255
     return (0.25 * image.mean(-1, keepdims=True) + 0.75 * warm).astype(np.uint8)
 
 
 def way_color(way: int) -> np.ndarray:
-    """The color of way 1..254, [3] int in 0..255; from the eighth on that of PASCAL VOC's color map."""
+    """The color of a way; from the eighth way on, the one of PASCAL VOC's color map.
+
+    Args:
+        way: 1..254.
+
+    Returns:
+        [3] int in 0..255, RGB.
+    """
     if way <= len(WAY_COLORS):
         return WAY_COLORS[way - 1]
     color = np.zeros(3, int)
@@ -84,10 +91,10 @@ def way_color(way: int) -> np.ndarray:
     return color
 
 
-def _grown(mask, pixels):
+def _dilated(mask, pixels):
     return ndimage.binary_dilation(mask, iterations=pixels)
 
 
 def _outline(mask, pixels):
-    """The border of a mask, on its inside; also along the image's edge."""
+    """The inner border of a mask; the edge of the image counts as border."""
     return mask & ~ndimage.binary_erosion(mask, iterations=pixels)

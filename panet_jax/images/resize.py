@@ -3,16 +3,18 @@
 import numpy as np
 from PIL import Image
 
+from panet_jax.images.sample import Sample
 
-def resize(sample, size):
-    """Resizes a sample to size x size: the image bilinearly (antialiased, as PIL does), the label by nearest pixels.
+
+def resize(sample: Sample, size: int) -> Sample:
+    """Resizes a sample: the image bilinearly with PIL's antialiasing, the label by nearest neighbor.
 
     Args:
-        sample: image [H, W, 3] uint8, label [H, W] uint8.
-        size: side in pixels.
+        sample: with image [H, W, 3] uint8 and label [H, W] uint8.
+        size: new side in pixels.
 
     Returns:
-        Sample with image [size, size, 3] uint8 and label [size, size] uint8.
+        A Sample with image [size, size, 3] uint8 and label [size, size] uint8.
     """
     if sample.label.shape == (size, size):
         return sample
@@ -21,15 +23,38 @@ def resize(sample, size):
 
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:
-    """The image of a sample alone: [H, W, 3] uint8 -> [size, size, 3] uint8."""
+    """Resizes an image bilinearly, with PIL's antialiasing.
+
+    Args:
+        image: [H, W, 3] uint8.
+        size: new side in pixels.
+
+    Returns:
+        [size, size, 3] uint8.
+    """
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def resize_map(numbers: np.ndarray, size: int) -> np.ndarray:
-    """A map of numbers at another size, by nearest pixels: [H, W] int -> [size, size] int32."""
+    """Resizes a map of numbers by nearest neighbor.
+
+    Args:
+        numbers: [H, W] int.
+        size: new side in pixels.
+
+    Returns:
+        [size, size] int32.
+    """
     return np.asarray(Image.fromarray(numbers.astype(np.int32)).resize((size, size), Image.Resampling.NEAREST))
 
 
-def mirror(sample):
-    """The sample flipped left to right."""
+def mirror(sample: Sample) -> Sample:
+    """Flips a sample left to right.
+
+    Args:
+        sample: with image [H, W, 3] and label [H, W].
+
+    Returns:
+        A Sample of views.
+    """
     return sample._replace(image=sample.image[:, ::-1], label=sample.label[:, ::-1])

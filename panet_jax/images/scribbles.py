@@ -1,8 +1,8 @@
-"""Scribbles as an annotator would draw them, made from masks as the robot of the DAVIS challenge does.
+"""Scribbles as an annotator would draw them, made from masks by the rules of the DAVIS challenge's robot.
 
-The mask is opened; the longest path in the tree of its medial axis is smoothed as a Bezier curve, and drawn:
-Caelles et al., "The 2018 DAVIS Challenge on Video Object Segmentation", section 4. The numbers below are those of
-the authors of PANet, in their util/scribbles.py.
+The mask is opened; the longest path in the spanning tree of its medial axis is smoothed as a Bezier curve, and drawn:
+Caelles et al., "The 2018 DAVIS Challenge on Video Object Segmentation", section 4. The constants are from
+util/scribbles.py of the authors of PANet.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ from skimage.morphology import isotropic_opening, medial_axis
 
 KERNEL_SIZE = 0.15  # diameter of the opening's disc, as a fraction of the square root of the mask's area
 MOST_RADIUS = 16.0  # largest radius of that disc, in pixels
-FEWEST_POINTS = 4  # a shorter path is dropped if there is a longer one
+FEWEST_POINTS = 4  # a shorter path is dropped, unless all are shorter
 MOST_CURVE_POINTS = 1000  # a longer path is not smoothed
 
-ROBOT_VERSION = 1  # of this file; scribbles that another version made are made again
-NO_SCRIBBLE = 65535  # in a map of scribbles: nobody drew here
+ROBOT_VERSION = 1  # version of this algorithm; cached scribbles of another version are made again
+NO_SCRIBBLE = 65535  # value of a map of scribbles outside all scribbles
 
 
 def draw_scribbles(label: np.ndarray, instances: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -29,8 +29,8 @@ def draw_scribbles(label: np.ndarray, instances: np.ndarray, seed: int = 0) -> n
         seed: seed of the choice between equally good medial axes.
 
     Returns:
-        [H, W] uint16: 0 on the background's scribble, n on that of object n, 65535 elsewhere. Even
-        the smallest object has a scribble.
+        [H, W] uint16: 0 on the scribble of the background, n on that of object n, 65535 elsewhere. Every
+        object has a scribble, however small.
     """
     scribbles = np.full(label.shape, NO_SCRIBBLE, np.uint16)
     scribbles[scribble(label == 0, seed)] = 0
@@ -51,20 +51,20 @@ def scribble(mask: np.ndarray, seed: int = 0) -> np.ndarray:
     """
     if not mask.any():
         return np.zeros(mask.shape, bool)
-    window = tuple(slice(max(at.min() - 1, 0), at.max() + 2) for at in np.nonzero(mask))
+    window = tuple(slice(max(places.min() - 1, 0), places.max() + 2) for places in np.nonzero(mask))
     part = mask[window]
     axis = medial_axis(np.pad(_opened(part), 1), rng=seed)[1:-1, 1:-1]
-    drawn = np.zeros(mask.shape, bool)
+    scribbled = np.zeros(mask.shape, bool)
     for path in longest_paths(axis):
         curve = _draw(bezier(path), part.shape) & part
-        drawn[window] |= curve if curve.any() else _draw(path, part.shape) & part
-    return drawn
+        scribbled[window] |= curve if curve.any() else _draw(path, part.shape) & part
+    return scribbled
 
 
 def _opened(mask):
-    """The mask without the parts that are too thin for a disc; the disc shrinks until something is left.
+    """The morphological opening of a mask by a disc, which shrinks until the result is not empty.
 
-    The outside of the image does not count as background, so an object at the edge loses nothing there.
+    The outside of the image does not count as background: an object at the edge is not eroded there.
     """
     radius = min(KERNEL_SIZE * np.sqrt(mask.sum()) / 2, MOST_RADIUS)
     while radius > 1 and not mask.all():
@@ -76,14 +76,14 @@ def _opened(mask):
 
 
 def longest_paths(axis: np.ndarray) -> list[np.ndarray]:
-    """The longest path of each part of a medial axis, its rings cut open where their edges are longest.
+    """The longest path of each connected part of a medial axis; a ring is cut at its longest edge.
 
     Args:
         axis: [H, W] bool, not empty.
 
     Returns:
-        List of [points, 2] int, rows and columns; the parts with fewer than four points are left out,
-        unless all have.
+        A list of paths [points, 2] int, rows and columns, without those of fewer than four points, unless all have
+        fewer.
     """
     points = np.argwhere(axis)
     tree = csgraph.minimum_spanning_tree(_neighbors(axis, points))
@@ -95,7 +95,7 @@ def longest_paths(axis: np.ndarray) -> list[np.ndarray]:
 
 
 def _neighbors(axis, points):
-    """The graph of touching points, [points, points] sparse, with their distances."""
+    """The graph of neighboring points, [points, points] sparse, weighted by distance."""
     numbers = np.zeros(np.add(axis.shape, 2), int)
     numbers[1:-1, 1:-1][axis] = np.arange(1, len(points) + 1)
     edges = []
@@ -108,7 +108,10 @@ def _neighbors(axis, points):
 
 
 def _longest_path(tree, start):
-    """Points along the longest path of the tree that holds `start`: the farthest from the farthest."""
+    """The points along the longest path of the tree that contains `start`.
+
+    It ends at the point farthest from `start`, and begins at the point farthest from that one.
+    """
     end = csgraph.breadth_first_order(tree, start, directed=False)[0][-1]
     order, before = csgraph.breadth_first_order(tree, end, directed=False)
     path = [order[-1]]
@@ -124,7 +127,7 @@ def bezier(path: np.ndarray) -> np.ndarray:
         path: [points, 2] int.
 
     Returns:
-        [points, 2] float; a path of more than a thousand points is its own curve, as in the reference.
+        [points, 2] float; a path of more than a thousand points is returned as it is, as in the reference.
     """
     if len(path) > MOST_CURVE_POINTS:
         return path

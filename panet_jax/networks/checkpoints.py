@@ -1,7 +1,7 @@
-"""The training state on disk, by Orbax: atomic, the newest few kept.
+"""Checkpoints of the training state, written by Orbax: atomic, only the newest few kept.
 
-The files hold plain arrays, so a training goes on with any number of devices and processes. One process reads
-and writes them; the others get the state from it.
+The files hold plain arrays, so a training can be resumed on any number of devices and processes. One process reads and
+writes them, and sends the state to the others.
 """
 
 import os
@@ -22,13 +22,13 @@ class Checkpoints:
     """The checkpoints of one workdir. Parameters and optimizer state are separate items.
 
     Args:
-        workdir: folder that has them in checkpoints/.
-        keep: number of the newest to keep; None only reads.
+        workdir: the workdir; its checkpoints are in checkpoints/.
+        keep: number of newest checkpoints to keep; None only reads.
     """
 
     def __init__(self, workdir: str | os.PathLike, keep: int | None = None):
         self.folder = absolute(workdir) / 'checkpoints'
-        # create=False: looking at a workdir must not change it.
+        # create=False: reading a workdir must not change it.
         process = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
             primary_host=process, active_processes={process}, barrier_sync_key_prefix=f'process_{process}'
@@ -36,7 +36,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=False, enable_async_checkpointing=keep is not None, multiprocessing_options=alone
         )
-        if keep and not in_bucket(self.folder):  # a bucket has no folders to make
+        if keep and not in_bucket(self.folder):  # a bucket has no folders
             self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options) if keep or self.folder.is_dir() else None
 
@@ -48,17 +48,24 @@ class Checkpoints:
         if self._manager:
             self._manager.close()
 
-    def wait(self):
-        """Returns when all that was saved is on disk."""
+    def wait(self) -> None:
+        """Waits until all checkpoints are on disk."""
         if self._manager:
             self._manager.wait_until_finished()
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, in order."""
+        """The steps with a checkpoint, in ascending order."""
         return sorted(self._manager.all_steps()) if self._manager else []
 
-    def save(self, state: TrainState):
-        """Saves a TrainState as step `state.step`, in the background; the copy is made at once."""
+    def save(self, state: TrainState) -> None:
+        """Saves a state as step `state.step`, unless there is one; it is copied at once and written in the background.
+
+        Args:
+            state: the state.
+
+        Raises:
+            InputError: there is too little room.
+        """
         step = int(state.step)
         if step in self.steps():
             return
@@ -71,7 +78,7 @@ class Checkpoints:
             raise RuntimeError(f'checkpoint {step} was not saved: a newer one is in {self.folder}')
 
     def _check_room(self, state, step):
-        """Checks the free space first: Orbax, writing in the background, would end in pages of errors."""
+        """Checks the free space, because a failure of Orbax in the background is hard to read."""
         if in_bucket(self.folder):
             return
         needed = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state)))
@@ -83,10 +90,16 @@ class Checkpoints:
             )
 
     def restore(self, state: TrainState) -> TrainState:
-        """The newest state, bit for bit, in numpy arrays; `state` itself if there is no checkpoint.
+        """Reads the newest state, bit for bit.
 
         Args:
-            state: fresh, of the same shapes.
+            state: a fresh state of the same shapes.
+
+        Returns:
+            The newest state, of numpy arrays; `state` itself if there is no checkpoint.
+
+        Raises:
+            InputError: the checkpoint is damaged.
         """
         if not self.steps():
             return state
@@ -96,11 +109,17 @@ class Checkpoints:
         return state.replace(params=items.params, opt_state=items.opt_state, step=np.asarray(step, np.int32))
 
     def restore_params(self, step: int, like: Params) -> Params:
-        """The parameters of one step, without the optimizer state, in numpy arrays.
+        """Reads the parameters of one step, without the optimizer state.
 
         Args:
-            step: which.
-            like: the tree of parameters, of anything that has shape and dtype, such as `Encoder.shapes()`.
+            step: step of the checkpoint.
+            like: a tree of the same structure, of anything with shape and dtype, such as `Encoder.shapes()`.
+
+        Returns:
+            The tree of parameters, of numpy arrays.
+
+        Raises:
+            InputError: there is no checkpoint of this step, or it is damaged.
         """
         if step not in self.steps():
             steps = ', '.join(map(str, self.steps())) or 'none'
@@ -119,5 +138,5 @@ class Checkpoints:
 
 
 def _empty(leaf):
-    """Makes Orbax restore a numpy array of this shape and dtype."""
+    """An array from which Orbax takes the shape and dtype to restore."""
     return np.empty(leaf.shape, leaf.dtype)

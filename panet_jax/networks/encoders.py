@@ -1,4 +1,4 @@
-"""Which encoders there are, by the name that settings and files give them."""
+"""The encoders, by their names in settings and files."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -9,8 +9,8 @@ from panet_jax.method import dinov2, resnet
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.vgg16 import vgg16
 
-DEFAULT = 'vgg16'  # the paper's; also of workdirs and files that name none, being older
-# An encoder of one's own is one more entry: name -> a function from the width to an Encoder. `encoder.name` names it.
+DEFAULT = 'vgg16'  # the paper's encoder, and that of older workdirs and files, which name none
+# Add an entry for an encoder of your own: name -> function from the width to an Encoder. Choose it with `encoder.name`.
 ENCODERS: dict[str, Callable[[float], Encoder]] = {
     DEFAULT: vgg16,
     **{name: functools.partial(resnet.resnet, name) for name in resnet.NAMES},
@@ -19,17 +19,38 @@ ENCODERS: dict[str, Callable[[float], Encoder]] = {
 
 
 def encoder_named(name: str, width: float = 1.0) -> Encoder:
-    """The Encoder of a name and width; an InputError if there is none."""
+    """The Encoder of a name and width.
+
+    Args:
+        name: a name in ENCODERS.
+        width: multiplier of the channels.
+
+    Returns:
+        The Encoder; the same object for equal arguments.
+
+    Raises:
+        InputError: there is no encoder of this name.
+    """
     if name not in ENCODERS:
         raise InputError(f'encoder.name must be {", ".join(ENCODERS)}, got {name!r}.')
     return _encoder(ENCODERS[name], float(width))
 
 
-@functools.cache  # one value, so that what is compiled for it serves all who name it
+@functools.cache  # one object, so that functions are compiled for it only once
 def _encoder(make, width):
     return make(width)
 
 
 def encoder_of(settings: Mapping[str, Any]) -> Encoder:
-    """The Encoder that the section `encoder` of a configuration describes, by its `name` and `width`."""
+    """The Encoder of a configuration.
+
+    Args:
+        settings: section `encoder` of the configuration, with `width` and, but for older workdirs, `name`.
+
+    Returns:
+        The Encoder.
+
+    Raises:
+        InputError: there is no encoder of this name.
+    """
     return encoder_named(settings.get('name', DEFAULT), settings['width'])

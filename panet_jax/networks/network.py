@@ -12,14 +12,14 @@ from panet_jax.method.encoder import Encoder, Params
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
-    """An encoder with its parameters, and where they are from.
+    """An encoder with its parameters, and their origin.
 
     Attributes:
-        encoder: what computes.
-        params: a tree of float32 arrays, as `encoder.shapes()` says.
-        size: side in pixels of the images that it is to see.
-        origin: what `load_network` takes to load it again, 'imagenet' or a path; None if nothing does.
-        step: of the training that made it; 0 for a network that was not trained here.
+        encoder: computes the features.
+        params: a tree of float32 arrays with the structure of `encoder.shapes()`.
+        size: side in pixels of the images for this network.
+        origin: the argument with which `load_network` loads it again, 'imagenet' or a path; None if there is none.
+        step: step of its training; 0 if it was not trained here, or the step is unknown.
     """
 
     encoder: Encoder
@@ -30,12 +30,12 @@ class Network:
 
     @property
     def stride(self) -> int:
-        """Pixels from one position of the grid to the next."""
+        """Pixels between neighboring positions of the feature grid."""
         return self.encoder.stride
 
     @property
     def channels(self) -> int:
-        """C of the features."""
+        """C, the channels of the features."""
         return self.encoder.channels
 
     def encode(self, images: jax.Array, *, dtype: str = 'float32') -> jax.Array:
@@ -43,7 +43,7 @@ class Network:
 
         Args:
             images: [..., H, W, 3] float32, normalized.
-            dtype: of the computation, as in `Encoder.encode`.
+            dtype: dtype of the computation, as in `Encoder.encode`.
 
         Returns:
             [..., h, w, C] float32.
@@ -52,12 +52,19 @@ class Network:
 
     @functools.cached_property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that differ if a parameter does."""
+        """The `params_hash` of the parameters."""
         return params_hash(self.params)
 
 
 def params_hash(params: Params) -> str:
-    """Twelve hexadecimal digits that differ if a parameter does."""
+    """A hash of the values of all parameters.
+
+    Args:
+        params: a tree of arrays.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         digest.update(jax.tree_util.keystr(path).encode() + np.asarray(leaf).tobytes())

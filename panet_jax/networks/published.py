@@ -1,6 +1,7 @@
 """Published weights by the name of their encoder: from a cache of this machine, or downloaded."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from panet_jax.method.resnet import STAGE4
 from panet_jax.networks.encoders import DEFAULT
 from panet_jax.networks.weights import read_params
 
+LOGGER = logging.getLogger(__name__)
 META = 'https://dl.fbaipublicfiles.com/dinov2'
 TORCHVISION = 'https://download.pytorch.org/models'
 HUGGING_FACE = 'https://huggingface.co/facebook'
@@ -131,7 +133,7 @@ def _downloaded(name):
     )
     if file is None:
         raise InputError(f'the weights of {name} are not on this machine, and are not downloaded by name; {by_hand}.')
-    print(f'Downloading {file.urls[0]} ({gigabytes(file.size)}) into {cache_dir()}.', flush=True)
+    LOGGER.info('Downloading %s (%s) into %s.', file.urls[0], gigabytes(file.size), cache_dir())
     try:
         return download(file, cache_dir())
     except DownloadFailed as error:

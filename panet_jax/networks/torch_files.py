@@ -1,8 +1,8 @@
-"""Reads the tensors of a PyTorch checkpoint without PyTorch and without running anything in it.
+"""Reads the tensors of a PyTorch checkpoint without PyTorch, and without running code from it.
 
-Both formats are a pickle whose tensors point into raw storages: the zip format of torch >= 1.6
-(`data.pkl`, `data/<key>`), and before it five pickles in a row followed by the storages. Only the
-few globals that a dictionary of tensors needs are resolved; any other one is refused.
+There are two formats. In the zip format of torch >= 1.6 a pickle `data.pkl` refers to raw storages `data/<key>`. Before
+that, a file had five pickles in a row, followed by the storages. Only the few globals that a dictionary of tensors needs
+are resolved; any other is refused.
 """
 
 import collections
@@ -11,6 +11,9 @@ import io
 import math
 import pickle
 import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import ml_dtypes
 import numpy as np
@@ -32,7 +35,15 @@ STORAGE_DTYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """Where a tensor's numbers lie: `size` and `stride` count elements of storage `key`."""
+    """The place of a tensor in a storage.
+
+    Attributes:
+        key: name of the storage.
+        dtype: dtype of its elements.
+        offset: first element of the tensor.
+        size: shape of the tensor.
+        stride: elements from one index to the next, of each axis.
+    """
 
     key: str
     dtype: np.dtype
@@ -40,8 +51,18 @@ class Tensor:
     size: tuple
     stride: tuple
 
-    def view(self, storage):
-        """The tensor as an array, a copy of its part of the storage's bytes."""
+    def view(self, storage: bytes) -> np.ndarray:
+        """Copies the tensor out of its storage.
+
+        Args:
+            storage: bytes of the storage.
+
+        Returns:
+            An array of shape `size`.
+
+        Raises:
+            UnpicklingError: the tensor reaches outside the storage.
+        """
         flat = np.frombuffer(storage, self.dtype, count=len(storage) // self.dtype.itemsize)
         last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
         if math.prod(self.size) == 0:
@@ -53,7 +74,7 @@ class Tensor:
 
 
 class _RebuildTensor:
-    """Stands for torch._utils._rebuild_tensor_v2; without attributes, so that a pickle can set none."""
+    """Replaces torch._utils._rebuild_tensor_v2. It has no attributes, so that a pickle can set none."""
 
     __slots__ = ()
 
@@ -63,7 +84,7 @@ class _RebuildTensor:
 
 
 class _RebuildParameter:
-    """Stands for torch._utils._rebuild_parameter."""
+    """Replaces torch._utils._rebuild_parameter."""
 
     __slots__ = ()
 
@@ -72,14 +93,23 @@ class _RebuildParameter:
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """An unpickler that resolves a closed list of globals and nothing else."""
+    """An unpickler that resolves a closed list of globals and nothing else.
 
-    def __init__(self, file, allowed):
+    Args:
+        file: the pickle.
+        allowed: {(module, name): value} of the globals.
+    """
+
+    def __init__(self, file: BinaryIO, allowed: Mapping[tuple[str, str], Any]):
         super().__init__(file)
         self._allowed = allowed
 
-    def find_class(self, module, name):
-        """Called by pickle for every global that the file names."""
+    def find_class(self, module: str, name: str) -> Any:
+        """Resolves a global; pickle calls this for each one in the file.
+
+        Raises:
+            UnpicklingError: the global is not allowed.
+        """
         if (module, name) not in self._allowed:
             raise pickle.UnpicklingError(f'{module}.{name} is not allowed in a weights file')
         return self._allowed[module, name]
@@ -103,18 +133,18 @@ class _TensorUnpickler(RestrictedUnpickler):
         return str(key), STORAGE_DTYPES[storage]
 
 
-def read_torch_file(path, wanted):
-    """Tensors of a checkpoint whose (flattened, dotted) name satisfies `wanted`.
+def read_torch_file(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    """Reads tensors of a PyTorch checkpoint.
 
     Args:
-        path: a `.pth` or `.pt` file in either format: a dictionary of tensors, possibly nested.
-        wanted: name -> bool; the numbers of other tensors are not read.
+        path: `.pth` or `.pt` file in either format: a dictionary of tensors, possibly nested.
+        wanted: whether to read the tensor of a (flattened, dotted) name.
 
     Returns:
         {name: array}.
 
     Raises:
-        Exception: of almost any kind, if it is not such a file; the caller tells the user.
+        Exception: of almost any kind, if the file has another format or is damaged.
     """
     if zipfile.is_zipfile(path):
         return _read_zip(path, wanted)

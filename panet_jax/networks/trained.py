@@ -1,31 +1,36 @@
-"""The networks of a workdir, and what is known of how any weights were trained.
+"""The networks of a workdir, and the history of any weights.
 
-A workdir has its newest few networks in checkpoints/, and in encoder.safetensors the one that training ended with,
-whose metadata say at which step and on which classes.
+A workdir has its newest few networks in checkpoints/, and the final one in encoder.safetensors, whose metadata have its
+step and training classes.
 """
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
 from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
+from panet_jax.method.encoder import Encoder, Params
 from panet_jax.networks.encoders import ENCODERS, encoder_of
 from panet_jax.networks.imagenet import is_imagenet
 from panet_jax.networks.published import default_weights
 from panet_jax.networks.weights import encoder_of_file, read_about, read_params
 
-UNTRAINED = ('imagenet', 'random', *ENCODERS)  # the weights that have seen nothing of any data set here
+UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were trained on none of the data sets here
 
 
 class History(NamedTuple):
     """What a network was trained on.
 
     Attributes:
-        dataset: of the latest training; '' if there was none, or it is not known.
-        seen: names of the classes of all trainings that are known.
-        unknown: the name of weights of which it is not known what they were trained on; '' if there are none.
+        dataset: data set of the latest training; '' if there was none, or it is unknown.
+        seen: names of the training classes, of all known trainings.
+        unknown: name of the initial weights if their training is unknown, else ''.
     """
 
     dataset: str = ''
@@ -33,8 +38,18 @@ class History(NamedTuple):
     unknown: str = ''
 
 
-def history(weights):
-    """The History of 'imagenet', 'random', a workdir, or a file of weights."""
+def history(weights: str | Path) -> History:
+    """The History of weights.
+
+    Args:
+        weights: 'imagenet', 'random', a workdir, or a file of weights.
+
+    Returns:
+        The History.
+
+    Raises:
+        InputError: a file of the workdir, or the file itself, is damaged.
+    """
     if weights in UNTRAINED:
         return History()
     path = workdir_path(weights)
@@ -49,19 +64,30 @@ def history(weights):
     return History(unknown=path.name)
 
 
-def about_training(workdir, step):
-    """What `encoder.safetensors` is to say of the network in it: texts by name."""
-    known = history(workdir)
-    return {'step': str(step), 'dataset': known.dataset, 'seen': json.dumps(known.seen), 'unknown': known.unknown}
-
-
-def check_unseen(weights, known, unseen):
-    """Checks that a network saw none of the classes it is to be evaluated on.
+def about_training(workdir: str | Path, step: int) -> dict[str, str]:
+    """The metadata of `encoder.safetensors`, for `save_params`.
 
     Args:
-        weights: how to call it.
+        workdir: workdir of the training.
+        step: its step.
+
+    Returns:
+        Texts by name: 'step', and the fields of the History.
+    """
+    past = history(workdir)
+    return {'step': str(step), 'dataset': past.dataset, 'seen': json.dumps(past.seen), 'unknown': past.unknown}
+
+
+def check_unseen(weights: str, known: History, unseen: Sequence[str]) -> None:
+    """Checks that a network was trained on none of the classes that are to be unseen.
+
+    Args:
+        weights: name of the network in the error.
         known: its History.
-        unseen: names of classes.
+        unseen: names of the unseen classes.
+
+    Raises:
+        InputError: it was trained on some of them.
     """
     both = [name for name in unseen if name in known.seen]
     if both:
@@ -71,16 +97,16 @@ def check_unseen(weights, known, unseen):
         )
 
 
-def origin(config, params, checkpoint):
-    """What the training of a checkpoint began with, or, without one, what is evaluated.
+def origin(config: ConfigDict, params: Params, checkpoint: str) -> str:
+    """The initial weights of a network's training, or the weights of an untrained network.
 
     Args:
         config: the experiment.
-        params: what is evaluated.
-        checkpoint: the workdir of its training, or ''.
+        params: parameters of the network.
+        checkpoint: workdir of its training, or '' for an untrained network.
 
     Returns:
-        'imagenet', 'random', or a path; a file of torchvision's very weights is 'imagenet'.
+        'imagenet', 'random', or a path; 'imagenet' too for a file with the same values.
     """
     if checkpoint:
         encoder = hosts.value_from_primary(lambda: read_config(checkpoint)['encoder'])
@@ -90,8 +116,18 @@ def origin(config, params, checkpoint):
     return 'imagenet' if not checkpoint and weights not in UNTRAINED and is_imagenet(params) else weights
 
 
-def network_steps(workdir):
-    """The steps of the networks in a workdir, in order; an InputError if the only one has no known step."""
+def network_steps(workdir: str | Path) -> list[int]:
+    """The steps of the networks in a workdir.
+
+    Args:
+        workdir: workdir of the training.
+
+    Returns:
+        The steps, in ascending order.
+
+    Raises:
+        InputError: the step of the only network is unknown.
+    """
     saved = _saved_step(workdir_path(workdir))
     steps = sorted({*checkpoint_steps(workdir), *([] if saved is None else [saved])})
     if not steps and (path := workdir_path(workdir) / TRAINED).is_file():
@@ -102,17 +138,36 @@ def network_steps(workdir):
     return steps
 
 
-def encoder_of_workdir(workdir):
-    """The Encoder that training in a workdir trains."""
+def encoder_of_workdir(workdir: str | Path) -> Encoder:
+    """The Encoder of a workdir's configuration.
+
+    Args:
+        workdir: workdir of the training.
+
+    Returns:
+        The Encoder.
+    """
     return encoder_of(read_config(workdir)['encoder'])
 
 
-def read_network(workdir, step, encoder):
-    """The parameters of a workdir at one step: of encoder.safetensors, else of a checkpoint."""
+def read_network(workdir: str | Path, step: int, encoder: Encoder) -> Params:
+    """Reads the parameters of one step, from encoder.safetensors or from a checkpoint.
+
+    Args:
+        workdir: workdir of the training.
+        step: the step.
+        encoder: the encoder of the network.
+
+    Returns:
+        A tree of float32 numpy arrays.
+
+    Raises:
+        InputError: there is no network of this step, or it is damaged.
+    """
     workdir = workdir_path(workdir)
     if step == _saved_step(workdir):
         return read_params(workdir / TRAINED, encoder)
-    from panet_jax.networks.checkpoints import Checkpoints  # Orbax, which takes seconds to import
+    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
 
     with Checkpoints(workdir) as checkpoints:
         if step in checkpoints.steps():
@@ -121,8 +176,18 @@ def read_network(workdir, step, encoder):
     raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {steps}.')
 
 
-def newest_network(workdir):
-    """The network that training in a workdir has come to: (Encoder, parameters, step, 0 if it is not known)."""
+def newest_network(workdir: str | Path) -> tuple[Encoder, Params, int]:
+    """Reads the newest network of a workdir.
+
+    Args:
+        workdir: workdir of the training.
+
+    Returns:
+        The Encoder, its parameters, and the step; 0 if it is unknown.
+
+    Raises:
+        InputError: there is no network, or it is damaged.
+    """
     workdir = workdir_path(workdir)
     steps, saved = checkpoint_steps(workdir), _saved_step(workdir)
     if steps and (saved is None or saved < steps[-1]):
@@ -134,36 +199,47 @@ def newest_network(workdir):
     return encoder, read_params(workdir / TRAINED, encoder), saved or 0
 
 
-def newest_params(workdir, encoder):
-    """The parameters that training in a workdir has come to, which must be of one encoder."""
-    own, params, _ = newest_network(workdir)
-    if own.name != encoder.name:
-        raise InputError(f'the network in {workdir} is a {own.name}, wanted is a {encoder.name}.')
-    if own.width != encoder.width:
+def newest_params(workdir: str | Path, encoder: Encoder) -> Params:
+    """Reads the parameters of the newest network of a workdir.
+
+    Args:
+        workdir: workdir of the training.
+        encoder: the encoder that they must be of.
+
+    Returns:
+        A tree of float32 numpy arrays.
+
+    Raises:
+        InputError: there is no network, or it has another encoder or width.
+    """
+    trained, params, _ = newest_network(workdir)
+    if trained.name != encoder.name:
+        raise InputError(f'the network in {workdir} is a {trained.name}, wanted is a {encoder.name}.')
+    if trained.width != encoder.width:
         raise InputError(
-            f'the network in {workdir} is of width {own.width:g}, wanted is one of width {encoder.width:g}.'
+            f'the network in {workdir} is of width {trained.width:g}, wanted is one of width {encoder.width:g}.'
         )
     return params
 
 
 def _saved_step(workdir):
-    """The step of encoder.safetensors; None if it is not there, or not known, as with earlier versions."""
+    """The step of encoder.safetensors; None without the file, or if the step is unknown, as with earlier versions."""
     path = workdir / TRAINED
     if not path.is_file():
         return None
     if 'step' in (about := read_about(path)):
         return int(about['step'])
     logged = [line['step'] for line in read_json_lines(workdir / 'metrics.jsonl')]
-    # It was written when training had come to its last step, and that is the last one in the log, unless training
-    # went on since and was stopped.
+    # Training writes the file at its last step, which then is the last one in the log, unless training was resumed since
+    # and stopped.
     ended = logged and (workdir / 'config.json').is_file() and logged[-1] == read_config(workdir)['steps']
     return logged[-1] if ended and not checkpoint_steps(workdir) else None
 
 
 def _before(workdir, classes):
-    """The History of the weights that a training began with: as noted then, or, by earlier versions, not at all."""
+    """The History of the initial weights of a training. Earlier versions did not note it."""
     if 'before' in classes:
         return History(**classes['before'])
     weights = read_config(workdir)['encoder']['weights']
-    itself = weights and absolute(weights) == absolute(workdir)
-    return history(weights) if weights and not itself else History()
+    is_itself = weights and absolute(weights) == absolute(workdir)
+    return history(weights) if weights and not is_itself else History()

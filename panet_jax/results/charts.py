@@ -1,4 +1,4 @@
-"""IoU by class and fold as bars, the paper's value as a line: what the page draws of a table."""
+"""Charts of a table on the page: IoU by class and fold as bars, the paper's value as a line."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,13 @@ from panet_jax.results.paper import published
 
 
 class Bar(NamedTuple):
-    """One class: its name, IoU and standard deviation over runs in percent; None for what has no score."""
+    """One class.
+
+    Attributes:
+        name: name of the class.
+        value: IoU in percent; None without a score.
+        std: standard deviation over runs, in percent; None without a score.
+    """
 
     name: str
     value: float | None
@@ -19,7 +25,7 @@ class Panel(NamedTuple):
     """One fold.
 
     Attributes:
-        title: with the numbers.
+        title: its title, with mean-IoU.
         bars: list of Bars.
         mean: mean-IoU in percent, or None.
         paper: the paper's mean-IoU in percent, or None.
@@ -32,7 +38,13 @@ class Panel(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """One row of a table: its name, Panels, and the percentage at which the axis of all charts ends."""
+    """One row of a table.
+
+    Attributes:
+        title: name of the row.
+        panels: one Panel a fold.
+        end: percentage at which the axis ends, the same in all charts.
+    """
 
     title: str
     panels: list[Panel]
@@ -40,7 +52,14 @@ class Chart(NamedTuple):
 
 
 def table_charts(cells: Cells) -> list[Chart]:
-    """A Chart for each row of a table that has results, all with one axis."""
+    """The charts of a table, all with the same axis.
+
+    Args:
+        cells: the cells of the table.
+
+    Returns:
+        A Chart for each row with results.
+    """
     rows = {row.name: [_panel(results) for results in row.folds.values()] for row in cells.rows() if row.folds}
     end = _end_of_axis([panel for panels in rows.values() for panel in panels])
     return [Chart(name, panels, end) for name, panels in rows.items()]
@@ -49,10 +68,10 @@ def table_charts(cells: Cells) -> list[Chart]:
 def _panel(row):
     """One fold of a chart, from its results."""
     bars = [Bar(name, _percent(iou), _percent(row['class_iou_std'][name])) for name, iou in row['class_iou'].items()]
-    known, _ = published(row)
-    paper = known.folds[row['fold']] if known and known.folds else None
-    beside = f', the paper {paper:.1f}{known.folds_source}' if paper else ''
-    return Panel(f'fold {row["fold"]}: {score(row)}{beside}', bars, _percent(row['mean_iou']), paper)
+    table_row, _ = published(row)
+    paper = table_row.folds[row['fold']] if table_row and table_row.folds else None
+    suffix = f', the paper {paper:.1f}{table_row.folds_source}' if paper else ''
+    return Panel(f'fold {row["fold"]}: {score(row)}{suffix}', bars, _percent(row['mean_iou']), paper)
 
 
 def _percent(fraction):

@@ -1,4 +1,4 @@
-"""A sheet of small photographs with their masks, which shows whether they belong together."""
+"""A contact sheet: small photographs with their masks, to check by eye that they fit."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +18,10 @@ MOST_NAMES = 3  # classes named below a photograph
 
 
 def save_contact_sheet(path: Path, images: list[tuple], classes: Sequence[str]) -> None:
-    """Draws photographs with their masks over them, names and classes below, into one picture.
+    """Draws photographs with their masks over them, and names and classes below, into one picture.
 
     Args:
-        path: picture to write, which appears complete or not at all; its ending is the format.
+        path: picture to write, which appears complete or not at all; its ending sets the format.
         images: list of (name, [H, W, 3] uint8, label [H, W] uint8 in 0..len(classes) or 255).
         classes: names of the classes.
     """
@@ -31,8 +31,8 @@ def save_contact_sheet(path: Path, images: list[tuple], classes: Sequence[str]) 
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, (name, image, label) in zip(axes, images, strict=False):
         axis.imshow(_small_overlay(image, label))
-        below = {'transform': axis.transAxes, 'ha': 'center', 'va': 'top', 'fontsize': 7, 'parse_math': False}
-        axis.text(0.5, -0.03, f'{name}\n{_shown(label, classes)}', **below)
+        style = {'transform': axis.transAxes, 'ha': 'center', 'va': 'top', 'fontsize': 7, 'parse_math': False}
+        axis.text(0.5, -0.03, f'{name}\n{_class_names(label, classes)}', **style)
     for axis in axes:
         axis.set_axis_off()
     with replacing(path) as temporary:
@@ -40,7 +40,7 @@ def save_contact_sheet(path: Path, images: list[tuple], classes: Sequence[str]) 
 
 
 def _small_overlay(image, label):
-    """The image with its mask, no larger than it is shown: [h, w, 3] uint8."""
+    """The image with its mask, at the size of the sheet: [h, w, 3] uint8."""
     scale = min(1, SIDE / max(label.shape))
     size = tuple(max(1, round(length * scale)) for length in label.shape[::-1])
     small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
@@ -48,8 +48,8 @@ def _small_overlay(image, label):
     return overlay(np.asarray(small), np.asarray(small_label))
 
 
-def _shown(label, classes):
-    """The names of the classes that a label shows, the largest first."""
+def _class_names(label, classes):
+    """The names of the classes in a label map, the one with the most pixels first."""
     counts = np.bincount(label.ravel(), minlength=IGNORE + 1)[1 : len(classes) + 1]
     largest = np.argsort(-counts, kind='stable')[: np.count_nonzero(counts)]
     more = ', ...' if len(largest) > MOST_NAMES else ''

@@ -1,7 +1,9 @@
-"""One row of a benchmark's table: the results of its folds, their mean, and the paper's value for it."""
+"""The rows of a benchmark's table: results by fold, their mean, and the paper's value."""
 
 import dataclasses
 import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -9,18 +11,18 @@ from panet_jax.datasets.folds import FOLDS
 from panet_jax.results.paper import SOURCES, Published, published
 from panet_jax.results.result import SCORES
 
-# In what the four folds of a mean may differ, besides their scores.
+# Fields in which the four folds of a mean may differ, besides their scores.
 OF_FOLD = ('fold', 'episodes_hash', 'left_out_classes', 'checkpoint', 'network_hash', 'training')
 OF_TRAINING = ('data.fold', 'seed')
 
 
 @dataclasses.dataclass(frozen=True)
 class TableRow:
-    """The results of one network, kind of support and number of shots.
+    """The results of one network, annotation of supports, and number of shots.
 
     Attributes:
-        name: what the row is called.
-        folds: {fold: results as in results.json} of the folds that are done.
+        name: name of the row.
+        folds: {fold: results as in results.json} of the finished folds.
     """
 
     name: str
@@ -28,37 +30,40 @@ class TableRow:
 
     @functools.cached_property
     def mean_or_reason(self) -> tuple[dict | None, str]:
-        """As from `mean_over_folds`."""
+        """The mean and '', or None and the reason, as from `mean_over_folds`."""
         return mean_over_folds(list(self.folds.values())) if self.folds else (None, 'no fold is there')
 
     @functools.cached_property
     def paper_or_reason(self) -> tuple[Published | None, str]:
-        """The paper's row, with which all folds must compare, and ''; or None and why there is none."""
+        """The paper's values and '', if all folds compare with them; else None and the reason."""
         published_rows = [published(row) for row in self.folds.values()]
-        refused = [why for known, why in published_rows if known is None]
-        if refused or not published_rows:
-            return None, refused[0] if refused else ''
+        reasons = [reason for values, reason in published_rows if values is None]
+        if reasons or not published_rows:
+            return None, reasons[0] if reasons else ''
         return published_rows[0]
 
     def mean_beside_paper(self) -> dict:
-        """The mean over folds, the paper's and the difference, as fractions; 'why' if there is no mean."""
-        mean, why = self.mean_or_reason
-        known, _ = self.paper_or_reason
-        paper = known and round(known.mean / 100, 3)
+        """The mean over folds, the paper's mean and the difference, as fractions; 'why' if there is no mean."""
+        mean, reason = self.mean_or_reason
+        values, _ = self.paper_or_reason
+        paper = values and round(values.mean / 100, 3)
         return {
-            **(mean or {'mean_iou': None, 'why': why}),
+            **(mean or {'mean_iou': None, 'why': reason}),
             'paper': paper,
-            'paper_source': known and SOURCES[known.mean_source],
-            'difference': mean['mean_iou'] - paper if mean and known else None,
+            'paper_source': values and SOURCES[values.mean_source],
+            'difference': mean['mean_iou'] - paper if mean and values else None,
         }
 
 
-def table_rows(cells, done) -> list[TableRow]:
-    """The rows of a table, in the order of `cells`; a row may have no results yet.
+def table_rows(cells: Iterable[Any], done: Mapping[Any, dict[str, Any]]) -> list[TableRow]:
+    """The rows of a table; a row may have no results yet.
 
     Args:
-        cells: all Cells that are asked for.
+        cells: all requested Cells.
         done: {Cell: results}.
+
+    Returns:
+        The rows, in the order of `cells`.
     """
     rows = {cell.row: {} for cell in cells}
     for cell in cells:
@@ -74,12 +79,12 @@ def mean_over_folds(rows: list[dict]) -> tuple[dict | None, str]:
         rows: results, one a fold.
 
     Returns:
-        {'mean_iou', 'mean_iou_std', 'binary_iou', 'binary_iou_std'} and ''; or None and the reason why there
-        is no mean: a fold is missing, has no score, or was not made like the others.
+        {'mean_iou', 'mean_iou_std', 'binary_iou', 'binary_iou_std'} as fractions, and ''; or None and the reason: a fold
+        is missing, has no score, or was evaluated or trained unlike the others.
     """
-    lacking = sorted(set(range(FOLDS)) - {row['fold'] for row in rows})
-    if lacking:
-        return None, f'it would be of all four folds, and {", ".join(map(str, lacking))} is not there'
+    missing = sorted(set(range(FOLDS)) - {row['fold'] for row in rows})
+    if missing:
+        return None, f'it would be of all four folds, and {", ".join(map(str, missing))} is not there'
     if difference := _difference(rows):
         return None, difference
     if any(None in (row['mean_iou'], row['binary_iou']) for row in rows):
@@ -92,7 +97,7 @@ def mean_over_folds(rows: list[dict]) -> tuple[dict | None, str]:
 
 
 def _difference(rows):
-    """In what the folds of a mean differ although they must not; '' if in nothing."""
+    """The first field in which the folds differ although they must agree, with its values; '' if they agree."""
     settings = {str(row['fold']): _settings(row) for row in rows}
     for name in dict.fromkeys(name for of_fold in settings.values() for name in of_fold):
         values = {fold: of_fold.get(name) for fold, of_fold in settings.items()}
@@ -102,15 +107,22 @@ def _difference(rows):
 
 
 def _settings(row):
-    """All in which the folds of a mean must agree: what was evaluated, and how the network was trained."""
+    """The fields in which the folds of a mean must agree: those of the evaluation and of the network's training."""
     training = row.get('training', {})
     of_training = {f"training's {name}": value for name, value in training.items() if name not in OF_TRAINING}
     return {name: value for name, value in row.items() if name not in (*OF_FOLD, *SCORES)} | of_training
 
 
 def paper_of_fold(row: dict) -> dict:
-    """The paper's mean-IoU of one fold as a fraction, and its source: {'paper', 'paper_source'}, None if unknown."""
-    known, _ = published(row)
-    if not known or not known.folds:
+    """The paper's mean-IoU of one fold.
+
+    Args:
+        row: results of the fold.
+
+    Returns:
+        {'paper': fraction, 'paper_source': its source}; None for both if the paper has no such value.
+    """
+    values, _ = published(row)
+    if not values or not values.folds:
         return {'paper': None, 'paper_source': None}
-    return {'paper': round(known.folds[row['fold']] / 100, 3), 'paper_source': SOURCES[known.folds_source]}
+    return {'paper': round(values.folds[row['fold']] / 100, 3), 'paper_source': SOURCES[values.folds_source]}

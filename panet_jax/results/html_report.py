@@ -1,29 +1,41 @@
-"""One page of HTML without other files: tables, charts, sheets of pictures, settings."""
+"""A page of HTML in a single file: tables, charts, sheets of pictures, settings."""
 
 import base64
 import io
 import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import jinja2
+from ml_collections import ConfigDict
 from PIL import Image
 
 from panet_jax.disk.workdir import write_text
-from panet_jax.results.rows import upright
+from panet_jax.results.charts import Chart
+from panet_jax.results.rows import Table, upright
 
 PAGE = 'report.html.jinja'
-QUALITY = 85  # of the pictures, which are WebP
+QUALITY = 85  # quality of the pictures, which are WebP
 
 
-def save_report(path, title, tables, sheets, settings, charts=()):
+def save_report(
+    path: str | os.PathLike,
+    title: str,
+    tables: Iterable[Table],
+    sheets: Iterable[tuple[str, Path]],
+    settings: ConfigDict,
+    charts: Sequence[Chart] = (),
+) -> None:
     """Writes the page, which appears complete or not at all.
 
     Args:
         path: HTML file to write.
         title: title of the page.
-        tables: Tables from rows.py.
+        tables: the tables.
         sheets: titles and paths of PNG files.
-        settings: configuration of the experiment, a ConfigDict.
-        charts: Charts from charts.py, which stand below the first table.
+        settings: configuration of the experiment.
+        charts: charts below the first table.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader('panet_jax.results', '.'), autoescape=True, undefined=jinja2.StrictUndefined

@@ -1,4 +1,4 @@
-"""How tables and files call a row of results."""
+"""The names of a row of results in tables and files."""
 
 import re
 
@@ -6,7 +6,14 @@ from panet_jax.networks.trained import UNTRAINED
 
 
 def network_name(row: dict) -> str:
-    """The name of a row's network: 'step 6', 'given: 30000.pth' or 'untrained'."""
+    """The name of a network in tables.
+
+    Args:
+        row: a row of results.
+
+    Returns:
+        'step 6', 'given: 30000.pth' or 'untrained'.
+    """
     if row['checkpoint_step']:
         return f'step {row["checkpoint_step"]}'
     weights = row['weights']
@@ -14,16 +21,37 @@ def network_name(row: dict) -> str:
 
 
 def picture_name(row: dict) -> str:
-    """The file name of the pictures of one row of results."""
+    """The file name of the pictures of an evaluation.
+
+    Args:
+        row: a row of results.
+
+    Returns:
+        A name that ends in '.png'.
+    """
     return f'{file_name(network_name(row))}-{setting_name(row)}.png'
 
 
 def file_name(text: str) -> str:
-    """A name that a file can have: 'given: 30000.pth' -> 'given-30000.pth'."""
+    """Replaces characters that file names should not have: 'given: 30000.pth' -> 'given-30000.pth'.
+
+    Args:
+        text: any name.
+
+    Returns:
+        The name, of letters, digits and `_.=+-`.
+    """
     return re.sub(r'[^\w.=+]+', '-', text)
 
 
 def setting_name(row: dict) -> str:
-    """The part of a file name that says how a row was measured."""
+    """The part of a file name that distinguishes the settings of evaluations.
+
+    Args:
+        row: a row of results.
+
+    Returns:
+        Ways, shots, annotation, protocol and draw.
+    """
     draw = '-authors-draw' if row['draw'] == 'panet2019' else ''
     return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{draw}'

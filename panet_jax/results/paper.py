@@ -1,4 +1,4 @@
-"""The published numbers of PANet with a VGG-16: mean-IoU in percent, and how each is known.
+"""The published results of PANet with a VGG-16: mean-IoU in percent, with the source of each number.
 
 From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked in the paper itself.
 """
@@ -9,11 +9,11 @@ from panet_jax.results.protocols import PANET2019
 from panet_jax.results.result import EARLIER
 from panet_jax.settings import defaults
 
-# The mark behind a number says how it is known.
-PRINTED = ''  # it is in the paper, or its authors say it
-QUOTED = '†'  # one other text says it
-RECALLED = '*'  # from memory; it was only checked that the folds have this mean
-# What CSV and JSON files call them.
+# The source of a number, as a mark after it.
+PRINTED = ''  # the paper, or its authors elsewhere
+QUOTED = '†'  # another text that quotes it
+RECALLED = '*'  # from memory; only that the folds have this mean was checked
+# Their names in CSV and JSON files.
 SOURCES = {PRINTED: 'printed', QUOTED: 'quoted', RECALLED: 'recalled'}
 MEANING = {
     QUOTED: 'quoted from a text other than the paper',
@@ -27,7 +27,7 @@ class Published(NamedTuple):
     Attributes:
         mean: mean over the four folds.
         mean_source, folds_source: '', '†' or '*', as above.
-        folds: value of each fold; empty if they are not known.
+        folds: value of each fold; empty if unknown.
     """
 
     mean: float
@@ -51,17 +51,17 @@ PUBLISHED = {
     ('coco20i', True, 1, 1, 'dense'): Published(20.9),
     ('coco20i', True, 1, 5, 'dense'): Published(29.7),
 }
-# The lists that were evaluated on, with their numbers of images as prepared here (of COCO's, those that show an object).
+# The image lists of evaluation, with their numbers of images as prepared here (for COCO, images that show an object).
 # The paper and the authors' code name different lists of COCO; both are allowed.
 LISTS = {'pascal5i': {'trainaug': 10_582}, 'coco20i': {'val2014': 40_137, 'train2014': 82_081}}
 TRAIN_LIST = {'pascal5i': 'trainaug', 'coco20i': 'train2014'}
-# The settings of an evaluation that compares with the paper's.
+# The settings that an evaluation must have to compare with the paper's.
 EVALUATION = {
     **{'protocol': (PANET2019.name,), 'size': (417,), 'fold_rule': ('contiguous',), 'queries': (1,)},
     **{'runs': (5,), 'episodes': (1000,), 'smallest_object': (1,), 'skipped_images': (0,)},
     **{'encoder': ('vgg16',), 'width': (1,), 'left_out_classes': ([],), 'unseen': ([],)},
 }
-# The settings of a training that compares with the paper's; scribbles and boxes were supports in tests only.
+# The settings that a training must have to compare with the paper's. Scribbles and boxes were used in evaluation only.
 TRAINING = {
     **{'batch': (1,), 'align_weight': (1,), 'annotation': ('dense',), 'episode.queries': (1,)},
     **{'data.size': (417,), 'data.flip': (True,), 'data.smallest_object': (1,), 'data.unseen_images': ('background',)},
@@ -78,23 +78,30 @@ TRAINING = {
 
 
 def published(row: dict) -> tuple[Published | None, str]:
-    """The paper's row for one row of results, and ''; or None and a sentence why, if there are values at all."""
+    """The paper's values for one row of results.
+
+    Args:
+        row: a row of results.
+
+    Returns:
+        The values and ''; or None and the reason why they do not compare, '' if the paper has none.
+    """
     row = EARLIER | row
-    known = PUBLISHED.get((row['dataset'], bool(row['checkpoint_step']), row['ways'], row['shots'], row['annotation']))
-    if known is None:
+    values = PUBLISHED.get((row['dataset'], bool(row['checkpoint_step']), row['ways'], row['shots'], row['annotation']))
+    if values is None:
         return None, ''
     if row['checkpoint_step'] and not row.get('training'):
         return None, "the paper's values do not compare: the result does not say how its network was trained"
     different = [
-        f'their {name} is {" or ".join(map(str, values))}, not {value}'
-        for name, values, value in _compared(row)
-        if value not in values
+        f'their {name} is {" or ".join(map(str, allowed))}, not {value}'
+        for name, allowed, value in _compared(row)
+        if value not in allowed
     ]
-    return (None, f"the paper's values do not compare: {'; '.join(different)}") if different else (known, '')
+    return (None, f"the paper's values do not compare: {'; '.join(different)}") if different else (values, '')
 
 
 def _compared(row):
-    """(name, the paper's values, the value here) of each setting that must agree."""
+    """(name, allowed values, value of this row) of each setting that must agree."""
     lists = LISTS[row['dataset']]
     of_all = {'split': tuple(lists), 'images': (lists.get(row['split'], row['images']),), **EVALUATION}
     of_network = {'weights': ('imagenet',)}

@@ -1,22 +1,24 @@
-"""Evaluation protocols: how scoring differs between the authors' code and later papers."""
+"""Evaluation protocols: the scoring of the authors' code, and that of later papers."""
 
 import dataclasses
 from collections.abc import Mapping
+
+from ml_collections import ConfigDict
 
 from panet_jax.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How a benchmark is scored. Results of different protocols do not compare.
+    """The rules by which a benchmark is scored. Results of different protocols do not compare.
 
     Attributes:
         name: its name in settings and results.
-        void_is_background: whether the void pixels of a densely annotated support count as background.
-        absent_false_positives: whether pixels predicted as a class count as false positives in a query
-            whose label does not show the class.
-        own_size: whether queries are scored at the size of their label on disk, or at the network's.
-        test_lists: the image list of each benchmark, unless data.test_split names one.
+        void_is_background: whether void pixels of a densely annotated support count as background.
+        absent_false_positives: whether pixels predicted as a class count as false positives in a query without that
+            class.
+        own_size: whether queries are scored at the size of their label on disk, rather than at the network's.
+        test_lists: {benchmark: image list}, unless data.test_split names one.
     """
 
     name: str
@@ -34,7 +36,7 @@ PANET2019 = Protocol(
     own_size=False,
     test_lists={'pascal5i': 'trainaug', 'coco20i': 'val2014'},
 )
-# As PFENet and BAM score. RePRI and HSNet score at another size: 417 x 417, padded, and, without
+# As in PFENet and BAM. RePRI and HSNet score at another size: RePRI at 417 x 417, padded; HSNet, without
 # --use_original_imgsize, at 400 x 400.
 STANDARD = Protocol(
     'standard',
@@ -46,12 +48,22 @@ STANDARD = Protocol(
 PROTOCOLS = {protocol.name: protocol for protocol in (PANET2019, STANDARD)}
 
 
-def test_list(config) -> str:
-    """The image list that a configuration is evaluated on: data.test_split, else the protocol's."""
+def test_list(config: ConfigDict) -> str:
+    """The image list of an evaluation: data.test_split, else the protocol's.
+
+    Args:
+        config: the evaluation.
+
+    Returns:
+        The name of the list.
+
+    Raises:
+        InputError: neither of them names a list.
+    """
     lists = PROTOCOLS[config.evaluation.protocol].test_lists
     if not (config.data.test_split or config.data.name in lists):
         raise InputError(f'name the image list to test {config.data.name} on with {{data.test_split=}}.')
     return config.data.test_split or lists[config.data.name]
 
 
-test_list.__test__ = False  # a name that pytest would collect
+test_list.__test__ = False  # or pytest takes it for a test

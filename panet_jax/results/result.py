@@ -1,4 +1,4 @@
-"""One result: what was evaluated on what, with which network, and how it scored."""
+"""One result of an evaluation: the setting, the network, and the scores."""
 
 import dataclasses
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What was evaluated on what: two evaluations of one network and one Identity have the same scores.
+    """The setting of an evaluation: the same network has the same scores in the same setting.
 
-    `split` is the image list, `fingerprint`s and hashes are hexadecimal digits, `weights` is what training began with
-    or, without one, what was evaluated; the rest is as in the settings.
+    `split` is the image list. Fingerprints and hashes are hexadecimal digits. `weights` are the initial weights of the
+    training, or those of an untrained network. All other fields are as in the settings.
     """
 
-    scoring_version: int  # another number if the same network gets other scores on the same episodes
+    scoring_version: int  # changes when the same network would get other scores on the same episodes
     dataset: str
     split: str
     fold: int
@@ -33,7 +33,7 @@ class Identity:
     episodes: int
     seeds: list[int]
     draw: str
-    authors_order: bool  # whether the episodes are the very ones of the authors' code
+    authors_order: bool  # whether the episodes are exactly those of the authors' code
     episodes_hash: str
     protocol: str
     encoder: str
@@ -46,15 +46,15 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkRecord:
-    """Which network was evaluated.
+    """The network of an evaluation.
 
     Attributes:
-        checkpoint: workdir of its training; '' without one.
-        checkpoint_step: of the training; 0 without one.
-        network_hash: of its parameters.
-        trained_on: name of the data set that it was trained on; '' for none, or none that is known.
-        unknown_training: name of weights of which it is not known what they were trained on; '' for none.
-        training: the recipe, {setting: value}; {} without training.
+        checkpoint: workdir of its training; '' without training.
+        checkpoint_step: step of its training; 0 without training.
+        network_hash: hash of its parameters.
+        trained_on: data set of its training; '' without training, or if that is unknown.
+        unknown_training: name of the initial weights if their training is unknown, else ''.
+        training: recipe of its training, {setting: value}; {} without training.
     """
 
     checkpoint: str
@@ -67,10 +67,10 @@ class NetworkRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """IoU as fractions in [0, 1], means and population standard deviations over runs; None where there is no score.
+    """IoU as fractions in [0, 1]: means and population standard deviations over runs; None without a score.
 
-    `class_iou` and `class_iou_std` are {class name: value}; a class that no query showed is None and left out of
-    means. `empty_supports` counts supports without an annotated pixel; `seconds` is what it took.
+    `class_iou` and `class_iou_std` are {class name: value}; a class that no query showed is None and not part of the
+    means. `empty_supports` counts supports without an annotated pixel. `seconds` is the duration.
     """
 
     class_iou: dict[str, float | None]
@@ -96,13 +96,13 @@ class Result:
     scores: Scores
 
     def row(self) -> dict[str, Any]:
-        """All fields in one dictionary, as results.json, tables and pages have them."""
+        """All fields in one dictionary, as in results.json."""
         return {
             name: value for part in (self.identity, self.network, self.scores) for name, value in vars(part).items()
         }
 
 
-# What rows of earlier versions do not say.
+# Values of the fields that rows of earlier versions lack.
 EARLIER = {'encoder': 'vgg16', 'unknown_training': ''}
 IDENTITY, NETWORK, SCORES = (
     tuple(field.name for field in dataclasses.fields(part)) for part in (Identity, NetworkRecord, Scores)

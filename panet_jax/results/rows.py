@@ -1,29 +1,45 @@
 """Results on disk and as a table."""
 
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
 from panet_jax.results.names import network_name
 from panet_jax.results.result import EARLIER, IDENTITY
 
-MOST_COLUMNS = 8  # of a table on a page, if it has fewer rows
+MOST_COLUMNS = 8  # columns of a table on a page, if it has fewer rows
+Row = dict[str, Any]  # a row of results, as in results.json
 
 
-def save_results(workdir, results):
-    """Writes results.json, the latest evaluation, and adds it to results.jsonl, all of them."""
+def save_results(workdir: str | os.PathLike, results: Row) -> None:
+    """Writes an evaluation to results.json, the latest one, and adds it to results.jsonl, the list of all.
+
+    Args:
+        workdir: workdir to write to.
+        results: the evaluation.
+    """
     write_json(workdir_path(workdir) / 'results.json', results)
     append_json_line(workdir_path(workdir) / 'results.jsonl', results)
 
 
-def comparable_results(workdir, results):
-    """Evaluations in a workdir on the same episodes, the latest of each checkpoint, by step."""
+def comparable_results(workdir: str | os.PathLike, results: Row) -> list[Row]:
+    """The evaluations in a workdir on the same episodes, the latest of each network.
+
+    Args:
+        workdir: the workdir.
+        results: an evaluation, with which the others must compare.
+
+    Returns:
+        The evaluations, sorted by step.
+    """
     latest = {}
     for line in read_json_lines(workdir_path(workdir) / 'results.jsonl'):
         row = EARLIER | line
-        same = all(row.get(name) == results[name] for name in IDENTITY)
-        if same and list(row['class_iou']) == list(results['class_iou']):
+        compares = all(row.get(name) == results[name] for name in IDENTITY)
+        if compares and list(row['class_iou']) == list(results['class_iou']):
             latest[row['checkpoint_step'], row['checkpoint']] = row
     return [latest[key] for key in sorted(latest)]
 
@@ -32,10 +48,10 @@ class Table(NamedTuple):
     """A table whose cells are text.
 
     Attributes:
-        heading: lines on what was run.
-        columns: names.
-        rows: lists of cells, as many as columns.
-        notes: sentences to stand below.
+        heading: lines above the table.
+        columns: names of the columns.
+        rows: lists of cells, one for each column.
+        notes: sentences below the table.
     """
 
     heading: str
@@ -44,28 +60,45 @@ class Table(NamedTuple):
     notes: list[str]
 
 
-def upright(table):
-    """The table itself, or one with rows and columns exchanged where that saves a page's width: many classes."""
+def upright(table: Table) -> Table:
+    """Exchanges rows and columns of a table that is too wide for a page, as with many classes.
+
+    Args:
+        table: the table.
+
+    Returns:
+        The table itself, or the transposed one.
+    """
     if len(table.columns) <= max(MOST_COLUMNS, 1 + len(table.rows)):
         return table
     columns, *rows = map(list, zip(table.columns, *table.rows, strict=True))
     return table._replace(columns=columns, rows=rows)
 
 
-def format_table(table):
-    """A Table as lines of text, its columns aligned."""
+def format_table(table: Table) -> str:
+    """Formats a table as lines of text with aligned columns.
+
+    Args:
+        table: the table.
+
+    Returns:
+        The text.
+    """
     lines = [table.columns, *table.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
     text = ['  '.join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
     return '\n'.join([table.heading, *text, *(f'({note})' for note in table.notes)])
 
 
-def results_table(rows, workdir):
-    """A Table of evaluations on the same episodes: IoU in percent, a row each.
+def results_table(rows: Sequence[Row], workdir: str | os.PathLike) -> Table:
+    """A table of evaluations on the same episodes.
 
     Args:
-        rows: results, as in results.json.
-        workdir: checkpoints of another one are named.
+        rows: the evaluations.
+        workdir: their workdir; networks of another workdir have its name.
+
+    Returns:
+        The Table, one row each, IoU in percent.
     """
     first = rows[0]
     names = list(first['class_iou'])
@@ -85,8 +118,15 @@ def results_table(rows, workdir):
     return Table(heading(first), columns, lines, list(dict.fromkeys(note for row in rows for note in remarks(row))))
 
 
-def heading(row):
-    """Two lines on what was run, of one row of results."""
+def heading(row: Row) -> str:
+    """Two lines on the setting of an evaluation.
+
+    Args:
+        row: the evaluation.
+
+    Returns:
+        The lines.
+    """
     annotation = '' if row['annotation'] == 'dense' else f', {row["annotation"]} supports'
     draw = " as the authors' code draws them" if row['authors_order'] else ''
     return (
@@ -97,13 +137,27 @@ def heading(row):
     )
 
 
-def spread_meaning(row):
-    """What follows the +- in a table, if anything does."""
+def spread_meaning(row: Row) -> str:
+    """Explains the +- of a table; '' if it has none.
+
+    Args:
+        row: an evaluation of the table.
+
+    Returns:
+        The end of a heading.
+    """
     return ', +- std over runs' if row['runs'] > 1 else ''
 
 
-def remarks(row):
-    """Sentences on what a reader of one row of results should know."""
+def remarks(row: Row) -> list[str]:
+    """Remarks on an evaluation, for the notes below a table.
+
+    Args:
+        row: the evaluation.
+
+    Returns:
+        The sentences.
+    """
     sentences = []
     if row['draw'] == 'panet2019' and not row['authors_order']:
         sentences.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
@@ -128,7 +182,7 @@ def remarks(row):
 
 
 def _other_order(row):
-    """Why the episodes are not the authors', though drawn as theirs."""
+    """The reasons why episodes differ from the authors', although they are drawn by the same rules."""
     reasons = {
         f'images with less than {row.get("smallest_object")} pixels of a class are left out': row.get(
             'smallest_object', 1
@@ -137,8 +191,8 @@ def _other_order(row):
         f'{row["skipped_images"]} unreadable image(s) are left out': row['skipped_images'],
         'classes are left out': row['left_out_classes'],
     }
-    given = [reason for reason, holds in reasons.items() if holds]
-    return '; '.join(given) or (
+    true_reasons = [reason for reason, holds in reasons.items() if holds]
+    return '; '.join(true_reasons) or (
         "the order of a class's images is that of the list, for want of their class1.txt, class2.txt, ..., or of images that "
         'those name'
     )
@@ -153,16 +207,31 @@ def _range(seeds):
     return f'{seeds[0]}..{seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
 
 
-def classes_scored(rows):
-    """How many classes a mean is of, such as ' (3 of 5)'; nothing if it is of all. From rows of results."""
+def classes_scored(rows: Iterable[Row]) -> str:
+    """The number of classes in a mean.
+
+    Args:
+        rows: the evaluations.
+
+    Returns:
+        Text such as ' (3 of 5)'; '' if the mean is over all classes.
+    """
     rows = list(rows)
     scored = sum(value is not None for row in rows for value in row['class_iou'].values())
     total = sum(len(row['class_iou']) + len(row['left_out_classes']) for row in rows)
     return f' ({scored} of {total})' if scored < total else ''
 
 
-def spread(mean, std, runs):
-    """Mean and standard deviation in percent, the latter if there are several runs."""
+def spread(mean: float | None, std: float | None, runs: int) -> str:
+    """Formats a mean and its standard deviation in percent.
+
+    Args:
+        mean, std: fractions; None without a score.
+        runs: number of runs; with one there is no deviation.
+
+    Returns:
+        Text such as '52.0 +- 2.7'.
+    """
     return f'{percent(mean)} +- {percent(std)}' if runs > 1 and mean is not None else percent(mean)
 
 
@@ -174,6 +243,13 @@ def _skipped(row):
     return f' without {row["skipped_images"]} unreadable image(s)' if row['skipped_images'] else ''
 
 
-def percent(value):
-    """A fraction in percent, or a dash for None."""
+def percent(value: float | None) -> str:
+    """Formats a fraction in percent.
+
+    Args:
+        value: the fraction; None without a score.
+
+    Returns:
+        Text such as '52.0'; '-' for None.
+    """
     return '-' if value is None else f'{100 * value:.1f}'

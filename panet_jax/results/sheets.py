@@ -1,5 +1,6 @@
 """Sheets of episodes, as in the paper's figures: annotated supports, query, truth, prediction, heat map."""
 
+import os
 import textwrap
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from panet_jax.images.overlays import annotated, heat_map, overlay
 from panet_jax.method.episode import Episode
 from panet_jax.method.metrics import iou
 
-# With more supports than this only the first shot of each way is drawn.
+# With more supports than this, only the first shot of each way is drawn.
 MOST_SUPPORTS = 5
 TITLE_WIDTH = 36  # characters that fit above a panel
 
@@ -21,10 +22,10 @@ class Row(NamedTuple):
 
     Attributes:
         caption: its name on the sheet.
-        names: class name of each way.
+        names: class names of the ways.
         episode: a compact Episode.
-        probabilities: [H, W, L] float32 of its first query, background first.
-        confusion: [L, L] int, pixels of that query by true label (rows) and predicted label.
+        probabilities: [H, W, L] float32, those of the first query, background first.
+        confusion: [L, L] int, pixels of the first query by true label (rows) and predicted label (columns).
     """
 
     caption: str
@@ -35,14 +36,17 @@ class Row(NamedTuple):
 
 
 def pictured_episodes(confusions: np.ndarray, number: int, which: str, seed: int) -> list[int]:
-    """The numbers of the episodes to draw of a run.
+    """Chooses the episodes of a run to draw.
 
     Args:
-        confusions: [E, Q, L, L] int, of all episodes of the run.
-        number: how many, at most.
-        which: 'random', 'worst' (the lowest IoU of the first query, mean over the ways that it or its
-            prediction shows), 'first', or the numbers themselves, such as '3,17'.
+        confusions: [E, Q, L, L] int, of all E episodes of the run.
+        number: number of episodes, at most.
+        which: 'random'; 'worst', by IoU of the first query, the mean over the ways in its label or prediction; 'first';
+            or the numbers of the episodes, such as '3,17'.
         seed: seed of 'random'.
+
+    Returns:
+        The numbers of the episodes.
     """
     episodes = len(confusions)
     if which == 'worst':
@@ -56,25 +60,40 @@ def pictured_episodes(confusions: np.ndarray, number: int, which: str, seed: int
 
 
 def way_ious(confusion: np.ndarray) -> np.ndarray:
-    """IoU of each way in one query: [L, L] int -> [N] float, nan where neither truth nor prediction shows the way."""
+    """IoU of each way in one query.
+
+    Args:
+        confusion: [L, L] int, pixels by true label (rows) and predicted label (columns).
+
+    Returns:
+        [N] float in [0, 1], nan for a way that neither truth nor prediction has.
+    """
     both = np.diagonal(confusion)
     return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]
 
 
 def episode_panels(row: Row, kind: str) -> list[tuple[str, np.ndarray]]:
-    """The panels of one episode and its first query: titles with [H, W, 3] uint8 images."""
+    """The panels of one episode: supports, and first query with truth, prediction and heat map.
+
+    Args:
+        row: the episode.
+        kind: annotation of its supports.
+
+    Returns:
+        A list of (title, [H, W, 3] uint8).
+    """
     episode = row.episode
     ways, shots = episode.support_images.shape[:2]
-    shown = shots if ways * shots <= MOST_SUPPORTS else 1
+    drawn_shots = shots if ways * shots <= MOST_SUPPORTS else 1
     panels = []
     for way in range(ways):
-        for shot in range(shown):
+        for shot in range(drawn_shots):
             image = episode.support_images[way, shot]
             masks = episode.support_foreground[way, shot], episode.support_background[way, shot]
-            rest = f', 1 of {shots}' if shown < shots else ''
-            rest += ' (white: background)' if kind == 'scribble' else ''
+            suffix = f', 1 of {shots}' if drawn_shots < shots else ''
+            suffix += ' (white: background)' if kind == 'scribble' else ''
             title = (
-                f'{row.names[way]}{rest}' if masks[0].any() else f'{row.names[way]}: no pixel at {image.shape[0]} px'
+                f'{row.names[way]}{suffix}' if masks[0].any() else f'{row.names[way]}: no pixel at {image.shape[0]} px'
             )
             panels.append((title, annotated(image, *masks, way + 1, kind)))
     query = episode.query_images[0]
@@ -86,25 +105,25 @@ def episode_panels(row: Row, kind: str) -> list[tuple[str, np.ndarray]]:
 
 
 def _prediction_title(row):
-    """The IoU of each class, by name where there are several."""
+    """A title with the IoU of each class, with names if there are several."""
     scores = ['neither there nor found' if np.isnan(iou) else f'{100 * iou:.0f} %' for iou in way_ious(row.confusion)]
     if len(scores) > 1:
         scores = [f'{name} {score}' for name, score in zip(row.names, scores, strict=True)]
     return textwrap.fill(f'prediction, IoU: {", ".join(scores)}', TITLE_WIDTH, break_long_words=False)
 
 
-def save_sheet(path, rows: list[Row], kind: str) -> None:
+def save_sheet(path: str | os.PathLike, rows: list[Row], kind: str) -> None:
     """Draws episodes one below the other into a PNG, which appears complete or not at all.
 
     Args:
         path: PNG file to write.
         rows: the episodes.
-        kind: kind of their annotation.
+        kind: annotation of their supports.
     """
     save_panels(path, [episode_panels(row, kind) for row in rows])
 
 
-def save_panels(path, rows: list[list[tuple[str, np.ndarray]]]) -> None:
+def save_panels(path: str | os.PathLike, rows: list[list[tuple[str, np.ndarray]]]) -> None:
     """Draws pictures with their titles, row by row, into a PNG, which appears complete or not at all.
 
     Args:

@@ -1,7 +1,8 @@
-"""The files of a benchmark's table: Markdown to read, CSV and JSON to compute with."""
+"""The files of a benchmark's table: Markdown for people, CSV and JSON for programs."""
 
 import csv
 import io
+from pathlib import Path
 
 from panet_jax.disk.workdir import write_json, write_text
 from panet_jax.results.benchmark_tables import Cells, fold_table, summary_table
@@ -9,15 +10,15 @@ from panet_jax.results.fold_means import paper_of_fold
 from panet_jax.results.rows import Table
 
 
-def write_table(cells: Cells, workdir) -> list[Table]:
+def write_table(cells: Cells, workdir: Path) -> list[Table]:
     """Writes table.md, table.csv and table.json.
 
     Args:
-        cells: what is done and missing.
-        workdir: the workdir of the table, a path as from `workdir_path`.
+        cells: the cells of the table.
+        workdir: workdir of the table, a path as from `workdir_path`.
 
     Returns:
-        The summary, and a Table for each fold that has results.
+        The summary, and a Table for each fold with results.
     """
     folds = [fold for fold in cells.folds if any(cell.fold == fold for cell in cells.done)]
     tables = [summary_table(cells), *(fold_table(fold, cells.done) for fold in folds)]
@@ -28,14 +29,21 @@ def write_table(cells: Cells, workdir) -> list[Table]:
         {
             'means_over_folds': {row.name: row.mean_beside_paper() for row in cells.rows()},
             'cells': [{'network': cell.network, **row, **paper_of_fold(row)} for cell, row in cells.done.items()],
-            'missing': [{'cell': str(cell), 'why': why} for cell, why in cells.missing.items()],
+            'missing': [{'cell': str(cell), 'why': reason} for cell, reason in cells.missing.items()],
         },
     )
     return tables
 
 
 def markdown(table: Table) -> str:
-    """A Table as GitHub's Markdown."""
+    """Formats a table in GitHub's Markdown.
+
+    Args:
+        table: the table.
+
+    Returns:
+        The text.
+    """
     lines = [table.columns, ['---'] + ['---:'] * (len(table.columns) - 1), *table.rows]
     text = '\n'.join('| ' + ' | '.join(cell.strip().replace('|', r'\|') for cell in line) + ' |' for line in lines)
     notes = '\n'.join(f'- {note.replace("*", chr(92) + "*")}' for note in table.notes)
@@ -52,7 +60,16 @@ COLUMNS = (
 
 
 def long_csv(cells: Cells) -> str:
-    """One line for each cell and quantity (mean_iou, binary_iou, each class), and each mean; IoU as fractions."""
+    """Formats a table as CSV: a line for each cell and quantity, and for each mean over folds.
+
+    The quantities are mean_iou, binary_iou and the names of the classes.
+
+    Args:
+        cells: the cells of the table.
+
+    Returns:
+        The text, with IoU as fractions.
+    """
     any_row = next(iter(cells.done.values()))
     shared = {name: any_row[name] for name in OF_DATA} | {'seeds': ' '.join(map(str, any_row['seeds']))}
     lines = [line for cell in cells.wanted for line in _lines_of_cell(cell, cells)]
@@ -69,12 +86,12 @@ def _place(cell):
 
 
 def _lines_of_cell(cell, cells):
-    """All that one cell scored, or one line that says why it is missing."""
+    """The lines of one cell: one for each quantity, or one with the reason why it is missing."""
     if cell not in cells.done:
         return [_place(cell) | {'quantity': 'mean_iou', 'missing': cells.missing.get(cell, 'not yet')}]
     row = cells.done[cell]
     of_cell = _place(cell) | {name: row[name] for name in OF_CELL}
-    scored = {'classes': sum(value is not None for value in row['class_iou'].values())}  # that a mean is of
+    scored = {'classes': sum(value is not None for value in row['class_iou'].values())}  # classes in the means
     quantities = [
         _quantity('mean_iou', row['mean_iou'], row['mean_iou_std'], **paper_of_fold(row)) | scored,
         _quantity('binary_iou', row['binary_iou'], row['binary_iou_std']) | scored,

@@ -1,16 +1,19 @@
-"""What TensorBoard shows of a run: losses during training, evaluations by step with their pictures.
+"""Events for TensorBoard: losses of a training, and evaluations by step with their pictures.
 
 workdir/tensorboard/training             scalars of metrics.jsonl
 workdir/tensorboard/evaluation-SETTING   scalars of results.jsonl, and sheets of pictures
 
-The records are TensorBoard's own, but not its SummaryWriter: that one imports TensorFlow where it is installed, and
-the one of tensorboardX imports PyTorch.
+Records are written with TensorBoard's RecordWriter. Its SummaryWriter would import TensorFlow if that is installed, and
+the one of tensorboardX would import PyTorch.
 """
 
 import io
 import os
 import socket
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -22,17 +25,17 @@ from panet_jax.disk.paths import workdir_path
 from panet_jax.results.names import picture_name, setting_name
 
 FOLDER = 'tensorboard'  # in a workdir
-VERSION = 'brain.Event:2'  # the first record of every event file says so
-# The fields of a row of results that are shown.
+VERSION = 'brain.Event:2'  # version of the format, for the first record of a file
+# The scalars of a row of results.
 SCORES = ('mean_iou', 'binary_iou', 'background_iou', 'foreground_iou')
 
 
-def begin_training_events(workdir, start):
+def begin_training_events(workdir: str | os.PathLike, start: int) -> Path:
     """Begins an event file for a training.
 
     Args:
         workdir: workdir of the training.
-        start: step after which the training begins or goes on. TensorBoard drops what earlier files say of later steps.
+        start: last finished step, 0 for a new training. TensorBoard drops later steps of earlier files.
 
     Returns:
         The path of the file, for `add_training_events`.
@@ -43,31 +46,37 @@ def begin_training_events(workdir, start):
     return path
 
 
-def add_training_events(path, step, values):
-    """Adds {name: float} of a step to a training's event file."""
+def add_training_events(path: Path, step: int, values: Mapping[str, float]) -> None:
+    """Adds the metrics of a step to the event file of a training.
+
+    Args:
+        path: the event file, as from `begin_training_events`.
+        step: the step.
+        values: {name: value}.
+    """
     append(path, _record(step, [_scalar(f'training/{name}', value) for name, value in values.items()]))
 
 
-def save_evaluation_events(workdir, rows, pictures):
-    """Writes all evaluations of one setting into one event file, which replaces the one before.
+def save_evaluation_events(workdir: str | os.PathLike, rows: Sequence[dict[str, Any]], pictures: Path) -> None:
+    """Writes all evaluations of one setting into a new event file, which replaces the previous one.
 
     Args:
         workdir: workdir to write to.
-        rows: results on the same episodes by step, as from `comparable_results`.
+        rows: evaluations on the same episodes by step, as from `comparable_results`.
         pictures: folder of the sheets, a path as from `workdir_path`; missing ones are left out.
     """
     folder = workdir_path(workdir) / FOLDER / f'evaluation-{setting_name(rows[0])}'
     before = sorted(folder.glob('*tfevents*'))
     records = [_first_records(0), *(_record(row['checkpoint_step'], _values(row, pictures)) for row in rows)]
-    # A new name, because TensorBoard does not read a file again from its beginning.
+    # A new name: TensorBoard does not reread a file from its beginning.
     with replacing(folder / _new_name()) as temporary:
         temporary.write_bytes(b''.join(records))
-    for old in before[:-1]:  # the last one may be read just now; it is void from here on
+    for old in before[:-1]:  # TensorBoard may be reading the last one; its values are void from now on
         old.unlink(missing_ok=True)
 
 
 def _new_name():
-    """A name that sorts after those of earlier files, and that no other process makes."""
+    """A name that sorts after those of earlier files, and that no other process uses."""
     return f'events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}'
 
 
@@ -81,7 +90,7 @@ def _values(row, pictures):
 
 
 def _first_records(step):
-    """What a file begins with: the format, and that nothing known from `step` on is valid."""
+    """The first records of a file: the format, and a mark that makes values of earlier files from `step` on void."""
     now = time.time()
     session = SessionLog(status=SessionLog.START)
     return _packed(Event(wall_time=now, file_version=VERSION), Event(wall_time=now, step=step, session_log=session))
@@ -92,7 +101,7 @@ def _record(step, values):
 
 
 def _packed(*events):
-    """Events as the bytes of an event file: with their lengths and checksums."""
+    """The bytes of events in an event file, with their lengths and checksums."""
     file = io.BytesIO()
     writer = RecordWriter(file)
     for event in events:
@@ -105,7 +114,7 @@ def _scalar(name, value):
 
 
 def _picture(name, path):
-    """A PNG as a Summary.Value, as it is."""
+    """A PNG file as a Summary.Value."""
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
         width, height = image.size

@@ -1,1 +1,4 @@
-"""Training: train (a configuration from first to last step), loop, step (pure), log, run (what its workdir keeps)."""
+"""Training.
+
+train (a configuration from first to last step), loop, step (pure), log (metrics), run (files of the workdir).
+"""

@@ -1,4 +1,4 @@
-"""What a training says of its steps: lines of metrics.jsonl, events for TensorBoard, and the terminal."""
+"""The log of a training: lines of metrics.jsonl, events for TensorBoard, and the terminal."""
 
 import contextlib
 import functools
@@ -15,21 +15,22 @@ from panet_jax.errors import InputError
 from panet_jax.training.run import Run
 from panet_jax.training.step import schedule_of
 
-SHOWN = ('loss', 'segmentation', 'alignment')  # of a line, where there is no progress bar
+SHOWN = ('loss', 'segmentation', 'alignment')  # metrics of a printed line, where there is no progress bar
 
 say = hosts.primary_only(functools.partial(print, flush=True))
 say_above_bar = hosts.primary_only(tqdm.write)
 
 
 class Log:
-    """Collects the metrics of steps on the device and writes their means now and then. A context, which has the bar.
+    """Collects the metrics of steps on the device, and writes their means to a line now and then.
 
-    Reading a metric waits for its step, so all metrics since the last line are read together.
+    To read a metric is to wait for its step, so all metrics since the last line are read together. A Log is a context,
+    with a progress bar.
 
     Args:
         config: the experiment.
         run: keeps the lines.
-        start: the step that training begins or goes on after.
+        start: last finished step, 0 for a new training.
     """
 
     def __init__(self, config: ConfigDict, run: Run, start: int):
@@ -47,25 +48,42 @@ class Log:
 
     @contextlib.contextmanager
     def timing_compilation(self, step: int) -> Iterator[None]:
-        """Says how long the first step took to compile; the rate of episodes leaves that time out."""
+        """Prints how long the first step took to compile; the rate of episodes does not count that time.
+
+        Args:
+            step: the step inside the context.
+
+        Yields:
+            None.
+        """
         before = time.perf_counter()
         yield
         if step == self._start + 1:
             self._time = time.perf_counter()
             say_above_bar(f'the step is compiled, in {self._time - before:.1f} s')
 
-    def add(self, metrics: dict[str, jax.Array]):
-        """Notes a step's metrics, and waits for those of two steps ago.
+    def add(self, metrics: dict[str, jax.Array]) -> None:
+        """Collects the metrics of a step, and waits for those of two steps before.
 
-        So the bar tells the truth, and batches do not pile up on the devices.
+        Without that wait the bar would run ahead, and batches would pile up on the devices.
+
+        Args:
+            metrics: {name: [] float32}.
         """
         self._pending.append(metrics)
         if len(self._pending) > 2:
             jax.block_until_ready(self._pending[-3])
         self._bar.update()
 
-    def write(self, step: int):
-        """Writes the means of the steps since the last line, up to `step`; an InputError if one is not finite."""
+    def write(self, step: int) -> None:
+        """Writes the means of the metrics since the last line.
+
+        Args:
+            step: the newest step.
+
+        Raises:
+            InputError: a loss or a gradient is not finite; on all processes.
+        """
         if not self._pending:
             return
         values = {name: np.array([float(m[name]) for m in self._pending]) for name in self._pending[0]}
@@ -79,21 +97,21 @@ class Log:
         self._pending, self._time = [], now
 
     def _check_finite(self, step, values):
-        """Names the first step whose loss or gradient is not finite; all processes meet the same one."""
+        """Raises an InputError with the first step whose loss or gradient is not finite."""
         bad = np.flatnonzero(~np.isfinite(values['loss'] + values['gradient_norm']))
         if bad.size:
             first = step - len(self._pending) + 1 + int(bad[0])
-            what = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
+            quantity = 'loss' if not np.isfinite(values['loss'][bad[0]]) else 'gradient'
             raise InputError.on_all(
-                f'the {what} became non-finite at step {first}; the last good checkpoint is '
+                f'the {quantity} became non-finite at step {first}; the last good checkpoint is '
                 f'{self._run.saved or "none"}. Try a smaller {{optimizer.learning_rate}} or '
                 '{optimizer.clip_norm=1}, in another --workdir.'
             )
 
     def _show(self, line):
-        """Shows a line in the progress bar, or prints it where there is no bar, as in the output of a batch job."""
+        """Shows a line in the progress bar, or prints it where there is no bar, as in a batch job."""
         if self._bar.disable:
             metrics = ' '.join(f'{name} {line[name]:.3f}' for name in SHOWN)
             say(f'step {line["step"]}: {metrics}, {line["episodes_per_second"]:.1f} episodes/s')
-        else:  # no more than fits 80 columns beside the steps and their rate
+        else:  # short enough for 80 columns, beside the steps and their rate
             self._bar.set_postfix_str(f'loss {line["loss"]:.3f}')

@@ -1,4 +1,4 @@
-"""The loop: batches in, steps on the devices, checkpoints and lines of metrics out."""
+"""The training loop: batches in, steps on the devices, checkpoints and metrics out."""
 
 import contextlib
 import functools
@@ -29,15 +29,18 @@ def run_steps(
     run: Run,
     after_step: Callable[[int], None] | None = None,
 ) -> TrainState:
-    """Trains from the state's step to config.steps, and returns the last state.
+    """Trains from the step of the state to config.steps.
 
     Args:
         config: the experiment.
-        episodes: to train on.
+        episodes: the sequence of training episodes.
         used: devices that share a batch.
-        state: on these devices; its memory is reused.
+        state: the state, on these devices; its memory is reused.
         run: keeps checkpoints and metrics.
         after_step: called with the number of each step.
+
+    Returns:
+        The last state.
 
     Raises:
         InputError: a loss or a gradient became non-finite.
@@ -59,20 +62,28 @@ def run_steps(
             if after_step:
                 after_step(step)
             last = step == config.steps
-            asked = 0 if last else requests.after_step(run.save_due)
-            if asked or last or step % config.checkpoint_every == 0:
+            request = 0 if last else requests.after_step(run.save_due)
+            if request or last or step % config.checkpoint_every == 0:
                 log.write(step)
                 run.save(state, step)
             elif step % config.log_every == 0:
                 log.write(step)
-            if asked == STOP:
+            if request == STOP:
                 break
         requests.end(step)
     return state
 
 
 def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
-    """The training step of a configuration on the devices `used`: `devices.parallel` of `train_step`."""
+    """Compiles the training step of a configuration, `train_step` in parallel.
+
+    Args:
+        config: the experiment.
+        used: devices that share a batch.
+
+    Returns:
+        A function as from `devices.parallel`.
+    """
     encode = functools.partial(
         encode_episodes,
         encode=functools.partial(encoder_of(config.encoder).encode_frozen, frozen=config.encoder.frozen),
@@ -85,7 +96,7 @@ def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
 
 @contextlib.contextmanager
 def _placed_batches(config, episodes, used, start) -> Iterator[Iterator[Episode]]:
-    """The batches of the steps after `start`, on their devices."""
+    """The batches of the steps after `start`, on the devices."""
     readers, share = Readers(**config.loader), hosts.own_share()
     with episode_batches(episodes, config.batch, config.steps, start=start, readers=readers, share=share) as batches:
         yield devices.prefetched(batches, used)
@@ -93,7 +104,7 @@ def _placed_batches(config, episodes, used, start) -> Iterator[Iterator[Episode]
 
 @contextlib.contextmanager
 def _saved_on_failure(state, step, run, log):
-    """Saves the state after `step` if the next batch cannot be had. Of several processes the others could not follow."""
+    """Saves the state if the next batch fails. In a job of several processes it cannot: the others would not take part."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""What a training keeps in its workdir: checkpoints, metrics, the trained network. The primary alone touches it."""
+"""The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary touches them."""
 
 import contextlib
 import time
@@ -23,34 +23,37 @@ from panet_jax.results.tensorboard import add_training_events, begin_training_ev
 
 @contextlib.contextmanager
 def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float] = time.monotonic) -> Iterator['Run']:
-    """The Run of a training in `workdir`, which is locked for others meanwhile.
+    """Opens the Run of a training, and locks its workdir.
 
     Args:
         workdir: folder to read and write; it is made.
         config: the experiment.
-        now: seconds, as config.checkpoint_minutes counts them.
+        now: clock in seconds, for config.checkpoint_minutes.
+
+    Yields:
+        The Run.
 
     Raises:
-        InputError: another run works in the workdir, or it cannot be written to; on all processes.
+        InputError: another run holds the workdir, or it cannot be written to; on all processes.
     """
-    with contextlib.ExitStack() as opened:
+    with contextlib.ExitStack() as stack:
 
         def open_checkpoints():
-            opened.enter_context(locked(workdir))
-            return opened.enter_context(Checkpoints(workdir, config.checkpoints_kept))
+            stack.enter_context(locked(workdir))
+            return stack.enter_context(Checkpoints(workdir, config.checkpoints_kept))
 
         checkpoints = hosts.on_primary(open_checkpoints)
         yield Run(workdir_path(workdir), checkpoints, Clock(config.checkpoint_minutes, now))
 
 
 class Run:
-    """A training's workdir, while it trains.
+    """The workdir of a running training.
 
-    Every process of a job makes the same calls. Only the primary process reads and writes: on the others the
-    methods return None and do nothing else.
+    Every process of a job makes the same calls, but only the primary reads and writes; on the others the methods return
+    None.
 
     Attributes:
-        saved: step of the newest checkpoint, 0 for none; known on every process.
+        saved: step of the newest checkpoint, 0 for none; the same on every process.
     """
 
     def __init__(self, workdir: Path, checkpoints: Checkpoints | None, clock: 'Clock'):
@@ -60,22 +63,32 @@ class Run:
 
     @hosts.primary_only
     def restore(self, fresh: TrainState) -> TrainState:
-        """The state of the newest checkpoint, or `fresh` if there is none."""
+        """Reads the state of the newest checkpoint.
+
+        Args:
+            fresh: an initial state.
+
+        Returns:
+            The newest state; `fresh` if there is no checkpoint.
+
+        Raises:
+            InputError: the checkpoint is damaged.
+        """
         return self._checkpoints.restore(fresh)
 
     @hosts.primary_only
-    def note_experiment(self, config: ConfigDict, episodes: Episodes, params: Params, step: int):
-        """Checks that this experiment may go on here from `step`, and writes config.json and classes.json.
+    def note_experiment(self, config: ConfigDict, episodes: Episodes, params: Params, step: int) -> None:
+        """Checks that an experiment may begin or resume here, and writes config.json and classes.json.
 
         Args:
             config: the experiment.
-            episodes: of the training.
-            params: that the training began with.
-            step: that it goes on after; 0 begins it.
+            episodes: the training episodes.
+            params: the initial parameters.
+            step: last finished step, 0 for a new training.
 
         Raises:
             InputError: the step is beyond config.steps, the data have changed, or the initial network was trained on
-                classes that are to be unseen.
+                unseen classes.
         """
         if step > config.steps:
             raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{config.steps}.')
@@ -89,10 +102,13 @@ class Run:
         check_same_data(self._workdir, seen, facts, before._asdict())
         write_json(self._workdir / 'config.json', config.to_dict())
 
-    def begin_steps(self, start: int):
-        """Opens metrics.jsonl and the events for the steps after `start`, which is the newest checkpoint's.
+    def begin_steps(self, start: int) -> None:
+        """Prepares metrics.jsonl and the events for the next steps.
 
-        Lines of later steps go: a run that crashed repeats the steps after its last checkpoint.
+        Lines of later steps are removed: a run that crashed repeats the steps after its last checkpoint.
+
+        Args:
+            start: step of the newest checkpoint, 0 for none.
         """
         self._note_saved(start)
         self._begin_lines(start)
@@ -103,14 +119,26 @@ class Run:
         self._events = begin_training_events(self._workdir, start)
 
     @hosts.primary_only
-    def add_line(self, line: dict[str, float]):
-        """Adds the metrics of a 'step' to metrics.jsonl and to TensorBoard's events."""
+    def add_line(self, line: dict[str, float]) -> None:
+        """Adds a line to metrics.jsonl and to TensorBoard's events.
+
+        Args:
+            line: 'step' and the metrics, by name.
+        """
         append_json_line(self._workdir / 'metrics.jsonl', line)
         values = {name: value for name, value in line.items() if name != 'step'}
         add_training_events(self._events, line['step'], values)
 
-    def save(self, state: TrainState, step: int):
-        """Saves the state after `step` as a checkpoint, in the background."""
+    def save(self, state: TrainState, step: int) -> None:
+        """Saves a checkpoint in the background.
+
+        Args:
+            state: the state.
+            step: its step.
+
+        Raises:
+            InputError: there is too little room.
+        """
         self._save(state)
         self._note_saved(step)
 
@@ -124,35 +152,40 @@ class Run:
 
     @hosts.primary_only
     def save_due(self) -> bool:
-        """Whether a checkpoint is due by the time since the last one. Only the primary asks for one: clocks differ."""
+        """Whether enough time has passed since the last checkpoint. Only the primary decides, as clocks differ."""
         return self._clock.due()
 
     @hosts.primary_only
-    def save_network(self, encoder: Encoder, state: TrainState):
-        """Writes encoder.safetensors, once all checkpoints are on disk."""
+    def save_network(self, encoder: Encoder, state: TrainState) -> None:
+        """Writes encoder.safetensors, after all checkpoints are on disk.
+
+        Args:
+            encoder: the encoder of the network.
+            state: the last state.
+        """
         self._checkpoints.wait()
         about = about_training(self._workdir, int(state.step))
         save_params(self._workdir / TRAINED, encoder, jax.device_get(state.params), about)
 
 
 class Clock:
-    """Says when a checkpoint is due by the time since the last one.
+    """Measures the time since the last checkpoint.
 
     Args:
-        minutes: from one to the next; 0 is never.
-        now: seconds.
+        minutes: minutes between checkpoints; 0 is never.
+        now: clock in seconds.
     """
 
     def __init__(self, minutes: float, now: Callable[[], float] = time.monotonic):
         self._seconds, self._now = 60 * minutes or float('inf'), now
         self.restart()
 
-    def restart(self):
-        """Begins to count anew."""
+    def restart(self) -> None:
+        """Starts again from zero."""
         self._last = self._now()
 
     def due(self) -> bool:
-        """Whether the time is over; if so it begins anew: with several processes the checkpoint comes a step later."""
+        """Whether the time is over. If so it restarts at once: with several processes the checkpoint is a step later."""
         due = self._now() - self._last >= self._seconds
         if due:
             self.restart()

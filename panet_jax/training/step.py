@@ -1,4 +1,4 @@
-"""One step of training, pure: the gradient of a batch's mean loss, averaged over devices, and SGD."""
+"""One step of training, pure: the gradient of the mean loss of a batch, averaged over devices, and SGD."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -24,22 +24,23 @@ def train_step(
     encode: Callable = encode_episodes,
     accumulate: int = 1,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """One step of SGD on the mean of L_seg + align_weight * L_PAR, eq. (8), of a batch; inside `devices.parallel`.
+    """One step of SGD on the mean over a batch of L_seg + align_weight * L_PAR, eq. (8); for `devices.parallel`.
 
     Args:
-        state: the same on every device.
-        episodes: compact Episode [B, ...], this device's share of the batch.
+        state: the state, the same on every device.
+        episodes: compact Episode [B, ...], the share of this device.
         align_weight: weight of the alignment loss.
-        encode: (params, prepared episodes) -> features of supports and queries: `encode_episodes`, with its options
-            bound for another encoder or another dtype.
-        accumulate: number of equal parts of the share, computed one after the other: the same step in less memory.
+        encode: (params, prepared episodes) -> features of supports and queries; by default `encode_episodes`, with VGG-16
+            in float32.
+        accumulate: number of equal parts of the share, computed one after the other; the step is the same, but takes
+            less memory.
 
     Returns:
         The next state, and {'loss', 'segmentation', 'alignment'} averaged over all episodes, and the 'gradient_norm'
         before clipping, each [] float32.
 
     Raises:
-        ValueError: the episodes are no batch, or do not divide into `accumulate` parts.
+        ValueError: the episodes are no batch, or `accumulate` does not divide their number.
     """
     _check_batch(episodes, accumulate)
 
@@ -80,7 +81,14 @@ def _mean_over_parts(function, params, episodes, count):
 
 
 def schedule_of(config: ConfigDict) -> optax.Schedule:
-    """The learning rate by step, of a configuration."""
+    """The learning rates of a configuration.
+
+    Args:
+        config: the experiment.
+
+    Returns:
+        A function from the step, from 0, to the learning rate.
+    """
     settings = config.optimizer
     if settings.schedule == 'cosine':
         schedule = optax.cosine_decay_schedule(settings.learning_rate, config.steps)
@@ -92,7 +100,14 @@ def schedule_of(config: ConfigDict) -> optax.Schedule:
 
 
 def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
-    """The optimizer of a configuration, which changes what `encoder.frozen` leaves to it."""
+    """The optimizer of a configuration. It does not change the blocks of `encoder.frozen`.
+
+    Args:
+        config: the experiment.
+
+    Returns:
+        The optimizer, as from `make_optimizer`.
+    """
     settings = config.optimizer
     return make_optimizer(
         schedule_of(config),
@@ -105,7 +120,16 @@ def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
 
 
 def learning_rate_schedule(learning_rate: float, milestones: Iterable[int], decay: float) -> optax.Schedule:
-    """The learning rate by step; it is multiplied by `decay` at each milestone (a number of steps)."""
+    """A piecewise constant learning rate.
+
+    Args:
+        learning_rate: its first value.
+        milestones: steps at which it is multiplied by `decay`.
+        decay: the factor.
+
+    Returns:
+        A function from the step, from 0, to the learning rate.
+    """
     return optax.piecewise_constant_schedule(learning_rate, {int(step): decay for step in milestones})
 
 
@@ -118,7 +142,7 @@ def make_optimizer(
     name: str = 'sgd',
     trained: Params | None = None,
 ) -> optax.GradientTransformation:
-    """SGD in torch's form, in which weight decay is added to the gradient before the momentum; or AdamW.
+    """SGD as in PyTorch, which adds weight decay to the gradient before the momentum; or AdamW.
 
     Args:
         schedule: learning rate by step.
@@ -126,7 +150,10 @@ def make_optimizer(
         weight_decay: as in torch.optim.SGD or torch.optim.AdamW.
         clip_norm: bound of the gradient's global norm; 0 is none.
         name: 'sgd' or 'adamw'.
-        trained: a tree of bool like the parameters: what is changed. None is everything.
+        trained: a tree of bool like the parameters, True for those to change. None is all.
+
+    Returns:
+        The optimizer.
     """
     clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
     if name == 'adamw':
@@ -141,6 +168,14 @@ def make_optimizer(
 
 
 def create_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
-    """A TrainState at step 0, whose step is an array from the start (an int would compile twice)."""
+    """The initial state of a training.
+
+    Args:
+        params: initial parameters.
+        optimizer: the optimizer.
+
+    Returns:
+        A TrainState at step 0. The step is an array: an int would make the first steps compile twice.
+    """
     state = TrainState.create(apply_fn=None, params=params, tx=optimizer)
     return state.replace(step=jnp.zeros((), jnp.int32))

@@ -30,17 +30,17 @@ def train(
     episodes: Episodes | None = None,
     after_step: Callable[[int], None] | None = None,
     now: Callable[[], float] = time.monotonic,
-):
-    """Trains until config.steps, going on from the workdir's newest checkpoint.
+) -> None:
+    """Trains until config.steps, from the newest checkpoint of the workdir if there is one.
 
-    Several processes train together once they have joined (`job.join`).
+    Several processes train together after `job.join`.
 
     Args:
         config: the experiment.
         workdir: folder to read and write.
-        episodes: to train on; by default those that the configuration describes.
+        episodes: the training episodes; by default those of the configuration.
         after_step: called with the number of each step.
-        now: seconds, as config.checkpoint_minutes counts them.
+        now: clock in seconds, for config.checkpoint_minutes.
 
     Raises:
         InputError: the workdir holds another experiment, or the loss became non-finite.
@@ -58,7 +58,17 @@ def train(
 
 
 def training_devices(config: ConfigDict) -> list[jax.Device]:
-    """The devices that train, of all processes; checks that their shares divide into config.accumulate parts."""
+    """The devices of a training, of all processes.
+
+    Args:
+        config: the experiment.
+
+    Returns:
+        The devices.
+
+    Raises:
+        InputError: config.batch does not divide among them, or config.accumulate does not divide the share of a device.
+    """
     used = devices.training_devices(config.batch)
     share = config.batch // len(used)
     if share % config.accumulate:
@@ -70,7 +80,17 @@ def training_devices(config: ConfigDict) -> list[jax.Device]:
 
 
 def training_episodes(config: ConfigDict) -> Episodes:
-    """The sequence of training episodes: seen classes only, mirrored at random."""
+    """The training episodes of a configuration: seen classes only, mirrored at random.
+
+    Args:
+        config: the experiment.
+
+    Returns:
+        The sequence of Episodes.
+
+    Raises:
+        InputError: the data are missing or damaged, or have too few images.
+    """
     data, task = config.data, Task(**config.episode)
     source = hosts.primary_first(lambda: open_source(data, data.train_split, resized=True))
     hosts.check_same('the training data', source.fingerprint)
@@ -84,7 +104,7 @@ def training_episodes(config: ConfigDict) -> Episodes:
 
 
 def _first_state(config: ConfigDict, episodes: Episodes, run: Run) -> TrainState:
-    """The state that training goes on from, or begins with, the same on every process."""
+    """The newest or the initial state, the same on every process."""
     optimizer = optimizer_of(config)
 
     def restored():

@@ -5,15 +5,27 @@ import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
-from panet_jax.networks.layouts import dinov2, resnet, vgg16
+from panet_jax.networks.layouts import dinov2_layout, resnet_layout, vgg16_layout
 from panet_jax.networks.layouts.layout import OWN, Layout, Tensors
 
-LAYOUTS = {'vgg16': vgg16.LAYOUT, 'resnet': resnet.LAYOUT, 'dinov2': dinov2.LAYOUT}  # by how a name begins
-MOST_LISTED = 6  # names of a kind in an error
+LAYOUTS = {
+    'vgg16': vgg16_layout.LAYOUT,
+    'resnet': resnet_layout.LAYOUT,
+    'dinov2': dinov2_layout.LAYOUT,
+}  # by how a name begins
+MOST_LISTED = 6  # names that an error lists of each kind
 
 
 def to_tensors(encoder: Encoder, params: Params) -> dict[str, np.ndarray]:
-    """Parameters as they are written: with the names and layout of PyTorch's libraries where those have the network."""
+    """Converts parameters to the tensors of a file, with the names and layout of PyTorch's libraries.
+
+    Args:
+        encoder: the encoder.
+        params: its parameters, a tree of arrays.
+
+    Returns:
+        {name: float32 array}.
+    """
     arrays = flax.traverse_util.flatten_dict(params)
     return {
         entry.name: np.ascontiguousarray(
@@ -24,18 +36,18 @@ def to_tensors(encoder: Encoder, params: Params) -> dict[str, np.ndarray]:
 
 
 def from_tensors(encoder: Encoder, tensors: Tensors, source_name: str) -> Params:
-    """The parameters of an encoder from the tensors of a file, taken by name.
+    """Converts the tensors of a file to parameters, by name.
 
     Args:
-        encoder: what they must fit.
-        tensors: of the file, {name: array}.
-        source_name: the file, in an error.
+        encoder: the encoder.
+        tensors: {name: array} of the file.
+        source_name: name of the file in errors.
 
     Returns:
-        A tree of float32 numpy arrays, as `encoder.shapes()` says.
+        A tree of float32 numpy arrays with the structure of `encoder.shapes()`.
 
     Raises:
-        InputError: tensors are missing, too many, of another shape, or not finite; it lists both sides.
+        InputError: tensors are missing, unexpected, of another shape, or not finite; the message lists them.
     """
     layout = _layout(encoder)
     known = layout.select(tensors)
@@ -53,7 +65,14 @@ def from_tensors(encoder: Encoder, tensors: Tensors, source_name: str) -> Params
 
 
 def recognize(tensors: Tensors) -> tuple[str, float] | None:
-    """The name and width of the encoder whose parameters a file has, by the names in it; None if it is none we know."""
+    """The encoder of a file, by the names and shapes of its tensors.
+
+    Args:
+        tensors: {name: array} of the file.
+
+    Returns:
+        Its name and width; None if no layout fits.
+    """
     found = (layout.recognize(layout.select(tensors)) for layout in LAYOUTS.values())
     return next((encoder for encoder in found if encoder), None)
 
@@ -68,7 +87,7 @@ def _check_architecture(encoder, tensors, source_name):
     if recognized is None:
         return
     name, width = recognized
-    if name != encoder.name.removesuffix(resnet.STAGE4) and _layout(encoder) is not OWN:
+    if name != encoder.name.removesuffix(resnet_layout.STAGE4) and _layout(encoder) is not OWN:
         raise InputError(
             f'the weights in {source_name} are those of a {name}, the network is a {encoder.name}; type '
             f'{{encoder.name=}}{name}, or take other weights.'
@@ -82,19 +101,19 @@ def _check_architecture(encoder, tensors, source_name):
 
 def _check_fit(encoder, entries, tensors, source_name):
     """Compares the names and shapes of a file with those of the network."""
-    wanted = {entry.name: entry.shape for entry in entries}
+    shapes = {entry.name: entry.shape for entry in entries}
     misfits = [
         f'{name} {shape} in the network, {tensors[name].shape} in the file'
-        for name, shape in wanted.items()
+        for name, shape in shapes.items()
         if name in tensors and tensors[name].shape != shape
     ]
     lists = {
-        'missing': [name for name in wanted if name not in tensors],
-        'unexpected': [name for name in tensors if name not in wanted and not _left_out(encoder, name)],
+        'missing': [name for name in shapes if name not in tensors],
+        'unexpected': [name for name in tensors if name not in shapes and not _left_out(encoder, name)],
         'of another shape': misfits,
     }
     if any(lists.values()):
-        text = '; '.join(f'{what}: {_shortened(names)}' for what, names in lists.items() if names)
+        text = '; '.join(f'{kind}: {_shortened(names)}' for kind, names in lists.items() if names)
         network = 'a VGG-16' if encoder.name == 'vgg16' else encoder.name
         raise InputError(f'the weights in {source_name} do not fit {network} of width {encoder.width:g}: {text}.')
 

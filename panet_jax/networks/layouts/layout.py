@@ -17,10 +17,10 @@ class Entry(NamedTuple):
     """One array of the parameters in a file.
 
     Attributes:
-        name: in the file.
-        path: in the tree of parameters.
-        shape: in the file.
-        axes: of the parameters, in the order of the file.
+        name: name of the tensor in the file.
+        path: keys in the tree of parameters.
+        shape: shape in the file.
+        axes: axes of the parameter in the order of the file, as for `transpose`.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Layout(NamedTuple):
     """How the files of an architecture are read and written.
 
     Attributes:
-        entries: (Encoder, tensors) -> the Entries of all parameters, called as those tensors are.
-        select: a file's tensors -> those of the network, by names of which `entries` knows, without others that
-            come with it, such as a classifier's.
-        recognize: tensors as `select` leaves them -> (name, width) of the encoder, or None.
+        entries: function of (Encoder, tensors); returns the Entries of all parameters, with the names of those tensors.
+        select: function of a file's tensors; returns those of the network, without a classifier, by the names of
+            `entries`.
+        recognize: function of tensors from `select`; returns (name, width) of the encoder, or None.
     """
 
     entries: Callable[[Encoder, Tensors], list[Entry]]
@@ -45,7 +45,7 @@ class Layout(NamedTuple):
 
 
 def own_entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
-    """The Entries of an encoder that nobody else has files of: paths joined by dots, arrays as they are."""
+    """The Entries of an encoder without files of other libraries: the names are paths joined by dots."""
     leaves = flax.traverse_util.flatten_dict(encoder.shapes())
     return [Entry('.'.join(path), path, leaf.shape, tuple(range(leaf.ndim))) for path, leaf in leaves.items()]
 
