@@ -61,6 +61,7 @@ PROMOTING = (
     'test_workdir',
     'test_seeds',
     'test_seam',
+    'test_encoder_training',
     'test_buckets',
 )
 

@@ -26,7 +26,7 @@ import panet_jax as pj
 from panet_jax.commands import demo
 from panet_jax.method.vgg16 import init_encoder_params
 from panet_jax.networks import choose
-from panet_jax.networks.formats import SNAPSHOT_NAMES
+from panet_jax.networks.layouts.vgg16_layout import SNAPSHOT_NAMES
 from panet_jax.settings import SETTINGS
 
 SMALL = [

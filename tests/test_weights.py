@@ -16,7 +16,7 @@ import panet_jax as pj
 from panet_jax.disk.downloads import DownloadFailed
 from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params, vgg16
 from panet_jax.networks import choose, imagenet, torch_files
-from panet_jax.networks.formats import SNAPSHOT_NAMES, TORCHVISION_NAMES
+from panet_jax.networks.layouts.vgg16_layout import SNAPSHOT_NAMES, TORCHVISION_NAMES
 
 WIDTH = 1 / 16
 

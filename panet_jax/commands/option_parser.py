@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
+from panet_jax.networks.names import ENCODER_NAMES
 
 # Messages of argparse on an option without its value, in our words.
 MISSING_VALUE = dict.fromkeys(('expected one argument', 'expected at least one argument'), 'wants a value')
@@ -128,7 +129,7 @@ def add_network_options(parser: argparse.ArgumentParser, default: str | None) ->
         '--weights',
         type=_weights,
         default=default,
-        help='imagenet (the default), the workdir of a training, or a file',
+        help='imagenet (the default), dinov2-small or another encoder, the workdir of a training, or a file',
     )
     parser.add_argument(
         '--size',
@@ -152,15 +153,15 @@ def warn_of_size(size: int | None) -> None:
 
 
 def _weights(text):
-    """A type of option: imagenet, or what is there of a training or of weights."""
+    """A type of option: imagenet, the name of an encoder, or what is there of a training or of weights."""
     try:
-        there = text == 'imagenet' or (text != 'random' and workdir_path(text, '').exists())
+        there = text in ('imagenet', *ENCODER_NAMES) or (text != 'random' and workdir_path(text, '').exists())
     except InputError as error:  # the address of something else than a bucket
         raise argparse.ArgumentTypeError(str(error).strip()) from error
     if not there:
-        wanted = 'wants imagenet, the workdir of a training, or a file of weights'
+        wanted = "wants imagenet, an encoder's name, the workdir of a training, or a file of weights"
         why = ': random finds nothing' if text == 'random' else ', and there is no such file or folder'
-        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ["imagenet"])}')
+        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ("imagenet", *ENCODER_NAMES))}')
     return text
 
 

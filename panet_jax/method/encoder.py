@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
@@ -32,6 +33,9 @@ class Encoder:
         width: multiplier of the channels of its layers, 1 for the network as published.
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
         initial: PRNG key -> random parameters.
+        multiple: of which both sides of an image must be multiples.
+        block_of: path of a parameter -> the number of its block, counted from 1 at the image; 0 if no training
+            changes it, as the statistics of a frozen batch norm.
     """
 
     name: str
@@ -41,14 +45,37 @@ class Encoder:
     width: float
     forward: Callable[[Params, jax.Array, str], jax.Array]
     initial: Callable[[jax.Array], Params]
+    multiple: int = 1
+    block_of: Callable[[tuple[str, ...]], int] = lambda path: 1
 
     def shapes(self) -> Params:
         """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
         return jax.eval_shape(self.initial, jax.random.key(0))
 
+    def trained(self, frozen: int = 0) -> Params:
+        """Which parameters a training changes that leaves the first `frozen` blocks as they are: a tree of bool."""
+        paths = flax.traverse_util.flatten_dict(self.shapes())
+        return flax.traverse_util.unflatten_dict({path: self.block_of(path) > frozen for path in paths})
+
+    def encode_frozen(self, params: Params, images: jax.Array, *, frozen: int = 0, **options) -> jax.Array:
+        """As `encode`, without a gradient of the first `frozen` blocks, which is then not computed either."""
+        stop = lambda leaf, trained: leaf if trained else jax.lax.stop_gradient(leaf)  # noqa: E731
+        return self.encode(jax.tree.map(stop, params, self.trained(frozen)), images, **options)
+
     def grid(self, size: int) -> int:
         """The side of the grid of features of an image of size x size pixels."""
+        self.check_size(size, size)
         return _grid(self, size)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Checks that the encoder takes images of height x width pixels; raises an InputError that says which it takes."""
+        for side in (height, width):
+            if side % self.multiple or side < self.multiple:
+                below = max(1, side // self.multiple) * self.multiple
+                raise InputError(
+                    f'{self.name} takes images whose sides are multiples of {self.multiple} pixels, got {height} x {width}; '
+                    f'next to {side} are {below} and {below + self.multiple}.'
+                )
 
     def encode(
         self, params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False
@@ -72,12 +99,13 @@ class Encoder:
 
         Raises:
             TypeError: the images are not floating point (uint8 images go through `normalize`).
-            InputError: there is no such dtype.
+            InputError: there is no such dtype, or the encoder does not take images of that size.
         """
         if not jnp.issubdtype(images.dtype, jnp.floating):
             raise TypeError(f'encode wants normalized float images, got {images.dtype}; use pj.normalize(images).')
         if dtype not in COMPUTATIONS:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype}.')
+        self.check_size(*images.shape[-3:-1])
         flat = images.reshape(-1, *images.shape[-3:])
         if rematerialize:
             one = jax.checkpoint(lambda image: self.forward(params, image[None], dtype)[0])

@@ -134,6 +134,7 @@ def _vgg16(width):
         width=width,
         forward=forward,
         initial=functools.partial(init_encoder_params, width=width),
+        block_of=lambda path: int(path[0].removeprefix('conv')[0]),
     )
 
 

@@ -12,9 +12,10 @@ from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
-from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named, encoder_of
 from panet_jax.networks.imagenet import imagenet_params
 from panet_jax.networks.network import Network
+from panet_jax.networks.published import PUBLISHED, default_weights, published_name, published_params
 from panet_jax.networks.trained import newest_network, newest_params
 from panet_jax.networks.weights import encoder_of_file, read_params
 
@@ -23,8 +24,9 @@ def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: 
     """Loads a network.
 
     Args:
-        source: 'imagenet'; the workdir of a training, for its newest network; a file of weights, as for
-            `load_encoder_params`; the parameters of a VGG-16; or a Network.
+        source: the name of an encoder with published weights, such as 'dinov2-small' or 'resnet50'; 'imagenet' or
+            'vgg16', which are the same; the workdir of a training, for its newest network; a file of weights; the
+            parameters of a VGG-16; or a Network.
         size: side in pixels of the images for the network. By default the size of the workdir's training, or the
             preferred size of the encoder.
 
@@ -70,7 +72,8 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
     """Loads the parameters of an encoder.
 
     Args:
-        source: 'imagenet', 'random', the path of a file, or a workdir, for its newest network.
+        source: 'imagenet', 'random', the name of an encoder, for its published weights, the path of a file, or a
+            workdir, for its newest network.
         encoder: the encoder.
         key: PRNG key, for random parameters only.
 
@@ -87,9 +90,8 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
             )
         return encoder.initial(key)
     path = workdir_path(source)
-    if source == 'imagenet':
-        _check_imagenet(encoder)
-        params = imagenet_params()
+    if source in ('imagenet', *PUBLISHED, DEFAULT):
+        params = _published(source, encoder)
     elif path.is_dir():
         params = newest_params(path, encoder)
     else:
@@ -111,8 +113,7 @@ def initial_params(settings: Mapping, seed: int) -> Params:
         InputError: as of `load_params`.
     """
     encoder = encoder_of(settings)
-    source = settings['weights'] or ('imagenet' if encoder.width == 1 else 'random')
-    return load_params(source, encoder, key=jax.random.key(seed))
+    return load_params(settings['weights'] or default_weights(encoder), encoder, key=jax.random.key(seed))
 
 
 def _network(source):
@@ -121,12 +122,18 @@ def _network(source):
         return Network(encoder, _to_device(source), encoder.size)
     if not isinstance(source, str | os.PathLike):
         raise InputError(
-            f"weights must be 'imagenet', a workdir, a file or the parameters of an encoder, got {str(source)[:40]!r}."
+            f"weights must be 'imagenet', an encoder's name, a workdir, a file or the parameters of an encoder, got "
+            f'{str(source)[:40]!r}.'
         )
-    if source == 'imagenet':
-        params = load_params(source, vgg16())
-        encoder = vgg16(encoder_width(params))
-        return Network(encoder, params, encoder.size, source)
+    if source == 'imagenet' or source in ENCODERS:
+        encoder = encoder_named(DEFAULT if source == 'imagenet' else str(source))
+        weights = default_weights(encoder)
+        if weights == 'random':
+            raise InputError(
+                f'nobody has published weights of {encoder.name}; name a file, or the workdir of a training.'
+            )
+        params = load_params(weights, encoder)
+        return Network(encoder, params, encoder.size, str(source))
     path = workdir_path(source)
     trained_size = read_config(path)['data']['size'] if path.is_dir() else None
     encoder, params, step = _read(path)
@@ -142,13 +149,23 @@ def _read(path):
     return encoder, read_params(path, encoder), 0
 
 
-def _check_imagenet(encoder):
-    if encoder.name != 'vgg16':
-        raise InputError(f"there are no ImageNet weights for {encoder.name}; use weights='random', or name a file.")
-    if encoder.width != 1:
+def _published(source, encoder):
+    """Published parameters, of which it is checked that they are those of the encoder."""
+    if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
+        if encoder.width != 1:
+            raise InputError(
+                f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
+            )
+        return imagenet_params()
+    own = published_name(encoder)
+    if own is None:
+        what = 'ImageNet' if source == 'imagenet' else source
+        raise InputError(f"there are no {what} weights for {encoder.name}; use weights='random', or name a file.")
+    if source != own and not (source == 'imagenet' and own.startswith('resnet')):
         raise InputError(
-            f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
+            f'there are no {source} weights for {encoder.name}; type {{encoder.weights=}}{own}, or name a file.'
         )
+    return published_params(encoder)
 
 
 def _to_device(params):

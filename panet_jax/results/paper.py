@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from panet_jax.results.protocols import PANET2019
 from panet_jax.results.result import EARLIER
+from panet_jax.settings import defaults
 
 # The source of a number, as a mark after it.
 PRINTED = ''  # the paper, or its authors elsewhere
@@ -67,6 +68,12 @@ TRAINING = {
     **{'data.skip_unreadable': (False,), 'encoder.weights': ('imagenet',), 'encoder.width': (1,)},
     **{'optimizer.learning_rate': (1e-3,), 'optimizer.momentum': (0.9,), 'optimizer.weight_decay': (5e-4,)},
     **{'optimizer.milestones': ([10_000, 20_000],), 'optimizer.decay': (0.1,), 'optimizer.clip_norm': (0,)},
+    **{
+        'encoder.frozen': (0,),
+        'optimizer.name': ('sgd',),
+        'optimizer.schedule': ('milestones',),
+        'optimizer.warmup': (0,),
+    },
 }
 
 
@@ -105,5 +112,8 @@ def _compared(row):
         of_training = TRAINING | as_here | {'data.train_split': (TRAIN_LIST[row['dataset']],)}
     return [
         *((name, values, row.get(name)) for name, values in (of_all | of_network).items()),
-        *((f"training's {name}", values, row['training'].get(name)) for name, values in of_training.items()),
+        *(
+            (f"training's {name}", values, (defaults() | row['training']).get(name))
+            for name, values in of_training.items()
+        ),
     ]

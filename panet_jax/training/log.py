@@ -35,7 +35,7 @@ class Log:
 
     def __init__(self, config: ConfigDict, run: Run, start: int):
         self._run, self._batch, self._start = run, config.batch, start
-        self._schedule = schedule_of(config.optimizer)
+        self._schedule = schedule_of(config)
         self._pending, self._time = [], time.perf_counter()
         run.begin_steps(start)
         self._bar = tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=hosts.bar_hidden())

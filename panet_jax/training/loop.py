@@ -86,7 +86,7 @@ def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
     """
     encode = functools.partial(
         encode_episodes,
-        encode=encoder_of(config.encoder).encode,
+        encode=functools.partial(encoder_of(config.encoder).encode_frozen, frozen=config.encoder.frozen),
         dtype=config.encoder.dtype,
         rematerialize=config.encoder.rematerialize,
     )

@@ -13,6 +13,7 @@ from panet_jax.compute import devices
 from panet_jax.method.encoder import Params
 from panet_jax.method.episode import Episode, prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
+from panet_jax.networks.encoders import encoder_of
 
 
 def train_step(
@@ -79,32 +80,42 @@ def _mean_over_parts(function, params, episodes, count):
     return jax.tree.map(lambda x: x / count, sums)
 
 
-def schedule_of(settings: ConfigDict) -> optax.Schedule:
+def schedule_of(config: ConfigDict) -> optax.Schedule:
     """The learning rates of a configuration.
 
     Args:
-        settings: section `optimizer` of the configuration.
+        config: the experiment.
 
     Returns:
         A function from the step, from 0, to the learning rate.
     """
-    return learning_rate_schedule(settings.learning_rate, settings.milestones, settings.decay)
+    settings = config.optimizer
+    if settings.schedule == 'cosine':
+        schedule = optax.cosine_decay_schedule(settings.learning_rate, config.steps)
+    else:
+        schedule = learning_rate_schedule(settings.learning_rate, settings.milestones, settings.decay)
+    if not settings.warmup:
+        return schedule
+    return lambda step: schedule(step) * jnp.minimum(1.0, (jnp.asarray(step, jnp.float32) + 1) / settings.warmup)
 
 
-def optimizer_of(settings: ConfigDict) -> optax.GradientTransformation:
-    """The optimizer of a configuration.
+def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
+    """The optimizer of a configuration. It does not change the blocks of `encoder.frozen`.
 
     Args:
-        settings: section `optimizer` of the configuration.
+        config: the experiment.
 
     Returns:
-        SGD, as from `make_optimizer`.
+        The optimizer, as from `make_optimizer`.
     """
+    settings = config.optimizer
     return make_optimizer(
-        schedule_of(settings),
+        schedule_of(config),
+        name=settings.name,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
+        trained=encoder_of(config.encoder).trained(config.encoder.frozen),
     )
 
 
@@ -123,20 +134,37 @@ def learning_rate_schedule(learning_rate: float, milestones: Iterable[int], deca
 
 
 def make_optimizer(
-    schedule: optax.Schedule, *, momentum: float, weight_decay: float, clip_norm: float = 0.0
+    schedule: optax.Schedule,
+    *,
+    momentum: float,
+    weight_decay: float,
+    clip_norm: float = 0.0,
+    name: str = 'sgd',
+    trained: Params | None = None,
 ) -> optax.GradientTransformation:
-    """SGD as in PyTorch: weight decay is added to the gradient before the momentum.
+    """SGD as in PyTorch, which adds weight decay to the gradient before the momentum; or AdamW.
 
     Args:
         schedule: learning rate by step.
-        momentum, weight_decay: as in torch.optim.SGD.
+        momentum: of SGD; AdamW has its own.
+        weight_decay: as in torch.optim.SGD or torch.optim.AdamW.
         clip_norm: bound of the gradient's global norm; 0 is none.
+        name: 'sgd' or 'adamw'.
+        trained: a tree of bool like the parameters, True for those to change. None is all.
 
     Returns:
         The optimizer.
     """
     clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
-    return optax.chain(*clip, optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum))
+    if name == 'adamw':
+        rule = [optax.adamw(schedule, weight_decay=weight_decay)]
+    else:
+        rule = [optax.add_decayed_weights(weight_decay), optax.sgd(schedule, momentum=momentum)]
+    optimizer = optax.chain(*clip, *rule)
+    if trained is None or all(jax.tree.leaves(trained)):
+        return optimizer
+    labels = jax.tree.map(lambda is_trained: 'trained' if is_trained else 'frozen', trained)
+    return optax.partition({'trained': optimizer, 'frozen': optax.set_to_zero()}, labels)
 
 
 def create_state(params: Params, optimizer: optax.GradientTransformation) -> TrainState:

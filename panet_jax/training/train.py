@@ -47,6 +47,7 @@ def train(
         Interrupted: a signal asked for the end; the last step is saved.
     """
     hosts.on_primary(check_experiment, workdir, config)
+    encoder_of(config.encoder).check_size(config.data.size, config.data.size)
     used = training_devices(config)
     episodes = episodes or training_episodes(config)
     with open_run(workdir, config, now=now) as run:
@@ -104,7 +105,7 @@ def training_episodes(config: ConfigDict) -> Episodes:
 
 def _first_state(config: ConfigDict, episodes: Episodes, run: Run) -> TrainState:
     """The newest or the initial state, the same on every process."""
-    optimizer = optimizer_of(config.optimizer)
+    optimizer = optimizer_of(config)
 
     def restored():
         params = initial_params(config.encoder, config.seed)

@@ -1,0 +1,171 @@
+"""Our encoders beside those of torchvision and transformers, with the same random weights.
+
+    pip install 'panet-jax[parity]'
+    python benchmarks/parity.py [--record tests/golden]
+
+Prints, for each network and size of image, the relative L2 distance of the features, and that of the gradients' norms.
+Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --record it writes what
+transformers makes of the small network that tests/test_encoders.py builds, for the tests, which have no torch.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.torch
+import torch
+
+import panet_jax as pj
+from panet_jax.networks.choose import load_params
+from panet_jax.networks.encoders import encoder_named
+
+SIZES = {'dinov2': [(224, 224), (280, 420), (518, 518)], 'resnet': [(224, 224), (225, 321), (417, 417)]}
+DINOV2 = {'dinov2-tiny': (128, 2), 'dinov2-small': (384, 12), 'dinov2-base': (768, 12)}
+MOST = {'features': 1e-5, 'gradient': 1e-3}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--record', type=Path, help='folder to write the recorded network to, and nothing else')
+    folder = parser.parse_args().record
+    _import_torchvision()
+    if folder:
+        record(folder)
+        return
+    worst = {'features': 0.0, 'gradient': 0.0}
+    for name in [
+        *DINOV2,
+        'dinov2-tiny-registers',
+        'dinov2-small-registers',
+        'resnet50',
+        'resnet101',
+        'resnet50-stage4',
+    ]:
+        for size, distances in compare(name):
+            print(
+                f'{name:24} {size[0]:3} x {size[1]:3}  ' + '  '.join(f'{k} {v:.1e}' for k, v in distances.items()),
+                flush=True,
+            )
+            worst = {kind: max(worst[kind], distances[kind]) for kind in worst}
+    sys.exit(any(worst[kind] > MOST[kind] for kind in worst))
+
+
+def compare(name):
+    """((height, width), {'features', 'gradient': distance}) of each size."""
+    torch.manual_seed(0)
+    model, features = dinov2(name) if name.startswith('dinov2') else resnet(name)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'weights.safetensors'
+        safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
+        width = pj.load_network(path).encoder.width
+        encoder = encoder_named(name, width)
+        params = load_params(path, encoder)
+    for height, width in SIZES[name.partition('-')[0].rstrip('0123456789') if name.startswith('resnet') else 'dinov2']:
+        images = torch.randn(1, 3, height, width, requires_grad=True)
+        theirs = features(images)
+        (theirs**2).mean().backward()
+        inputs = jnp.asarray(images.detach().permute(0, 2, 3, 1).numpy())
+        ours = encoder.encode(params, inputs)
+        gradient = jax.grad(lambda inputs, encoder=encoder: (encoder.encode(params, inputs) ** 2).mean())(inputs)
+        norm = np.linalg.norm(images.grad)
+        yield (
+            (height, width),
+            {
+                'features': relative(ours, theirs.detach().permute(0, 2, 3, 1).numpy()),
+                'gradient': float(abs(np.linalg.norm(gradient) - norm) / norm),
+            },
+        )
+
+
+def relative(ours, theirs):
+    """Relative L2 distance."""
+    return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
+
+
+def dinov2(name):
+    """A random model of transformers, and images [B, 3, H, W] -> its patch features [B, C, h, w]."""
+    import transformers
+
+    channels, depth = DINOV2[name.removesuffix('-registers')]
+    kind = 'Dinov2WithRegisters' if name.endswith('-registers') else 'Dinov2'
+    config = getattr(transformers, f'{kind}Config')(
+        hidden_size=channels, num_hidden_layers=depth, num_attention_heads=channels // 64, image_size=518, patch_size=14
+    )
+    model = getattr(transformers, f'{kind}Model')(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # LayerScale and biases are constants at first
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return model, lambda images: _patches(model, images)
+
+
+def _patches(model, images):
+    tokens = model(images).last_hidden_state
+    height, width = (side // 14 for side in images.shape[2:])
+    return tokens[:, -height * width :].transpose(1, 2).reshape(len(images), -1, height, width)
+
+
+def resnet(name):
+    """A random model of torchvision, and images -> what goes into the last ReLU of stage 3 or 4."""
+    from torchvision import models
+
+    make = getattr(models, name.partition('-')[0])
+    model = make(weights=None, replace_stride_with_dilation=[False, True, True]).eval()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+                module.weight.uniform_(0.5, 1)
+                module.bias.normal_(0, 0.1)
+    last = (model.layer4 if name.endswith('stage4') else model.layer3)[-1].relu
+
+    def features(images):
+        inputs = []
+        hook = last.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].clone()))
+        model(images)
+        hook.remove()
+        return inputs[-1]
+
+    return model, features
+
+
+def record(folder):
+    """Writes what transformers makes of the small network of tests/test_encoders.py."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
+    from recorded import hugging_face_tensors, images
+    from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+
+    outputs = {}
+    for registers, (config, kind) in {
+        False: (Dinov2Config, Dinov2Model),
+        True: (Dinov2WithRegistersConfig, Dinov2WithRegistersModel),
+    }.items():
+        model = kind(config(hidden_size=64, num_hidden_layers=2, num_attention_heads=1, image_size=518, patch_size=14))
+        tensors = {name: torch.tensor(array) for name, array in hugging_face_tensors(registers).items()}
+        model.load_state_dict(tensors | {'embeddings.mask_token': torch.zeros(1, 64)})
+        with torch.no_grad():
+            features = _patches(model.eval(), torch.tensor(images().transpose(0, 3, 1, 2)))
+        outputs['registers' if registers else 'plain'] = features.permute(0, 2, 3, 1).numpy()
+    np.savez_compressed(folder / 'dinov2_tiny.npz', **outputs)
+
+
+def _import_torchvision():
+    """Lets torchvision be imported beside a torch of another build: none of its own operators is called here."""
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        register = torch.library.register_fake
+        library = torch.library.Library('torchvision', 'DEF')
+        library.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+        torch.library.register_fake = lambda name, *rest, **options: (
+            (lambda function: function) if str(name).startswith('torchvision::') else register(name, *rest, **options)
+        )
+        _import_torchvision.library = library  # which ends with its last reference
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,191 @@
+"""ResNet (He et al., 2016) as later few-shot work uses it: dilated to stride 8, its batch norms frozen."""
+
+import functools
+import math
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from panet_jax.errors import InputError
+from panet_jax.method.convolution import convolve
+from panet_jax.method.encoder import COMPUTATIONS, Encoder
+from panet_jax.method.initial import draw_params, he_std
+
+STEM_CHANNELS = 64  # at width 1
+EXPANSION = 4  # of the last convolution of a block
+EPSILON = 1e-5  # of the batch norms
+# Strides of the four stages and dilations of their blocks; stages 3 and 4 are dilated in place of a stride.
+STRIDES = (1, 2, 1, 1)
+DILATIONS = (1, 1, 2, 4)
+STRIDE = 8
+BLOCKS = {'resnet50': (3, 4, 6, 3), 'resnet101': (3, 4, 23, 3), 'resnet-tiny': (1, 1, 1, 1)}
+STAGE4 = '-stage4'  # ends the name of one whose features are those after stage 4
+NAMES = tuple(name + end for name in BLOCKS for end in ('', STAGE4))
+
+
+class Block(NamedTuple):
+    """One bottleneck block.
+
+    Attributes:
+        name: of its parameters, such as 'layer3_0'.
+        channels: of its inner convolutions, at width 1.
+        stride: of its 3 x 3 convolution.
+        dilation: of the same.
+        first: whether it is the first of its stage, and has a convolution beside it.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    dilation: int
+    first: bool
+
+
+def blocks(name: str) -> list[Block]:
+    """The blocks of a network, in order.
+
+    The first block of a dilated stage has the dilation of the stage before, as in torchvision.
+    """
+    stages = 4 if name.endswith(STAGE4) else 3
+    result, before = [], 1
+    for stage, number in enumerate(BLOCKS[name.removesuffix(STAGE4)][:stages]):
+        for index in range(number):
+            dilation = before if index == 0 else DILATIONS[stage]
+            stride = STRIDES[stage] if index == 0 else 1
+            result.append(Block(f'layer{stage + 1}_{index}', STEM_CHANNELS << stage, stride, dilation, index == 0))
+        before = DILATIONS[stage]
+    return result
+
+
+class ResNet(nn.Module):
+    """ResNet-50 or -101 with torchvision's parameters, without its last ReLU.
+
+    That ReLU would leave features without negative values, and the cosine less to tell them apart by.
+
+    Attributes:
+        network: one of NAMES.
+        width: multiplies the channels of every layer.
+        dtype: of the computation, as in `encode`; parameters and returned features are float32.
+    """
+
+    network: str
+    width: float = 1.0
+    dtype: str = 'float32'
+
+    @nn.compact
+    def __call__(self, images):
+        """[B, H, W, 3] float32 normalized -> [B, h, w, C] float32, h = ceil(H / 8)."""
+        dtype, precision = COMPUTATIONS[self.dtype]
+        channels = _scaled(STEM_CHANNELS, self.width)
+        x = nn.Conv(channels, (7, 7), 2, 3, use_bias=False, dtype=dtype, precision=precision, name='conv1')(images)
+        x = nn.relu(FrozenBatchNorm(name='bn1')(x))
+        x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+        every = blocks(self.network)
+        for block in every:
+            x = Bottleneck(block, self.width, self.dtype, relu=block is not every[-1], name=block.name)(x)
+        return x.astype(jnp.float32)
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3 and 1 x 1 convolutions, added to what came in.
+
+    Attributes:
+        block: what it is.
+        width: multiplies the channels.
+        dtype: of the computation, as in `encode`.
+        relu: whether one ends it.
+    """
+
+    block: Block
+    width: float
+    dtype: str
+    relu: bool
+
+    @nn.compact
+    def __call__(self, x):
+        """[B, H, W, C] -> [B, h, w, 4 * channels]."""
+        dtype, precision = COMPUTATIONS[self.dtype]
+        inner = _scaled(self.block.channels, self.width)
+        # 1 x 1 convolutions are products of matrices: on a CPU their gradients take a tenth of a convolution's time.
+        product = functools.partial(nn.Dense, use_bias=False, dtype=dtype, precision=precision)
+        y = nn.relu(FrozenBatchNorm(name='bn1')(product(inner, name='conv1')(x)))
+        y = nn.Conv(
+            inner,
+            (3, 3),
+            self.block.stride,
+            self.block.dilation,
+            kernel_dilation=self.block.dilation,
+            use_bias=False,
+            dtype=dtype,
+            precision=precision,
+            conv_general_dilated=functools.partial(_convolve, dilation=self.block.dilation),
+            name='conv2',
+        )(y)
+        y = nn.relu(FrozenBatchNorm(name='bn2')(y))
+        y = FrozenBatchNorm(name='bn3')(product(EXPANSION * inner, name='conv3')(y))
+        if self.block.first:
+            step = self.block.stride
+            x = FrozenBatchNorm(name='downsample_bn')(
+                product(EXPANSION * inner, name='downsample')(x[:, ::step, ::step])
+            )
+        return nn.relu(x + y) if self.relu else x + y
+
+
+class FrozenBatchNorm(nn.Module):
+    """Batch norm by the statistics that it was trained with, which no gradient changes."""
+
+    @nn.compact
+    def __call__(self, x):
+        """[..., C] -> [..., C] of the same dtype."""
+        ones, zeros = nn.initializers.ones, nn.initializers.zeros
+        scale, var = (self.param(name, ones, x.shape[-1:]) for name in ('scale', 'var'))
+        bias, mean = (self.param(name, zeros, x.shape[-1:]) for name in ('bias', 'mean'))
+        factor = scale * jax.lax.rsqrt(jax.lax.stop_gradient(var) + EPSILON)
+        offset = bias - jax.lax.stop_gradient(mean) * factor
+        factor, offset = (jnp.expand_dims(array.astype(x.dtype), range(x.ndim - 1)) for array in (factor, offset))
+        return x * factor + offset
+
+
+def _convolve(images, kernel, strides, padding, *_, dilation, precision, **rest):
+    """`convolve` as Flax calls it, where it can; with a stride JAX's own."""
+    if tuple(strides) == (1, 1):
+        return convolve(images, kernel, dilation, precision)
+    return jax.lax.conv_general_dilated(images, kernel, strides, padding, precision=precision, **rest)
+
+
+def _block_of(path):
+    """1 is the stem, then the stages; 0 are the statistics of the batch norms."""
+    if path[-1] in ('mean', 'var'):
+        return 0
+    return 1 + int(path[0].removeprefix('layer')[0]) if path[0].startswith('layer') else 1
+
+
+def _scaled(channels, width):
+    scaled = round(channels * width, 6)
+    if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
+        raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
+    return int(scaled)
+
+
+def resnet(name: str, width: float = 1.0) -> Encoder:
+    """The Encoder of a name.
+
+    Args:
+        name: one of NAMES: 'resnet50', 'resnet101', with '-stage4' at its end for features after stage 4.
+        width: multiplies the channels of every layer.
+
+    Raises:
+        InputError: the width leaves no whole number of channels.
+    """
+
+    def forward(params, images, dtype):
+        return ResNet(name, width, dtype).apply({'params': params}, images)
+
+    def initial(key):
+        shapes = jax.eval_shape(ResNet(name, width).init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))['params']
+        return draw_params(key, shapes, he_std)
+
+    channels = EXPANSION * _scaled(blocks(name)[-1].channels, width)
+    return Encoder(name, STRIDE, channels, 417, width, forward, initial, block_of=_block_of)

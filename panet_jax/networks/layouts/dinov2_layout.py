@@ -1,0 +1,117 @@
+"""DINOv2 in files: Hugging Face's names, the original ones with fused query, key and value, and timm's."""
+
+import re
+
+import flax.traverse_util
+import numpy as np
+
+from panet_jax.method.dinov2 import ARCHITECTURES, POSITIONS
+from panet_jax.method.encoder import Encoder
+from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, IO_TO_OI, Entry, Layout, Tensors
+
+# Our names -> Hugging Face's.
+TOP = {
+    'patches': 'embeddings.patch_embeddings.projection',
+    'class_token': 'embeddings.cls_token',
+    'positions': 'embeddings.position_embeddings',
+    'registers': 'embeddings.register_tokens',
+    'norm': 'layernorm',
+}
+BLOCK = {
+    **{name: f'attention.attention.{name}' for name in ('query', 'key', 'value')},
+    'projection': 'attention.output.dense',
+    'scale1': 'layer_scale1.lambda1',
+    'scale2': 'layer_scale2.lambda1',
+    'expand': 'mlp.fc1',
+    'contract': 'mlp.fc2',
+}
+PARTS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
+# The original names and timm's -> Hugging Face's.
+ORIGINAL = (
+    (r'cls_token', TOP['class_token']),
+    (r'pos_embed', TOP['positions']),
+    (r'(register_tokens|reg_token)', TOP['registers']),
+    (r'patch_embed\.proj\.', f'{TOP["patches"]}.'),
+    (r'norm\.', 'layernorm.'),
+    (r'blocks\.(\d+)\.attn\.proj\.', r'encoder.layer.\1.attention.output.dense.'),
+    (r'blocks\.(\d+)\.ls([12])\.gamma', r'encoder.layer.\1.layer_scale\2.lambda1'),
+    (r'blocks\.(\d+)\.(norm[12]|mlp\.fc[12])\.', r'encoder.layer.\1.\2.'),
+)
+
+
+def entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
+    """The Entries of all parameters, by Hugging Face's names."""
+    return [_entry(path, leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(encoder.shapes()).items()]
+
+
+def select(tensors: Tensors) -> Tensors:
+    """The tensors by Hugging Face's names, without the mask token, which segments nothing, and without a head."""
+    prefix = '(?:(?:dinov2|backbone|module|model|teacher)\\.)*'
+    short = {re.sub(f'^{prefix}', '', name): tensor for name, tensor in tensors.items()}
+    if 'cls_token' in short:
+        short = _from_original(short)
+    return {
+        name: tensor
+        for name, tensor in short.items()
+        if re.match(r'(embeddings|encoder\.layer|layernorm)\.', name) and name != 'embeddings.mask_token'
+    }
+
+
+def recognize(tensors: Tensors) -> tuple[str, float] | None:
+    """The name, by depth, channels and registers, and the width."""
+    projection = tensors.get(f'{TOP["patches"]}.weight')
+    if projection is None or projection.ndim != 4:
+        return None
+    channels = projection.shape[0]
+    depth = len({name.split('.')[2] for name in tensors if name.startswith('encoder.layer.')})
+    fitting = [(name, of) for name, of in ARCHITECTURES.items() if of.depth == depth]
+    exact = [(name, of) for name, of in fitting if of.channels == channels]
+    if not fitting:
+        return None
+    name, architecture = (exact or fitting)[0]
+    end = '-registers' if TOP['registers'] in tensors else ''
+    return name + end, channels / architecture.channels
+
+
+def _entry(path, shape):
+    *modules, part = path
+    if not modules:  # class token, positions, registers
+        return Entry(
+            TOP[part], path, (1, 1, *shape) if part == 'class_token' else (1, *shape), tuple(range(len(shape)))
+        )
+    if modules[0].startswith('block'):
+        index = modules[0].removeprefix('block')
+        names = [BLOCK.get(name, name) for name in (*modules[1:], *([part] if part in BLOCK else []))]
+        base = '.'.join(['encoder.layer', index, *names])
+    else:
+        base = TOP[modules[0]]
+    name = base if part in BLOCK else f'{base}.{PARTS[part]}'
+    axes = {4: HWIO_TO_OIHW, 2: IO_TO_OI, 1: (0,)}[len(shape)]
+    return Entry(name, path, tuple(shape[axis] for axis in axes), axes)
+
+
+def _from_original(tensors):
+    """Tensors by Hugging Face's names: query, key and value are cut apart."""
+    result = {}
+    for name, tensor in tensors.items():
+        if fused := re.fullmatch(r'blocks\.(\d+)\.attn\.qkv\.(weight|bias)', name):
+            for part, array in zip(('query', 'key', 'value'), np.split(tensor, 3), strict=True):
+                result[f'encoder.layer.{fused[1]}.attention.attention.{part}.{fused[2]}'] = array
+            continue
+        for pattern, replacement in ORIGINAL:
+            renamed, count = re.subn(f'^{pattern}', replacement, name)
+            if count:
+                result[renamed] = tensor
+                break
+    return _with_class_position(result)
+
+
+def _with_class_position(tensors):
+    """Adds a zero position of the class token: timm has added its own to the token where there are registers."""
+    positions = tensors.get(TOP['positions'])
+    if positions is None or positions.ndim != 3 or positions.shape[1] != POSITIONS**2:
+        return tensors
+    return {**tensors, TOP['positions']: np.concatenate([np.zeros_like(positions[:, :1]), positions], axis=1)}
+
+
+LAYOUT = Layout(entries, select, recognize)

@@ -1,0 +1,53 @@
+"""What a layout is: where each array of the parameters lies in a file."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import flax.traverse_util
+import numpy as np
+
+from panet_jax.method.encoder import Encoder
+
+Tensors = Mapping[str, np.ndarray]
+HWIO_TO_OIHW = (3, 2, 0, 1)
+IO_TO_OI = (1, 0)
+
+
+class Entry(NamedTuple):
+    """One array of the parameters in a file.
+
+    Attributes:
+        name: name of the tensor in the file.
+        path: keys in the tree of parameters.
+        shape: shape in the file.
+        axes: axes of the parameter in the order of the file, as for `transpose`.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+
+
+class Layout(NamedTuple):
+    """How the files of an architecture are read and written.
+
+    Attributes:
+        entries: function of (Encoder, tensors); returns the Entries of all parameters, with the names of those tensors.
+        select: function of a file's tensors; returns those of the network, without a classifier, by the names of
+            `entries`.
+        recognize: function of tensors from `select`; returns (name, width) of the encoder, or None.
+    """
+
+    entries: Callable[[Encoder, Tensors], list[Entry]]
+    select: Callable[[Tensors], Tensors]
+    recognize: Callable[[Tensors], tuple[str, float] | None]
+
+
+def own_entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
+    """The Entries of an encoder without files of other libraries: the names are paths joined by dots."""
+    leaves = flax.traverse_util.flatten_dict(encoder.shapes())
+    return [Entry('.'.join(path), path, leaf.shape, tuple(range(leaf.ndim))) for path, leaf in leaves.items()]
+
+
+OWN = Layout(own_entries, lambda tensors: tensors, lambda tensors: None)

@@ -1,0 +1,232 @@
+"""ResNet and DINOv2: features as recorded of transformers, files of every library, sizes, names, published weights."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+from recorded import CHANNELS, DEPTH, hugging_face_tensors, images
+
+import panet_jax as pj
+from panet_jax.method import dinov2, resnet
+from panet_jax.networks import published
+from panet_jax.networks.choose import load_params
+from panet_jax.networks.encoders import ENCODERS, encoder_named
+from panet_jax.networks.layouts.fit import to_tensors
+from panet_jax.networks.names import ENCODER_NAMES
+
+GOLDEN = Path(__file__).parent / 'golden/dinov2_tiny.npz'
+THIN = 1 / 16  # the width of ResNets here
+
+
+def saved(path, tensors):
+    safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
+    return path
+
+
+def assert_same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_the_names_are_those_of_the_encoders():
+    assert tuple(ENCODERS) == ENCODER_NAMES
+
+
+@pytest.mark.parametrize('registers', [False, True])
+def test_features_are_those_of_transformers(tmp_path, registers):
+    network = pj.load_network(saved(tmp_path / 'model.safetensors', hugging_face_tensors(registers)))
+    assert network.encoder.name == 'dinov2-tiny' + '-registers' * registers
+    assert (network.stride, network.channels, network.size, network.encoder.width) == (14, CHANNELS, 518, 1)
+    features = np.asarray(network.encode(images()))
+    wanted = np.load(GOLDEN)['registers' if registers else 'plain']
+    assert features.shape == (2, 5, 3, CHANNELS)
+    assert np.linalg.norm(features - wanted) < 1e-5 * np.linalg.norm(wanted)
+
+
+def original_names(tensors, registers='register_tokens'):
+    """The tensors of Hugging Face as the original code calls them, query, key and value in one."""
+    result = {
+        'cls_token': tensors['embeddings.cls_token'],
+        'pos_embed': tensors['embeddings.position_embeddings'],
+        'mask_token': np.zeros((1, CHANNELS), np.float32),
+    }
+    if 'embeddings.register_tokens' in tensors:
+        result[registers] = tensors['embeddings.register_tokens']
+    for part in ('weight', 'bias'):
+        result[f'patch_embed.proj.{part}'] = tensors[f'embeddings.patch_embeddings.projection.{part}']
+        result[f'norm.{part}'] = tensors[f'layernorm.{part}']
+        for index in range(DEPTH):
+            ours, theirs = f'blocks.{index}.', f'encoder.layer.{index}.'
+            fused = [tensors[f'{theirs}attention.attention.{name}.{part}'] for name in ('query', 'key', 'value')]
+            result[f'{ours}attn.qkv.{part}'] = np.concatenate(fused)
+            result[f'{ours}attn.proj.{part}'] = tensors[f'{theirs}attention.output.dense.{part}']
+            for name in ('norm1', 'norm2', 'mlp.fc1', 'mlp.fc2'):
+                result[f'{ours}{name}.{part}'] = tensors[f'{theirs}{name}.{part}']
+    for index in range(DEPTH):
+        for number in (1, 2):
+            result[f'blocks.{index}.ls{number}.gamma'] = tensors[f'encoder.layer.{index}.layer_scale{number}.lambda1']
+    return result
+
+
+def timm_names(tensors):
+    """As timm writes them: with registers the class token has its position in it."""
+    result = original_names(tensors, 'reg_token')
+    if 'reg_token' in result:
+        positions = result['pos_embed']
+        result |= {'pos_embed': positions[:, 1:], 'cls_token': result['cls_token'] + positions[:, :1]}
+    return result
+
+
+@pytest.mark.parametrize('registers', [False, True])
+@pytest.mark.parametrize('rename', [original_names, timm_names])
+def test_files_of_every_library_are_the_same_network(tmp_path, registers, rename):
+    tensors = hugging_face_tensors(registers)
+    network = pj.load_network(saved(tmp_path / 'hugging_face.safetensors', tensors))
+    other = pj.load_network(saved(tmp_path / 'other.safetensors', rename(tensors)))
+    assert other.encoder is network.encoder
+    if rename is timm_names and registers:
+        np.testing.assert_allclose(other.encode(images()), network.encode(images()), atol=1e-5)
+    else:
+        assert_same(other.params, network.params)
+
+
+@pytest.mark.parametrize('name', ['resnet50', 'resnet101', 'resnet-tiny', 'dinov2-tiny', 'dinov2-tiny-registers'])
+def test_what_is_written_has_the_names_it_came_with(tmp_path, name):
+    encoder = encoder_named(name, THIN if name.startswith('resnet') else 1)
+    params = encoder.initial(jax.random.key(0))
+    tensors = to_tensors(encoder, params)
+    some = 'layer3.0.downsample.1.running_var' if name.startswith('resnet') else 'encoder.layer.1.layer_scale2.lambda1'
+    assert some in tensors
+    network = pj.load_network(saved(tmp_path / 'x.safetensors', tensors))
+    assert network.encoder is encoder
+    assert_same(network.params, params)
+
+
+def test_a_resnets_file_may_have_a_classifier_and_is_read_to_stage_3_or_4(tmp_path):
+    whole = encoder_named('resnet-tiny-stage4', THIN)
+    params = whole.initial(jax.random.key(0))
+    tensors = to_tensors(whole, params) | {'fc.weight': np.zeros((10, 128)), 'bn1.num_batches_tracked': np.zeros(1)}
+    path = saved(tmp_path / 'x.safetensors', {f'backbone.{name}': array for name, array in tensors.items()})
+    network = pj.load_network(path)
+    assert network.encoder.name == 'resnet-tiny'
+    assert 'layer4_0' not in network.params
+    assert_same(load_params(path, whole), params)
+
+
+def test_a_resnet_has_stride_8_and_its_statistics_no_gradient():
+    encoder = encoder_named('resnet-tiny-stage4', THIN)
+    params = encoder.initial(jax.random.key(0))
+    inputs = np.random.default_rng(0).normal(size=(1, 33, 41, 3)).astype(np.float32)
+    features = encoder.encode(params, inputs)
+    assert features.shape == (1, 5, 6, encoder.channels)
+    assert (features < 0).any()  # no ReLU at the end
+    gradient = jax.jit(jax.grad(lambda params: (encoder.encode(params, inputs) ** 2).sum()))(params)
+    assert not np.any(gradient['layer1_0']['bn1']['mean'])
+    assert not np.any(gradient['layer1_0']['bn1']['var'])
+    assert np.any(gradient['layer1_0']['bn1']['scale'])
+    assert np.any(gradient['conv1']['kernel'])
+
+
+def test_the_dilations_are_torchvisions():
+    strides_and_dilations = [(block.stride, block.dilation) for block in resnet.blocks('resnet50-stage4')]
+    assert strides_and_dilations == [(1, 1)] * 3 + [(2, 1)] + [(1, 1)] * 4 + [(1, 2)] * 5 + [(1, 2)] + [(1, 4)] * 2
+
+
+@pytest.mark.parametrize('antialias', [False, True])
+def test_resampled_positions_keep_constants_and_symmetry(antialias):
+    for after in (16, 37, 43):
+        matrix = dinov2.cubic_matrix(37, after, antialias=antialias)
+        np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-6)
+        np.testing.assert_allclose(matrix, matrix[::-1, ::-1], atol=1e-6)
+    np.testing.assert_allclose(dinov2.cubic_matrix(37, 37, antialias=antialias), np.eye(37), atol=1e-6)
+
+
+def test_a_wrong_size_names_the_nearest_right_ones():
+    encoder = encoder_named('dinov2-tiny')
+    with pytest.raises(pj.InputError, match='multiples of 14 pixels, got 70 x 43; next to 43 are 42 and 56'):
+        encoder.encode(encoder.initial(jax.random.key(0)), np.zeros((1, 70, 43, 3), np.float32))
+    with pytest.raises(pj.InputError, match='next to 417 are 406 and 420'):
+        encoder.grid(417)
+    assert encoder.grid(420) == 30
+
+
+@pytest.mark.parametrize('dtype', ['tf32', 'bfloat16'])
+@pytest.mark.parametrize('name', ['dinov2-tiny', 'resnet-tiny'])
+def test_other_dtypes_and_rematerialization_give_nearly_the_same(name, dtype):
+    encoder = encoder_named(name, 1 if name.startswith('dinov2') else THIN)
+    params = encoder.initial(jax.random.key(0))
+    inputs = np.random.default_rng(0).normal(size=(2, 56, 56, 3)).astype(np.float32)
+    plain = encoder.encode(params, inputs)
+    other = encoder.encode(params, inputs, dtype=dtype)
+    assert other.dtype == np.float32
+    assert np.linalg.norm(other - plain) < 0.03 * np.linalg.norm(plain)
+    np.testing.assert_allclose(encoder.encode(params, inputs, rematerialize=True), plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('width', [0.7, 1.5])
+def test_a_width_leaves_whole_heads(width):
+    with pytest.raises(pj.InputError, match='width of dinov2-tiny must be a multiple of 1, got'):
+        encoder_named('dinov2-tiny', width)
+
+
+def test_files_of_other_networks_and_broken_files_are_one_sentence(tmp_path):
+    path = saved(tmp_path / 'x.safetensors', hugging_face_tensors(registers=False))
+    with pytest.raises(pj.InputError, match=r'those of a dinov2-tiny, the network is a resnet50'):
+        load_params(path, encoder_named('resnet50'))
+    with pytest.raises(pj.InputError, match=r'those of a dinov2-tiny, the network is a vgg16'):
+        load_params(path, encoder_named('vgg16'))
+    (tmp_path / 'half.safetensors').write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(pj.InputError, match='not a weights file that can be read'):
+        pj.load_network(tmp_path / 'half.safetensors')
+    (tmp_path / 'hostile.pth').write_bytes(pickle.dumps(print))
+    with pytest.raises(pj.InputError, match='not allowed in a weights file'):
+        pj.load_network(tmp_path / 'hostile.pth')
+    tensors = hugging_face_tensors(registers=False)
+    del tensors['encoder.layer.1.mlp.fc1.bias']
+    with pytest.raises(pj.InputError, match=r'missing: encoder\.layer\.1\.mlp\.fc1\.bias'):
+        pj.load_network(saved(tmp_path / 'less.safetensors', tensors))
+
+
+@pytest.fixture
+def caches(tmp_path, monkeypatch):
+    """Empty caches of ours, of PyTorch's and of Hugging Face's."""
+    for variable, name in (('PANET_JAX_CACHE', 'ours'), ('TORCH_HOME', 'torch'), ('HF_HOME', 'hugging_face')):
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    return tmp_path
+
+
+def test_published_weights_are_found_in_the_caches_of_others(caches, monkeypatch):
+    encoder = encoder_named('dinov2-tiny')
+    content = saved(caches / 'x.safetensors', hugging_face_tensors(registers=False)).read_bytes()
+    file = published.Download(
+        ('https://nowhere.invalid/tiny.safetensors',), len(content), hashlib.sha256(content).hexdigest()
+    )
+    page = f'{published.HUGGING_FACE}/dinov2-tiny'
+    monkeypatch.setitem(published.PUBLISHED, 'dinov2-tiny', published.Published(page, file))
+    with pytest.raises(
+        pj.InputError, match=r'no weights of dinov2-tiny: .* put them in .*ours.* as dinov2-tiny\.safetensors'
+    ):
+        published.published_params(encoder)
+    places = [
+        caches / 'torch/hub/checkpoints/tiny.safetensors',
+        caches / 'hugging_face/hub/models--facebook--dinov2-tiny/snapshots/0/model.safetensors',
+    ]
+    for path in places:
+        assert not published.is_at_hand('dinov2-tiny')
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        network = pj.load_network('dinov2-tiny')
+        assert (network.origin, network.channels) == ('dinov2-tiny', CHANNELS)
+        path.unlink()
+
+
+def test_weights_of_another_encoder_are_refused_by_name(caches):
+    with pytest.raises(pj.InputError, match=r'no resnet50 weights for dinov2-small; type .*weights=dinov2-small'):
+        load_params('resnet50', encoder_named('dinov2-small'))
+    with pytest.raises(pj.InputError, match=r'no ImageNet weights for dinov2-tiny'):
+        load_params('imagenet', encoder_named('dinov2-tiny'))
+    with pytest.raises(pj.InputError, match=r'resnet101 are not on this machine.*resnet101\.safetensors'):
+        pj.load_network('resnet101')
