@@ -77,15 +77,26 @@ PUBLISHED = {
 
 
 def published_name(encoder: Encoder) -> str | None:
-    """The name of an encoder's published weights; None if there are none of its architecture and width."""
+    """The name of an encoder's published weights.
+
+    Args:
+        encoder: the encoder.
+
+    Returns:
+        A key of PUBLISHED; None if there are no weights of its architecture and width.
+    """
     name = encoder.name.removesuffix(STAGE4)
     return name if name in PUBLISHED and encoder.width == 1 else None
 
 
 def published_params(encoder: Encoder) -> Params:
-    """The published parameters of an encoder, numpy arrays.
+    """The published parameters of an encoder, from our cache, PyTorch's or Hugging Face's; else they are downloaded.
 
-    Looked for in our cache, in PyTorch's and in Hugging Face's; downloaded into ours otherwise.
+    Args:
+        encoder: the encoder.
+
+    Returns:
+        A tree of float32 numpy arrays.
 
     Raises:
         InputError: there are none at hand; it says what to fetch and where to put it.
@@ -97,14 +108,28 @@ def published_params(encoder: Encoder) -> Params:
 
 
 def default_weights(encoder: Encoder) -> str:
-    """What is taken where no weights are named: the published ones, 'random' where there are none."""
+    """The weights of an encoder for which no weights are named.
+
+    Args:
+        encoder: the encoder.
+
+    Returns:
+        'imagenet' or the name of published weights; 'random' if there are none.
+    """
     if encoder.name == DEFAULT and encoder.width == 1:
         return 'imagenet'
     return published_name(encoder) or 'random'
 
 
 def is_at_hand(name: str) -> bool:
-    """Whether the published weights of an encoder need no download."""
+    """Whether published weights need no download.
+
+    Args:
+        name: a key of PUBLISHED.
+
+    Returns:
+        True if a file of them is on this machine.
+    """
     return next(_on_this_machine(name), None) is not None
 
 

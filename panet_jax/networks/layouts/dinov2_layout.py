@@ -39,12 +39,12 @@ ORIGINAL = (
 )
 
 
-def entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
+def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     """The Entries of all parameters, by Hugging Face's names."""
     return [_entry(path, leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(encoder.shapes()).items()]
 
 
-def select(tensors: Tensors) -> Tensors:
+def _select(tensors: Tensors) -> Tensors:
     """The tensors by Hugging Face's names, without the mask token, which segments nothing, and without a head."""
     prefix = '(?:(?:dinov2|backbone|module|model|teacher)\\.)*'
     short = {re.sub(f'^{prefix}', '', name): tensor for name, tensor in tensors.items()}
@@ -57,7 +57,7 @@ def select(tensors: Tensors) -> Tensors:
     }
 
 
-def recognize(tensors: Tensors) -> tuple[str, float] | None:
+def _recognize(tensors: Tensors) -> tuple[str, float] | None:
     """The name, by depth, channels and registers, and the width."""
     projection = tensors.get(f'{TOP["patches"]}.weight')
     if projection is None or projection.ndim != 4:
@@ -114,4 +114,4 @@ def _with_class_position(tensors):
     return {**tensors, TOP['positions']: np.concatenate([np.zeros_like(positions[:, :1]), positions], axis=1)}
 
 
-LAYOUT = Layout(entries, select, recognize)
+LAYOUT = Layout(_entries, _select, _recognize)

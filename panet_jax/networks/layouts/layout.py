@@ -44,10 +44,10 @@ class Layout(NamedTuple):
     recognize: Callable[[Tensors], tuple[str, float] | None]
 
 
-def own_entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
+def _own_entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     """The Entries of an encoder without files of other libraries: the names are paths joined by dots."""
     leaves = flax.traverse_util.flatten_dict(encoder.shapes())
     return [Entry('.'.join(path), path, leaf.shape, tuple(range(leaf.ndim))) for path, leaf in leaves.items()]
 
 
-OWN = Layout(own_entries, lambda tensors: tensors, lambda tensors: None)
+OWN = Layout(_own_entries, lambda tensors: tensors, lambda tensors: None)

@@ -13,12 +13,12 @@ DOWNSAMPLE = {'downsample': 'downsample.0', 'downsample_bn': 'downsample.1'}
 STAGES = {'': ('conv1', 'bn1', 'layer1', 'layer2', 'layer3'), STAGE4: ('layer4',)}
 
 
-def entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
+def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     """The Entries of all parameters."""
     return [_entry(path, leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(encoder.shapes()).items()]
 
 
-def select(tensors: Tensors) -> Tensors:
+def _select(tensors: Tensors) -> Tensors:
     """The tensors without the classifier and the counts of batches, whatever stands before their names."""
     layers = (
         r'(?:[a-z_]+\.)*((?:conv1|bn1|layer[1-4]\.\d+\.(?:conv[123]|bn[123]|downsample\.[01]))\.(?!num_batches)\w+)'
@@ -27,7 +27,7 @@ def select(tensors: Tensors) -> Tensors:
     return {match[1]: tensor for match, tensor in matches if match}
 
 
-def recognize(tensors: Tensors) -> tuple[str, float] | None:
+def _recognize(tensors: Tensors) -> tuple[str, float] | None:
     """The name, by the number of blocks of stage 3, and the width, by the first convolution.
 
     A file has stage 4 in any case: features after it are asked for by name.
@@ -51,4 +51,4 @@ def _entry(path, shape):
     return Entry(name, path, (*shape[::-1], 1, 1), (1, 0))  # a 1 x 1 convolution
 
 
-LAYOUT = Layout(entries, select, recognize)
+LAYOUT = Layout(_entries, _select, _recognize)

@@ -16,7 +16,7 @@ SNAPSHOT_NAMES = {name: f'features.{2 * int(name[4]) - 2}.{2 * int(name[6]) - 2}
 TORCH_PARTS = {'kernel': 'weight', 'bias': 'bias'}
 
 
-def entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
+def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     """The Entries of all parameters, called as in the tensors; torchvision's names if there are none."""
     names, result = _layer_names(tensors), []
     for path, leaf in flax.traverse_util.flatten_dict(encoder.shapes()).items():
@@ -27,13 +27,13 @@ def entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     return result
 
 
-def select(tensors: Tensors) -> Tensors:
+def _select(tensors: Tensors) -> Tensors:
     """The tensors of the convolutions, whatever stands before `features.` in their names."""
     parts = ((name.rpartition('features.'), tensor) for name, tensor in tensors.items())
     return {features + rest: tensor for (_, features, rest), tensor in parts if features}
 
 
-def recognize(tensors: Tensors) -> tuple[str, float] | None:
+def _recognize(tensors: Tensors) -> tuple[str, float] | None:
     """The name and the width, by the first convolution's bias."""
     first = tensors.get(f'{_layer_names(tensors)["conv1_1"]}.bias')
     return ('vgg16', first.size / BLOCKS[0][1]) if first is not None and first.ndim == 1 else None
@@ -45,4 +45,4 @@ def _layer_names(tensors):
     return SNAPSHOT_NAMES if nested else TORCHVISION_NAMES
 
 
-LAYOUT = Layout(entries, select, recognize)
+LAYOUT = Layout(_entries, _select, _recognize)
