@@ -59,6 +59,7 @@ class Setting:
 FOLDS = (0, 1, 2, 3)
 EXPERIMENT, SPLIT, START, FREE, EVALUATION = Role
 ANNOTATIONS = ('dense', 'scribble', 'box')
+HEADS = ('panet', 'adapted')
 MOST_PICTURES = 50  # episodes on a sheet; WebP, for the report, allows no image of more than 16383 pixels
 
 # fmt: off
@@ -137,6 +138,9 @@ _ALL = (
     Setting('evaluation.skip_small_classes', False, EVALUATION,
         'leave out classes with too few images for an episode, and say which'),
     Setting('evaluation.annotation', 'dense', EVALUATION, 'how supports are annotated in evaluation', choices=ANNOTATIONS),
+    Setting('evaluation.head', 'panet', EVALUATION,
+        "what is made of the features: `panet`, the paper's prototypes, or those `adapted` to each query: [method](method.md)",
+        choices=HEADS),
     Setting('evaluation.batch', 4, EVALUATION, 'images an encoder step, over all devices of a process', least=1),
     Setting('evaluation.cache_gib', 4.0, EVALUATION,
         'GiB for features and labels that are kept, of a process; the rest is computed twice', least=0),
