@@ -60,6 +60,7 @@ class Setting:
 FOLDS = (0, 1, 2, 3)
 EXPERIMENT, SPLIT, START, FREE, EVALUATION = Role
 ANNOTATIONS = ('dense', 'scribble', 'box')
+HEADS = ('panet', 'adapted')
 MOST_PICTURES = 50  # episodes on a sheet: a WebP of the report is limited to 16383 pixels a side
 
 # fmt: off
@@ -147,6 +148,9 @@ _ALL = (
     Setting('evaluation.skip_small_classes', False, EVALUATION,
         'leave out classes with too few images for an episode, and name them'),
     Setting('evaluation.annotation', 'dense', EVALUATION, 'annotation of the supports in evaluation', choices=ANNOTATIONS),
+    Setting('evaluation.head', 'panet', EVALUATION,
+        "`panet`, the paper's prototypes, or `adapted`, prototypes adapted to each query: [method](method.md)",
+        choices=HEADS),
     Setting('evaluation.batch', 4, EVALUATION, 'images of an encoder step, over all devices of a process', least=1),
     Setting('evaluation.cache_gib', 4.0, EVALUATION,
         'GiB of each process for a cache of features and labels; what does not fit is computed twice', least=0),

@@ -23,6 +23,7 @@ from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import episode_prototypes
 from panet_jax.evaluation.plain import episode_confusions, query_labels
+from panet_jax.method.adapt import HEADS
 from panet_jax.method.prototypes import Pooled
 from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.network import Network
@@ -41,8 +42,8 @@ ENCODER = vgg16(1 / 16)
 
 
 @functools.cache  # what one test has compiled serves the next one
-def shared_evaluator(batch=4, cache_gib=1.0):
-    return Evaluator(ENCODER, batch=batch, cache_gib=cache_gib)
+def shared_evaluator(batch=4, cache_gib=1.0, head='panet'):
+    return Evaluator(ENCODER, batch=batch, cache_gib=cache_gib, head=head)
 
 
 def count(params, episodes, number, own_size=False, evaluator=None, key=None, **options):
@@ -52,11 +53,12 @@ def count(params, episodes, number, own_size=False, evaluator=None, key=None, **
     return evaluator.count(params, draws, annotated, key).confusions
 
 
-def plain(params, episodes, number, own_size=False):
+def plain(params, episodes, number, own_size=False, head='panet'):
     network, confusions = Network(ENCODER, params, 33), []
     for index in range(number):
         labels = query_labels(episodes, episodes.draw(index), own_size)
-        confusions.append(episode_confusions(network, episodes[index], labels, dtype='float32'))
+        options = {'dtype': 'float32', 'adaptation': HEADS[head]}
+        confusions.append(episode_confusions(network, episodes[index], labels, **options))
     return np.array(confusions)
 
 
@@ -72,6 +74,14 @@ def assert_same_but_for_ties(found, wanted):
 def test_counts_are_those_of_one_episode_at_a_time(narrow_params, numbers):
     episodes = make(*numbers)
     assert_same_but_for_ties(count(narrow_params, episodes, 12), plain(narrow_params, episodes, 12))
+
+
+@pytest.mark.parametrize('numbers', [(1, 1, 1), (2, 2, 3)], ids=str)
+def test_counts_of_the_adapted_head_are_those_of_one_episode_at_a_time(narrow_params, numbers):
+    episodes = make(*numbers)
+    found = count(narrow_params, episodes, 12, head='adapted')
+    assert_same_but_for_ties(found, plain(narrow_params, episodes, 12, head='adapted'))
+    assert (found != count(narrow_params, episodes, 12)).any()
 
 
 @pytest.mark.exhaustive

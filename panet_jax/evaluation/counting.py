@@ -18,6 +18,7 @@ from panet_jax.episodes.sampling import Draw
 from panet_jax.evaluation.batches import AnnotatedImages, Batches
 from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import count_queries, episode_prototypes, mask_sums
+from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.episode import normalize
 from panet_jax.method.prototypes import Pooled
@@ -46,10 +47,20 @@ class Evaluator:
         dtype: of its computation, as in `Encoder.encode`.
         batch: images an encoder step, over all devices of a process; several processes share the images.
         cache_gib: the budget for features over all devices of a process.
+        head: one of HEADS: 'panet', the paper's, or 'adapted' to each query.
     """
 
-    def __init__(self, encoder: Encoder, *, dtype: str = 'float32', batch: int = 4, cache_gib: float = 4.0):
-        self.encoder, self.dtype, self.batch = encoder, dtype, batch
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        dtype: str = 'float32',
+        batch: int = 4,
+        cache_gib: float = 4.0,
+        head: str = 'panet',
+    ):
+        self.encoder, self.dtype, self.batch, self.head = encoder, dtype, batch, head
+        adaptation = HEADS[head]
         self._devices = devices.usable_devices(batch)
         self._cache = FeatureCache(cache_gib)
 
@@ -58,7 +69,7 @@ class Evaluator:
 
         self._encode = devices.sharded(encode, self._devices, with_params=True)
         self._sum = devices.sharded(lambda batch: mask_sums(*batch), self._devices)
-        self._score = devices.sharded(lambda batch: count_queries(*batch), self._devices)
+        self._score = devices.sharded(lambda batch: count_queries(*batch, adaptation), self._devices)
 
     def count(self, params: Params, draws: Sequence[Draw], annotated: AnnotatedImages, key: Hashable = None) -> Counted:
         """Confusion matrices of all queries of many episodes.

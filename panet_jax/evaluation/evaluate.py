@@ -15,6 +15,7 @@ from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.evaluation.plain import grid_logits
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores
+from panet_jax.method.adapt import HEADS
 from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
 from panet_jax.networks.encoders import encoder_of
@@ -62,7 +63,9 @@ def evaluator_of(config, encoder=None):
     """An Evaluator as the settings have it, of the experiment's encoder or of another one."""
     settings = config.evaluation
     encoder = encoder or encoder_of(config.encoder)
-    return Evaluator(encoder, dtype=config.encoder.dtype, batch=settings.batch, cache_gib=settings.cache_gib)
+    return Evaluator(
+        encoder, dtype=config.encoder.dtype, batch=settings.batch, cache_gib=settings.cache_gib, head=settings.head
+    )
 
 
 def measure(config, runs, draws, network, evaluator=None):
@@ -73,7 +76,7 @@ def measure(config, runs, draws, network, evaluator=None):
         runs: list of Episodes, one a run.
         draws: their Draws, a list for each run.
         network: the Network.
-        evaluator: an Evaluator that has served before; a new one is made if it is None, or of another encoder, dtype or batch.
+        evaluator: an Evaluator that has served before; a new one is made if it is None, or of another encoder, dtype, batch or head.
 
     Returns:
         The Result, and the first run's confusion matrices, [E, Q, 1 + N, 1 + N].
@@ -85,8 +88,8 @@ def measure(config, runs, draws, network, evaluator=None):
     identity = evaluation_identity(config, runs, draws, network)
     hosts.check_same('the drawn episodes', identity.episodes_hash)
     record = hosts.value_from_primary(lambda: vars(network_record(network, identity.weights, unseen)))
-    wanted = network.encoder, config.encoder.dtype, config.evaluation.batch
-    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch) != wanted:
+    wanted = network.encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
+    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) != wanted:
         evaluator = evaluator_of(config, network.encoder)
     counted = evaluator.count(
         network.params,
@@ -153,7 +156,13 @@ def save_pictures(config, path, network, episodes, draws, confusions):
     for index in pictured_episodes(confusions, config.evaluation.pictures, config.evaluation.pictured, episodes.seed):
         draw = draws[index]
         episode = episodes.assemble(draw)
-        logits = grid_logits(network.params, episode, encoder=network.encoder, dtype=config.encoder.dtype)
+        logits = grid_logits(
+            network.params,
+            episode,
+            encoder=network.encoder,
+            dtype=config.encoder.dtype,
+            adaptation=HEADS[config.evaluation.head],
+        )
         logits = upsample(logits, episode.query_labels.shape[-2:])
         names = [episodes.source.classes[c - 1] for c in draw.classes]
         caption = f'episode {index}'

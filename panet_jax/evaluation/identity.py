@@ -45,6 +45,7 @@ def evaluation_identity(config, runs, draws, network):
         authors_order=authors_order(config, runs[0]),
         episodes_hash=episodes_hash(source, draws),
         protocol=settings.protocol,
+        head=settings.head,
         encoder=network.encoder.name,
         weights=origin(config, network.params, network.origin or ''),
         width=network.encoder.width,

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from panet_jax.method.adapt import PAPER, adapted_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.metrics import confusion_matrix
-from panet_jax.method.prototypes import Pooled, cosine_logits, pool, resample
+from panet_jax.method.prototypes import Pooled, pool, resample
 
 # Logits of one image that are held at once: photographs of many megapixels are scored an episode at a time.
 MOST_LOGITS = 2**23
@@ -60,7 +61,7 @@ def episode_prototypes(pooled, supports, ways, *, others_excluded):
     return np.concatenate([of_background, foreground.prototype(-1)], 1).astype(np.float32)
 
 
-def count_queries(features, labels, rows, columns, prototypes, classes):
+def count_queries(features, labels, rows, columns, prototypes, classes, adaptation=PAPER):
     """Confusion matrices of query images with several episodes each.
 
     Args:
@@ -69,6 +70,7 @@ def count_queries(features, labels, rows, columns, prototypes, classes):
         rows, columns: [B, S, h] and [B, S, w] float32, the bilinear matrices of each image.
         prototypes: [B, P, 1 + N, C] float32, of each image's episodes.
         classes: [B, P, N] int, their classes.
+        adaptation: how the prototypes are adapted to each query; by default not at all, the paper's head.
 
     Returns:
         [B, P, 1 + N, 1 + N] int32, rows the truth.
@@ -77,7 +79,7 @@ def count_queries(features, labels, rows, columns, prototypes, classes):
     def count_image(features, label, rows, columns, prototypes, classes):
         def count(episode):
             prototypes, classes = episode
-            logits = resample(cosine_logits(features, prototypes), rows, columns)
+            logits = resample(adapted_logits(features, prototypes, adaptation), rows, columns)
             truth = jnp.where(label == IGNORE, IGNORE, 0)
             for way in range(classes.shape[0]):
                 truth = jnp.where(label == classes[way], way + 1, truth)

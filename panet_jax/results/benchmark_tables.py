@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from panet_jax.results.fold_means import TableRow, table_rows
+from panet_jax.results.names import head_clause
 from panet_jax.results.paper import MEANING, Published
 from panet_jax.results.rows import Table, classes_scored, percent, remarks, spread, spread_meaning
 
@@ -204,7 +205,7 @@ def _heading(row):
     draw = " as the authors' code draws them" if row['authors_order'] else ''
     return (
         f'{row["dataset"]} {row["split"]}, folds {row["fold_rule"]}, {ways}\n{row["runs"]} run(s) x {row["episodes"]} '
-        f'episodes{draw}, protocol {row["protocol"]}; mean-IoU in %{spread_meaning(row)}'
+        f'episodes{draw}, protocol {row["protocol"]}{head_clause(row)}; mean-IoU in %{spread_meaning(row)}'
     )
 
 

@@ -54,4 +54,11 @@ def setting_name(row: dict) -> str:
         Ways, shots, annotation, protocol and draw.
     """
     draw = '-authors-draw' if row['draw'] == 'panet2019' else ''
-    return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{draw}'
+    head = '' if row.get('head', 'panet') == 'panet' else f'-{row["head"]}'
+    return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{head}{draw}'
+
+
+def head_clause(row: dict) -> str:
+    """What a heading says of the head, such as ', adapted head'; nothing of the paper's."""
+    head = row.get('head', 'panet')  # not in rows of earlier versions
+    return '' if head == 'panet' else f', {head} head'

@@ -57,7 +57,13 @@ LISTS = {'pascal5i': {'trainaug': 10_582}, 'coco20i': {'val2014': 40_137, 'train
 TRAIN_LIST = {'pascal5i': 'trainaug', 'coco20i': 'train2014'}
 # The settings that an evaluation must have to compare with the paper's.
 EVALUATION = {
-    **{'protocol': (PANET2019.name,), 'size': (417,), 'fold_rule': ('contiguous',), 'queries': (1,)},
+    **{
+        'protocol': (PANET2019.name,),
+        'head': ('panet',),
+        'size': (417,),
+        'fold_rule': ('contiguous',),
+        'queries': (1,),
+    },
     **{'runs': (5,), 'episodes': (1000,), 'smallest_object': (1,), 'skipped_images': (0,)},
     **{'encoder': ('vgg16',), 'width': (1,), 'left_out_classes': ([],), 'unseen': ([],)},
 }

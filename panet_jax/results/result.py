@@ -36,6 +36,7 @@ class Identity:
     authors_order: bool  # whether the episodes are exactly those of the authors' code
     episodes_hash: str
     protocol: str
+    head: str
     encoder: str
     weights: str
     width: float
@@ -103,7 +104,7 @@ class Result:
 
 
 # Values of the fields that rows of earlier versions lack.
-EARLIER = {'encoder': 'vgg16', 'unknown_training': ''}
+EARLIER = {'encoder': 'vgg16', 'head': 'panet', 'unknown_training': ''}
 IDENTITY, NETWORK, SCORES = (
     tuple(field.name for field in dataclasses.fields(part)) for part in (Identity, NetworkRecord, Scores)
 )

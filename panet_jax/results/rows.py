@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
-from panet_jax.results.names import network_name
+from panet_jax.results.names import head_clause, network_name
 from panet_jax.results.result import EARLIER, IDENTITY
 
 MOST_COLUMNS = 8  # columns of a table on a page, if it has fewer rows
@@ -133,7 +133,7 @@ def heading(row: Row) -> str:
         f'{row["dataset"]} {row["split"]}{_skipped(row)}, {_unseen(row)}, '
         f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}\n'
         f'{row["runs"]} run(s) x {row["episodes"]} episodes{draw}, seed(s) {_range(row["seeds"])}, '
-        f'protocol {row["protocol"]}; IoU in %{spread_meaning(row)}'
+        f'protocol {row["protocol"]}{head_clause(row)}; IoU in %{spread_meaning(row)}'
     )
 
 

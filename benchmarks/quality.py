@@ -1,0 +1,302 @@
+"""How good masks are, and whether what is not there is found: the table by which the head and the decision are judged.
+
+    python benchmarks/quality.py --root=FOLDER [--classes all|tune|report] [--annotations dense box] [--shots 1 3]
+        [--draws 3] [--folder-draws 3] [--together 8] [--size 417] [--weights imagenet] [--features FILE.npy]
+
+FOLDER is one as `panet-jax data check` reads it: images/ with masks/, or a json in COCO's format. Constants are chosen
+with --classes=tune, one half of the classes, and reported with --classes=report, the other. With --features the features
+are kept in a file and read from it the next time.
+
+The first table is the easy case. Each class is searched alone, on up to five photographs that it covers 5 % of, with
+references that it covers 3 % of, at the network's size: the mean over the classes of IoU, the share of masks above 0.5,
+the boundary F-score, and the milliseconds a query without the encoder's.
+
+The second is a folder in which most photographs do not show what is sought: --together classes at once, three references
+each, all other photographs. IoU is over the pixels of the folder, and its mean over the classes; precision and recall are
+of the pairs of a photograph and a class. `all` takes every class to be in every photograph, `presence` decides, `known`
+is told; medians over the draws.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+import panet_jax as pj
+from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.option_parser import OptionParser, whole_number
+from panet_jax.datasets.open import prepare_list
+from panet_jax.datasets.prepared import Prepared
+from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.images.resize import resize
+from panet_jax.method.adapt import HEADS, adapted_logits
+from panet_jax.method.episode import IGNORE
+from panet_jax.method.presence import PRESENT_ABOVE, find, presence, views_of_references
+from panet_jax.method.prototypes import Pooled, pool, transposed_upsample, upsample
+
+SHOWN, SOUGHT = 0.03, 0.05  # shares of the photograph that a class covers on references and on queries
+MOST_QUERIES = 5
+FOLDER_SHOTS = 3
+TOLERANCE = 0.008  # of the diagonal, by which a boundary may be off: DAVIS's
+COVERED = 0.02  # of a position, from which it is taken for a part of the object
+OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
+
+
+class Photographs(NamedTuple):
+    """All photographs of a folder at the network's size.
+
+    Attributes:
+        source: where they are from.
+        labels: [I, S, S] uint8.
+        features: [I, h, w, C] float16.
+        shares: [I, U] of the pixels that each class covers.
+    """
+
+    source: Prepared
+    labels: np.ndarray
+    features: np.ndarray
+    shares: np.ndarray
+
+
+class Shown(NamedTuple):
+    """References of N classes: what the images give, I of them.
+
+    Attributes:
+        images: indices.
+        foreground, background: Pooled, [I, N, C] and [I, C] with their counts.
+        covered: [I, h, w], of each position the part that is annotated.
+    """
+
+    images: list[int]
+    foreground: Pooled
+    background: Pooled
+    covered: np.ndarray
+
+    def prototypes(self):
+        """[1 + N, C] float32, background first."""
+        taken = self.foreground.count > 0
+        of_classes = (self.foreground.mean() * taken[..., None]).sum(0) / taken.sum(0)[:, None]
+        return np.concatenate([self.background.mean().mean(0)[None], of_classes]).astype(np.float32)
+
+
+def parse():
+    parser = OptionParser(prog='quality.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--root', required=True, help='the folder of images and annotations')
+    parser.add_argument('--list', default='all', help='of images (%(default)s)')
+    parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
+    parser.add_argument('--annotations', nargs='*', default=['dense', 'box'], choices=tuple(KINDS))
+    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
+    parser.add_argument('--names', nargs='*', help='of the classes of the second table, in place of drawn ones')
+    parser.add_argument('--weights', default='imagenet')
+    parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
+    for name, default, least in (('draws', 3, 1), ('folder-draws', 3, 0), ('together', 8, 1), ('size', 417, 8)):
+        parser.add_argument(f'--{name}', type=whole_number(least), default=default)
+    return parser.parse_args()
+
+
+def main():
+    """Prints both tables; a user's mistake is one sentence, and exit status 2."""
+    with exiting(FrontEnd('quality.py', OPTIONS)):
+        arguments = parse()
+        with tempfile.TemporaryDirectory() as folder:
+            photographs = read(arguments, folder)
+            classes = half(photographs.shares, arguments.classes)
+            easy_case(photographs, classes, arguments)
+            if arguments.folder_draws:
+                whole_folder(photographs, classes, arguments)
+
+
+def read(arguments, folder):
+    """Photographs, encoded or read from --features."""
+    source = Prepared(prepare_list('custom', arguments.list, arguments.root, folder))
+    samples = [resize(source[index], arguments.size) for index in range(len(source))]
+    labels = np.stack([sample.label for sample in samples])
+    shares = np.stack([(labels == number).mean((1, 2)) for number in range(1, 1 + len(source.classes))], 1)
+    if arguments.features and arguments.features.exists():
+        features = np.load(arguments.features)
+        if len(features) != len(source):
+            raise pj.InputError(f'{arguments.features} has features of {len(features)} images, not of {len(source)}.')
+        return Photographs(source, labels, features, shares)
+    network = pj.load_network(arguments.weights, size=arguments.size)
+    encode = jax.jit(lambda image: network.encoder.encode(network.params, pj.normalize(image)).astype(jnp.float16))
+    features = np.stack([encode(sample.image) for sample in tqdm(samples, 'encoding', disable=None)])
+    if arguments.features:
+        np.save(arguments.features, features)
+    return Photographs(source, labels, features, shares)
+
+
+def half(shares, which):
+    """Columns of the classes of one half: by the number of photographs, dealt out like teams, A B B A."""
+    order = sorted(range(shares.shape[1]), key=lambda c: (-(shares[:, c] >= SHOWN).sum(), c))
+    wanted = {'all': (0, 1, 2, 3), 'tune': (0, 3), 'report': (1, 2)}[which]
+    return [column for place, column in enumerate(order) if place % 4 in wanted]
+
+
+def show(photographs, drawn, kind):
+    """Shown of {column of a class: indices of its references}."""
+    reader, images = SupportReader(kind), sorted({index for some in drawn.values() for index in some})
+    foreground, background, covered = [], [], []
+    for index in images:
+        of_image = [column for column, some in drawn.items() if index in some]
+        masks = reader.classes(photographs.source, index, photographs.labels[index], [c + 1 for c in of_image])
+        own, outside = np.asarray(masks[0], np.float32), np.asarray(masks[1]).all(0) & ~np.asarray(masks[0]).any(0)
+        features = np.asarray(photographs.features[index], np.float32)
+        pools = {c: _pool(features, mask) for c, mask in zip(of_image, own, strict=True)}
+        none = Pooled(np.zeros(features.shape[-1], np.float32), np.float32(0))
+        foreground.append(_stacked([pools.get(column, none) for column in drawn]))
+        background.append(_pool(features, outside.astype(np.float32)))
+        parts, whole = (
+            np.asarray(transposed_upsample(mask, features.shape[:2])) for mask in (own.max(0), np.ones_like(own[0]))
+        )
+        covered.append(np.where(parts > COVERED * whole, parts / whole, 0))
+    return Shown(images, _stacked(foreground), _stacked(background), np.stack(covered))
+
+
+@jax.jit
+def _pool(features, mask):
+    return pool(features, mask)
+
+
+def _stacked(pools):
+    return Pooled(*(np.stack([np.asarray(each) for each in part]) for part in zip(*pools, strict=True)))
+
+
+def segment_by(head, size):
+    """A jitted function (features, prototypes) -> labels [S, S] of one head."""
+    segment = jax.jit(lambda f, p: upsample(adapted_logits(f, p, HEADS[head]), (size, size)).argmax(-1))
+    return lambda features, prototypes: np.asarray(segment(np.asarray(features, np.float32), prototypes))
+
+
+def easy_case(photographs, classes, arguments):
+    """Prints the first table."""
+    segments = {head: segment_by(head, photographs.labels.shape[1]) for head in HEADS}
+    print(f'\n{"the class is there":24} {"head":8} {"IoU":>6} {"> 0.5":>6} {"edge F":>6} {"ms":>6} classes, queries')
+    for kind in arguments.annotations:
+        for shots in arguments.shots:
+            scores = {head: {} for head in HEADS}
+            for column, drawn, queries in episodes(photographs, classes, shots, arguments.draws):
+                prototypes = show(photographs, {column: drawn}, kind).prototypes()
+                for head, index in ((head, index) for head in HEADS for index in queries):
+                    label = photographs.labels[index]
+                    segments[head](photographs.features[index], prototypes)  # compiled, and in the cache, as the next
+                    start = time.perf_counter()
+                    found = segments[head](photographs.features[index], prototypes) == 1
+                    taken = 1000 * (time.perf_counter() - start)
+                    of_class = scores[head].setdefault(column, [])
+                    of_class.append((*mask_scores(found, label == column + 1, label != IGNORE), taken))
+            for head, of_classes in scores.items():
+                if not of_classes:
+                    raise pj.InputError(
+                        f'no class covers {SHOWN:.0%} of {shots} photograph(s) and {SOUGHT:.0%} of more.'
+                    )
+                means = np.mean([np.mean(some, 0) for some in of_classes.values()], 0)
+                count = sum(map(len, of_classes.values()))
+                name = f'{kind}, {shots} reference(s)'
+                numbers = ' '.join(f'{value:6.3f}' for value in means[:3])
+                print(f'{name:24} {head:8} {numbers} {means[3]:6.1f} {len(of_classes)}, {count}', flush=True)
+
+
+def episodes(photographs, classes, shots, draws):
+    """Yields (class, references, queries) of each draw."""
+    for column in classes:
+        large = np.flatnonzero(photographs.shares[:, column] >= SHOWN)
+        for draw in range(draws if len(large) > shots else 0):
+            rng = np.random.default_rng([column, draw, shots])
+            shown = rng.choice(large, shots, replace=False)
+            queries = np.setdiff1d(np.flatnonzero(photographs.shares[:, column] >= SOUGHT), shown)
+            queries = rng.choice(queries, min(len(queries), MOST_QUERIES), replace=False)
+            if len(queries):
+                yield column, shown.tolist(), queries.tolist()
+
+
+def mask_scores(found, truth, counted):
+    """IoU, whether it is above 0.5, and the boundary F-score of one mask."""
+    found, truth = found & counted, truth & counted
+    iou = (found & truth).sum() / max((found | truth).sum(), 1)
+    edges = [mask & ~ndimage.binary_erosion(mask) for mask in (found, truth)]
+    if not all(edge.any() for edge in edges):
+        return iou, iou > 0.5, 0.0
+    far = [ndimage.distance_transform_edt(~edge) for edge in edges]
+    reach = TOLERANCE * np.hypot(*found.shape)
+    precision, recall = (far[1][edges[0]] <= reach).mean(), (far[0][edges[1]] <= reach).mean()
+    return iou, iou > 0.5, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def whole_folder(photographs, classes, arguments):
+    """Prints the second table."""
+    segments = {head: segment_by(head, photographs.labels.shape[1]) for head in HEADS}
+    rows = {}
+    for draw in range(arguments.folder_draws):
+        drawn = folder_references(photographs, classes, draw, arguments)
+        shown = show(photographs, drawn, 'dense')
+        columns, prototypes = list(drawn), shown.prototypes()
+        others = np.setdiff1d(np.arange(len(photographs.labels)), shown.images)
+        truth = photographs.shares[np.ix_(others, columns)] > 0
+        likely = decide(photographs, shown, prototypes, others)
+        decisions = {'all': np.ones_like(truth), 'presence': likely > PRESENT_ABOVE, 'known': truth}
+        for (way, taken), head in ((item, head) for item in decisions.items() for head in HEADS):
+            rows.setdefault((way, head), []).append(
+                folder_scores(photographs, others, columns, prototypes, taken, truth, segments[head])
+            )
+    print(
+        f'\n{"a folder of " + str(len(others)):24} {"head":8} {"IoU":>6} {"precis":>6} {"recall":>6} of {truth.mean():.1%} that show it'
+    )
+    for (way, head), scores in rows.items():
+        numbers = ' '.join(f'{value:6.3f}' for value in np.median(scores, 0))
+        print(f'{way:24} {head:8} {numbers}', flush=True)
+
+
+def folder_references(photographs, classes, draw, arguments):
+    """{class: references} of some classes that are on more photographs than those; no image shows two."""
+    rng, drawn, taken = np.random.default_rng([7, draw]), {}, set()
+    names = photographs.source.classes
+    for name in arguments.names or ():
+        if name not in names:
+            raise pj.InputError(f'there is no class {name!r} in {arguments.root}.')
+    order = [names.index(name) for name in arguments.names] if arguments.names else rng.permutation(classes).tolist()
+    for column in order:
+        large = [i for i in np.flatnonzero(photographs.shares[:, column] >= SHOWN).tolist() if i not in taken]
+        if len(large) < FOLDER_SHOTS or (photographs.shares[:, column] > 0).sum() <= FOLDER_SHOTS:
+            continue
+        drawn[column] = rng.choice(large, FOLDER_SHOTS, replace=False).tolist()
+        taken |= set(drawn[column])
+        if len(drawn) == arguments.together:
+            break
+    if not drawn:
+        raise pj.InputError(f'no class covers {SHOWN:.0%} of {FOLDER_SHOTS} photographs and is on others too.')
+    return drawn
+
+
+def decide(photographs, shown, prototypes, others):
+    """[M, N] probabilities that the photographs show the classes."""
+    features = photographs.features[shown.images]
+    views = views_of_references(features, shown.covered, shown.foreground, shown.background)
+    seen = jax.jit(find)
+    found = np.stack([seen(photographs.features[index].astype(np.float32), prototypes) for index in others])
+    return presence(found, prototypes[1:], views)
+
+
+def folder_scores(photographs, others, columns, prototypes, taken, truth, segment):
+    """IoU over the folder, precision and recall of the pairs, of the classes that are taken to be there."""
+    counts, reported = np.zeros((2, len(columns))), np.zeros_like(truth)
+    for row, index in enumerate(others):
+        label, present = photographs.labels[index], np.flatnonzero(taken[row])
+        found = segment(photographs.features[index], prototypes[np.r_[0, 1 + present]])
+        found = np.r_[0, 1 + present][found]
+        for place, column in enumerate(columns):
+            own, right = (found == place + 1) & (label != IGNORE), label == column + 1
+            counts[:, place] += (own & right).sum(), (own | right).sum()
+            reported[row, place] = own.any()
+    hits = (reported & truth).sum()
+    return (counts[0] / np.maximum(counts[1], 1)).mean(), hits / max(reported.sum(), 1), hits / truth.sum()
+
+
+if __name__ == '__main__':
+    main()
