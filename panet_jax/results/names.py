@@ -59,6 +59,13 @@ def setting_name(row: dict) -> str:
 
 
 def head_clause(row: dict) -> str:
-    """What a heading says of the head, such as ', adapted head'; nothing of the paper's."""
+    """The part of a heading that names the head.
+
+    Args:
+        row: a row of results.
+
+    Returns:
+        Such as ', adapted head'; '' for the paper's head.
+    """
     head = row.get('head', 'panet')  # not in rows of earlier versions
     return '' if head == 'panet' else f', {head} head'
