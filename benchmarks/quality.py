@@ -36,7 +36,7 @@ from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.images.resize import resize
-from panet_jax.method.adapt import HEADS, adapted_logits
+from panet_jax.method.adapt import HEADS, SEVERAL, adapted_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.presence import PRESENT_ABOVE, find, presence, views_of_references
 from panet_jax.method.prototypes import Pooled, pool, transposed_upsample, upsample
@@ -168,19 +168,20 @@ def _stacked(pools):
     return Pooled(*(np.stack([np.asarray(each) for each in part]) for part in zip(*pools, strict=True)))
 
 
-def segment_by(head, size):
-    """A jitted function (features, prototypes) -> labels [S, S] of one head."""
-    segment = jax.jit(lambda f, p: upsample(adapted_logits(f, p, HEADS[head]), (size, size)).argmax(-1))
+def segment_by(head, shots, size):
+    """A jitted function (features, prototypes) -> labels [S, S] of one head, for so many references of a class."""
+    adaptation = SEVERAL if head == 'adapted' and shots > 1 else HEADS[head]
+    segment = jax.jit(lambda f, p: upsample(adapted_logits(f, p, adaptation), (size, size)).argmax(-1))
     return lambda features, prototypes: np.asarray(segment(np.asarray(features, np.float32), prototypes))
 
 
 def easy_case(photographs, classes, arguments):
     """Prints the first table."""
-    segments = {head: segment_by(head, photographs.labels.shape[1]) for head in HEADS}
     print(f'\n{"the class is there":24} {"head":8} {"IoU":>6} {"> 0.5":>6} {"edge F":>6} {"ms":>6} classes, queries')
     for kind in arguments.annotations:
         for shots in arguments.shots:
             scores = {head: {} for head in HEADS}
+            segments = {head: segment_by(head, shots, photographs.labels.shape[1]) for head in HEADS}
             for column, drawn, queries in episodes(photographs, classes, shots, arguments.draws):
                 prototypes = show(photographs, {column: drawn}, kind).prototypes()
                 for head, index in ((head, index) for head in HEADS for index in queries):
@@ -231,7 +232,7 @@ def mask_scores(found, truth, counted):
 
 def whole_folder(photographs, classes, arguments):
     """Prints the second table."""
-    segments = {head: segment_by(head, photographs.labels.shape[1]) for head in HEADS}
+    segments = {head: segment_by(head, FOLDER_SHOTS, photographs.labels.shape[1]) for head in HEADS}
     rows = {}
     for draw in range(arguments.folder_draws):
         drawn = folder_references(photographs, classes, draw, arguments)

@@ -25,7 +25,7 @@ KINDS = 2
 SHARPNESS = 3.0
 # Beside what is confident, so much of the sharp weights, that something is found in any case.
 LEAST = 1e-4
-# Chosen on one half of the classes of data/coco_mini, python benchmarks/quality.py --classes=tune.
+# Set on one half of the classes of 160 of COCO's photographs, judged on both by benchmarks/quality.py --classes=report.
 SHRINKAGE = 3.0  # of the covariance, in units of its mean variance
 SPREAD, SPREAD_COUNT = 0.08, 10.0  # standard deviation of the scores without the class, and how many scores it is worth
 GAP, GAP_COUNT = 2.5, 2.0  # by how many of these the scores with it are higher, and how many scores that is worth
