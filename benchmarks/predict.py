@@ -60,8 +60,11 @@ def main():
         measure(f'stream, labels: {len(small)} images', many, lambda: [r.labels for r in segmenter.stream(small)])
         measure('predict, labels: 1 image, 6000 x 4000', many, lambda: segmenter.predict(large).labels)
         measure('predict, probabilities: 1 image, 6000 x 4000', many, lambda: segmenter.predict(large).probabilities)
-        numbers = iter(range(many + 1))
-        measure('add: 1 more reference', many, lambda: segmenter.add(f'blot {next(numbers)}', small[2], box))
+        # An image that is there already would not be encoded again.
+        others = iter(
+            [draw_photograph(Path(folder) / f'other {seed}.jpg', 500, 375, 1000 + seed) for seed in range(many + 1)]
+        )
+        measure('add: 1 reference to those there', many, lambda: segmenter.add('blot', next(others), box))
 
 
 if __name__ == '__main__':

@@ -89,9 +89,9 @@ def prepared(folder):
 
 
 def files(pattern, folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob(pattern)) if path.is_file()
-    }
+    """What the files of a pattern hold, without those that a SIGKILL has left half written under a hidden name."""
+    paths = set(folder.rglob(pattern)) - temporary_files(folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(paths) if path.is_file()}
 
 
 def _without_seconds(tree):

@@ -14,21 +14,11 @@ import panet_jax as pj
 POSITIONAL = {'episode_loss', 'Segmenter.__init__'}
 # Not yet documented or typed; names may only leave these lists.
 WITHOUT_SECTIONS = {
-    'Segmenter.__init__',
-    'encode_episode',
-    'episode_logits',
-    'prepare',
-    'Episode.replace',
-    'Segmentation.present',
-} | {
-    'Segmentation.without',
-    *(f'Segmenter.{name}' for name in ('add', 'fit', 'stream', 'save')),
+    *('encode_episode', 'episode_logits', 'prepare', 'Episode.replace'),
 }
 WITHOUT_TYPES = {
-    *('Episode.replace', 'Segmentation.present', 'Segmentation.without', 'Segmenter.__init__', 'Segmenter.load'),
-    *(f'Segmenter.{name}' for name in ('add', 'fit', 'predict', 'stream', 'save')),
-    *('alignment_loss', 'class_prototypes', 'cosine_logits', 'encode', 'encode_episode', 'episode_logits'),
-    *('episode_loss', 'masked_mean', 'normalize', 'prepare'),
+    *('Episode.replace', 'alignment_loss', 'class_prototypes', 'cosine_logits', 'encode', 'encode_episode'),
+    *('episode_logits', 'episode_loss', 'masked_mean', 'normalize', 'prepare'),
     *('segmentation_loss', 'upsample'),
 }
 
@@ -159,7 +149,7 @@ def test_libraries_name_settings_and_not_options_of_the_program():
 
 
 # Folders whose public functions are not all typed and documented yet; folders may only leave this list.
-UNFINISHED = ('demo', 'evaluation', 'method', 'segmenter')
+UNFINISHED = ('evaluation', 'method')
 FILES = [
     path
     for path in sorted((ROOT / 'panet_jax').rglob('*.py'))
@@ -173,7 +163,7 @@ def defined_functions(path):
     for node in ast.parse(path.read_text()).body:
         is_class = isinstance(node, ast.ClassDef) and not node.name.startswith('_')
         for member in node.body if is_class else [node]:
-            if isinstance(member, ast.FunctionDef) and not member.name.startswith('_'):
+            if isinstance(member, ast.FunctionDef) and (not member.name.startswith('_') or member.name == '__init__'):
                 functions[f'{node.name}.{member.name}' if is_class else member.name] = member
     return functions
 
@@ -185,16 +175,21 @@ def test_functions_of_all_files_have_types_and_document_their_errors(path):
         variadic = [one for one in (signature.vararg, signature.kwarg) if one]
         arguments = [*signature.posonlyargs, *signature.args, *signature.kwonlyargs, *variadic]
         assert [one.arg for one in arguments if not one.annotation and one.arg not in ('self', 'cls')] == [], name
-        assert function.returns, name
-        if raises_error(function):
+        assert function.returns or name.endswith('__init__'), name
+        if raises_error(function) and not name.endswith('__init__'):
             assert '\nRaises:\n' in ast.get_docstring(function), name
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.relative_to(ROOT / 'panet_jax').as_posix())
+# Folders whose public functions do not all list their arguments yet; folders may only leave this list.
+UNLISTED = ('demo', 'segmenter')
+LISTED = [path for path in FILES if path.parent.name not in UNLISTED]
+
+
+@pytest.mark.parametrize('path', LISTED, ids=lambda path: path.relative_to(ROOT / 'panet_jax').as_posix())
 def test_functions_of_all_files_document_their_arguments_and_values(path):
     for name, function in defined_functions(path).items():
         text, is_method = ast.get_docstring(function), '.' in name
-        assert text, name
+        assert text or name.endswith('__init__'), name
         if function.args.args and not is_method:
             assert '\nArgs:\n' in text, name
             needs_value = ast.unparse(function.returns) not in ('None', 'NoReturn')

@@ -15,7 +15,7 @@ from panet_jax.demo.session import read_mask
 from panet_jax.images.class_masks import class_mask, mask_of_image
 from panet_jax.segmenter.references import read_marks
 
-DISC = draw_disc(0, shape=(60, 90), centre=(30, 40), radius=20)[1]
+DISC = draw_disc(0, shape=(60, 90), center=(30, 40), radius=20)[1]
 
 
 def iou(one, other):

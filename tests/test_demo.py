@@ -1,8 +1,8 @@
 """The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
 
 import contextlib
-import copy
 import dataclasses
+import gc
 import importlib.util
 import io
 import os
@@ -13,9 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import urllib.error
 import urllib.request
 import uuid
+import weakref
 
 import numpy as np
 import pytest
@@ -25,33 +27,35 @@ from PIL.PngImagePlugin import PngImageFile
 
 import panet_jax as pj
 from panet_jax.commands import cli
-from panet_jax.demo.drawing import BACKGROUND_COLOUR, CLASS_COLOUR, annotation
+from panet_jax.demo import session as sessions
+from panet_jax.demo.drawing import BACKGROUND_COLOR, CLASS_COLOR, annotation
 from panet_jax.demo.example import example_queries, example_references
 from panet_jax.demo.folder import PREFIX, remove_leftovers, visitors_folder
 from panet_jax.demo.session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
 from panet_jax.images.overlays import overlay
+from panet_jax.segmenter import segmenter
 from panet_jax.segmenter.references import read_marks
 
 SHAPE, RADIUS = (160, 240), 45
 RED, BLUISH = (220, 40, 30), (20, 60, 240)
-ORANGE, BLUE = (bytes.fromhex(colour[1:]) for colour in (CLASS_COLOUR, BACKGROUND_COLOUR))
+ORANGE, BLUE = (bytes.fromhex(color[1:]) for color in (CLASS_COLOR, BACKGROUND_COLOR))
 
 
 def drawing(*strokes):
-    """A transparent [40, 60, 4] with filled rectangles (colour, left, top, right, bottom)."""
-    drawn = np.zeros((40, 60, 4), np.uint8)
-    for colour, left, top, right, bottom in strokes:
-        drawn[top:bottom, left:right] = (*colour, 255)
-    return drawn
+    """A transparent [40, 60, 4] with filled rectangles (color, left, top, right, bottom)."""
+    canvas = np.zeros((40, 60, 4), np.uint8)
+    for color, left, top, right, bottom in strokes:
+        canvas[top:bottom, left:right] = (*color, 255)
+    return canvas
 
 
 def test_strokes_keep_their_places():
-    drawn = drawing((ORANGE, 5, 10, 20, 12), (BLUE, 30, 0, 32, 40))
-    drawn[30, 10] = (*ORANGE, 90)  # the rim of a brush
-    strokes = annotation(drawn, 'scribble').strokes
-    wanted = np.full((40, 60), 255)
-    wanted[10:12, 5:20], wanted[:, 30:32] = 1, 0
-    np.testing.assert_array_equal(strokes, wanted)
+    canvas = drawing((ORANGE, 5, 10, 20, 12), (BLUE, 30, 0, 32, 40))
+    canvas[30, 10] = (*ORANGE, 90)  # the rim of a brush
+    strokes = annotation(canvas, 'scribble').strokes
+    expected = np.full((40, 60), 255)
+    expected[10:12, 5:20], expected[:, 30:32] = 1, 0
+    np.testing.assert_array_equal(strokes, expected)
 
 
 def test_a_box_is_that_of_all_that_is_drawn():
@@ -66,16 +70,16 @@ def test_each_blob_is_a_point():
 def test_an_outline_is_filled():
     outline = drawing((ORANGE, 5, 5, 30, 25))
     outline[8:20, 8:25] = 0
-    wanted = np.zeros((40, 60), bool)
-    wanted[5:25, 5:30] = True
-    np.testing.assert_array_equal(annotation(outline, 'mask'), wanted)
+    expected = np.zeros((40, 60), bool)
+    expected[5:25, 5:30] = True
+    np.testing.assert_array_equal(annotation(outline, 'mask'), expected)
 
 
 @pytest.mark.parametrize('kind', ['scribble', 'box', 'points', 'mask'])
 def test_something_must_be_drawn_on_the_class(kind):
-    for drawn in (drawing(), drawing((BLUE, 1, 1, 9, 9))):
+    for canvas in (drawing(), drawing((BLUE, 1, 1, 9, 9))):
         with pytest.raises(pj.InputError, match='Nothing is drawn on the class yet'):
-            annotation(drawn, kind)
+            annotation(canvas, kind)
 
 
 @pytest.mark.parametrize('kind', ['box', 'mask'])
@@ -85,13 +89,13 @@ def test_background_is_not_ignored_silently(kind):
 
 
 @pytest.fixture
-def without(narrow_params):
+def segmenter_(narrow_params):
     return pj.Segmenter(narrow_params, size=65, batch=2)
 
 
 @pytest.fixture
-def session(without, tmp_path):
-    return Session(without, tmp_path)
+def session(segmenter_, tmp_path):
+    return Session(segmenter_, tmp_path)
 
 
 def photo(folder, name='query.png', seed=9):
@@ -100,26 +104,36 @@ def photo(folder, name='query.png', seed=9):
     return path
 
 
-def test_a_session_finds_what_the_segmenter_finds(session, without, tmp_path):
+def label_map(result):
+    """[H, W] uint8, the file of a result."""
+    with Image.open(result.labels) as image:
+        return np.asarray(image)
+
+
+def test_a_session_finds_what_the_segmenter_finds(session, segmenter_, tmp_path):
     red, mask = draw_disc(0)
-    blue, _ = draw_disc(1, colour=(20, 60, 240))
+    blue, _ = draw_disc(1, color=(20, 60, 240))
     session.add(' cat ', red, mask)
     session.add('dog', blue, pj.Box(20, 10, 40, 30))
     path = photo(tmp_path)
     session.queries = [path]
     assert session.segment() == []
-    (found,) = session.found
-    wanted = copy.copy(without).fit({'cat': [(red, mask)], 'dog': [(blue, (20, 10, 40, 30))]}).predict(path)
-    np.testing.assert_array_equal(Image.open(found.labels), wanted.labels)
-    with Image.open(found.overlay) as drawn:
-        assert drawn.size == (60, 40)
-    assert class_heat_map(found, 'dog').shape == (40, 60, 3)
-    assert without.classes == ()
+    (result,) = session.results
+    expected = (
+        pj.Segmenter(segmenter_.network, batch=2)
+        .fit({'cat': [(red, mask)], 'dog': [(blue, (20, 10, 40, 30))]})
+        .predict(path)
+    )
+    np.testing.assert_array_equal(label_map(result), expected.labels)
+    with Image.open(result.overlay) as picture:
+        assert picture.size == (60, 40)
+    assert class_heat_map(result, 'dog').shape == (40, 60, 3)
+    assert segmenter_.classes == ()
 
 
-def coloured(colour, way):
-    """What a pixel of a colour is in an overlay where it has a way's label: [3] uint8."""
-    return overlay(np.array([[colour]], np.uint8), np.array([[way]]))[0, 0]
+def colored(color, way):
+    """What a pixel of a color is in an overlay where it has a way's label: [3] uint8."""
+    return overlay(np.array([[color]], np.uint8), np.array([[way]]))[0, 0]
 
 
 def test_removing_references_leaves_the_others(session):
@@ -131,22 +145,22 @@ def test_removing_references_leaves_the_others(session):
     assert names == ('dog', 'cat')
     for way, picture in enumerate(pictures, 1):
         assert picture.shape == (40, 60, 3)
-        np.testing.assert_allclose(picture[20, 30], coloured((220, 40, 30), way), atol=2)
+        np.testing.assert_allclose(picture[20, 30], colored((220, 40, 30), way), atol=2)
     session.remove_all()
     assert (session.classes, session.references) == ((), [])
 
 
 def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
     session.add('cat', *draw_disc(0))
-    assert session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
+    assert session.try_out(('dog', *draw_disc(1, color=BLUISH)))
     assert session.classes == ('cat', 'dog')
     session.queries = [photo(tmp_path)]
     session.segment()
-    assert session.found[0].segmentation.classes == ('cat', 'dog')
+    assert session.results[0].segmentation.classes == ('cat', 'dog')
     assert session.try_out(None)
     assert not session.try_out(None)
     assert session.classes == ('cat',)
-    session.try_out(('dog', *draw_disc(1, colour=BLUISH)))
+    session.try_out(('dog', *draw_disc(1, color=BLUISH)))
     session.add('cow', *draw_disc(2))
     assert (session.classes, len(session.references)) == (('cat', 'cow'), 2)
 
@@ -169,20 +183,20 @@ def test_an_image_that_cannot_be_read_is_told_without_the_servers_folders(sessio
     (tmp_path / 'torn.png').write_bytes(b'torn')
     session.queries = [tmp_path / 'torn.png', photo(tmp_path)]
     complaints = session.segment()
-    assert [found.path.name for found in session.found] == ['query.png']
+    assert [result.path.name for result in session.results] == ['query.png']
     assert complaints == ['torn.png is no image that Pillow knows; replace it or leave it out.']
 
 
 def test_a_large_image_and_its_mask_become_smaller_alike(session, tmp_path):
-    image, mask = draw_disc(0, (900, 1803), centre=(400, 900), radius=200)
+    image, mask = draw_disc(0, (900, 1803), center=(400, 900), radius=200)
     Image.fromarray(mask).save(tmp_path / 'mask.png')
-    small = shrunk(image)
-    assert small.shape == (599, 1200, 3)
-    session.add('cat', small, read_mask(tmp_path / 'mask.png'))
-    (marks,) = (each.marks for each in session.references)
-    wanted = read_marks(mask, mask.shape, 65, 'the mask')
-    assert (marks.foreground != wanted.foreground).mean() < 0.01
-    np.testing.assert_array_equal(shrunk(small), small)
+    photo_ = shrunk(image)
+    assert photo_.shape == (599, 1200, 3)
+    session.add('cat', photo_, read_mask(tmp_path / 'mask.png'))
+    (marks,) = (reference.marks for reference in session.references)
+    expected = read_marks(mask, mask.shape, 65, 'the mask')
+    assert (marks.foreground != expected.foreground).mean() < 0.01
+    np.testing.assert_array_equal(shrunk(photo_), photo_)
 
 
 def test_a_jpeg_is_no_mask(session, tmp_path):
@@ -205,46 +219,64 @@ def test_results_go_with_their_references_and_files_with_the_session(session, tm
 
 def test_a_class_can_be_switched_off_in_one_picture(session, tmp_path):
     session.add('cat', *draw_disc(0))
-    session.add('dog', *draw_disc(1, colour=BLUISH))
+    session.add('dog', *draw_disc(1, color=BLUISH))
     session.queries = [photo(tmp_path, 'one.png'), photo(tmp_path, 'two.png')]
     session.segment()
-    before = [np.asarray(Image.open(found.labels)) for found in session.found]
-    overlay_before = session.found[0].overlay.read_bytes()
+    before = [label_map(result) for result in session.results]
+    overlay_before = session.results[0].overlay.read_bytes()
     assert {1, 2} <= set(np.unique(before[0]))
     session.switch(0, 'cat', on=False)
-    without, other = (np.asarray(Image.open(found.labels)) for found in session.found)
-    logits = session.found[0].whole.logits[..., [0, 2]]  # the cat's pixels go to the likeliest other
-    wanted = dataclasses.replace(session.found[0].whole, logits=logits, classes=('dog',)).labels
-    np.testing.assert_array_equal(without, 2 * wanted)
-    np.testing.assert_array_equal(other, before[1])
-    assert session.found[0].overlay.read_bytes() != overlay_before
-    assert session.found[0].segmentation.shares['cat'] == 0
+    without_cat, unchanged = (label_map(result) for result in session.results)
+    logits = session.results[0].full.logits[..., [0, 2]]  # the cat's pixels go to the likeliest other
+    expected = dataclasses.replace(session.results[0].full, logits=logits, classes=('dog',)).labels
+    np.testing.assert_array_equal(without_cat, 2 * expected)
+    np.testing.assert_array_equal(unchanged, before[1])
+    assert session.results[0].overlay.read_bytes() != overlay_before
+    assert session.results[0].segmentation.shares['cat'] == 0
     session.segment()
-    np.testing.assert_array_equal(Image.open(session.found[0].labels), without)
+    np.testing.assert_array_equal(label_map(session.results[0]), without_cat)
     session.switch(0, 'cat', on=True)
-    np.testing.assert_array_equal(Image.open(session.found[0].labels), before[0])
+    np.testing.assert_array_equal(label_map(session.results[0]), before[0])
 
 
 def test_classes_that_are_gone_need_not_be_switched_on(session, tmp_path):
     session.add('cat', *draw_disc(0))
-    session.add('dog', *draw_disc(1, colour=BLUISH))
+    session.add('dog', *draw_disc(1, color=BLUISH))
     session.queries = [photo(tmp_path)]
     session.segment()
     session.switch(0, 'cat', on=False)
     session.remove(0)
     assert session.segment() == []
-    assert session.found[0].segmentation.classes == ('dog',)
+    assert session.results[0].segmentation.classes == ('dog',)
 
 
 def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.queries = [photo(tmp_path)]
     session.segment()
-    (found,) = session.found
-    wanted = io.BytesIO()
-    drawn = overlay(np.asarray(Image.open(found.path)), found.segmentation.labels, rest=1)
-    Image.fromarray(drawn).save(wanted, 'jpeg', quality=90)
-    np.testing.assert_array_equal(Image.open(found.overlay), Image.open(wanted))
+    (result,) = session.results
+    file = io.BytesIO()
+    picture = overlay(np.asarray(Image.open(result.path)), result.segmentation.labels, rest=1)
+    Image.fromarray(picture).save(file, 'jpeg', quality=90)
+    np.testing.assert_array_equal(Image.open(result.overlay), Image.open(file))
+
+
+def test_the_page_decodes_each_image_once_for_a_search_and_keeps_none(session, tmp_path, monkeypatch):
+    photos, read_photo = [], segmenter.read_photo
+
+    def read_and_note(*image):
+        pixels = read_photo(*image)
+        photos.append(weakref.ref(pixels))
+        return pixels
+
+    session.add('cat', *draw_disc(0))
+    for module in (segmenter, sessions):
+        monkeypatch.setattr(module, 'read_photo', read_and_note)
+    session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
+    session.segment()
+    assert len(photos) == 3
+    gc.collect()
+    assert [reference() for reference in photos] == [None] * 3
 
 
 def test_presence_is_told_in_words():
@@ -268,10 +300,10 @@ def test_an_image_of_too_many_pixels_is_told_before_it_is_decoded(session, huge,
     monkeypatch.setattr(PngImageFile, 'load', lambda image: decoded.append(image.size) or load(image))
     session.add('cat', *draw_disc(0))
     session.queries = [huge, photo(tmp_path)]
-    told = 'huge.png has more than 64 million pixels; make it smaller.'
-    assert session.check() == session.segment() == [told]
-    assert [found.path.name for found in session.found] == ['query.png']
-    with pytest.raises(pj.InputError, match=told):
+    complaint = 'huge.png has more than 64 million pixels; make it smaller.'
+    assert session.check() == session.segment() == [complaint]
+    assert [result.path.name for result in session.results] == ['query.png']
+    with pytest.raises(pj.InputError, match=complaint):
         read_mask(huge)
     assert set(decoded) == {(60, 40)}
 
@@ -281,15 +313,15 @@ def test_there_are_so_many_images_and_references_at_most(session, tmp_path, monk
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
     session.add('cat', *draw_disc(0))
     assert session.segment() == ['The page searches 2 images at once; the last 1 are left out.']
-    assert [found.path.name for found in session.found] == ['0.png', '1.png']
+    assert [result.path.name for result in session.results] == ['0.png', '1.png']
     session.add('cat', *draw_disc(1))
     with pytest.raises(pj.InputError, match='There are 2 references, and the page takes no more'):
         session.add('cat', *draw_disc(2))
 
 
 def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
-    whole = photo(tmp_path).read_bytes()
-    (tmp_path / 'torn.png').write_bytes(whole[: len(whole) // 2])
+    content = photo(tmp_path).read_bytes()
+    (tmp_path / 'torn.png').write_bytes(content[: len(content) // 2])
     session.queries = [tmp_path / 'torn.png', tmp_path / 'query.png']
     (complaint,) = session.check()
     assert complaint.startswith('torn.png cannot be read as an image')
@@ -312,14 +344,14 @@ def test_a_tab_that_outlived_its_session_is_told_to_reload(actions):
 
 def test_the_page_says_that_it_searches_before_it_does(actions, session, tmp_path):
     image, mask = draw_disc(0)
-    drawn = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
+    drawing_ = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(2)]
-    steps = actions.try_out(session, True, 'mask', drawn, None, 'cat')
+    steps = actions.try_out(session, True, 'mask', drawing_, None, 'cat')
     assert next(steps)[0] == 'Searching 2 images …'
     assert session.classes == (), 'the drawing has been encoded already'
     *_, last = steps
     assert last[0] == ''
-    assert [found.path.name for found in session.found] == ['0.png', '1.png']
+    assert [result.path.name for result in session.results] == ['0.png', '1.png']
 
 
 def test_the_page_tells_of_torn_images_while_nothing_is_marked(actions, session, tmp_path):
@@ -331,19 +363,44 @@ def test_the_page_tells_of_torn_images_while_nothing_is_marked(actions, session,
 
 def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     session.add('cat', *draw_disc(0))
-    session.add('d<g', *draw_disc(1, colour=BLUISH))
+    session.add('d<g', *draw_disc(1, color=BLUISH))
     session.queries = [photo(tmp_path)]
     session.segment()
-    session.heat_of = 'cat'
+    session.heat_class = 'cat'
     session.switch(0, 'd<g', on=False)
     _, legend, classes = actions.result_view.view(session)
-    absent = session.found[0].whole.absent
+    absent = session.results[0].full.absent
     assert classes['choices'] == [(f'{name}: {presence(absent[name])}', name) for name in ('cat', 'd<g')]
     assert classes['value'] == ['cat']
-    share = f'{session.found[0].segmentation.shares["cat"]:.1%}'
+    share = f'{session.results[0].segmentation.shares["cat"]:.1%}'
     rows = [re.findall('<td>(.*?)</td>', row) for row in legend.split('<tr>')[2:]]
     assert [row[1:] for row in rows] == [[share, presence(absent['cat'])], ['switched off', presence(absent['d<g'])]]
     assert 'd&lt;g' in rows[1][0]
+
+
+def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):
+    from panet_jax.demo.page import ReferencePart, ResultPart
+
+    session.queries = [photo(tmp_path)]
+    (nothing,) = actions.segment(session)
+    session.add('cat', *draw_disc(0))
+    busy, results = actions.segment(session)
+    assert {len(values) for values in (nothing, busy, results)} == {len(ResultPart._fields)}
+    assert results[ResultPart._fields.index('files')] == actions.result_view.files(session)
+    assert len(actions.remove(session, 0)) == len(ReferencePart._fields)
+
+
+def test_a_class_of_an_image_that_is_searched_anew_is_not_switched(actions, session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.queries = [photo(tmp_path)]
+    event = types.SimpleNamespace(value='cat', selected=False, index=0)
+    assert actions.switch(session, event) == [actions.gr.skip()] * 5
+    session.segment()
+    *_, files = actions.switch(session, event)
+    assert files == actions.result_view.files(session)
+    assert session.results[0].segmentation.shares['cat'] == 0
+    event.value = 'dog'
+    assert actions.switch(session, event) == [actions.gr.skip()] * 5
 
 
 def demo_folder(folder, age=1000):
@@ -374,10 +431,10 @@ def test_a_search_writes_nothing_once_the_page_has_ended(session, tmp_path, monk
     session.queries = [photo(tmp_path, 'one.png'), photo(tmp_path, 'two.png')]
     write = session._write
 
-    def write_and_end(*given):
-        found = write(*given)
+    def write_and_end(*arguments):
+        result = write(*arguments)
         session.close()
-        return found
+        return result
 
     monkeypatch.setattr(session, '_write', write_and_end)
     session.segment()
@@ -414,8 +471,8 @@ PROGRAM = 'from panet_jax.commands.cli import run; run()'
 SECONDS = 60  # for what takes a few, on a busy machine
 
 
-def colour_params(like):
-    """An encoder that sees colour alone: how much red and blue there are, above and below the mean."""
+def color_params(like):
+    """Parameters of an encoder that sees colors alone: how far red and blue are above and below their means."""
     params = {}
     for name, layer in like.items():
         kernel, bias = np.zeros(layer['kernel'].shape, np.float32), np.zeros(layer['bias'].shape, np.float32)
@@ -430,18 +487,18 @@ def colour_params(like):
 @contextlib.contextmanager
 def served(folder, narrow_params):
     """The command, run in a process whose temporary files go to a folder: the process, and the page's address."""
-    pj.save_encoder_params(folder / 'colour.safetensors', colour_params(narrow_params))
+    pj.save_encoder_params(folder / 'color.safetensors', color_params(narrow_params))
     with subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, 'demo', f'--weights={folder}/colour.safetensors'],
+        [sys.executable, '-c', PROGRAM, 'demo', f'--weights={folder}/color.safetensors'],
         env=os.environ | {'TMPDIR': str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as server:
         try:
-            said = server.stdout.readline()
-            address = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', said)
-            assert address, said + server.stdout.read()
+            line = server.stdout.readline()
+            address = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', line)
+            assert address, line + server.stdout.read()
             yield server, address[1]
         finally:
             server.kill()
@@ -449,7 +506,7 @@ def served(folder, narrow_params):
 
 @pytest.fixture
 def address(tmp_path, narrow_params):
-    """The page, served as the command serves it, of a network of which one knows what it will find."""
+    """The page as the command serves it, with a network that sees colors alone."""
     with served(tmp_path, narrow_params) as (server, address):
         yield address
         server.send_signal(signal.SIGTERM)
@@ -510,12 +567,12 @@ def upload(page, where, text, file):
     chooser.value.set_files(file)
 
 
-def on_screen(page, colour, within):
-    """Where a colour is, within a box (left, top, right, bottom) of the screen: its box, None if it is nowhere."""
+def on_screen(page, color, within):
+    """Where a color is, within a box (left, top, right, bottom) of the screen: its box, None if it is nowhere."""
     left, top, right, bottom = map(int, within)
     shot = page.screenshot(clip={'x': left, 'y': top, 'width': right - left, 'height': bottom - top})
     pixels = np.asarray(Image.open(io.BytesIO(shot)).convert('RGB')).astype(int)
-    rows, columns = np.nonzero((np.abs(pixels - colour) < 12).all(-1))
+    rows, columns = np.nonzero((np.abs(pixels - color) < 12).all(-1))
     if not rows.size:
         return None
     return tuple(map(int, (left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1)))
@@ -547,15 +604,15 @@ def downloaded(page, name):
 
 
 def two_discs(seed, red, blue):
-    """An image with a red and a blue disc around two centres (y, x), and where they are."""
+    """An image with a red and a blue disc around two centers (y, x), and where they are."""
     image, red_mask = draw_disc(seed, SHAPE, RED, red, RADIUS)
-    other, blue_mask = draw_disc(seed, SHAPE, BLUISH, blue, RADIUS)
-    image[blue_mask] = other[blue_mask]
+    blue_image, blue_mask = draw_disc(seed, SHAPE, BLUISH, blue, RADIUS)
+    image[blue_mask] = blue_image[blue_mask]
     return image, red_mask, blue_mask
 
 
-def iou(found, wanted):
-    return (found & wanted).sum() / (found | wanted).sum()
+def iou(mask, expected):
+    return (mask & expected).sum() / (mask | expected).sum()
 
 
 @pytest.mark.exhaustive
@@ -612,9 +669,9 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     labels = downloaded(page, 'query.png')
     assert iou(labels == 1, red) > 0.65
     assert iou(labels == 2, blue) > 0.65
-    shown = downloaded(page, 'query-overlay.jpg')
-    for way, (colour, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
-        np.testing.assert_allclose(np.median(shown[mask], 0), coloured(colour, way), atol=8)
+    picture = downloaded(page, 'query-overlay.jpg')
+    for way, (color, mask) in enumerate(((RED, red), (BLUISH, blue)), 1):
+        np.testing.assert_allclose(np.median(picture[mask], 0), colored(color, way), atol=8)
 
     page.locator('#classes').get_by_text('red').click()
     expect(rows.filter(has_text='switched off')).to_be_visible()

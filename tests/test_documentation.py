@@ -66,7 +66,7 @@ def files(tmp_path_factory):
         (folder / name).symlink_to(ROOT / name)
     for seed, name in enumerate(('cat1', 'cat2', 'dog', 'dog2', 'photo', 'folder/1', 'folder/2')):
         (folder / name).parent.mkdir(exist_ok=True)
-        image, mask = draw_disc(seed, shape=(200, 240), centre=(80, 120), radius=50)
+        image, mask = draw_disc(seed, shape=(200, 240), center=(80, 120), radius=50)
         Image.fromarray(image).save(folder / f'{name}.jpg')
         Image.fromarray(mask).save(folder / f'{name}.png')
     shutil.copy(folder / 'dog2.png', folder / 'strokes.png')

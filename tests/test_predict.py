@@ -1,11 +1,12 @@
 """`panet-jax predict`, as typed."""
 
-import contextlib
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -19,33 +20,32 @@ from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
 from panet_jax.images.overlays import overlay, way_color
-from panet_jax.segmenter import outputs
+from panet_jax.segmenter import outputs, references, segmenter
 from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
 
 
 @pytest.fixture
-def command(tmp_path, capsys, narrow_params):
+def command(current_folder, capsys, narrow_params):
     """Runs the command in a folder with weights, two annotated images and three others."""
-    pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
+    pj.save_encoder_params('narrow.safetensors', narrow_params)
     for name, color in (('cat', (220, 40, 30)), ('dog', (20, 60, 240))):
-        image, mask = draw_disc(0, colour=color)
-        Image.fromarray(image).save(tmp_path / f'{name}.jpg', quality=95)
-        Image.fromarray(mask).save(tmp_path / f'{name}.png')
-    (tmp_path / 'photos/more').mkdir(parents=True)
+        image, mask = draw_disc(0, color=color)
+        Image.fromarray(image).save(f'{name}.jpg', quality=95)
+        Image.fromarray(mask).save(f'{name}.png')
+    (current_folder / 'photos/more').mkdir(parents=True)
     for seed, name in enumerate(('a.jpg', 'b.png', 'more/a.jpg')):
-        Image.fromarray(draw_disc(seed, shape=(50, 30 + seed))[0]).save(tmp_path / 'photos' / name)
-    (tmp_path / 'photos/notes.txt').write_text('no image')
+        Image.fromarray(draw_disc(seed, shape=(50, 30 + seed))[0]).save(current_folder / 'photos' / name)
+    (current_folder / 'photos/notes.txt').write_text('no image')
 
     def run(*arguments):
-        with pytest.raises(SystemExit) as end:
+        with pytest.raises(SystemExit) as ended:
             cli.run(['predict', *map(str, arguments)])
         out, err = capsys.readouterr()
         assert 'Traceback' not in err
-        return end.value.code, out, err
+        return ended.value.code, out, err
 
-    with contextlib.chdir(tmp_path):
-        yield run
+    return run
 
 
 NETWORK = ('--weights=narrow.safetensors', '--size=33', '--batch=2')
@@ -68,10 +68,10 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     assert names == {'predictions.json'} | {
         f'{stem}{end}' for stem in ('a', 'b', 'a-2') for end in ('.png', '-overlay.jpg', '.npz')
     }
-    expected = pj.Segmenter('narrow.safetensors', size=33, batch=2)
-    expected.fit({'cat': [('cat.jpg', 'cat.png')], 'dog': [('dog.jpg', pj.Box(20, 10, 40, 30))]})
+    segmenter_ = pj.Segmenter('narrow.safetensors', size=33, batch=2)
+    segmenter_.fit({'cat': [('cat.jpg', 'cat.png')], 'dog': [('dog.jpg', pj.Box(20, 10, 40, 30))]})
     for entry in results['images']:
-        result = expected.predict(entry['image'])
+        result = segmenter_.predict(entry['image'])
         with Image.open(tmp_path / 'found' / entry['labels']) as labels:
             assert labels.mode == 'P'
             assert labels.getpalette()[:6] == [0, 0, 0, *way_color(1)]
@@ -79,25 +79,51 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
         assert entry['absent'] == pytest.approx(result.absent, abs=1e-4)
         assert entry['shares'] == pytest.approx(result.shares, abs=1e-4)
     with np.load(tmp_path / 'found/b.npz') as file:
-        np.testing.assert_allclose(file['probabilities'], expected.predict('photos/b.png').probabilities, atol=1e-2)
+        np.testing.assert_allclose(file['probabilities'], segmenter_.predict('photos/b.png').probabilities, atol=1e-2)
+
+
+def test_each_photograph_is_decoded_once(command, monkeypatch):
+    decoded, decode = [], references.open_image
+    monkeypatch.setattr(
+        references, 'open_image', lambda data, source_name: decoded.append(source_name) or decode(data, source_name)
+    )
+    assert command(*NETWORK, *CAT, '--query', 'photos/**/*')[0] == 0
+    assert sorted(decoded) == sorted(['cat.jpg', 'cat.png', 'photos/a.jpg', 'photos/b.png', 'photos/more/a.jpg'])
+
+
+def test_however_many_photographs_there_are_few_are_in_memory(command, tmp_path, monkeypatch):
+    photos, counts, read_photo = [], [], segmenter.read_photo
+
+    def read_and_count(*image):
+        photo = read_photo(*image)
+        photos.append(weakref.ref(photo))
+        counts.append(sum(reference() is not None for reference in photos))
+        return photo
+
+    monkeypatch.setattr(segmenter, 'THREADS', 2)
+    for number in range(60):
+        shutil.copy('photos/b.png', f'photos/more/{number}.png')
+    monkeypatch.setattr(segmenter, 'read_photo', read_and_count)
+    assert command(*NETWORK, *CAT, '--query', 'photos/more')[0] == 0
+    assert len(counts) == 62
+    assert max(counts) <= 2 * (2 + 2) + 2 + 2  # read ahead, written, a batch, and one between them
 
 
 def test_the_legend_stands_below_the_photograph(tmp_path):
     photo, names = draw_disc(0, shape=(90, 100))[0], ('cat', 'a dog with a rather long name', 'cow', 'nowhere')
-    Image.fromarray(photo).save(tmp_path / 'photo.png')
     logits = np.zeros((3, 3, 5), np.float32)
     logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
     result = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
-    write_prediction(result, tmp_path / 'photo.png', tmp_path, 'found', probabilities=False)
+    write_prediction(result, photo, tmp_path, 'found')
     Image.fromarray(overlay(photo, result.labels)).save(tmp_path / 'without.jpg', quality=90)
-    with Image.open(tmp_path / 'found-overlay.jpg') as drawn:
-        assert drawn.width == 100
-        drawn = np.asarray(drawn).astype(int)
+    with Image.open(tmp_path / 'found-overlay.jpg') as file:
+        assert file.width == 100
+        picture = np.asarray(file).astype(int)
     # But for the blocks of the JPEG that lie across the edge:
-    np.testing.assert_array_equal(drawn[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
-    legend = drawn[96:]
-    are_listed = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
-    assert are_listed == [True, True, True, False]
+    np.testing.assert_array_equal(picture[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
+    legend = picture[96:]
+    in_legend = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
+    assert in_legend == [True, True, True, False]
     assert (legend[:, -1] < 60).all(), 'a text is cut off'
 
 
@@ -118,38 +144,38 @@ def test_one_image_that_fails_is_told_at_the_end_and_the_others_are_kept(command
 def test_references_without_background_are_told_before_anything_is_written_or_summed_up(command, tmp_path):
     shape = draw_disc(0)[1].shape
     Image.fromarray(np.ones(shape, bool)).save(tmp_path / 'all.png')
-    for more in ((), ('--save-segmenter', 'pets.npz')):
+    for more in ((), ('--save-segmenter', 'pets.safetensors')):
         status, out, err = command(
             *NETWORK, '--support=cat=cat.jpg:all.png', '--query', 'photos', '--out', 'found', *more
         )
         assert (status, 'show no background' in err) == (2, True)
         assert 'found' not in out
         assert 'label' not in out
-    pj.Segmenter('narrow.safetensors', size=33).add('cat', 'cat.jpg', 'all.png').save('pets.npz')
-    status, out, err = command('--segmenter=pets.npz', '--query', 'photos', '--out', 'found')
+    pj.Segmenter('narrow.safetensors', size=33).add('cat', 'cat.jpg', 'all.png').save('pets.safetensors')
+    status, out, err = command('--segmenter=pets.safetensors', '--query', 'photos', '--out', 'found')
     assert (status, 'show no background' in err, 'found' in out) == (2, True, False)
     assert not (tmp_path / 'found').exists()
 
 
-def test_all_labels_have_colours_of_their_own():
-    colours = {tuple(way_color(label).tolist()) for label in range(1, 255)}
-    assert len(colours) == 254
-    assert not colours & {(0, 0, 0), (255, 255, 255)}
-    assert way_color(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's colour map
+def test_all_labels_have_colors_of_their_own():
+    colors = {tuple(way_color(label).tolist()) for label in range(1, 255)}
+    assert len(colors) == 254
+    assert not colors & {(0, 0, 0), (255, 255, 255)}
+    assert way_color(9).tolist() == [192, 0, 0]  # that of PASCAL VOC's color map
 
 
 def test_references_are_saved_and_used_again(command, tmp_path):
-    status, out, _ = command(*NETWORK, *CAT, '--save-segmenter', 'pets.npz')
+    status, out, _ = command(*NETWORK, *CAT, '--save-segmenter', 'pets.safetensors')
     assert status == 0
-    assert 'the references are in pets.npz' in out
+    assert 'the references are in pets.safetensors' in out
     assert not (tmp_path / 'predictions').exists()
     points = ('--support', 'dog=dog.jpg:points=30,20,33,22/2,2,55,35')
-    status, out, _ = command('--segmenter=pets.npz', *points, '--query', 'photos/b.png')
+    status, out, _ = command('--segmenter=pets.safetensors', *points, '--query', 'photos/b.png')
     assert status == 0
     assert 'label 2 is dog' in out
     assert (tmp_path / 'predictions/b-overlay.jpg').exists()
-    assert 'there is no file no.npz' in command('--segmenter=no.npz', '--query', 'photos/b.png')[2]
-    status, _, err = command('--segmenter=pets.npz', '--size=65', '--query', 'photos/b.png')
+    assert 'there is no file no.safetensors' in command('--segmenter=no.safetensors', '--query', 'photos/b.png')[2]
+    status, _, err = command('--segmenter=pets.safetensors', '--size=65', '--query', 'photos/b.png')
     assert (status, 'keeps the size it was made with' in err) == (2, True)
 
 
@@ -192,13 +218,17 @@ def test_results_of_one_name_get_numbers():
         ((*CAT, '--query', 'photos', '--absent-above', '2'), 'wants a number from 0 to 1'),
         ((*CAT, '--query', 'photos', '--out', 'photos'), 'the results would replace photos/b.png'),
         ((*CAT, '--query', 'cat.jpg', '--out', '.'), 'the results would replace cat.png'),
-        ((*CAT, '--save-segmenter', 'pets.pkl'), 'saved as NAME.npz'),
-        ((*CAT, '--save-segmenter', 'none/pets.npz'), 'there is no folder none to save pets.npz in; make it first'),
+        ((*CAT, '--save-segmenter', 'pets.npz'), '(.npz files are still loaded)'),
+        ((*CAT, '--save-segmenter', 'pets.pkl'), 'saved as NAME.safetensors'),
+        (
+            (*CAT, '--save-segmenter', 'none/pets.safetensors'),
+            'there is no folder none to save pets.safetensors in; make it first',
+        ),
         ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--out photos is where --query looks'),
         ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--out photos is where --query looks'),
         ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--out photos/new is where --query looks'),
         ((*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'), 'is where --query looks'),
-        ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'there is no file nowhere'),
+        ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'and there is no such file or folder'),
     ],
 )
 def test_mistakes_are_one_sentence_before_any_work(command, tmp_path, arguments, message):
@@ -213,8 +243,8 @@ def test_absent_classes_are_left_out(command, tmp_path):
     dog = ('--support', 'dog=dog.jpg:dog.png')
     assert 'cat is found in 2, dog is found in 2' in command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
     entries = json.loads((tmp_path / 'predictions/predictions.json').read_text())['images']
-    cat, other = sorted(entry['absent']['cat'] for entry in entries)
-    threshold = (cat + other) / 2
+    low, high = sorted(entry['absent']['cat'] for entry in entries)
+    threshold = (low + high) / 2
     _, out, _ = command(*NETWORK, *CAT, *dog, '--query', 'photos', '--absent-above', threshold)
     again = json.loads((tmp_path / 'predictions/predictions.json').read_text())['images']
     for before, after in zip(entries, again, strict=True):
@@ -228,12 +258,12 @@ def test_absent_classes_are_left_out(command, tmp_path):
 def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
     write = outputs.write_prediction
 
-    def write_and_signal(result, path, *rest):
-        if path.name == 'b.png':
+    def write_and_signal(segmentation, photo, out, stem, **options):
+        if stem == 'b':
             time.sleep(1)  # the threads have begun
             os.kill(os.getpid(), number)
             time.sleep(0.3)
-        return write(result, path, *rest)
+        return write(segmentation, photo, out, stem, **options)
 
     monkeypatch.setattr(outputs, 'write_prediction', write_and_signal)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -245,6 +275,23 @@ def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch,
     assert 'b.png' in done
     assert f'{len(done)} image(s) in found' in out
     assert set(done) == {path.name for path in (tmp_path / 'found').glob('*.png')}
+
+
+def test_the_same_command_goes_on_after_a_kill(command, tmp_path, monkeypatch):
+    def write_and_be_killed(*arguments, **options):
+        write(*arguments, **options)
+        shutil.copytree(tmp_path / 'found', tmp_path / 'killed', dirs_exist_ok=True)
+
+    write = outputs.write_prediction
+    monkeypatch.setattr(outputs, 'write_prediction', write_and_be_killed)
+    with pytest.raises(TypeError):  # there is no entry to tell of
+        command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'found')
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert {path.name for path in (tmp_path / 'killed').iterdir()} >= {'b.png', 'b-overlay.jpg'}
+    status, _, err = command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'killed')
+    assert status == 0, err
+    assert [entry['labels'] for entry in results_in(tmp_path / 'killed')['images']] == ['b.png']
 
 
 def test_results_replace_no_file_of_others(command, tmp_path):
@@ -282,6 +329,14 @@ def test_results_of_other_classes_are_not_mixed(command, tmp_path):
     # In place of all of them:
     assert command(*NETWORK, *dog, '--query', 'photos')[0] == 0
     assert results_in(tmp_path / 'predictions')['classes'] == ['dog']
+
+
+def test_results_that_another_class_replaces_are_told(command, tmp_path):
+    status, out, _ = command('--support=cat=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
+    assert (status, 'they are replaced' in out) == (0, False)
+    status, out, _ = command('--support=dog=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
+    assert status == 0
+    assert "has the results of 1 image(s), made with classes ['cat']; they are replaced" in out
 
 
 def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, tmp_path):
@@ -342,20 +397,20 @@ def segmentation(label_share):
 
 def test_the_overlay_leaves_a_photograph_as_bright_as_it_is():
     image = np.full((20, 50, 3), 100, np.uint8)
-    drawn = np.asarray(_overlay(image, segmentation(0.1)))
-    assert (drawn[-1, -1] == 100).all()
-    assert (drawn[0, -1] != 100).any()
+    picture = np.asarray(_overlay(image, segmentation(0.1)))
+    assert (picture[-1, -1] == 100).all()
+    assert (picture[0, -1] != 100).any()
 
 
-def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, tmp_path, monkeypatch):
+def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, monkeypatch):
     shares = iter((0.0009, 0.5))
-    result = segmentation(0.5)
-    monkeypatch.setattr(
-        pj.Segmenter, 'stream', lambda _, images, **__: (_with_shares(result, next(shares)) for _ in images)
-    )
+    result, photo = segmentation(0.5), np.full((20, 50, 3), 100, np.uint8)
+
+    def stream_photos(_, images, **options):
+        return ((_with_shares(result, next(shares)), photo) for _ in images)
+
+    monkeypatch.setattr(pj.Segmenter, 'stream_photos', stream_photos)
     dog = ('--support', 'dog=dog.jpg:dog.png')
-    for name in ('a.jpg', 'b.png'):
-        Image.fromarray(np.full((20, 50, 3), 100, np.uint8)).save(tmp_path / 'photos' / name)
     out = command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
     assert 'cat is found in 0, dog is found in 1' in out
 

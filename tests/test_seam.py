@@ -72,8 +72,8 @@ def test_another_encoder_trains_resumes_evaluates_and_segments(tmp_path):
 
     segmenter = pj.Segmenter(tmp_path / 'whole').fit({'disc': [draw_disc(0)]})
     assert segmenter.predict(draw_disc(1)[0]).labels.shape == (40, 60)
-    segmenter.save(tmp_path / 'discs.npz')
-    again = pj.Segmenter.load(tmp_path / 'discs.npz')
+    segmenter.save(tmp_path / 'discs.safetensors')
+    again = pj.Segmenter.load(tmp_path / 'discs.safetensors')
     np.testing.assert_array_equal(again.predict(draw_disc(1)[0]).logits, segmenter.predict(draw_disc(1)[0]).logits)
 
 

@@ -1,12 +1,15 @@
 """The Segmenter: the same numbers as an episode has, on images and annotations of every kind."""
 
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import jax
 import numpy as np
 import optax
 import pytest
+import safetensors.numpy
 from drawn import draw_disc
 from flax.training import train_state
 from PIL import Image
@@ -16,9 +19,11 @@ from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.segmenter import segmentation, segmenter
+from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import read_marks, read_photo
 
 SIZE = 33
+IMAGE, MASK = draw_disc(0)
 
 
 @pytest.fixture
@@ -37,16 +42,14 @@ def episode_of(ways, query):
 
 @pytest.mark.parametrize('ways', [1, 2])
 def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
-    colours = ((220, 40, 30), (20, 60, 240))[:ways]
-    references = [
-        [draw_disc(10 * way + shot, colour=colour) for shot in range(2)] for way, colour in enumerate(colours)
-    ]
+    colors = ((220, 40, 30), (20, 60, 240))[:ways]
+    references = [[draw_disc(10 * way + shot, color=color) for shot in range(2)] for way, color in enumerate(colors)]
     query, _ = draw_disc(99, shape=(SIZE, SIZE))
     result = make().fit({f'class {way}': pairs for way, pairs in enumerate(references)}).predict(query)
-    wanted = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
-    np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), wanted, atol=1e-4)
-    np.testing.assert_array_equal(result.labels, wanted.argmax(-1))
-    np.testing.assert_allclose(result.probabilities, jax.nn.softmax(wanted).transpose(2, 0, 1), atol=1e-5)
+    expected = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
+    np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), expected, atol=1e-4)
+    np.testing.assert_array_equal(result.labels, expected.argmax(-1))
+    np.testing.assert_allclose(result.probabilities, jax.nn.softmax(expected).transpose(2, 0, 1), atol=1e-5)
 
 
 def test_results_are_of_the_images_own_size(make):
@@ -66,12 +69,12 @@ def test_results_are_of_the_images_own_size(make):
 
 def test_absence_is_0_where_the_class_is_found_as_it_was_shown_and_half_where_the_background_is(rng):
     prototypes = rng.normal(size=(3, 8)).astype(np.float32)
-    for shown, expected in ((1, (0, None)), (2, (None, 0)), (0, (0.5, 0.5))):
-        features = np.broadcast_to(prototypes[shown], (4, 5, 8))
+    for source, distances in ((1, (0, None)), (2, (None, 0)), (0, (0.5, 0.5))):
+        features = np.broadcast_to(prototypes[source], (4, 5, 8))
         absent = jax.jit(segmentation.absence)(features, pj.cosine_logits(features, prototypes), prototypes)
-        for value, wanted in zip(absent, expected, strict=True):
+        for value, expected in zip(absent, distances, strict=True):
             assert 0 <= value <= 1
-            assert wanted is None or value == pytest.approx(wanted, abs=1e-5)
+            assert expected is None or value == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_batch_gives_what_its_images_give_alone(make):
@@ -83,6 +86,21 @@ def test_a_batch_gives_what_its_images_give_alone(make):
         [result.logits for result in segmenter_.stream(iter(images))],
         [result.logits for result in segmenter_.predict(images)],
     )
+
+
+def test_photographs_come_with_their_results(make):
+    segmenter_ = make().fit({'disc': [draw_disc(0)]})
+    images = [draw_disc(seed, shape=(30 + seed, 44))[0] for seed in range(5)]
+    results = list(segmenter_.stream_photos([*images[:3], 'nowhere.jpg', *images[3:]], on_error='yield'))
+    error, nothing = results.pop(3)
+    assert (str(error), nothing) == ('there is no file nowhere.jpg.', None)
+    for image, (result, photo), alone in zip(images, results, segmenter_.predict(images), strict=True):
+        np.testing.assert_array_equal(photo, image)
+        np.testing.assert_allclose(result.logits, alone.logits, atol=1e-4)
+    with pytest.raises(pj.InputError, match='there is no file'):
+        list(segmenter_.stream_photos(['nowhere.jpg']))
+    with pytest.raises(pj.InputError, match='no references yet'):
+        make().stream_photos(images)
 
 
 def test_each_size_of_image_is_compiled_once(make):
@@ -97,15 +115,10 @@ def test_each_size_of_image_is_compiled_once(make):
 
 
 def test_adding_computes_only_what_is_new(make, monkeypatch):
-    (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, colour=(20, 60, 240))
+    (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, color=(20, 60, 240))
     both = make().fit({'cat': [(cat, cat_mask)], 'dog': [(dog, dog_mask)]})
     grown = make().fit({'cat': [(cat, cat_mask)]})
-    encoded, original = [], pj.Segmenter._encode
-    monkeypatch.setattr(
-        pj.Segmenter,
-        '_encode',
-        lambda self, images: original(self, [encoded.append(image) or image for image in images]),
-    )
+    encoded = counted_encodings(monkeypatch)
     assert grown.add('dog', dog, dog_mask) is grown
     assert len(encoded) == 1
     np.testing.assert_array_equal(encoded[0], resize_image(dog, SIZE))
@@ -113,16 +126,68 @@ def test_adding_computes_only_what_is_new(make, monkeypatch):
     np.testing.assert_allclose(grown.predict(cat).logits, both.predict(cat).logits, atol=1e-4)
 
 
+def counted_encodings(monkeypatch):
+    """A list that gets each image that any Segmenter encodes from now on."""
+    encoded, original = [], pj.Segmenter._encode
+    monkeypatch.setattr(
+        pj.Segmenter,
+        '_encode',
+        lambda self, images: original(self, [encoded.append(image) or image for image in images]),
+    )
+    return encoded
+
+
+def test_a_second_annotation_of_an_image_and_removing_one_encode_nothing(make, monkeypatch):
+    image, cat = draw_disc(0, center=(20, 15))
+    dog, points = draw_disc(0, center=(20, 45))[1], pj.Points([(45, 20)], background=[(30, 5)])
+    segmenter_ = make().fit({'cat': [(image, cat)], 'cow': [draw_disc(1)]})
+    before = segmenter_.references
+    encoded = counted_encodings(monkeypatch)
+    with_dog = segmenter_.add('dog', image, dog).references
+    with_points = segmenter_.add('dog', image, points).references
+    assert encoded == []
+    assert with_points.without(3).prototypes().tolist() == with_dog.prototypes().tolist()
+    np.testing.assert_array_equal(with_dog.without(2).prototypes(), before.prototypes())
+    without_cow = make().fit({'cat': [(image, cat)], 'dog': [(image, dog), (image, points)]}).references
+    np.testing.assert_allclose(with_points.without(1).prototypes(), without_cow.prototypes(), atol=1e-5)
+    assert with_points.without(1).classes == ('cat', 'dog')
+    assert len(with_points.without(1).images) == 1
+
+
+def test_a_set_of_references_never_changes(make):
+    segmenter_ = make().fit({'cat': [draw_disc(0)]})
+    before = segmenter_.references
+    prototypes = before.prototypes()
+    larger = segmenter_.extended(before, {'dog': [draw_disc(1)]})
+    assert (before.classes, larger.classes, segmenter_.classes) == (('cat',), ('cat', 'dog'), ('cat',))
+    smaller = larger.without(1)
+    assert (larger.classes, smaller.classes) == (('cat', 'dog'), ('cat',))
+    np.testing.assert_array_equal(before.prototypes(), prototypes)
+    segmenter_.references = larger
+    assert segmenter_.predict(IMAGE).classes == ('cat', 'dog')
+    with pytest.raises(AttributeError):
+        before.references = ()
+
+
+def test_the_features_of_each_image_are_kept_once_as_float32(make):
+    image, mask = draw_disc(0)
+    references = make().fit({'cat': [(image, mask)], 'ground': [(image, ~mask)], 'dog': [draw_disc(1)]}).references
+    assert [(kept.features.shape, kept.features.dtype) for kept in references.images.values()] == [
+        ((5, 5, 32), np.float32)
+    ] * 2
+    assert [reference.image for reference in references.of_class('ground')] == [next(iter(references.images))]
+
+
 def test_an_image_with_two_classes_has_a_background_without_both(make):
-    image, cat = draw_disc(0, centre=(20, 15))
-    dog = draw_disc(0, centre=(20, 45))[1]
+    image, cat = draw_disc(0, center=(20, 15))
+    dog = draw_disc(0, center=(20, 45))[1]
     image[dog] = (20, 60, 240)
     together = make().fit({'cat': [(image, cat)], 'dog': [(image, dog)]})
     later = make().fit({'cat': [(image, cat)]}).add('dog', image, dog)
     void = np.where(dog, 255, cat).astype(np.uint8)  # neither the cat nor its background
     cat_alone = make().fit({'cat': [(image, void)]})
-    np.testing.assert_allclose(later._prototypes(), together._prototypes(), atol=1e-5)
-    np.testing.assert_allclose(together._prototypes()[:2], cat_alone._prototypes(), atol=1e-5)
+    np.testing.assert_allclose(later.references.prototypes(), together.references.prototypes(), atol=1e-5)
+    np.testing.assert_allclose(together.references.prototypes()[:2], cat_alone.references.prototypes(), atol=1e-5)
 
 
 def test_boxes_points_and_scribbles_find_what_masks_find(make):
@@ -138,8 +203,8 @@ def test_boxes_points_and_scribbles_find_what_masks_find(make):
         'scribble on the class only': pj.Scribble(np.where(strokes == 1, 7, 255)),
     }
     for kind, annotation in annotations.items():
-        found = make().fit({'disc': [(image, annotation)]}).predict(image).probabilities[1]
-        assert found[mask].mean() > found[~mask].mean() + 0.1, kind
+        probability = make().fit({'disc': [(image, annotation)]}).predict(image).probabilities[1]
+        assert probability[mask].mean() > probability[~mask].mean() + 0.1, kind
 
 
 def test_marks_of_each_kind_at_the_size_of_the_network():
@@ -167,11 +232,11 @@ def test_marks_of_each_kind_at_the_size_of_the_network():
 
 def test_the_background_of_an_image_is_what_is_marked_or_what_all_leave():
     box = read_marks(pj.Box(0, 0, 10, 10), (40, 40), 40, 'box')
-    other = read_marks(pj.Box(30, 30, 40, 40), (40, 40), 40, 'box')
+    other_box = read_marks(pj.Box(30, 30, 40, 40), (40, 40), 40, 'box')
     points = read_marks(pj.Points([(20, 20)], background=[(5, 5), (35, 5)]), (40, 40), 40, 'points')
-    outside = segmenter.background([box, other])
-    assert (outside == ~(box.foreground | other.foreground)).all()
-    marked = segmenter.background([box, points])
+    outside = background([box, other_box])
+    assert (outside == ~(box.foreground | other_box.foreground)).all()
+    marked = background([box, points])
     assert (marked == points.background & ~box.foreground).all()
     assert marked.any()
 
@@ -194,18 +259,18 @@ def test_what_a_mask_of_numbers_means():
 @pytest.mark.parametrize('mode', ['L', '1', 'P', 'RGB', 'RGBA', 'LA', 'transparent', 'array', 'bool', 'one channel'])
 def test_masks_of_every_kind_are_one(mode, tmp_path):
     _, mask = draw_disc(0)
-    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    gray = Image.fromarray(mask.astype(np.uint8) * 255)
     if mode in ('array', 'bool', 'one channel'):
-        given = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
+        source = {'array': mask * 3, 'bool': mask, 'one channel': mask[..., None]}[mode]
     else:
-        image = grey.convert('RGBA' if mode == 'transparent' else mode)
+        image = gray.convert('RGBA' if mode == 'transparent' else mode)
         if mode == 'P':
             image = Image.fromarray(mask.astype(np.uint8))
             image.putpalette([0, 0, 0, 128, 0, 0])
         if mode == 'transparent':
-            image.putalpha(grey)
-        image.save(given := tmp_path / 'mask.png')
-    marks = read_marks(given, mask.shape, SIZE, 'the mask')
+            image.putalpha(gray)
+        image.save(source := tmp_path / 'mask.png')
+    marks = read_marks(source, mask.shape, SIZE, 'the mask')
     np.testing.assert_array_equal(marks.foreground, resize_map(mask, SIZE) > 0)
     np.testing.assert_array_equal(marks.background, ~marks.foreground)
 
@@ -216,56 +281,166 @@ def test_photographs_of_every_kind_are_rgb(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     picture.save(tmp_path / 'turned.png', exif=exif)
-    for given in (tmp_path / 'turned.png', str(tmp_path / 'turned.png'), Image.open(tmp_path / 'turned.png')):
-        np.testing.assert_array_equal(read_photo(given, 'x'), np.rot90(image, -1))
+    for source in (tmp_path / 'turned.png', str(tmp_path / 'turned.png'), Image.open(tmp_path / 'turned.png')):
+        np.testing.assert_array_equal(read_photo(source, 'x'), np.rot90(image, -1))
     for mode in ('L', 'P', 'RGBA', 'LA', '1', 'CMYK', 'I;16'):
         assert read_photo(picture.convert('L' if mode == 'I;16' else mode).convert(mode), 'x').shape == image.shape
-    grey = image[..., 0]
-    for given in (grey, grey[..., None], np.repeat(grey[..., None], 4, -1), jax.numpy.asarray(grey)):
-        np.testing.assert_array_equal(read_photo(given, 'x'), np.repeat(grey[..., None], 3, -1))
+    gray = image[..., 0]
+    for source in (gray, gray[..., None], np.repeat(gray[..., None], 4, -1), jax.numpy.asarray(gray)):
+        np.testing.assert_array_equal(read_photo(source, 'x'), np.repeat(gray[..., None], 3, -1))
 
 
 def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
     weights = tmp_path / 'narrow.safetensors'
     image, mask = draw_disc(0)
-    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, colour=(20, 60, 240))]})
-    first.save(tmp_path / 'animals.npz')
-    assert (tmp_path / 'animals.npz').stat().st_size < 4000
-    second = pj.Segmenter.load(tmp_path / 'animals.npz')
+    first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, color=(20, 60, 240))]})
+    first.save(tmp_path / 'animals.safetensors')
+    assert (tmp_path / 'animals.safetensors').stat().st_size < 4000
+    second = pj.Segmenter.load(tmp_path / 'animals.safetensors')
     assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
-    other = draw_disc(0, centre=(8, 8))[1]
+    bird = draw_disc(0, center=(8, 8))[1]
     np.testing.assert_array_equal(
-        second.add('bird', image, other)._prototypes(), first.add('bird', image, other)._prototypes()
+        second.add('bird', image, bird).references.prototypes(),
+        first.add('bird', image, bird).references.prototypes(),
     )
     assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
     weights.rename(tmp_path / 'moved.safetensors')
-    with pytest.raises(pj.InputError, match=r'weights of .*animals.npz cannot be had .*; name them as weights='):
-        pj.Segmenter.load(tmp_path / 'animals.npz')
-    pj.Segmenter.load(tmp_path / 'animals.npz', tmp_path / 'moved.safetensors')
+    with pytest.raises(
+        pj.InputError, match=r'weights of .*animals.safetensors cannot be had .*; name them as weights='
+    ):
+        pj.Segmenter.load(tmp_path / 'animals.safetensors')
+    pj.Segmenter.load(tmp_path / 'animals.safetensors', tmp_path / 'moved.safetensors')
     with pytest.raises(pj.InputError, match='was made with other weights'):
-        pj.Segmenter.load(tmp_path / 'animals.npz', jax.tree.map(lambda leaf: leaf + 1, narrow_params))
-    make().fit({'cat': [(image, mask)]}).save(tmp_path / 'given.npz')
+        pj.Segmenter.load(tmp_path / 'animals.safetensors', jax.tree.map(lambda leaf: leaf + 1, narrow_params))
+    make().fit({'cat': [(image, mask)]}).save(tmp_path / 'given.safetensors')
     with pytest.raises(pj.InputError, match='came from no file; give them as weights='):
-        pj.Segmenter.load(tmp_path / 'given.npz')
+        pj.Segmenter.load(tmp_path / 'given.safetensors')
 
 
-def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path):
-    for content in (b'', b'PK\x03\x04 and rubbish'):
-        (tmp_path / 'x.npz').write_bytes(content)
+def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
+    segmenter_ = make().fit({'cat': [draw_disc(0)], 'dog': [draw_disc(1), draw_disc(2)]})
+    segmenter_.save(tmp_path / 'pets.safetensors')
+    with safetensors.safe_open(tmp_path / 'pets.safetensors', 'numpy') as file:
+        about = json.loads(file.metadata()['panet_jax.segmenter'])
+        assert file.get_tensor('class_of').tolist() == [0, 1, 1]
+        assert file.get_tensor('sums').dtype == np.float32
+    assert about.pop('images') == list(segmenter_.references.images)
+    assert about == {
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'encoder': 'vgg16', 'weights': None},
+        **{'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
+    }
+
+
+def earlier_file(path, segmenter_):
+    """Writes a segmenter as version 1 did, and returns what is in the file: its JSON value and its arrays."""
+    references, images = segmenter_.references.references, segmenter_.references.images
+    about = {
+        **{'version': 1, 'size': segmenter_.size, 'dtype': 'float32', 'weights': segmenter_.weights},
+        **{'network': segmenter_.network.hash, 'names': [reference.name for reference in references]},
+        'images': list(images),
+        'image_of': [list(images).index(reference.image) for reference in references],
+    }
+    masks = [(reference.marks.foreground, reference.marks.background) for reference in references]
+    arrays = {
+        'marks': np.packbits(masks, axis=-1),
+        'drawn': np.array([reference.marks.drawn for reference in references]),
+        'sums': np.stack([reference.foreground.sum for reference in references]),
+        'pixels': np.array([reference.foreground.count for reference in references]),
+        'background_sums': np.stack([image.background.sum for image in images.values()]),
+        'background_pixels': np.array([image.background.count for image in images.values()]),
+    }
+    np.savez_compressed(path, about=np.array(json.dumps(about)), **arrays)
+    return about, arrays
+
+
+def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
+    image, cat = draw_disc(0, center=(20, 15))
+    points = pj.Points([(45, 20)], background=[(30, 5)])
+    first = make().fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
+    earlier_file(tmp_path / 'pets.npz', first)
+    second = pj.Segmenter.load(tmp_path / 'pets.npz', narrow_params, 2)
+    assert second.classes == ('cat', 'dog')
+    np.testing.assert_array_equal(second.predict(IMAGE).logits, first.predict(IMAGE).logits)
+    second.add('cow', image, draw_disc(0, center=(35, 30))[1])
+    first.add('cow', image, draw_disc(0, center=(35, 30))[1])
+    np.testing.assert_allclose(second.references.prototypes(), first.references.prototypes(), atol=1e-5)
+    second.save(tmp_path / 'pets.safetensors')
+    again = pj.Segmenter.load(tmp_path / 'pets.safetensors', narrow_params)
+    np.testing.assert_array_equal(again.references.prototypes(), second.references.prototypes())
+
+
+def test_no_reference_of_a_loaded_segmenter_can_be_removed(make, narrow_params, tmp_path):
+    make().fit({'cat': [draw_disc(0)]}).save(tmp_path / 'cat.safetensors')
+    with pytest.raises(pj.InputError, match='keeps no features of its images to remove a reference; fit anew'):
+        pj.Segmenter.load(tmp_path / 'cat.safetensors', narrow_params).references.without(0)
+
+
+@pytest.mark.parametrize('name', ['x.npz', 'x.safetensors'])
+def test_a_file_that_is_no_saved_segmenter_is_refused(tmp_path, name):
+    for content in (b'', b'PK\x03\x04 and rubbish', b'\x09' + bytes(7) + b'{"a": {}}'):
+        (tmp_path / name).write_bytes(content)
         with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
-            pj.Segmenter.load(tmp_path / 'x.npz')
-    np.savez(tmp_path / 'x.npz', about=np.array([{}], object))
+            pj.Segmenter.load(tmp_path / name)
+    with pytest.raises(pj.InputError, match='there is no file'):
+        pj.Segmenter.load(tmp_path / f'nowhere{name}')
+
+
+def test_a_damaged_header_of_an_array_is_one_sentence(tmp_path):
+    header = b"{'descr': (\n"  # at which numpy's reader ends with a TokenError
+    with zipfile.ZipFile(tmp_path / 'x.npz', 'w') as packed:
+        packed.writestr('about.npy', b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header)
     with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
         pj.Segmenter.load(tmp_path / 'x.npz')
-    with pytest.raises(pj.InputError, match='there is no file'):
-        pj.Segmenter.load(tmp_path / 'y.npz')
-    with pytest.raises(pj.InputError, match=r'saved as NAME\.npz'):
+
+
+def test_what_may_be_saved_and_loaded_is_told_by_its_ending(make, tmp_path):
+    np.savez(tmp_path / 'x.npz', about=np.array([{}], object))  # a pickle, which is never opened
+    with pytest.raises(pj.InputError, match='is no saved segmenter that can be read'):
+        pj.Segmenter.load(tmp_path / 'x.npz')
+    with pytest.raises(
+        pj.InputError, match=r'is a file NAME\.safetensors or, of earlier versions, NAME\.npz, got .*x\.pkl'
+    ):
         pj.Segmenter.load(tmp_path / 'x.pkl')
+    segmenter_ = make().fit({'cat': [draw_disc(0)]})
+    with pytest.raises(
+        pj.InputError, match=r'saved as NAME\.safetensors, got .*pets\.npz \(\.npz files are still loaded\)'
+    ):
+        segmenter_.save(tmp_path / 'pets.npz')
+    assert not (tmp_path / 'pets.npz').exists()
 
 
-IMAGE, MASK = draw_disc(0)
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'version': 3}, 'its format is 3, wanted 2'),
+        ({'size': 'large'}, "size is 'large'"),
+        ({'classes': []}, 'its classes are'),
+        ({'classes': 'ab'}, 'its classes are'),
+        ({'classes': ['cat', 'cat']}, 'its classes are'),
+        ({'classes': ['cat']}, 'its class_of must number all 1'),
+        ({'images': ['one', 'two']}, 'background_sums have the shape'),
+        ({'class_of': np.array([1, 0], np.int32)}, 'its class_of must number all 2'),
+        ({'image_of': np.array([-1, 1], np.int32)}, 'its image_of must number all'),
+        ({'sums': np.full((2, 32), np.nan, np.float32)}, 'its sums have the shape'),
+        ({'sums': np.zeros(2, np.float32)}, 'is no saved segmenter'),
+        ({'marks': np.zeros((2, 2, 8, 1), np.uint8)}, 'its marks have the shape'),
+        ({'drawn': None}, 'is no saved segmenter'),
+    ],
+)
+def test_a_file_that_was_changed_is_one_sentence(make, tmp_path, changes, message):
+    make().fit({'cat': [(IMAGE, MASK)], 'dog': [(IMAGE, pj.Box(0, 0, 5, 5))]}).save(path := tmp_path / 'x.safetensors')
+    arrays = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, 'numpy') as file:
+        about = json.loads(file.metadata()['panet_jax.segmenter'])
+    for name, value in changes.items():
+        (arrays if name in arrays else about)[name] = value
+    arrays = {name: array for name, array in arrays.items() if array is not None}
+    safetensors.numpy.save_file(arrays, path, {'panet_jax.segmenter': json.dumps(about)})
+    with pytest.raises(pj.InputError, match=message) as error:
+        pj.Segmenter.load(path)
+    assert str(error.value).startswith(f'{path} is no saved segmenter that can be read (')
 
 
 @pytest.mark.parametrize(
@@ -327,7 +502,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
     with pytest.raises(pj.InputError, match='no references yet'):
         make().predict(IMAGE)
     with pytest.raises(pj.InputError, match='no references to save'):
-        make().save(tmp_path / 'x.npz')
+        make().save(tmp_path / 'x.safetensors')
     everywhere = np.ones((40, 60), bool)
     with pytest.raises(pj.InputError, match='show no background'):
         make().add('cat', IMAGE, everywhere).predict(IMAGE)
@@ -344,7 +519,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
     with pytest.raises(pj.InputError, match=r'there is no file nowhere\.jpg'):
         segmenter_.predict([IMAGE, 'nowhere.jpg'])
     outcomes = list(segmenter_.stream([IMAGE, 'nowhere.jpg', IMAGE, IMAGE], on_error='yield'))
-    assert [isinstance(each, pj.InputError) for each in outcomes] == [False, True, False, False]
+    assert [isinstance(outcome, pj.InputError) for outcome in outcomes] == [False, True, False, False]
 
 
 def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
@@ -374,26 +549,26 @@ def test_cats_are_found_in_photographs():
     labels = {name: np.asarray(Image.open(PHOTOS / 'SegmentationClass' / f'{name}.png')) for name in names}
     cats = [name for name in names if (labels[name] == 8).mean() > 0.05]
     photo = {name: PHOTOS / 'JPEGImages' / f'{name}.jpg' for name in names}
-    shown, others = cats[0], cats[1:4]
-    mask = np.where(labels[shown] == 255, 255, labels[shown] == 8).astype(np.uint8)
+    reference, others = cats[0], cats[1:4]
+    mask = np.where(labels[reference] == 255, 255, labels[reference] == 8).astype(np.uint8)
     rows, columns = np.nonzero(mask == 1)
     middle = len(rows) // 2
     annotations = {
         'mask': mask,
         'box': pj.Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),
         'points': [(columns[place], rows[place]) for place in (middle // 2, middle, middle * 3 // 2)],
-        'strokes': pj.Scribble(np.where(np.arange(len(mask))[:, None] % 40 == 0, labels[shown] == 8, 255)),
+        'strokes': pj.Scribble(np.where(np.arange(len(mask))[:, None] % 40 == 0, labels[reference] == 8, 255)),
     }
     segmenter_ = pj.Segmenter('imagenet', size=193)
     for kind, annotation in annotations.items():
-        found = segmenter_.fit({'cat': [(photo[shown], annotation)]}).predict(photo[shown]).labels == 1
-        union = (found | (mask == 1)) & (mask != 255)
-        assert (found & (mask == 1)).sum() > 0.45 * union.sum(), kind
-    segmenter_.fit({'cat': [(photo[shown], mask)]})
+        label = segmenter_.fit({'cat': [(photo[reference], annotation)]}).predict(photo[reference]).labels == 1
+        union = (label | (mask == 1)) & (mask != 255)
+        assert (label & (mask == 1)).sum() > 0.45 * union.sum(), kind
+    segmenter_.fit({'cat': [(photo[reference], mask)]})
     without = [name for name in names if (labels[name] == 8).sum() == 0][:8]
     absent = [
-        [found.absent['cat'] for found in segmenter_.predict([photo[name] for name in some])]
-        for some in (others, without)
+        [result.absent['cat'] for result in segmenter_.predict([photo[name] for name in group])]
+        for group in (others, without)
     ]
     assert np.mean(absent[0]) < np.mean(absent[1])
 
@@ -412,8 +587,8 @@ def test_present_wants_a_number(make):
 
 
 def test_saving_makes_no_folders(make, tmp_path):
-    with pytest.raises(pj.InputError, match=r'there is no folder .*nowhere to save x.npz in; make it first'):
-        make().fit({'disc': [draw_disc(0)]}).save(tmp_path / 'nowhere/x.npz')
+    with pytest.raises(pj.InputError, match=r'there is no folder .*nowhere to save x.safetensors in; make it first'):
+        make().fit({'disc': [draw_disc(0)]}).save(tmp_path / 'nowhere/x.safetensors')
     assert not list(tmp_path.iterdir())
 
 
@@ -421,15 +596,20 @@ def test_arrays_of_something_else_are_no_segmenter(tmp_path):
     np.savez(tmp_path / 'photo.npz', probabilities=np.zeros(3))
     with pytest.raises(pj.InputError, match=r'photo.npz holds arrays, but no segmenter; name a file that --save-segm'):
         pj.Segmenter.load(tmp_path / 'photo.npz')
+    safetensors.numpy.save_file({'sums': np.zeros(3)}, tmp_path / 'weights.safetensors')
+    with pytest.raises(
+        pj.InputError, match=r'weights.safetensors holds arrays, but no segmenter; name a file that --save'
+    ):
+        pj.Segmenter.load(tmp_path / 'weights.safetensors')
 
 
 def test_pixels_of_a_class_that_is_left_out_go_to_the_likeliest_other():
     logits = np.array([[[0, 3, 2], [1, 3, 0], [0, 1, 3]]], np.float32)  # cat, cat, dog
-    found = segmentation.Segmentation(logits, (1, 3), ('cat', 'dog'), {'cat': 0.6, 'dog': 0.4})
-    np.testing.assert_array_equal(found.without(['cat']).labels, [[2, 0, 2]])
-    np.testing.assert_array_equal(found.present(0.5).labels, [[2, 0, 2]])
-    np.testing.assert_array_equal(found.without(found.classes).labels, [[0, 0, 0]])
-    np.testing.assert_array_equal(found.without([]).labels, [[1, 1, 2]])
-    assert found.without(['cat']).classes == ('cat', 'dog')
+    result = segmentation.Segmentation(logits, (1, 3), ('cat', 'dog'), {'cat': 0.6, 'dog': 0.4})
+    np.testing.assert_array_equal(result.without(['cat']).labels, [[2, 0, 2]])
+    np.testing.assert_array_equal(result.present(0.5).labels, [[2, 0, 2]])
+    np.testing.assert_array_equal(result.without(result.classes).labels, [[0, 0, 0]])
+    np.testing.assert_array_equal(result.without([]).labels, [[1, 1, 2]])
+    assert result.without(['cat']).classes == ('cat', 'dog')
     with pytest.raises(pj.InputError, match="there is no class 'cow'; there are cat, dog"):
-        found.without(['cow'])
+        result.without(['cow'])

@@ -1,7 +1,6 @@
 """`panet-jax demo`: a page for drawing annotations on an image and seeing the class found in others."""
 
 import contextlib
-import copy
 import importlib.util
 import logging
 import os
@@ -67,7 +66,7 @@ def _compiled_segmenter(options):
     keep_compiled()
     segmenter = pj.Segmenter(options.weights, size=options.size)
     name, image, annotation = example_references()[0]
-    copy.copy(segmenter).add(name, image, annotation).predict(image).labels  # noqa: B018
+    pj.Segmenter(segmenter.network).add(name, image, annotation).predict(image).labels  # noqa: B018
     return segmenter
 
 

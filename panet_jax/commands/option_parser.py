@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
 
 # Messages of argparse on an option without its value, in our words.
@@ -57,20 +58,24 @@ class OptionParser(argparse.ArgumentParser):
         Raises:
             InputError: always.
         """
-        raise InputError(f'{message.rstrip(".")}; {self.prog} --help says more.')
+        more = '' if message.endswith('?') else f'; {self.prog} --help says more.'
+        raise InputError(message.rstrip('.') + more)
 
     def _check_value(self, action, value):
         """Checks a choice as argparse does, in our words."""
         if action.choices is not None and value not in action.choices:
-            raise argparse.ArgumentError(action, f'must be one of {", ".join(action.choices)}, got {value!r}')
+            choices = ', '.join(action.choices)
+            near = _near(value, action.choices)
+            if isinstance(action, argparse._SubParsersAction):  # it has no public name
+                raise argparse.ArgumentError(None, f'there is no action {value!r}; wanted one of {choices}{near}')
+            raise argparse.ArgumentError(action, f'must be one of {choices}, got {value!r}{near}')
 
     def _unknown(self, word):
         name = word.partition('=')[0]
         if not name.startswith('-'):
             return f'{self.prog} does not know what {word!r} is for; {self.prog} --help lists its options.'
-        near = difflib.get_close_matches(name, self._option_string_actions, 1)
-        hint = f'did you mean {near[0]}?' if near else f'{self.prog} --help lists those there are.'
-        return f'{self.prog} has no option {name}; {hint}'
+        near = _near(name, self._option_string_actions)
+        return f'{self.prog} has no option {name}' + (near or f'; {self.prog} --help lists those there are.')
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -147,8 +152,19 @@ def warn_of_size(size: int | None) -> None:
 
 
 def _weights(text):
-    if text == 'random':
-        raise argparse.ArgumentTypeError(
-            'random finds nothing; wanted imagenet, the workdir of a training, or a file of weights'
-        )
+    """A type of option: imagenet, or what is there of a training or of weights."""
+    try:
+        there = text == 'imagenet' or (text != 'random' and workdir_path(text, '').exists())
+    except InputError as error:  # the address of something else than a bucket
+        raise argparse.ArgumentTypeError(str(error).strip()) from error
+    if not there:
+        wanted = 'wants imagenet, the workdir of a training, or a file of weights'
+        why = ': random finds nothing' if text == 'random' else ', and there is no such file or folder'
+        raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ["imagenet"])}')
     return text
+
+
+def _near(word, words):
+    """A question whether one of some words was meant, if one is near."""
+    near = difflib.get_close_matches(word, words, 1)
+    return f'; did you mean {near[0]}?' if near else ''

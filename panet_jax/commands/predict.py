@@ -111,7 +111,7 @@ def _parser():
     parser.add_argument('--dtype', choices=SETTINGS['encoder.dtype'].choices, help='of the computation (float32)')
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
-    parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.npz')
+    parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
     parser.add_argument(
         '--absent-above',
         type=share,
@@ -158,17 +158,20 @@ def _segment(segmenter, stems, out, earlier, options):
 
     about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
     check_same(out, earlier, about, stems)
-    segmentations = segmenter.stream(stems, on_error='yield')  # checks the references before anything is written
+    _print_replaced(out, earlier, about)
+    results = segmenter.stream_photos(stems, on_error='yield')  # checks the references before anything is written
     make_out(out)
+    # First, so that what a kill leaves is known for results, which the same command replaces.
+    write_json(out / RESULTS, together(earlier, about, []))
     outcomes = {}
 
     def finish(item):
-        path, segmentation = item
-        outcomes[path] = _written(segmentation, path, out, stems[path], options)
+        path, (segmentation, photo) = item
+        outcomes[path] = {'image': str(path), **_written(segmentation, photo, out, stems[path], options)}
 
     try:
-        items = zip(stems, segmentations, strict=True)
-        with contextlib.closing(in_threads(finish, items, THREADS)) as finished:
+        items = zip(stems, results, strict=True)
+        with contextlib.closing(in_threads(finish, items, THREADS, ahead=1)) as finished:  # each holds a photograph
             for _ in progress(finished, 'segmenting', len(stems)):
                 pass
     finally:  # also after Ctrl-C or another signal
@@ -178,8 +181,15 @@ def _segment(segmenter, stems, out, earlier, options):
     return _print_failed(entries)
 
 
-def _written(segmentation, path: Path, out: Path, stem: str, options: argparse.Namespace) -> dict:
-    """Writes the results of an image. Returns its entry of predictions.json, with the error if it failed."""
+def _print_replaced(out, earlier, about):
+    made = ', '.join(f'{name} {earlier.get(name)}' for name in about if earlier.get(name) != about[name])
+    if earlier['images'] and made:
+        count = len(earlier['images'])
+        print(f'{out} has the results of {count} image(s), made with {made}; they are replaced', flush=True)
+
+
+def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namespace) -> dict:
+    """Writes the results of a photograph. Returns its entry of predictions.json, or the error."""
     from panet_jax.segmenter.outputs import write_prediction
 
     try:
@@ -187,9 +197,9 @@ def _written(segmentation, path: Path, out: Path, stem: str, options: argparse.N
             raise segmentation
         if options.absent_above is not None:
             segmentation = segmentation.present(options.absent_above)
-        return write_prediction(segmentation, path, out, stem, options.probabilities)
+        return write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
     except InputError as error:
-        return {'image': str(path), 'error': str(error)}
+        return {'error': str(error)}
 
 
 def _print_done(out, entries, classes):

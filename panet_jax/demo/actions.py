@@ -1,20 +1,23 @@
-"""What happens on the page when a visitor does something: each action returns the values of the parts that change."""
+"""What happens on the page when a visitor does something. An action returns the values of the components that change."""
 
 import contextlib
 import functools
 import html
 import inspect
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 
 from panet_jax.demo import result_view
 from panet_jax.demo.drawing import annotation
 from panet_jax.demo.example import example_queries, example_references
-from panet_jax.demo.session import read_mask, shrunk
+from panet_jax.demo.session import Session, read_mask, shrunk
 from panet_jax.errors import InputError
+from panet_jax.segmenter.references import Annotation
 
-# What a drawing may be, and what to draw for it.
+# Kinds of annotation, and what to draw for each.
 KINDS = {
     'scribble': 'Draw over some of the object in orange, and over some of its surroundings in blue (palette at the left).',
     'box': 'Draw anything in orange that reaches to all ends of the object: its bounding box counts.',
@@ -26,10 +29,14 @@ GONE = 'This page was left alone for too long, or its server was started anew: w
 UNNAMED = 'it'  # a class that is drawn before it is named
 PICK = 'Click on one to remove it'
 
+# What Gradio's editor holds: {'background': [H, W, 4] uint8 RGBA or None, 'layers': list of such arrays, ...}.
+Drawing = dict
+Reference = tuple[str, np.ndarray, Annotation]  # (name, photo, annotation), as a Session takes them
+
 
 @contextlib.contextmanager
-def _telling(session):
-    """Tells the visitor of a mistake, and of a session that is over (None) while its page is still open."""
+def _mistakes_shown(session):
+    """Shows the visitor a mistake, and that the session is over (None) if its page is still open."""
     if session is None:
         raise gr.Error(GONE, duration=None, print_exception=False)
     try:
@@ -38,41 +45,62 @@ def _telling(session):
         raise gr.Error(html.escape(str(error)), print_exception=False) from error
 
 
-def _told(action):
-    """The action, a function or a generator with a session as its first argument, under `_telling`."""
+def shows_mistakes(action: Callable) -> Callable:
+    """Decorates an action, so that its InputErrors are shown on the page.
+
+    Args:
+        action: function or generator whose first argument is a session.
+
+    Returns:
+        A function or generator with the same arguments; the session may be None.
+    """
 
     @functools.wraps(action)
-    def once(session, *given):
-        with _telling(session):
-            return action(session, *given)
+    def function(session, *arguments):
+        with _mistakes_shown(session):
+            return action(session, *arguments)
 
     @functools.wraps(action)
-    def in_steps(session, *given):
-        with _telling(session):
-            yield from action(session, *given)
+    def generator(session, *arguments):
+        with _mistakes_shown(session):
+            yield from action(session, *arguments)
 
-    return in_steps if inspect.isgeneratorfunction(action) else once
+    return generator if inspect.isgeneratorfunction(action) else function
 
 
-def explain(kind):
-    """What to draw for this kind, and whether a file is asked for."""
+def explain(kind: str) -> tuple:
+    """What to draw for a kind of annotation, and whether a file is asked for."""
     return KINDS[kind], gr.update(visible=kind == 'mask file')
 
 
-def shrink(drawn):
-    """The image, where it has to be made smaller."""
-    if drawn is None or drawn['background'] is None:
+def shrink(drawing: Drawing | None) -> np.ndarray | dict:
+    """The image, if it has to be made smaller."""
+    if drawing is None or drawing['background'] is None:
         return gr.skip()
-    small = shrunk(drawn['background'])
-    return gr.skip() if small.shape == drawn['background'].shape else small[..., :3]
+    image = shrunk(drawing['background'])
+    return gr.skip() if image.shape == drawing['background'].shape else image[..., :3]
 
 
-@_told
-def try_out(session, live, kind, drawn, mask, name):
-    """What is drawn counts before it is added."""
+@shows_mistakes
+def try_out(
+    session: Session, live: bool, kind: str, drawing: Drawing | None, mask: str | None, name: str
+) -> Iterator[tuple]:
+    """Searches the images with what is drawn, before it is added.
+
+    Args:
+        session: the visitor's session.
+        live: whether drawings are tried out.
+        kind: one of KINDS.
+        drawing: what the editor holds.
+        mask: path of the mask file, if one was uploaded.
+        name: name of the class; it may be empty.
+
+    Yields:
+        Values of the result part.
+    """
     reference = None
-    with contextlib.suppress(InputError):  # the drawing is not finished; whoever adds it is told why
-        reference = _reference(kind, drawn, mask, name.strip() or UNNAMED) if live else None
+    with contextlib.suppress(InputError):  # the drawing is not finished; `add` will say what is missing
+        reference = _reference(kind, drawing, mask, name.strip() or UNNAMED) if live else None
     if reference and session.queries:
         yield result_view.busy(session)
     try:
@@ -85,62 +113,79 @@ def try_out(session, live, kind, drawn, mask, name):
         yield gr.skip()
 
 
-@_told
-def add(session, kind, drawn, mask, name):
-    """Adds what is drawn as a reference."""
-    reference = _reference(kind, drawn, mask, name)
+@shows_mistakes
+def add(session: Session, kind: str, drawing: Drawing | None, mask: str | None, name: str) -> tuple:
+    """Adds what is drawn as a reference.
+
+    Args:
+        session: the visitor's session.
+        kind: one of KINDS.
+        drawing: what the editor holds.
+        mask: path of the mask file, if one was uploaded.
+        name: name of the class.
+
+    Returns:
+        Values of the list of references; and the image without strokes, for the next class.
+    """
+    reference = _reference(kind, drawing, mask, name)
     session.add(*reference)
-    return *_references(session), reference[1]  # without strokes, for the next class of the same image
+    return *_references(session), reference[1]
 
 
-def _reference(kind, drawn, mask, name):
-    """(name, photo, annotation) as a Session takes them."""
-    if drawn is None or drawn['background'] is None:
+def _reference(kind, drawing, mask, name) -> Reference:
+    if drawing is None or drawing['background'] is None:
         raise InputError('There is no image to draw on yet; upload one that shows the class.')
-    return name, drawn['background'][..., :3], _annotation(kind, drawn, mask)
+    return name, drawing['background'][..., :3], _annotation(kind, drawing, mask)
 
 
-def _annotation(kind, drawn, mask):
+def _annotation(kind, drawing, mask) -> Annotation:
     if kind == 'mask file':
         if mask is None:
             raise InputError('There is no mask file yet; upload one below the image.')
         return read_mask(mask)
-    if not drawn['layers']:
+    if not drawing['layers']:
         raise InputError('Nothing is drawn yet; mark the class in the image with the orange brush.')
-    return annotation(drawn['layers'][0], kind)
+    return annotation(drawing['layers'][0], kind)
 
 
-@_told
-def pick(session, picked: gr.SelectData):
+@shows_mistakes
+def pick(session: Session, event: gr.SelectData) -> tuple:
     """Picks a reference, for the button that removes it."""
-    return picked.index, gr.update(
-        value=f'Remove number {picked.index + 1}, {session.references[picked.index].name}', interactive=True
-    )
+    label = f'Remove number {event.index + 1}, {session.references[event.index].name}'
+    return event.index, gr.update(value=label, interactive=True)
 
 
-@_told
-def remove(session, picked):
-    """Removes the reference that is picked."""
-    session.remove(picked)
+@shows_mistakes
+def remove(session: Session, index: int) -> tuple:
+    """Removes the reference that was picked."""
+    session.remove(index)
     return _references(session)
 
 
-@_told
-def remove_all(session):
+@shows_mistakes
+def remove_all(session: Session) -> tuple:
     """Removes all references."""
     session.remove_all()
     return _references(session)
 
 
 def _references(session):
-    """The references, of which none is picked."""
+    """Values of the list of references, of which none is picked."""
     idle = gr.update(value=PICK, interactive=False)
     return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
 
 
-@_told
-def load_example(session, home):
-    """The drawn example in place of what was marked and uploaded."""
+@shows_mistakes
+def load_example(session: Session, home: Path) -> tuple:
+    """Puts the drawn example in place of all references and images.
+
+    Args:
+        session: the visitor's session.
+        home: folder to write the example's images to.
+
+    Returns:
+        Values of the list of references; the image that shows them; and the paths of the images to search.
+    """
     session.remove_all()
     references = example_references()
     for reference in references:
@@ -149,20 +194,35 @@ def load_example(session, home):
     return *_references(session), references[0][1], [str(path) for path in session.queries]
 
 
-@_told
-def search(session, queries):
-    """Searches the images that are uploaded now."""
+@shows_mistakes
+def search(session: Session, queries: Sequence[tuple[str, str | None]] | None) -> Iterator[tuple]:
+    """Searches the images that are uploaded now.
+
+    Args:
+        session: the visitor's session.
+        queries: (path, caption) of each image.
+
+    Yields:
+        Values of the result part.
+    """
     session.queries = [Path(path) for path, _ in queries or ()]
     yield from segment(session)
 
 
-@_told
-def segment(session):
-    """Segments all images anew: values of the result part, first that it is being done, then what was found."""
+@shows_mistakes
+def segment(session: Session) -> Iterator[tuple]:
+    """Segments all images anew.
+
+    Args:
+        session: the visitor's session.
+
+    Yields:
+        Values of the result part: first that the images are being searched, then the results.
+    """
     if not session.classes or not session.queries:
         session.clear()
         missing = result_view.MISSING[bool(session.classes), bool(session.queries)]
-        yield result_view.nothing('\n\n'.join([missing, *map(html.escape, session.check())]))
+        yield result_view.nothing(_paragraphs([missing, *map(html.escape, session.check())]))
         return
     yield result_view.busy(session)
     try:
@@ -170,34 +230,37 @@ def segment(session):
     except InputError as error:
         session.clear()
         complaints = [str(error)]
-    yield result_view.found(session, '\n\n'.join(map(html.escape, complaints)))
+    yield result_view.results(session, _paragraphs(map(html.escape, complaints)))
 
 
-@_told
-def view_image(session, picked: gr.SelectData):
+def _paragraphs(sentences):
+    return '\n\n'.join(sentences)
+
+
+@shows_mistakes
+def view_image(session: Session, event: gr.SelectData) -> tuple:
     """Chooses the image whose heat map and legend are shown."""
-    session.chosen = picked.index
+    session.chosen = event.index
     return result_view.view(session)
 
 
-@_told
-def view_class(session, picked: gr.SelectData):
+@shows_mistakes
+def view_class(session: Session, event: gr.SelectData) -> tuple:
     """Chooses the class of the heat map."""
-    session.heat_of = picked.value
+    session.heat_class = event.value
     return result_view.view(session)
 
 
-@_told
-def switch(session, picked: gr.SelectData):
+@shows_mistakes
+def switch(session: Session, event: gr.SelectData) -> Sequence:
     """Switches a class on or off in the image that was chosen."""
-    found = session.found[session.chosen] if session.chosen < len(session.found) else None
-    if found is None or picked.value not in found.whole.classes:  # they were searched anew
+    if result_view.chosen_result(session, event.value) is None:
         return [gr.skip()] * 5
-    session.switch(session.chosen, picked.value, picked.selected)
+    session.switch(session.chosen, event.value, event.selected)
     return result_view.overlays(session), *result_view.view(session), result_view.files(session)
 
 
-def close(session):
-    """Ends a session whose page was closed."""
+def close(session: Session | None) -> None:
+    """Ends the session of a page that was closed."""
     if session is not None:
         session.close()

@@ -1,4 +1,6 @@
-"""Images with which the demonstration page can be tried at once: drawn ones, of the data set `shapes`."""
+"""Images with which the demonstration page can be tried at once: drawn scenes of the data set `shapes`."""
+
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -13,23 +15,30 @@ SIDE = 417
 NO_STROKE = 255
 
 
-def example_references():
-    """Two classes on one image, the one marked by a scribble and the other by a box.
+def example_references() -> list[tuple[str, np.ndarray, Scribble | Box]]:
+    """Two classes on one image, one marked by a scribble and the other by a box.
 
     Returns:
         List of (name, image [SIDE, SIDE, 3] uint8, annotation).
     """
-    things, (image, label, instances) = _drawn(SUPPORT)
+    objects, (image, label, instances) = _drawn(SUPPORT)
     scribbles = draw_scribbles(label, instances, 0)
-    (heart,), (gear,) = (_numbers(things, name) for name in ('heart', 'gear'))
+    (heart,), (gear,) = (_numbers(objects, name) for name in ('heart', 'gear'))
     strokes = np.where(scribbles == heart, 1, np.where(scribbles == 0, 0, NO_STROKE)).astype(np.uint8)
     rows, columns = np.nonzero(instances == gear)
     box = Box(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
     return [('heart', image, Scribble(strokes)), ('gear', image, box)]
 
 
-def example_queries(folder):
-    """Writes images to look for them in; returns their paths."""
+def example_queries(folder: Path) -> list[Path]:
+    """Writes images in which the classes of `example_references` can be found.
+
+    Args:
+        folder: folder to write to.
+
+    Returns:
+        Paths of the images.
+    """
     paths = [folder / f'shapes-{number}.png' for number in QUERIES]
     for number, path in zip(QUERIES, paths, strict=True):
         Image.fromarray(_drawn(number)[1][0]).save(path)
@@ -39,10 +48,11 @@ def example_queries(folder):
 def _drawn(number):
     """The objects of an image, and what `render` makes of them."""
     rng = np.random.default_rng((SPLITS['test'][0], number))
-    things = scene(rng)
-    return things, render(things, SIDE, rng)
+    objects = scene(rng)
+    return objects, render(objects, SIDE, rng)
 
 
-def _numbers(things, name):
-    """The object numbers of a class in a scene, from 1."""
-    return [number for number, thing in enumerate(things, 1) if thing.label == 1 + list(CLASSES).index(name)]
+def _numbers(objects, name):
+    """The numbers of the objects of a class in a scene, from 1."""
+    label = 1 + list(CLASSES).index(name)
+    return [number for number, item in enumerate(objects, 1) if item.label == label]

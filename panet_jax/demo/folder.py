@@ -1,4 +1,4 @@
-"""The folder of what visitors of the demonstration page upload and find, which goes when the page does."""
+"""The folder of what visitors of the demonstration page upload and find. It is removed when the page ends."""
 
 import contextlib
 import os
@@ -6,18 +6,19 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 PREFIX = 'panet_jax-demo-'
 LOCK = 'lock'  # file that a page holds while it is served
-YOUNG = 60  # seconds in which a page that has just made its folder will have locked it
+YOUNG = 60  # seconds; a page locks its folder sooner after making it
 
 
 @contextlib.contextmanager
-def visitors_folder():
-    """Gives the path of a new temporary folder, removed at the end, and removes those that a kill -9 left before."""
+def visitors_folder() -> Iterator[Path]:
+    """Gives a new temporary folder, which is removed at the end. Folders that a kill -9 left are removed first."""
     remove_leftovers()
     home = Path(tempfile.mkdtemp(prefix=PREFIX))
     lock = FileLock(home / LOCK)
@@ -31,7 +32,7 @@ def visitors_folder():
 
 
 def _remove(home):
-    """Removes the folder, again if a search that is under way has just written there."""
+    """Removes the folder. It tries again, as a search may be writing there."""
     for _ in range(10):
         shutil.rmtree(home, ignore_errors=True)
         time.sleep(0.2)
@@ -39,8 +40,8 @@ def _remove(home):
             return
 
 
-def remove_leftovers():
-    """Removes the folders of pages of this user that run no more."""
+def remove_leftovers() -> None:
+    """Removes the folders of this user's pages that no longer run."""
     for folder in Path(tempfile.gettempdir()).glob(f'{PREFIX}*'):
         if _is_left_over(folder):
             shutil.rmtree(folder, ignore_errors=True)
@@ -48,9 +49,9 @@ def remove_leftovers():
 
 def _is_left_over(folder):
     try:
-        about = folder.lstat()
-        mine = stat.S_ISDIR(about.st_mode) and about.st_uid == getattr(os, 'getuid', lambda: 0)()
-        if not mine or time.time() - about.st_mtime < YOUNG:
+        status = folder.lstat()
+        is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == getattr(os, 'getuid', lambda: 0)()
+        if not is_own or time.time() - status.st_mtime < YOUNG:
             return False
         with FileLock(folder / LOCK, timeout=0):
             return True

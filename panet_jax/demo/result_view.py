@@ -4,7 +4,7 @@ import html
 
 import gradio as gr
 
-from panet_jax.demo.session import class_heat_map, presence
+from panet_jax.demo.session import Result, Session, class_heat_map, presence
 from panet_jax.images.overlays import way_color
 
 # What is missing, by whether there are references and images.
@@ -20,60 +20,87 @@ PRESENCE = (
 OTHERS = 7  # values of the result part besides its status
 
 
-def busy(session):
-    """Values of the result part while the images are searched: what was found before stays."""
+def busy(session: Session) -> tuple:
+    """Values of the result part while the images are searched: the earlier results stay."""
     number = len(session.queries)
     return f'Searching {number} image{"s" if number > 1 else ""} …', *[gr.skip()] * OTHERS
 
 
-def found(session, told):
-    """Values of the result part, of which the image that was chosen is shown again."""
-    if not session.found:
-        return nothing(told)
-    session.chosen = min(session.chosen, len(session.found) - 1)
-    session.heat_of = session.heat_of if session.heat_of in session.classes else session.classes[0]
+def results(session: Session, status: str) -> tuple:
+    """Values of the result part once the images are searched; the image that was chosen stays so.
+
+    Args:
+        session: the visitor's session.
+        status: text above the results, in Markdown.
+
+    Returns:
+        Values in the order of `page.ResultPart`.
+    """
+    if not session.results:
+        return nothing(status)
+    session.chosen = min(session.chosen, len(session.results) - 1)
+    if session.heat_class not in session.classes:
+        session.heat_class = session.classes[0]
     return (
-        told,
+        status,
         gr.update(visible=True),
         overlays(session),
-        gr.update(choices=list(session.classes), value=session.heat_of),
+        gr.update(choices=list(session.classes), value=session.heat_class),
         *view(session),
         files(session),
     )
 
 
-def overlays(session):
+def overlays(session: Session) -> dict:
     """The overlays, of which the chosen one is shown large."""
-    pictures = [(str(each.overlay), each.path.name) for each in session.found]
+    pictures = [(str(result.overlay), result.path.name) for result in session.results]
     return gr.update(value=pictures, selected_index=session.chosen)
 
 
-def files(session):
+def files(session: Session) -> list[str]:
     """Paths of all label maps and overlays, to download."""
-    return [str(path) for each in session.found for path in (each.labels, each.overlay)]
+    return [str(path) for result in session.results for path in (result.labels, result.overlay)]
 
 
-def nothing(told):
-    """Values of the result part where there is no result."""
-    nowhere = gr.update(choices=[], value=None)
-    return told, gr.update(visible=False), [], nowhere, None, '', gr.update(choices=[], value=[]), None
+def nothing(status: str) -> tuple:
+    """Values of the result part if there is no result.
+
+    Args:
+        status: text that says why, in Markdown.
+
+    Returns:
+        Values in the order of `page.ResultPart`.
+    """
+    no_choice = gr.update(choices=[], value=None)
+    return status, gr.update(visible=False), [], no_choice, None, '', gr.update(choices=[], value=[]), None
 
 
-def view(session):
+def view(session: Session) -> tuple:
     """The heat map, the legend and the classes of the image that was chosen."""
-    image = session.found[session.chosen] if session.chosen < len(session.found) else None
-    if image is None or session.heat_of not in image.whole.classes:  # they are being searched anew
+    result = chosen_result(session, session.heat_class)
+    if result is None:
         return gr.skip(), gr.skip(), gr.skip()
-    off = session.off.get(image.path, ())
-    labels = [(f'{name}: {presence(absent)}', name) for name, absent in image.whole.absent.items()]
-    chosen = gr.update(choices=labels, value=[name for name in image.whole.classes if name not in off])
-    return class_heat_map(image, session.heat_of), _legend(image.segmentation, off), chosen
+    names_off = session.switched_off.get(result.path, ())
+    choices = [(f'{name}: {presence(absent)}', name) for name, absent in result.full.absent.items()]
+    names_on = [name for name in result.full.classes if name not in names_off]
+    return (
+        class_heat_map(result, session.heat_class),
+        _legend(result, names_off),
+        gr.update(choices=choices, value=names_on),
+    )
 
 
-def _legend(segmentation, off):
+def chosen_result(session: Session, name: str) -> Result | None:
+    """The result that was chosen, unless it or its class is gone because the images are being searched again."""
+    result = session.results[session.chosen] if session.chosen < len(session.results) else None
+    return result if result and name in result.full.classes else None
+
+
+def _legend(result, names_off):
+    segmentation = result.segmentation
     rows = [
         f'<tr><td><i style="background: rgb{tuple(way_color(label).tolist())}"></i>{html.escape(name)}</td>'
-        f'<td>{"switched off" if name in off else f"{segmentation.shares[name]:.1%}"}</td>'
+        f'<td>{"switched off" if name in names_off else f"{segmentation.shares[name]:.1%}"}</td>'
         f'<td>{presence(segmentation.absent[name])}</td></tr>'
         for label, name in enumerate(segmentation.classes, 1)
     ]

@@ -1,9 +1,9 @@
 """What one visitor of the demonstration page has shown and found, apart from the page."""
 
-import copy
 import dataclasses
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,48 +16,52 @@ from panet_jax.images.decode import open_image
 from panet_jax.images.overlays import annotated, heat_map
 from panet_jax.images.resize import resize_image
 from panet_jax.segmenter.outputs import output_stems, write_prediction
-from panet_jax.segmenter.references import Box, Marks, Points, Scribble, read_marks, read_photo
+from panet_jax.segmenter.reference_set import ReferenceSet
+from panet_jax.segmenter.references import Annotation, Box, Marks, Points, Scribble, read_marks, read_photo
 from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.segmenter import THREADS
+from panet_jax.segmenter.segmenter import THREADS, Segmenter
 
 HEAT_SIDE = 1000  # pixels of the longer side of a heat map
 LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
 MOST_PIXELS = 64_000_000  # of an image; cameras have up to 50 million, and a small file can hold any number
 MOST_IMAGES = 100  # references, and images to search, of one visitor
-# How sure it is that a class is there, by the largest `absent` of each; see docs/limits.md.
+# The largest `absent` of a class that is likely in an image, and of one where that is unsure; see docs/limits.md.
 LIKELY, UNSURE = 0.45, 0.55
 
 
-class Shown(NamedTuple):
-    """A reference as the visitor gave it.
+class ShownReference(NamedTuple):
+    """A reference as the page shows it.
 
     Attributes:
-        name: of the class.
-        photo: [H, W, 3] uint8.
-        annotation: as `read_marks` takes it.
-        marks: Marks, what the network is told.
+        name: name of the class.
+        photo: [S, S, 3] uint8, as the network sees it.
+        shape: (H, W) of the photograph.
+        marks: the annotation at the size of the network.
+        kind: how the annotation is drawn, as `annotated` takes it.
     """
 
     name: str
     photo: np.ndarray
-    annotation: object
+    shape: tuple[int, int]
     marks: Marks
+    kind: str
 
 
-class Found(NamedTuple):
+class Result(NamedTuple):
     """What was found in one image.
 
     Attributes:
-        path: of the image.
-        stem: what its files are called.
-        whole: a Segmentation with all classes.
-        segmentation: the same without the classes that were switched off in this image.
-        labels, overlay: paths of the label PNG and of the overlay.
+        path: path of the image.
+        stem: name of its result files, without their endings.
+        full: the segmentation with all classes.
+        segmentation: the same without the classes that are switched off in this image.
+        labels: path of the label map, a PNG.
+        overlay: path of the overlay, a JPEG.
     """
 
     path: Path
     stem: str
-    whole: Segmentation
+    full: Segmentation
     segmentation: Segmentation
     labels: Path
     overlay: Path
@@ -66,206 +70,258 @@ class Found(NamedTuple):
 class Session:
     """References and results of one visitor, who shares the network with all others.
 
+    The features of its images take 5.5 MiB a reference for VGG-16 and 417 pixels; see `ReferenceSet`.
+
     Args:
-        segmenter: a Segmenter without references; it stays so.
-        home: a folder in which the session makes one of its own.
+        segmenter: the Segmenter whose network is shared; its own references stay as they are.
+        home: folder in which the session makes one of its own.
 
     Attributes:
-        references: list of Shown.
+        references: list of ShownReference.
         queries: paths of the images to search; whoever changes them calls `segment`.
-        found: list of Found, what `segment` made of them.
-        off: {path: set of the names of classes that are switched off in this image}.
-        chosen: number of the one whose legend and heat map are shown.
-        heat_of: class that it is of, or None.
-        folder: of the results.
+        results: list of Result, what `segment` found.
+        switched_off: {path: set of the names of classes that are switched off in this image}.
+        chosen: index of the result whose legend and heat map are shown.
+        heat_class: name of the class of the heat map, or None.
+        folder: folder of the result files.
     """
 
-    def __init__(self, segmenter, home):
-        self._without, self._kept = segmenter, segmenter
-        self._segmenter = self._kept  # with what is tried out, if there is anything
+    def __init__(self, segmenter: Segmenter, home: Path):
+        self._segmenter = Segmenter(segmenter.network, dtype=segmenter.dtype, batch=segmenter.batch)
+        self._added = self._segmenter.references  # without the drawing that is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))
-        self.references, self.queries, self.found = [], [], []
-        self.off, self.chosen, self.heat_of = {}, 0, None
+        self.references: list[ShownReference] = []
+        self.queries: list[Path] = []
+        self.results: list[Result] = []
+        self.switched_off: dict[Path, set[str]] = {}
+        self.chosen, self.heat_class = 0, None
 
     @property
-    def classes(self):
-        """Names of the classes shown so far, and of the one that is tried out."""
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of the references, and of the drawing that is tried out."""
         return self._segmenter.classes
 
-    def try_out(self, reference):
-        """Has a drawing count before it is added, until the next one is tried out, or anything is added or removed.
+    def try_out(self, reference: tuple[str, np.ndarray, Annotation] | None) -> bool:
+        """Has a drawing count before it is added, until another is tried out or a reference is added or removed.
 
         Args:
-            reference: (name, photo, annotation) as for `add`, or None, which ends it.
+            reference: (name, photo, annotation) as for `add`; None if nothing is tried out any longer.
 
         Returns:
             Whether anything has changed.
-        """
-        before = self._segmenter
-        self._segmenter = copy.copy(self._kept).add(*reference) if reference else self._kept
-        return self._segmenter is not before
 
-    def add(self, name, photo, annotation):
-        """Takes one more reference; one that is wrong changes nothing.
+        Raises:
+            InputError: the reference is wrong. Nothing has changed.
+        """
+        before = self._segmenter.references
+        self._segmenter.references = self._with(*reference) if reference else self._added
+        return self._segmenter.references is not before
+
+    def add(self, name: str, photo: np.ndarray, annotation: Annotation) -> None:
+        """Adds a reference.
 
         Args:
-            name: of the class.
+            name: name of the class.
             photo: [H, W, 3] uint8.
-            annotation: as for `read_marks`.
+            annotation: annotation as for `read_marks`.
+
+        Raises:
+            InputError: there is no name, the annotation is wrong, or there are too many references. Nothing has changed.
         """
-        if not name.strip():
+        name = name.strip()
+        if not name:
             raise InputError('Say what it is, such as cat, before you add it.')
         if len(self.references) >= MOST_IMAGES:
             raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
-        name, where = name.strip(), f'the annotation of {name.strip()!r}'
-        marks = read_marks(annotation, photo.shape[:2], self._without.size, where)
-        self._segmenter = self._kept = copy.copy(self._kept).add(name, photo, annotation)
-        self.references = [*self.references, Shown(name, photo, annotation, marks)]
+        shape, size = photo.shape[:2], self._segmenter.size
+        marks = read_marks(annotation, shape, size, f'the annotation of {name!r}')
+        self._keep(self._with(name, photo, annotation))
+        kind = 'box' if isinstance(annotation, Box) else 'dense'
+        kind = 'scribble' if isinstance(annotation, Scribble | Points) else kind
+        self.references = [*self.references, ShownReference(name, resize_image(photo, size), shape, marks, kind)]
 
-    def remove(self, number):
-        """Forgets reference `number`, counted from 0."""
-        left = self.references[:number] + self.references[number + 1 :]
-        pairs = {}
-        for each in left:
-            pairs.setdefault(each.name, []).append((each.photo, each.annotation))
-        fresh = copy.copy(self._without)
-        self._segmenter = self._kept = fresh.fit(pairs) if pairs else fresh
-        self.references = left
+    def remove(self, index: int) -> None:
+        """Removes a reference.
 
-    def remove_all(self):
-        """Forgets all references."""
-        self._segmenter, self._kept, self.references = self._without, self._without, []
+        Args:
+            index: its place in `references`.
+        """
+        self._keep(self._added.without(index))
+        self.references = self.references[:index] + self.references[index + 1 :]
 
-    def thumbnails(self):
-        """(picture [H, W, 3] uint8, name of the class) of each reference, marks in the class's colour."""
-        return [(self._thumbnail(each), each.name) for each in self.references]
+    def remove_all(self) -> None:
+        """Removes all references."""
+        self._keep(ReferenceSet())
+        self.references = []
 
-    def segment(self):
-        """Segments the queries with the references there are, in place of what was found before.
+    def thumbnails(self) -> list[tuple[np.ndarray, str]]:
+        """(picture [H, W, 3] uint8, name of the class) of each reference, with its marks in the color of the class."""
+        return [(self._thumbnail(reference), reference.name) for reference in self.references]
+
+    def segment(self) -> list[str]:
+        """Segments the queries with the present references, in place of the earlier results.
 
         Returns:
             A sentence for each image that could not be read.
+
+        Raises:
+            InputError: there are no references, or they show no background.
         """
         self.clear()
         queries, complaints = self._allowed()
-        found, results = [], self._segmenter.stream(queries, on_error='yield')
-        for path, stem, result in zip(queries, output_stems(queries), results, strict=True):
-            if not self.folder.exists():  # the page ends, and what is written now would stay
+        results, segmentations = [], self._segmenter.stream_photos(queries, on_error='yield')
+        for path, stem, (segmentation, photo) in zip(queries, output_stems(queries), segmentations, strict=True):
+            if not self.folder.exists():  # the page has ended, and a file that is written now would stay
                 return complaints
-            if isinstance(result, InputError):
-                complaints.append(_told(result, path))
+            if isinstance(segmentation, InputError):
+                complaints.append(_complaint(segmentation, path))
             else:
-                found.append(self._write(path, stem, result))
-        self.found = found
+                results.append(self._write(path, stem, segmentation, photo))
+        self.results = results
         return complaints
 
-    def check(self):
+    def check(self) -> list[str]:
         """Reads the queries without searching them.
 
         Returns:
-            A sentence for each image that could not be read.
+            A sentence for each image that cannot be read.
         """
         queries, complaints = self._allowed()
-        read = in_threads(_read_error, queries, THREADS)
-        return complaints + [_told(error, path) for path, error in read if error]
+        errors = in_threads(_read_error, queries, THREADS)
+        return complaints + [_complaint(error, path) for path, error in errors if error]
 
-    def switch(self, number, name, on):
-        """Switches a class on or off in one of the images found; it stays so when they are searched anew.
+    def switch(self, index: int, name: str, on: bool) -> None:
+        """Switches a class on or off in one image. It stays so when the image is searched again.
 
         Args:
-            number: of the image in `found`.
-            name: of the class.
-            on: whether it is to be there.
+            index: place of the image in `results`.
+            name: name of the class.
+            on: whether the class is to be there.
         """
-        found = self.found[number]
-        names = self.off.setdefault(found.path, set())
+        result = self.results[index]
+        names = self.switched_off.setdefault(result.path, set())
         (names.discard if on else names.add)(name)
-        self.found[number] = self._write(found.path, found.stem, found.whole)
+        photo = read_photo(result.path, result.path.name)
+        self.results[index] = self._write(result.path, result.stem, result.full, photo)
 
-    def clear(self):
-        """Forgets what was found."""
-        self.found = []
+    def clear(self) -> None:
+        """Removes the results and their files."""
+        self.results = []
         for path in self.folder.iterdir():
             path.unlink()
 
-    def close(self):
+    def close(self) -> None:
         """Removes the session's files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _allowed(self):
+    def _allowed(self) -> tuple[list[Path], list[str]]:
         """The queries that are neither too many nor too large, and a sentence on the others."""
         queries, complaints = self.queries[:MOST_IMAGES], []
-        if left := len(self.queries) - len(queries):
-            complaints.append(f'The page searches {MOST_IMAGES} images at once; the last {left} are left out.')
-        large = [path for path in queries if has_too_many_pixels(path)]
-        return [path for path in queries if path not in large], complaints + [_too_large(path) for path in large]
+        if surplus := len(self.queries) - len(queries):
+            complaints.append(f'The page searches {MOST_IMAGES} images at once; the last {surplus} are left out.')
+        too_large = [path for path in queries if has_too_many_pixels(path)]
+        return [path for path in queries if path not in too_large], complaints + [
+            _too_large(path) for path in too_large
+        ]
 
-    def _write(self, path, stem, whole):
-        """Writes what was found in an image, without what is switched off there; a Found."""
-        off = self.off.get(path, set()).intersection(whole.classes)
-        shown = whole.without(off)
-        entry = write_prediction(shown, path, self.folder, stem, probabilities=False, legend=False)
-        return Found(path, stem, whole, shown, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg')
+    def _write(self, path, stem, full, photo) -> Result:
+        """Writes the segmentation of an image without the classes that are switched off there."""
+        names = self.switched_off.get(path, set()).intersection(full.classes)
+        segmentation = full.without(names)
+        entry = write_prediction(segmentation, photo, self.folder, stem, legend=False)
+        return Result(
+            path, stem, full, segmentation, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'
+        )
 
-    def _thumbnail(self, shown):
-        size, way = self._without.size, 1 + self.classes.index(shown.name)
-        background = shown.marks.background & shown.marks.drawn
-        kind = 'box' if isinstance(shown.annotation, Box) else 'dense'
-        kind = 'scribble' if isinstance(shown.annotation, Scribble | Points) else kind
-        drawn = annotated(resize_image(shown.photo, size), shown.marks.foreground, background, way, kind)
-        return np.asarray(Image.fromarray(drawn).resize(_fitting(shown.photo.shape, size)))
+    def _thumbnail(self, reference):
+        way, marks = 1 + self.classes.index(reference.name), reference.marks
+        picture = annotated(reference.photo, marks.foreground, marks.background & marks.drawn, way, reference.kind)
+        return np.asarray(Image.fromarray(picture).resize(_fitting(reference.shape, len(picture))))
+
+    def _with(self, name, photo, annotation):
+        """The references that were added, and one more."""
+        return self._segmenter.extended(self._added, {name: [(photo, annotation)]})
+
+    def _keep(self, reference_set):
+        """Has these references count, and no drawing that is tried out."""
+        self._segmenter.references = self._added = reference_set
 
 
-def class_heat_map(found, name):
-    """How probable a class is in each pixel, as a picture of at most HEAT_SIDE pixels a side.
+def class_heat_map(result: Result, name: str) -> np.ndarray:
+    """How probable a class is in each pixel of an image, as a picture of at most HEAT_SIDE pixels a side.
 
     Args:
-        found: a Found.
-        name: of the class.
+        result: what was found in the image.
+        name: name of the class.
 
     Returns:
         [h, w, 3] uint8, from dark (0) to bright (1).
     """
-    columns, rows = _fitting(found.segmentation.shape, HEAT_SIDE)
-    small = dataclasses.replace(found.segmentation, shape=(rows, columns))
-    photo = Image.fromarray(read_photo(found.path, found.path.name)).resize((columns, rows))
-    elsewhere = 1 - small.probabilities[1 + small.classes.index(name)]
-    return heat_map(np.asarray(photo), elsewhere[..., None])
+    columns, rows = _fitting(result.segmentation.shape, HEAT_SIDE)
+    resized = dataclasses.replace(result.segmentation, shape=(rows, columns))
+    photo = Image.fromarray(read_photo(result.path, result.path.name)).resize((columns, rows))
+    probability = resized.probabilities[1 + resized.classes.index(name)]
+    return heat_map(np.asarray(photo), 1 - probability[..., None])
 
 
-def read_mask(path):
-    """The Pillow image of a mask that was uploaded, shrunk as its photograph was; an error calls it by its name alone."""
+def read_mask(path: str | Path) -> Image.Image:
+    """Reads a mask that was uploaded, shrunk as its photograph was.
+
+    Args:
+        path: file to read; errors call it by its name alone.
+
+    Returns:
+        A Pillow image.
+
+    Raises:
+        InputError: it has too many pixels, or is no image.
+    """
+    path = Path(path)
     if has_too_many_pixels(path):
-        raise InputError(_too_large(Path(path)))
-    whole = open_image(Path(path).read_bytes(), Path(path).name)
-    small = whole.resize(_fitting(whole.size[::-1], LARGEST), Image.Resampling.NEAREST)
-    small.format = whole.format  # by which a JPEG, which is no mask, is told
-    return small
+        raise InputError(_too_large(path))
+    mask = open_image(path.read_bytes(), path.name)
+    resized = mask.resize(_fitting(mask.size[::-1], LARGEST), Image.Resampling.NEAREST)
+    resized.format = mask.format  # a JPEG, which is no mask, is told by it
+    return resized
 
 
-def presence(absent):
-    """How likely a class is in an image, in a word, by its `absent` in [0, 1]: a ranking, no probability."""
+def presence(absent: float) -> str:
+    """A word for how likely a class is in an image: a ranking, no probability.
+
+    Args:
+        absent: the class's `absent`, in [0, 1].
+
+    Returns:
+        'likely', 'unsure' or 'unlikely'.
+    """
     return 'likely' if absent <= LIKELY else 'unsure' if absent <= UNSURE else 'unlikely'
 
 
-def has_too_many_pixels(path):
-    """Whether an image has more than MOST_PIXELS, by its header, before it is decoded."""
+def has_too_many_pixels(path: Path) -> bool:
+    """Whether an image has more than MOST_PIXELS, as its header says; it is not decoded."""
     try:
         with Image.open(path) as image:
             return image.width * image.height > MOST_PIXELS
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return True
-    except Exception:  # whatever Pillow says of a torn file; who decodes it tells what is wrong
+    except Exception:  # whatever Pillow says of a torn file; whoever decodes it says what is wrong
         return False
 
 
-def shrunk(photo):
-    """A photograph that one can draw on without waiting for each stroke to travel: [H, W, C] uint8 -> [h, w, C]."""
+def shrunk(photo: np.ndarray) -> np.ndarray:
+    """A photograph that is small enough to draw on: each stroke travels with it to the server.
+
+    Args:
+        photo: [H, W, C] uint8.
+
+    Returns:
+        [h, w, C] uint8, at most LARGEST pixels a side.
+    """
     return np.asarray(Image.fromarray(photo).resize(_fitting(photo.shape, LARGEST)))
 
 
-def _fitting(shape, side):
-    """(width, height) of an image [H, W, ...] made to fit a square, never larger than it is."""
+def _fitting(shape: Sequence[int], side: int) -> tuple[int, int]:
+    """(width, height) of an image [H, W, ...] that is made to fit a square; it is never enlarged."""
     scale = min(1, side / max(shape[:2]))
     return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
 
@@ -283,6 +339,6 @@ def _read_error(path):
     return None
 
 
-def _told(error, path):
-    """An error about an image, without the server's folders."""
+def _complaint(error, path):
+    """The sentence of an error about an image, without the server's folders."""
     return str(error).replace(str(path), path.name)

@@ -4,7 +4,7 @@ import gradio as gr
 
 from panet_jax.demo.session import MOST_PIXELS
 
-# Fonts that are there already: the page loads nothing from elsewhere.
+# Fonts of the visitor's machine: the page loads nothing from elsewhere.
 THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
 STYLE = """
 .legend, .legend tr { border: none; }
@@ -13,7 +13,7 @@ STYLE = """
 #refused:empty { display: none; }
 .legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
 """
-# The editor says nothing of an image that the browser cannot decode. It decodes each one by this function.
+# Gradio's editor decodes images with createImageBitmap, and says nothing of one that the browser cannot decode.
 EDITOR_SCRIPT = """<script>
 {
   const decode = window.createImageBitmap.bind(window);

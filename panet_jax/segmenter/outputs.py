@@ -1,8 +1,10 @@
-"""What `panet-jax predict` writes: label maps, overlays, probabilities, each whole or not at all."""
+"""What `panet-jax predict` writes: label maps, overlays and probabilities. A file appears whole or not at all."""
 
 import json
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -10,30 +12,34 @@ from PIL import Image, ImageDraw, ImageFont
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
-from panet_jax.segmenter.references import read_photo
-from panet_jax.segmenter.segmentation import BAND
+from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
-LEAST_SHARE = 0.001  # of an image; a class that has less is not said to be found
-SAME = ('classes', 'weights', 'size')  # what all results of one folder have in common
-LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a part of the photograph's shorter side
+LEAST_SHARE = 0.001  # of an image; a class with fewer pixels is not said to be found
+SAME = ('classes', 'weights', 'size')  # settings that all results of one folder have in common
+LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a fraction of the photograph's shorter side
+
+Results = dict[str, Any]  # the content of predictions.json: SAME, and the entries 'images' and 'failed'
 
 
-def output_stems(queries, earlier=None):
-    """A name for the results of each image: its own without ending, with a number where others have it too.
+def output_stems(queries: Sequence[Path], earlier: Mapping[Path, str] | None = None) -> list[str]:
+    """A name for the results of each image: the image's own without ending, and a number if others have it too.
 
     Upper and lower case count as the same, as in some file systems.
 
     Args:
-        queries: Paths of the images.
-        earlier: {resolved Path: name} of images that have results; they keep it, and no other gets it.
+        queries: paths of the images.
+        earlier: {resolved path: name} of images that have results. They keep their names, and no other gets one.
+
+    Returns:
+        A name for each image.
     """
     earlier = earlier or {}
     stems, used = [], {stem.lower() for stem in earlier.values()}
-    taken = {path.stem.lower() for path in queries}
+    own = {path.stem.lower() for path in queries}
     for path in queries:
         stem, number = earlier.get(path.resolve(), path.stem), 1
-        while path.resolve() not in earlier and (stem.lower() in used or (number > 1 and stem.lower() in taken)):
+        while path.resolve() not in earlier and (stem.lower() in used or (number > 1 and stem.lower() in own)):
             number += 1
             stem = f'{path.stem}-{number}'
         used.add(stem.lower())
@@ -41,91 +47,119 @@ def output_stems(queries, earlier=None):
     return stems
 
 
-def read_earlier(out):
-    """What predictions.json of an earlier run holds; the same without images if there is none."""
+def read_earlier(out: Path) -> Results:
+    """The results of earlier runs into a folder.
+
+    Args:
+        out: the folder.
+
+    Returns:
+        The content of its predictions.json; no images if there is no such file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     path = out / RESULTS
     try:
-        content = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {'images': [], 'failed': []}
-        for entry in (*content['images'], *content['failed']):
+        results = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {'images': [], 'failed': []}
+        for entry in (*results['images'], *results['failed']):
             _image(entry)
-        earlier_stems(content)
-        return content
+        earlier_stems(results)
+        return results
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(
             f'{path} cannot be read ({type(error).__name__}: {error}); name another folder with --out.'
         ) from error
 
 
-def earlier_stems(earlier):
-    """{resolved Path: name of its results} of the images that `read_earlier` found."""
+def earlier_stems(earlier: Results) -> dict[Path, str]:
+    """{resolved path: name of its results} of the images in results that `read_earlier` read."""
     return {_image(entry): Path(entry['labels']).stem for entry in earlier['images']}
 
 
-def check_same(out, earlier, about, queries):
-    """Checks that what is found now belongs beside what is there of other images.
+def check_same(out: Path, earlier: Results, settings: Mapping[str, Any], queries: Iterable[Path]) -> None:
+    """Checks that new results belong into one folder with the earlier results of other images.
 
     Args:
         out: the folder.
-        earlier: as from `read_earlier`.
-        about: {'classes', 'weights', 'size'} of what is found now.
-        queries: Paths of the images, whose earlier results are replaced.
+        earlier: results, as from `read_earlier`.
+        settings: {'classes', 'weights', 'size'} of the new results.
+        queries: paths of the images, whose earlier results are replaced.
+
+    Raises:
+        InputError: earlier results that stay were made with other settings.
     """
     replaced = {path.resolve() for path in queries}
     others = [entry for entry in earlier['images'] if _image(entry) not in replaced]
-    different = [name for name in SAME if earlier.get(name) != about[name]]
+    different = [name for name in SAME if earlier.get(name) != settings[name]]
     if others and different:
-        lines = [f'{name} {earlier.get(name)} there and {about[name]} here' for name in different]
+        lines = [f'{name} {earlier.get(name)} there and {settings[name]} here' for name in different]
         raise InputError(
             f'{out} has the results of {len(others)} other image(s), but made with {"; ".join(lines)}; name another folder '
             'with --out.'
         )
 
 
-def together(earlier, about, outcomes):
-    """The content of predictions.json: what is found now, and of the other images what was found before.
+def together(earlier: Results, settings: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> Results:
+    """The content of predictions.json: new results, and the earlier ones of other images.
 
     Args:
-        earlier: as from `read_earlier`.
-        about: {'classes', 'weights', 'size'} of what is found now.
-        outcomes: entries of images; those that could not be segmented have an 'error'.
+        earlier: results, as from `read_earlier`.
+        settings: {'classes', 'weights', 'size'} of the new results. Earlier ones with others are left out.
+        entries: entries of images; those that could not be segmented have an 'error'.
+
+    Returns:
+        The new content.
     """
-    same = all(earlier.get(name) == about[name] for name in SAME)
-    before = {kind: {_image(entry): entry for entry in earlier[kind]} if same else {} for kind in ('images', 'failed')}
-    for outcome in outcomes:
-        kind, other = ('failed', 'images') if 'error' in outcome else ('images', 'failed')
-        before[kind][_image(outcome)] = outcome
-        before[other].pop(_image(outcome), None)
-    return {**about, **{kind: list(entries.values()) for kind, entries in before.items()}}
+    same = all(earlier.get(name) == settings[name] for name in SAME)
+    by_image = {
+        kind: {_image(entry): entry for entry in earlier[kind]} if same else {} for kind in ('images', 'failed')
+    }
+    for entry in entries:
+        kind, other = ('failed', 'images') if 'error' in entry else ('images', 'failed')
+        by_image[kind][_image(entry)] = entry
+        by_image[other].pop(_image(entry), None)
+    return {**settings, **{kind: list(kept.values()) for kind, kept in by_image.items()}}
 
 
 def _image(entry):
     return Path(entry['image']).resolve()
 
 
-def check_out(out, stems, inputs):
-    """Checks that the results can be written, and will replace nothing but earlier results; changes nothing.
+def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path]) -> None:
+    """Checks that results can be written, and replace nothing but earlier results. It changes nothing.
+
+    Args:
+        out: folder of the results.
+        stems: names of the results, as from `output_stems`.
+        inputs: paths of all files that are read.
+
+    Raises:
+        InputError: the folder cannot be made or written to, or another file would be replaced.
+    """
+    parent = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not parent.is_dir():
+        raise InputError(f'--out {out} cannot be made, because {parent} is a file; name another folder.')
+    if not os.access(parent, os.W_OK):
+        raise InputError(f'--out {out} cannot be written to; name another folder.')
+    outputs = [out / name for stem in stems for name in _names(stem)]
+    input_files = {path.resolve() for path in inputs}
+    replaced = [path for path in outputs if path.resolve() in input_files]
+    if not replaced and not (out / RESULTS).exists():
+        replaced = [path for path in outputs if path.exists()]
+    if replaced:
+        raise InputError(f'the results would replace {replaced[0]}; name another folder with --out.')
+
+
+def make_out(out: Path) -> None:
+    """Makes the folder of the results, with those above it.
 
     Args:
         out: the folder.
-        stems: names of the results, as from `output_stems`.
-        inputs: paths of all files that are read.
+
+    Raises:
+        InputError: it cannot be made.
     """
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(f'--out {out} cannot be made, because {there} is a file; name another folder.')
-    if not os.access(there, os.W_OK):
-        raise InputError(f'--out {out} cannot be written to; name another folder.')
-    ours = [out / name for stem in stems for name in _names(stem)]
-    read = {path.resolve() for path in inputs}
-    lost = [path for path in ours if path.resolve() in read]
-    if not lost and not (out / RESULTS).exists():
-        lost = [path for path in ours if path.exists()]
-    if lost:
-        raise InputError(f'the results would replace {lost[0]}; name another folder with --out.')
-
-
-def make_out(out):
-    """Makes the folder of the results, with those above it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:  # of file systems that no check foresees
@@ -136,78 +170,91 @@ def _names(stem):
     return f'{stem}.png', f'{stem}-overlay.jpg', f'{stem}.npz'
 
 
-def write_prediction(found, path, out, stem, probabilities, legend=True):
-    """Writes what was found in one image.
+def write_prediction(
+    segmentation: Segmentation,
+    photo: np.ndarray,
+    out: Path,
+    stem: str,
+    *,
+    probabilities: bool = False,
+    legend: bool = True,
+) -> dict[str, Any]:
+    """Writes the segmentation of one image.
 
     Args:
-        found: a Segmentation.
-        path: of the image.
+        segmentation: what was found.
+        photo: [H, W, 3] uint8, the image.
         out: folder to write to.
-        stem: what to call the files.
-        probabilities: whether to write them too.
-        legend: whether the overlay has one, in a strip below the photograph.
+        stem: name of the files, without their endings.
+        probabilities: whether the probabilities are written too.
+        legend: whether the overlay has a legend, in a strip below the photograph.
 
     Returns:
-        The image's entry in predictions.json.
+        The image's entry in predictions.json, without its path.
     """
     label_file, overlay_file, probability_file = _names(stem)
-    label_image = Image.fromarray(found.labels)
+    label_image = Image.fromarray(segmentation.labels)
     label_image.putpalette(_palette())
     with replacing(out / label_file) as temporary:
         label_image.save(temporary, 'png')
     with replacing(out / overlay_file) as temporary:
-        drawn = _overlay(read_photo(path, str(path)), found)
-        (_with_legend(drawn, found) if legend else drawn).save(temporary, 'jpeg', quality=90)
+        drawing = _overlay(photo, segmentation)
+        (_with_legend(drawing, segmentation) if legend else drawing).save(temporary, 'jpeg', quality=90)
     if probabilities:
+        values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
-            np.savez_compressed(file, probabilities=found.probabilities.astype(np.float16), classes=found.classes)
+            np.savez_compressed(file, probabilities=values, classes=segmentation.classes)
     numbers = {
         what: {name: round(value, 4) for name, value in values.items()}
-        for what, values in (('shares', found.shares), ('absent', found.absent))
+        for what, values in (('shares', segmentation.shares), ('absent', segmentation.absent))
     }
-    return {'image': str(path), 'labels': label_file, **numbers}
+    return {'labels': label_file, **numbers}
 
 
-def _overlay(image, found):
-    """The image with its labels in colours, as a Pillow image."""
-    bands = [slice(first, first + BAND) for first in range(0, len(image), BAND)]  # for the memory's sake
-    return Image.fromarray(np.concatenate([overlay(image[band], found.labels[band], rest=1) for band in bands]))
+def _overlay(photo, segmentation) -> Image.Image:
+    """The photograph with its labels in colors."""
+    bands = [slice(first, first + BAND) for first in range(0, len(photo), BAND)]  # for the memory's sake
+    return Image.fromarray(np.concatenate([overlay(photo[band], segmentation.labels[band], rest=1) for band in bands]))
 
 
-def _with_legend(drawn, found):
-    """An overlay above a black strip that names the classes there are, with their colours and shares."""
-    shares = ((label, name, found.shares[name]) for label, name in enumerate(found.classes, 1))
-    there = [(tuple(way_color(label)), f'{name} {share:.1%}') for label, name, share in shares if share >= LEAST_SHARE]
-    there = there or [('black', 'nothing found')]
-    line, font, places = _legend_places([text for _, text in there], *drawn.size)
-    whole = Image.new('RGB', (drawn.width, drawn.height + line * (1 + places[-1][1])))
-    whole.paste(drawn)
-    pen = ImageDraw.Draw(whole)
-    for (colour, text), (left, row) in zip(there, places, strict=True):
-        top = drawn.height + line * row
-        pen.rectangle((left + line / 5, top + line / 5, left + 4 * line / 5, top + 4 * line / 5), fill=colour)
-        pen.text((left + line, top), text, fill='white', font=font)
-    return whole
+def _with_legend(drawing: Image.Image, segmentation) -> Image.Image:
+    """An overlay above a black strip that names the classes in the image, with their colors and shares."""
+    shares = segmentation.shares
+    rows = [
+        (tuple(way_color(label)), f'{name} {shares[name]:.1%}')
+        for label, name in enumerate(segmentation.classes, 1)
+        if shares[name] >= LEAST_SHARE
+    ] or [('black', 'nothing found')]
+    height, font, places = _legend_places([text for _, text in rows], *drawing.size)
+    picture = Image.new('RGB', (drawing.width, drawing.height + height * (1 + places[-1][1])))
+    picture.paste(drawing)
+    draw = ImageDraw.Draw(picture)
+    for (color, text), (left, line) in zip(rows, places, strict=True):
+        top, margin = drawing.height + height * line, height / 5
+        draw.rectangle((left + margin, top + margin, left + 4 * margin, top + 4 * margin), fill=color)
+        draw.text((left + height, top), text, fill='white', font=font)
+    return picture
 
 
 def _legend_places(texts, width, height):
     """Where the texts of a legend go: the height of a line, the font, and (left, number of the line) of each text."""
-    line = max(12, round(min(width, height) * LEGEND_SHARE))
-    font = ImageFont.load_default(0.8 * line)
-    needed = 1.5 * line + max(font.getlength(text) for text in texts)
-    if needed > width:  # the longest has to fit
-        font = ImageFont.load_default(max(1, 0.8 * line * (width - 1.5 * line) / (needed - 1.5 * line)))
-    places, left, row = [], 0, 0
+    line_height = max(12, round(min(width, height) * LEGEND_SHARE))
+    font = ImageFont.load_default(0.8 * line_height)
+    longest = max(font.getlength(text) for text in texts)
+    room = width - 1.5 * line_height
+    if longest > room:
+        font = ImageFont.load_default(max(1, 0.8 * line_height * room / longest))
+    places, left, line = [], 0, 0
     for text in texts:
-        wide = 1.5 * line + font.getlength(text)
-        if left and left + wide > width:
-            left, row = 0, row + 1
-        places.append((left, row))
-        left += wide
-    return line, font, places
+        text_width = 1.5 * line_height + font.getlength(text)
+        if left and left + text_width > width:
+            left, line = 0, line + 1
+        places.append((left, line))
+        left += text_width
+    return line_height, font, places
 
 
-def _palette():
-    """The colours of labels 0..255, as Pillow takes them."""
-    colours = [np.zeros(3, int), *(way_color(label) for label in range(1, 255)), VOID_COLOR]
-    return np.array(colours, np.uint8).tobytes()
+def _palette() -> bytes:
+    """The colors of labels 0..255, as Pillow takes them."""
+    colors = [np.zeros(3, int), *(way_color(label) for label in range(1, 255)), VOID_COLOR]
+    return np.array(colors, np.uint8).tobytes()

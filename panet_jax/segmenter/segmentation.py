@@ -1,8 +1,9 @@
-"""What the Segmenter found in one image; labels and probabilities are made when they are asked for."""
+"""What the Segmenter found in one image. Labels and probabilities are computed when they are asked for."""
 
 import dataclasses
 import functools
 import numbers
+from collections.abc import Callable, Collection
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +12,10 @@ import numpy as np
 from panet_jax.errors import InputError
 from panet_jax.method.prototypes import LENGTH_EPSILON, bilinear_matrix, masked_sum, resample, unit
 
-# An image is resampled in bands of so many rows, and its width is padded to a multiple of it: photographs of many
-# megapixels take little memory, and few widths mean few compilations.
+# Images are resampled in bands of so many rows: photographs of many megapixels then take little memory. Widths are
+# padded to a multiple of it, so that few are compiled.
 BAND = 128
-# A logit, which lies in -20..20 otherwise, of what is never taken; finite, for it is resampled.
-NEVER = -1e4
+NEVER = -1e4  # logit of a class that is left out; others lie in -20..20. It is finite, as it is resampled
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -25,8 +25,8 @@ class Segmentation:
     Attributes:
         logits: [h, w, 1 + N] float32, 20 times the cosines on the network's grid, background first.
         shape: (H, W) of the image, upright.
-        classes: names of the N classes; label value n is classes[n - 1].
-        absent: {class: confidence in [0, 1] that it is not in the image}; see `absence`.
+        classes: names of the N classes; label n is classes[n - 1].
+        absent: {class: confidence in [0, 1] that the class is not in the image}; see `absence`.
     """
 
     logits: np.ndarray
@@ -35,72 +35,93 @@ class Segmentation:
     absent: dict[str, float]
 
     @functools.cached_property
-    def labels(self):
-        """[H, W] uint8, 0 background, n for classes[n - 1]."""
+    def labels(self) -> np.ndarray:
+        """[H, W] uint8, 0 is background and n is classes[n - 1]."""
         return _in_bands(_band_labels, self.logits, self.shape)
 
     @functools.cached_property
-    def probabilities(self):
-        """[1 + N, H, W] float32, background first: softmax of the logits, which sums to 1.
+    def probabilities(self) -> np.ndarray:
+        """[1 + N, H, W] float32 in [0, 1], background first: the softmax of the logits, which sums to 1.
 
-        It is large: 4 (1 + N) bytes a pixel.
+        They take 4 (1 + N) bytes a pixel.
         """
         return _in_bands(_band_probabilities, self.logits, self.shape)
 
-    def __repr__(self):
-        found = (f'{name} {share:.1%} (absent {self.absent[name]:.2f})' for name, share in self.shares.items())
-        return f'Segmentation({self.shape[0]} x {self.shape[1]}, {", ".join(found)})'
+    @functools.cached_property
+    def shares(self) -> dict[str, float]:
+        """{class: fraction of the image's pixels that have its label}."""
+        counts = np.bincount(self.labels.ravel(), minlength=1 + len(self.classes))
+        return {name: float(count / self.labels.size) for name, count in zip(self.classes, counts[1:], strict=True)}
 
-    def present(self, absent_above):
-        """The same without the classes whose `absent` is above a threshold: their pixels go to the likeliest other."""
+    def __repr__(self) -> str:
+        classes = (f'{name} {share:.1%} (absent {self.absent[name]:.2f})' for name, share in self.shares.items())
+        return f'Segmentation({self.shape[0]} x {self.shape[1]}, {", ".join(classes)})'
+
+    def present(self, absent_above: float) -> 'Segmentation':
+        """The segmentation without the classes that are probably not in the image.
+
+        Args:
+            absent_above: threshold in [0, 1], such as 0.55. A class whose `absent` is above it is left out.
+
+        Returns:
+            A Segmentation with the same classes, as `without` gives it.
+
+        Raises:
+            InputError: the threshold is no number.
+        """
         if not isinstance(absent_above, numbers.Real):
             raise InputError(f'absent_above must be a number such as 0.55, got {absent_above!r}.')
         return self.without([name for name in self.classes if self.absent[name] > absent_above])
 
-    def without(self, names):
-        """The same without some classes: their pixels go to the likeliest other. The labels of the others stay.
+    def without(self, names: Collection[str]) -> 'Segmentation':
+        """The segmentation without some classes: their pixels go to the likeliest other class, or to the background.
 
         Args:
-            names: of the classes, in any order; none leaves all.
+            names: names of the classes to leave out, in any order.
+
+        Returns:
+            A Segmentation with the same `classes`, so that labels keep their meaning.
+
+        Raises:
+            InputError: there is no such class.
         """
         unknown = [name for name in names if name not in self.classes]
         if unknown:
             raise InputError(f'there is no class {unknown[0]!r}; there are {", ".join(self.classes)}.')
-        gone = [False, *(name in names for name in self.classes)]
-        return dataclasses.replace(self, logits=np.where(gone, np.float32(NEVER), self.logits))
-
-    @functools.cached_property
-    def shares(self):
-        """{class: share of the image's pixels that have its label}."""
-        counts = np.bincount(self.labels.ravel(), minlength=1 + len(self.classes))
-        return {name: float(count / self.labels.size) for name, count in zip(self.classes, counts[1:], strict=True)}
+        left_out = [False, *(name in names for name in self.classes)]
+        return dataclasses.replace(self, logits=np.where(left_out, np.float32(NEVER), self.logits))
 
 
-def absence(features, logits, prototypes):
+def absence(features: jax.Array, logits: jax.Array, prototypes: jax.Array) -> jax.Array:
     """How sure the network is that a class is not in an image.
 
-    A prototype q_n is made of what was found, the mean of the features under the class's probabilities,
-    as in the paper's alignment, and compared with p_n, the one of what was shown: with the distance
-    d(a, b) = 1 - cos(a, b) it is d(q_n, p_n) / (d(q_n, p_n) + d(p_0, p_n)), which is 0.5 where what was
-    found is as unlike the class as the background is. It ranks images by whether they show the class
-    (AUC 0.81 with one reference, the mean over 72 classes of 160 of COCO's photographs and the ImageNet
-    network, where the largest probability has 0.72; 0.74 and 0.68 on 20 classes in VOC's layout:
-    benchmarks/absence.py), but is no calibrated probability: choose a threshold on images of your own.
+    As in the paper's alignment, a prototype q_n is made of the image: the mean of its features, weighted by the
+    probabilities of class n. It is compared with the prototype p_n of the references. With d(a, b) = 1 - cos(a, b)
+
+        absence_n = d(q_n, p_n) / (d(q_n, p_n) + d(p_0, p_n)),
+
+    which is 0 if the image shows what the references show, and 0.5 if q_n is as unlike the class as the background is.
+
+    It ranks images by whether they show the class. With one reference and the ImageNet network its AUC is 0.81, the mean
+    over 72 classes of 160 of COCO's photographs, where the largest probability has 0.72; on 20 classes in VOC's layout
+    it is 0.74, and 0.68 (benchmarks/absence.py). It is no calibrated probability: choose a threshold on images of your
+    own.
 
     Args:
-        features: [h, w, C] float32 of the image.
-        logits: [h, w, 1 + N] float32, as `cosine_logits` makes them of the prototypes.
+        features: [h, w, C] float32, of the image.
+        logits: [h, w, 1 + N] float32, the `cosine_logits` of features and prototypes.
         prototypes: [1 + N, C] float32, background first.
 
     Returns:
         [N] float32 in [0, 1].
     """
-    logs = jnp.moveaxis(jax.nn.log_softmax(logits, axis=-1), -1, 0)[1:]
-    weights = jnp.exp(logs - logs.max((1, 2), keepdims=True))  # however small the probabilities are
-    found = jax.vmap(masked_sum, (None, 0))(features, weights)
-    of_found = _distance(found, prototypes[1:])
-    of_background = _distance(prototypes[:1], prototypes[1:])
-    return of_found / (of_found + of_background + LENGTH_EPSILON)
+    log_probabilities = jnp.moveaxis(jax.nn.log_softmax(logits, axis=-1), -1, 0)[1:]
+    # Cosines do not depend on the weights' scale, and all probabilities of a class may be too small for float32.
+    weights = jnp.exp(log_probabilities - log_probabilities.max((1, 2), keepdims=True))
+    query_sums = jax.vmap(masked_sum, (None, 0))(features, weights)
+    query_distance = _distance(query_sums, prototypes[1:])
+    background_distance = _distance(prototypes[:1], prototypes[1:])
+    return query_distance / (query_distance + background_distance + LENGTH_EPSILON)
 
 
 def _distance(a, b):
@@ -118,16 +139,16 @@ def _band_probabilities(logits, rows, columns):
     return jax.nn.softmax(resample(logits, rows, columns), axis=-1).transpose(2, 0, 1)
 
 
-def _in_bands(band, logits, shape):
-    """band(logits, rows, columns) -> [..., BAND, columns] of all bands of an image, put together: [..., H, W]."""
+def _in_bands(function: Callable, logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """function(logits, rows, columns) -> [..., BAND, width] for all bands of an image, put together: [..., H, W]."""
     rows, columns = (_padded(bilinear_matrix(*sizes)) for sizes in zip(shape, logits.shape, strict=False))
-    whole = None
+    image = None
     for first in range(0, shape[0], BAND):
-        found = np.asarray(band(logits, rows[first : first + BAND], columns))
-        whole = np.empty((*found.shape[:-2], *shape), found.dtype) if whole is None else whole
-        part = whole[..., first : first + BAND, :]
-        part[...] = found[..., : part.shape[-2], : shape[1]]
-    return whole
+        band = np.asarray(function(logits, rows[first : first + BAND], columns))
+        image = np.empty((*band.shape[:-2], *shape), band.dtype) if image is None else image
+        target = image[..., first : first + BAND, :]
+        target[...] = band[..., : target.shape[-2], : shape[1]]
+    return image
 
 
 def _padded(matrix):

@@ -4,8 +4,9 @@ import functools
 import hashlib
 import numbers
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -13,267 +14,329 @@ import numpy as np
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
-from panet_jax.method.encoder import COMPUTATIONS
+from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.method.episode import IGNORE, normalize
-from panet_jax.method.prototypes import Pooled, cosine_logits, pool
+from panet_jax.method.prototypes import cosine_logits
 from panet_jax.networks.choose import load_network
-from panet_jax.segmenter.references import Marks, read_marks, read_photo
+from panet_jax.networks.network import Network
+from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
+from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation, absence
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
+Pairs = Mapping[str, Sequence[tuple[Photo, Annotation]]]  # {class: [(image, annotation), ...]}
+OnError = Literal['raise', 'yield']
 
-class Reference(NamedTuple):
-    """One annotation of one image, and what was computed from it.
 
-    Attributes:
-        name: of the class.
-        image: a hash of the image, by which annotations of the same one are told.
-        marks: Marks.
-        foreground: Pooled under the marks' foreground, [C] and [] float32.
-    """
+class _Query(NamedTuple):
+    """An image to segment: as the network sees it, [S, S, 3] uint8; its own (H, W); and itself, where it is kept."""
 
-    name: str
-    image: str
-    marks: Marks
-    foreground: Pooled
+    pixels: np.ndarray
+    shape: tuple[int, int]
+    photo: np.ndarray | None
 
 
 class Segmenter:
     """Finds classes in images that it was shown on other images.
 
+    It holds a network and a `ReferenceSet`, a value that never changes: `fit` and `add` put another one in its place.
+    The set keeps the features of each reference's image, 5.5 MiB for VGG-16 and 417 pixels; a segmenter that was saved
+    and loaded does without them.
+
     Args:
-        weights: 'imagenet'; the workdir of a training, of which it takes the network that training
-            has come to; a file as for `load_encoder_params`; or the parameters.
-        size: side in pixels to which images are squashed for the network. By default the one that the
-            workdir's network was trained with, otherwise 417.
-        dtype: of the encoder's computation: 'float32', 'tf32' or 'bfloat16', as in `encode`.
-        batch: images an encoder step, where there are so many.
+        weights: 'imagenet'; the workdir of a training, whose newest network is taken; a file of weights, as for
+            `load_network`; the parameters of a VGG-16; or a Network.
+        size: side in pixels to which images are squashed for the network, from 8. By default the size that the
+            workdir's network was trained with, otherwise the encoder's own, 417 for VGG-16.
+        dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
+        batch: number of images in a step of the encoder, from 1. The last few images of a list go one by one.
+
+    Attributes:
+        network: the Network.
+        dtype: how the encoder computes.
+        batch: number of images in a step of the encoder.
+        references: the ReferenceSet; another one may be assigned.
+
+    Raises:
+        InputError: an argument is wrong, or there are no such weights.
     """
 
-    def __init__(self, weights='imagenet', size=None, dtype='float32', batch=4):
-        given = {'batch': (batch, 1)} | ({} if size is None else {'size': (size, 8)})
-        for name, (value, least) in given.items():
-            if not isinstance(value, numbers.Integral) or value < least:
-                raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
+    def __init__(
+        self,
+        weights: str | Path | Params | Network = 'imagenet',
+        size: int | None = None,
+        dtype: str = 'float32',
+        batch: int = 4,
+    ):
+        _check_whole('batch', batch, 1)
+        if size is not None:
+            _check_whole('size', size, 8)
         if dtype not in COMPUTATIONS:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype!r}.')
         self.network = load_network(weights, size=size)
         self.dtype, self.batch = dtype, int(batch)
-        self._references, self._backgrounds = [], {}
+        self.references = ReferenceSet()
 
     @property
-    def weights(self):
-        """What loads the network again: 'imagenet' or a path; None for parameters that were given."""
+    def weights(self) -> str | None:
+        """What loads the network again: 'imagenet' or a path; None if the parameters came from no file."""
         return self.network.origin
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Side in pixels of the images that the network sees."""
         return self.network.size
 
     @property
-    def classes(self):
-        """Names of the classes in the order in which they came; label value n is classes[n - 1]."""
-        return tuple(dict.fromkeys(reference.name for reference in self._references))
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order in which they came; label n is classes[n - 1]."""
+        return self.references.classes
 
-    def __repr__(self):
-        counts = {name: sum(each.name == name for each in self._references) for name in self.classes}
-        shown = ', '.join(f'{name}: {count} reference(s)' for name, count in counts.items()) or 'no references'
-        return f'Segmenter({self.weights or "given parameters"}, {self.size} x {self.size}, {shown})'
+    def __repr__(self) -> str:
+        counts = [f'{name}: {len(self.references.of_class(name))} reference(s)' for name in self.classes]
+        network = f'{self.weights or "given parameters"}, {self.size} x {self.size}'
+        return f'Segmenter({network}, {", ".join(counts) or "no references"})'
 
-    def fit(self, references):
-        """Takes these references in place of all that it had. One that is wrong changes nothing.
+    def fit(self, references: Pairs) -> Self:
+        """Takes these references in place of all earlier ones. If one is wrong, nothing changes.
 
         Args:
-            references: {class: [(image, annotation), ...]}; images as for `read_photo`, annotations as for
-                `read_marks`. An image may be there several times, for one class or for several.
+            references: {class: [(image, annotation), ...]}. An image is a path, a Pillow image or an array, as for
+                `read_photo`; an annotation is a mask, a Box, Points or a Scribble, as for `read_marks`. One image may
+                come several times, for one class or for several.
 
         Returns:
             The Segmenter itself.
+
+        Raises:
+            InputError: an image or an annotation is wrong, there are more than 254 classes, or no image shows
+                background.
         """
         if not isinstance(references, dict) or not references:
             raise InputError(f"fit wants {{'cat': [(image, mask), ...], ...}}, got {str(references)[:60]!r}.")
-        learnt, backgrounds = self._learn([], {}, list(_listed(references)))
-        _check_backgrounds(backgrounds)
-        self._references, self._backgrounds = learnt, backgrounds
+        reference_set = self.extended(ReferenceSet(), references)
+        reference_set.check_background()
+        self.references = reference_set
         return self
 
-    def add(self, name, image, annotation):
-        """Takes one more reference of a class, old or new; of the others none is computed again.
+    def add(self, name: str, image: Photo, annotation: Annotation) -> Self:
+        """Takes one more reference. Only its image is encoded, and not even that if another reference is of it.
 
-        Unless it is of an image that is there already, whose background it may make smaller.
+        A further annotation of an image may make the image's background smaller.
+
+        Args:
+            name: name of a class, old or new.
+            image: path, Pillow image or array, as for `read_photo`.
+            annotation: mask, Box, Points or Scribble, as for `read_marks`.
 
         Returns:
             The Segmenter itself.
+
+        Raises:
+            InputError: the image or the annotation is wrong, or there are more than 254 classes. Nothing has changed.
         """
-        new = list(_listed({name: [(image, annotation)]}))
-        self._references, self._backgrounds = self._learn(self._references, self._backgrounds, new)
+        self.references = self.extended(self.references, {name: [(image, annotation)]})
         return self
 
-    def predict(self, images):
+    def extended(self, reference_set: ReferenceSet, references: Pairs) -> ReferenceSet:
+        """A set of references with further ones. The Segmenter's own set stays as it is.
+
+        Args:
+            reference_set: set to start from, made with the same network.
+            references: {class: [(image, annotation), ...]}, as for `fit`.
+
+        Returns:
+            The larger set. The Segmenter uses it once it is assigned to `references`.
+
+        Raises:
+            InputError: an image or an annotation is wrong, or there are more than 254 classes.
+        """
+        items = [self._read_reference(*item) for item in list(_listed(references))]
+        class_names = {*reference_set.classes, *(reference.name for reference, _ in items)}
+        if len(class_names) >= IGNORE:
+            raise InputError(
+                f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(class_names)}.'
+            )
+        images = {
+            reference.image: pixels for reference, pixels in items if reference_set.lacks_features(reference.image)
+        }
+        features = dict(zip(images, map(np.asarray, self._encode(images.values())), strict=True))
+        return reference_set.with_references([reference for reference, _ in items], features)
+
+    def predict(self, images: Photo | Sequence[Photo]) -> Segmentation | list[Segmentation]:
         """Segments images.
 
         Args:
-            images: one image, as for `read_photo`, or a list of them, of any sizes.
+            images: one image, as for `read_photo`, or a list of images of any sizes.
 
         Returns:
             A Segmentation, or a list of them.
+
+        Raises:
+            InputError: there are no references, or they show no background, or an image cannot be read.
         """
         if isinstance(images, list | tuple):
             return list(self.stream(images))
         return next(self.stream([images]))
 
-    def stream(self, images, *, on_error='raise'):
-        """Segments any number of images one batch after the other; reads them a little ahead, in threads.
+    def stream(self, images: Iterable[Photo], *, on_error: OnError = 'raise') -> Iterator[Segmentation | InputError]:
+        """Segments any number of images, one batch after the other. Images are read a little ahead, in threads.
 
         Args:
-            images: an iterable of images, as for `read_photo`.
-            on_error: of an image that cannot be read: 'raise', or 'yield' the InputError in its place.
+            images: images, as for `read_photo`.
+            on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
 
         Returns:
-            An iterator of Segmentations.
-        """
-        if on_error not in ('raise', 'yield'):
-            raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        return self._stream(images, self._prototypes(), self.classes, on_error)
+            An iterator of Segmentations, in the order of the images.
 
-    def save(self, path):
-        """Writes the references' sums and marks, a few KB each, and which weights they belong to.
+        Raises:
+            InputError: there are no references, or they show no background, or an image cannot be read.
+        """
+        return (segmentation for segmentation, _ in self._results(images, on_error, keep_photos=False))
+
+    def stream_photos(
+        self, images: Iterable[Photo], *, on_error: OnError = 'raise'
+    ) -> Iterator[tuple[Segmentation, np.ndarray] | tuple[InputError, None]]:
+        """Segments images as `stream` does, and gives the decoded photographs too, for whoever draws on them.
+
+        At most 2 + batch + THREADS photographs are in memory at a time, however many there are.
 
         Args:
-            path: of the file, NAME.npz, which appears whole or not at all.
+            images: images, as for `read_photo`.
+            on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
+
+        Returns:
+            An iterator of pairs, in the order of the images: a Segmentation and its photograph, [H, W, 3] uint8 and
+            upright; or an InputError and None.
+
+        Raises:
+            InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        if not self._references:
+        return self._results(images, on_error, keep_photos=True)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the references, and which weights they belong to. The file appears whole or not at all.
+
+        For each reference it keeps the marks and the pooled features, about 50 KB for 417 pixels; photographs and grids
+        of features are left out.
+
+        Args:
+            path: file to write, NAME.safetensors.
+
+        Raises:
+            InputError: there are no references, or no file can be written there.
+        """
+        if not self.classes:
             raise InputError('the segmenter has no references to save; call fit or add first.')
-        about = {'size': self.size, 'dtype': self.dtype, 'weights': self.weights, 'network': self.network.hash}
-        write_file(path, about, self._references, self._backgrounds)
+        settings = {
+            'size': self.size,
+            'dtype': self.dtype,
+            'encoder': self.network.encoder.name,
+            'weights': self.weights,
+            'network': self.network.hash,
+        }
+        write_file(path, settings, self.references)
 
     @classmethod
-    def load(cls, path, weights=None, batch=4):
-        """A Segmenter that was saved.
+    def load(
+        cls, path: str | Path, weights: str | Path | Params | Network | None = None, batch: int = 4
+    ) -> 'Segmenter':
+        """Loads a Segmenter that was saved.
 
         Args:
-            path: of the file.
-            weights: as for `Segmenter`, if they have moved since the file was saved.
-            batch: as for `Segmenter`.
+            path: file that `save` wrote, or an .npz file of an earlier version.
+            weights: weights as for `Segmenter`, if they have moved since the file was saved.
+            batch: number of images in a step of the encoder.
+
+        Returns:
+            The Segmenter with its references.
 
         Raises:
             InputError: the file cannot be read, or its weights are missing or others.
         """
-        about, references, backgrounds = read_file(path)
-        taken = about['weights'] if weights is None else weights
-        if taken is None:
+        settings, reference_set = read_file(path)
+        weights = settings['weights'] if weights is None else weights
+        if weights is None:
             raise InputError(
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            segmenter = cls(taken, about['size'], about['dtype'], batch)
+            segmenter = cls(weights, settings['size'], settings['dtype'], batch)
         except InputError as error:
             raise InputError(
                 f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
             ) from error
-        channels = {each[3][0].size for each in references}
-        if segmenter.network.hash != about['network'] or channels != {segmenter.network.channels}:
+        network = segmenter.network
+        if network.hash != settings['network'] or network.channels != reference_set.channels:
             raise InputError(
                 f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
-                f'{segmenter.network.hash}, wanted {about["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
+                f'{network.hash}, wanted {settings["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
             )
-        segmenter._references = [
-            Reference(name, image, Marks(*marks), _loaded(foreground)) for name, image, marks, foreground in references
-        ]
-        segmenter._backgrounds = {image: _loaded(background) for image, background in backgrounds.items()}
+        segmenter.references = reference_set
         return segmenter
 
-    def _learn(self, references, backgrounds, new):
-        """The old references and backgrounds with new ones; each image of the new ones is encoded once."""
-        read = [self._read(*each) for each in new]
-        names = {name for name, *_ in read} | {reference.name for reference in references}
-        if len(names) >= IGNORE:
-            raise InputError(
-                f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(names)}.'
-            )
-        images = {image: pixels for _, image, pixels, _ in read}
-        marks = [(each.image, each.marks) for each in references] + [(image, marks) for _, image, _, marks in read]
-        foregrounds, anew = {}, {}
-        for image, features in zip(images, self._encode(images.values()), strict=True):
-            anew[image] = _sum(features, background([some for of, some in marks if of == image]))
-            mine = [number for number, (_, of, _, _) in enumerate(read) if of == image]
-            foregrounds |= {number: _sum(features, read[number][3].foreground) for number in mine}
-        learnt = [
-            Reference(name, image, some, foregrounds[number]) for number, (name, image, _, some) in enumerate(read)
-        ]
-        return references + learnt, backgrounds | anew
-
-    def _read(self, name, photo, annotation, where):
-        """A reference's name, hash of the image, [size, size, 3] uint8 and Marks."""
+    def _read_reference(self, name, image, annotation, source_name) -> tuple[NewReference, np.ndarray]:
+        """A reference, and its image as the network sees it, [S, S, 3] uint8."""
         if not isinstance(name, str) or not name.strip():
             raise InputError(f'the name of a class must be a text, got {name!r}.')
-        whole = read_photo(photo, where)
-        pixels = resize_image(whole, self.size)
-        called = photo if isinstance(photo, str | Path) else where
-        marks = read_marks(annotation, whole.shape[:2], self.size, f'the annotation of {called}')
-        return name, hashlib.sha256(pixels.tobytes()).hexdigest()[:16], pixels, marks
-
-    def _prototypes(self):
-        """[1 + N, C] float32, background first, as `class_prototypes` has them."""
-        if not self._references:
-            raise InputError('the segmenter has no references yet; call fit or add first.')
-        _check_backgrounds(self._backgrounds)
-        of_class = [[each.foreground for each in self._references if each.name == name] for name in self.classes]
-        groups = [list(self._backgrounds.values()), *of_class]
-        return np.stack([Pooled(*map(np.stack, zip(*group, strict=True))).prototype(-1) for group in groups])
+        photo = read_photo(image, source_name)
+        pixels = resize_image(photo, self.size)
+        image_name = image if isinstance(image, str | Path) else source_name
+        marks = read_marks(annotation, photo.shape[:2], self.size, f'the annotation of {image_name}')
+        return NewReference(name, hashlib.sha256(pixels.tobytes()).hexdigest()[:16], marks), pixels
 
     def _encode(self, images):
-        """Yields the features [h, w, C] of images [size, size, 3] uint8: whole batches, then one by one."""
+        """Yields the features [h, w, C] of images [S, S, 3] uint8: full batches, then one by one."""
         images = list(images)
-        whole = len(images) // self.batch * self.batch
-        steps = [images[first : first + self.batch] for first in range(0, whole, self.batch)]
-        for step in steps + [[image] for image in images[whole:]]:
+        full = len(images) // self.batch * self.batch
+        steps = [images[first : first + self.batch] for first in range(0, full, self.batch)]
+        for step in steps + [[image] for image in images[full:]]:
             yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
 
-    def _stream(self, images, prototypes, classes, on_error):
-        def read(item):
-            number, image = item
-            try:
-                whole = read_photo(image, f'image {number}')
-            except InputError as error:
-                return error
-            return resize_image(whole, self.size), whole.shape[:2]
+    def _results(self, images, on_error, keep_photos):
+        """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
+        if on_error not in ('raise', 'yield'):
+            raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
+        segment = functools.partial(self._segment, prototypes=self.references.prototypes(), classes=self.classes)
+        read_query = functools.partial(self._read_query, keep_photo=keep_photos)
+        ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
+        queries = (query for _, query in in_threads(read_query, enumerate(images, 1), THREADS, ahead))
+        return self._in_batches(queries, segment, on_error)
 
-        def segmented(waiting):
-            features = self._encode(one[0] for one in waiting if not isinstance(one, InputError))
-            for one in waiting:
-                if isinstance(one, InputError):
-                    yield one
-                    continue
-                logits, absent = map(np.asarray, _compare(next(features), prototypes))
-                yield Segmentation(logits, one[1], classes, dict(zip(classes, absent.tolist(), strict=True)))
+    def _in_batches(self, queries: Iterable[_Query | InputError], segment: Callable, on_error: OnError) -> Iterator:
+        """Yields what `segment` makes of queries, as soon as there are enough for a step of the encoder."""
+        batch, images = [], 0
+        for query in queries:
+            if isinstance(query, InputError) and on_error == 'raise':
+                raise query
+            batch.append(query)
+            images += isinstance(query, _Query)
+            if images == self.batch:
+                yield from segment(batch)
+                batch, images = [], 0
+        yield from segment(batch)
 
-        waiting = []
-        for _, one in in_threads(read, enumerate(images, 1), THREADS):
-            if isinstance(one, InputError) and on_error == 'raise':
-                raise one
-            waiting.append(one)
-            if sum(not isinstance(each, InputError) for each in waiting) == self.batch:
-                yield from segmented(waiting)
-                waiting = []
-        yield from segmented(waiting)
+    def _read_query(self, item, keep_photo) -> _Query | InputError:
+        """What is read of an item (number, image), or why it cannot be."""
+        number, image = item
+        try:
+            photo = read_photo(image, f'image {number}')
+        except InputError as error:
+            return error
+        return _Query(resize_image(photo, self.size), photo.shape[:2], photo if keep_photo else None)
 
-
-def background(marks):
-    """The background of one image from all its annotations: [S, S] bool.
-
-    It is what they mark as background, taken together; where none does, what all of them leave. The
-    foreground of any class is no background.
-
-    Args:
-        marks: list of Marks.
-    """
-    drawn = [each.background for each in marks if each.drawn]
-    outside = np.any(drawn, 0) if drawn else np.all([each.background for each in marks], 0)
-    return outside & ~np.any([each.foreground for each in marks], 0)
+    def _segment(self, batch, prototypes, classes):
+        """Yields (Segmentation, photograph or None) or (InputError, None) of the queries of a batch."""
+        features = self._encode(query.pixels for query in batch if isinstance(query, _Query))
+        for query in batch:
+            if isinstance(query, InputError):
+                yield query, None
+                continue
+            logits, absent = map(np.asarray, _compare(next(features), prototypes))
+            absent_of_class = dict(zip(classes, absent.tolist(), strict=True))
+            yield Segmentation(logits, query.shape, classes, absent_of_class), query.photo
 
 
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
@@ -287,28 +350,13 @@ def _compare(features, prototypes):
     return logits, absence(features, logits, prototypes)
 
 
-@jax.jit
-def _pooled(features, mask):
-    return pool(features, mask.astype(np.float32))
-
-
-def _sum(features, mask):
-    return Pooled(*map(np.asarray, _pooled(features, mask)))
-
-
-def _check_backgrounds(backgrounds):
-    """Refuses references that no background can be learnt from; a later one may show some."""
-    if not any(each.count for each in backgrounds.values()):
-        raise InputError('the references show no background at all; add one whose annotation leaves some of its image.')
-
-
-def _loaded(pooled):
-    """Pooled of a file's sum and count."""
-    return Pooled(*(np.asarray(array, np.float32) for array in pooled))
+def _check_whole(name, value, least):
+    if not isinstance(value, numbers.Integral) or value < least:
+        raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
 
 
 def _listed(references):
-    """Yields (class, image, annotation, what to call the image) of {class: [(image, annotation), ...]}."""
+    """Yields (class, image, annotation, what errors call the image) of {class: [(image, annotation), ...]}."""
     for name, pairs in references.items():
         if not isinstance(pairs, list | tuple) or not pairs:
             raise InputError(

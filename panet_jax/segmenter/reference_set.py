@@ -1,0 +1,210 @@
+"""The references as a value: adding or removing one gives another value, and computes only what is new."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from panet_jax.errors import InputError
+from panet_jax.method.prototypes import Pooled, pool
+from panet_jax.segmenter.references import Marks
+
+
+class NewReference(NamedTuple):
+    """A reference of which nothing is computed yet.
+
+    Attributes:
+        name: name of the class.
+        image: hash of the image's pixels, the same for all references of one image.
+        marks: the annotation at the size of the network.
+    """
+
+    name: str
+    image: str
+    marks: Marks
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Reference:
+    """One annotation of one image, and the features under it.
+
+    Attributes:
+        name: name of the class.
+        image: hash of the image's pixels.
+        marks: the annotation at the size of the network.
+        foreground: features pooled under `marks.foreground`, [C] and [] float32.
+    """
+
+    name: str
+    image: str
+    marks: Marks
+    foreground: Pooled
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferenceImage:
+    """One image of the references.
+
+    Attributes:
+        features: [h, w, C] float32, the image's features, so that a further reference of it is not encoded again. They
+            take 4 h w C bytes: 5.5 MiB for VGG-16 and 417 pixels. None in a segmenter that was loaded, as files leave
+            them out.
+        background: features pooled under the image's background, [C] and [] float32. See `background`.
+    """
+
+    features: np.ndarray | None
+    background: Pooled
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReferenceSet:
+    """References of any number of classes. It never changes: `with_references` and `without` return another set.
+
+    Sets share the arrays of the images that they have in common.
+
+    Attributes:
+        references: in the order in which they came.
+        images: {hash: ReferenceImage} of the images that the references are of, in the same order.
+    """
+
+    references: tuple[Reference, ...] = ()
+    images: Mapping[str, ReferenceImage] = dataclasses.field(default_factory=dict)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in the order in which they came."""
+        return tuple(dict.fromkeys(reference.name for reference in self.references))
+
+    def of_class(self, name: str) -> tuple[Reference, ...]:
+        """The references of one class."""
+        return tuple(reference for reference in self.references if reference.name == name)
+
+    def lacks_features(self, image: str) -> bool:
+        """Whether an image must be encoded before a reference of it can be added.
+
+        Args:
+            image: hash of the image's pixels.
+        """
+        return image not in self.images or self.images[image].features is None
+
+    @property
+    def channels(self) -> int:
+        """C of the features; there must be a reference."""
+        return self.references[0].foreground.sum.size
+
+    def with_references(self, references: Sequence[NewReference], features: Mapping[str, np.ndarray]) -> 'ReferenceSet':
+        """The set with further references.
+
+        Args:
+            references: references of any images.
+            features: {hash: [h, w, C] float32} of those images whose features the set lacks.
+
+        Returns:
+            The larger set. The background of an image that was there already may be smaller in it.
+        """
+        grids = {image: self.images[image].features for image in self.images} | dict(features)
+        further = tuple(
+            Reference(*reference, pooled(grids[reference.image], reference.marks.foreground))
+            for reference in references
+        )
+        return self._of(self.references + further, {reference.image: grids[reference.image] for reference in further})
+
+    def without(self, number: int) -> 'ReferenceSet':
+        """The set without one reference.
+
+        Args:
+            number: place of the reference, from 0.
+
+        Returns:
+            The smaller set.
+
+        Raises:
+            InputError: the set was loaded, and lacks the features of the image.
+        """
+        image = self.references[number].image
+        if self.lacks_features(image):
+            raise InputError('a saved segmenter keeps no features of its images to remove a reference; fit anew.')
+        references = self.references[:number] + self.references[number + 1 :]
+        return self._of(references, {image: self.images[image].features})
+
+    def prototypes(self) -> np.ndarray:
+        """The prototypes of background and classes, as `class_prototypes` has them.
+
+        Returns:
+            [1 + N, C] float32, background first.
+
+        Raises:
+            InputError: there are no references, or they show no background.
+        """
+        if not self.references:
+            raise InputError('the segmenter has no references yet; call fit or add first.')
+        self.check_background()
+        backgrounds = [image.background for image in self.images.values()]
+        of_classes = [[reference.foreground for reference in self.of_class(name)] for name in self.classes]
+        return np.stack([_prototype(group) for group in (backgrounds, *of_classes)])
+
+    def check_background(self) -> None:
+        """Refuses references that show no background; one that is added later may show some.
+
+        Raises:
+            InputError: no pixel of any image is background.
+        """
+        if not any(image.background.count for image in self.images.values()):
+            raise InputError(
+                'the references show no background at all; add one whose annotation leaves some of its image.'
+            )
+
+    def _of(self, references, grids):
+        """A set of references; the background of the images in `grids`, {hash: [h, w, C]}, is pooled anew."""
+        marks = {}
+        for reference in references:
+            marks.setdefault(reference.image, []).append(reference.marks)
+        images = {
+            image: ReferenceImage(grids[image], pooled(grids[image], background(marks_of_image)))
+            if image in grids
+            else self.images[image]
+            for image, marks_of_image in marks.items()
+        }
+        return ReferenceSet(references, images)
+
+
+def background(marks: Sequence[Marks]) -> np.ndarray:
+    """The background of one image, from all its annotations.
+
+    If strokes or points mark background, that is it. Otherwise it is what all annotations leave. The foreground of any
+    class is no background.
+
+    Args:
+        marks: the annotations of the image.
+
+    Returns:
+        [S, S] bool.
+    """
+    marked = [annotation.background for annotation in marks if annotation.drawn]
+    outside = np.any(marked, 0) if marked else np.all([annotation.background for annotation in marks], 0)
+    return outside & ~np.any([annotation.foreground for annotation in marks], 0)
+
+
+def pooled(features: np.ndarray, mask: np.ndarray) -> Pooled:
+    """Features summed under a mask, as numpy arrays.
+
+    Args:
+        features: [h, w, C] float32.
+        mask: [S, S] bool.
+
+    Returns:
+        [C] and [] float32.
+    """
+    return Pooled(*map(np.asarray, _pool(features, mask)))
+
+
+@jax.jit
+def _pool(features, mask):
+    return pool(features, mask.astype(np.float32))
+
+
+def _prototype(group):
+    """The prototype of a group of Pooled, each of one annotation or image: [C] float32."""
+    return Pooled(*map(np.stack, zip(*group, strict=True))).prototype(-1)
