@@ -148,29 +148,8 @@ def test_libraries_name_settings_and_not_options_of_the_program():
     assert set(named) <= {'errors', 'settings'}  # which are about --config
 
 
-TYPED_FOLDERS = ('segmenter', 'demo')  # of which every public function has types; more folders come in
-
-
-def public_functions(body):
-    """The functions of a module's or a class's body that have public names, with those of its public classes."""
-    for node in body:
-        if isinstance(node, ast.FunctionDef) and (not node.name.startswith('_') or node.name == '__init__'):
-            yield node
-        elif isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
-            yield from public_functions(node.body)
-
-
-@pytest.mark.parametrize('name', sorted(name for name in LIBRARIES if name.partition('/')[0] in TYPED_FOLDERS))
-def test_public_functions_of_these_folders_have_types_and_sentences(name):
-    for function in public_functions(ast.parse(LIBRARIES[name].read_text()).body):
-        taken = [argument for argument in function.args.args if argument.arg not in ('self', 'cls')]
-        untyped = [argument.arg for argument in taken + function.args.kwonlyargs if argument.annotation is None]
-        assert untyped == [], function.name
-        assert function.name == '__init__' or (function.returns and ast.get_docstring(function)), function.name
-
-
 # Folders whose public functions are not all typed and documented yet; folders may only leave this list.
-UNFINISHED = ('demo', 'evaluation', 'method', 'segmenter')
+UNFINISHED = ('evaluation', 'method')
 FILES = [
     path
     for path in sorted((ROOT / 'panet_jax').rglob('*.py'))
@@ -184,7 +163,7 @@ def defined_functions(path):
     for node in ast.parse(path.read_text()).body:
         is_class = isinstance(node, ast.ClassDef) and not node.name.startswith('_')
         for member in node.body if is_class else [node]:
-            if isinstance(member, ast.FunctionDef) and not member.name.startswith('_'):
+            if isinstance(member, ast.FunctionDef) and (not member.name.startswith('_') or member.name == '__init__'):
                 functions[f'{node.name}.{member.name}' if is_class else member.name] = member
     return functions
 
@@ -196,16 +175,21 @@ def test_functions_of_all_files_have_types_and_document_their_errors(path):
         variadic = [one for one in (signature.vararg, signature.kwarg) if one]
         arguments = [*signature.posonlyargs, *signature.args, *signature.kwonlyargs, *variadic]
         assert [one.arg for one in arguments if not one.annotation and one.arg not in ('self', 'cls')] == [], name
-        assert function.returns, name
-        if raises_error(function):
+        assert function.returns or name.endswith('__init__'), name
+        if raises_error(function) and not name.endswith('__init__'):
             assert '\nRaises:\n' in ast.get_docstring(function), name
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.relative_to(ROOT / 'panet_jax').as_posix())
+# Folders whose public functions do not all list their arguments yet; folders may only leave this list.
+UNLISTED = ('demo', 'segmenter')
+LISTED = [path for path in FILES if path.parent.name not in UNLISTED]
+
+
+@pytest.mark.parametrize('path', LISTED, ids=lambda path: path.relative_to(ROOT / 'panet_jax').as_posix())
 def test_functions_of_all_files_document_their_arguments_and_values(path):
     for name, function in defined_functions(path).items():
         text, is_method = ast.get_docstring(function), '.' in name
-        assert text, name
+        assert text or name.endswith('__init__'), name
         if function.args.args and not is_method:
             assert '\nArgs:\n' in text, name
             needs_value = ast.unparse(function.returns) not in ('None', 'NoReturn')

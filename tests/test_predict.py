@@ -1,6 +1,5 @@
 """`panet-jax predict`, as typed."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -27,27 +26,26 @@ from panet_jax.segmenter.segmentation import Segmentation
 
 
 @pytest.fixture
-def command(tmp_path, capsys, narrow_params):
+def command(current_folder, capsys, narrow_params):
     """Runs the command in a folder with weights, two annotated images and three others."""
-    pj.save_encoder_params(tmp_path / 'narrow.safetensors', narrow_params)
+    pj.save_encoder_params('narrow.safetensors', narrow_params)
     for name, color in (('cat', (220, 40, 30)), ('dog', (20, 60, 240))):
         image, mask = draw_disc(0, color=color)
-        Image.fromarray(image).save(tmp_path / f'{name}.jpg', quality=95)
-        Image.fromarray(mask).save(tmp_path / f'{name}.png')
-    (tmp_path / 'photos/more').mkdir(parents=True)
+        Image.fromarray(image).save(f'{name}.jpg', quality=95)
+        Image.fromarray(mask).save(f'{name}.png')
+    (current_folder / 'photos/more').mkdir(parents=True)
     for seed, name in enumerate(('a.jpg', 'b.png', 'more/a.jpg')):
-        Image.fromarray(draw_disc(seed, shape=(50, 30 + seed))[0]).save(tmp_path / 'photos' / name)
-    (tmp_path / 'photos/notes.txt').write_text('no image')
+        Image.fromarray(draw_disc(seed, shape=(50, 30 + seed))[0]).save(current_folder / 'photos' / name)
+    (current_folder / 'photos/notes.txt').write_text('no image')
 
     def run(*arguments):
-        with pytest.raises(SystemExit) as end:
+        with pytest.raises(SystemExit) as ended:
             cli.run(['predict', *map(str, arguments)])
         out, err = capsys.readouterr()
         assert 'Traceback' not in err
-        return end.value.code, out, err
+        return ended.value.code, out, err
 
-    with contextlib.chdir(tmp_path):
-        yield run
+    return run
 
 
 NETWORK = ('--weights=narrow.safetensors', '--size=33', '--batch=2')
