@@ -17,6 +17,7 @@ from PIL import Image
 import panet_jax as pj
 from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
+from panet_jax.method.adapt import ADAPTED, SEVERAL, adapted_logits
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.segmenter import segmentation, segmenter
 from panet_jax.segmenter.reference_set import background
@@ -45,11 +46,56 @@ def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
     colors = ((220, 40, 30), (20, 60, 240))[:ways]
     references = [[draw_disc(10 * way + shot, color=color) for shot in range(2)] for way, color in enumerate(colors)]
     query, _ = draw_disc(99, shape=(SIZE, SIZE))
-    result = make().fit({f'class {way}': pairs for way, pairs in enumerate(references)}).predict(query)
+    segmenter_ = make(head='panet').fit({f'class {way}': pairs for way, pairs in enumerate(references)})
+    result = segmenter_.predict(query)
     expected = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
     np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), expected, atol=1e-4)
     np.testing.assert_array_equal(result.labels, expected.argmax(-1))
     np.testing.assert_allclose(result.probabilities, jax.nn.softmax(expected).transpose(2, 0, 1), atol=1e-5)
+
+
+def test_the_head_is_adapted_to_each_image_unless_the_papers_is_asked_for(make, narrow_params):
+    references, query = [draw_disc(0), draw_disc(1)], draw_disc(2)[0]
+    features = make().network.encode(pj.normalize(resize_image(query, SIZE)))
+    for pairs, adaptation in ((references, SEVERAL), (references[:1], ADAPTED)):
+        segmenter_ = make().fit({'disc': pairs})
+        expected = adapted_logits(features, segmenter_.references.prototypes(), adaptation)
+        np.testing.assert_allclose(segmenter_.predict(query).logits, expected, atol=1e-4)
+    segmenter_ = make(head='panet').fit({'disc': references})
+    expected = pj.cosine_logits(features, segmenter_.references.prototypes())
+    np.testing.assert_allclose(segmenter_.predict(query).logits, expected, atol=1e-4)
+    with pytest.raises(pj.InputError, match="head must be panet or adapted, got 'best'"):
+        make(head='best')
+
+
+def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
+    colors = {'red': (220, 40, 30), 'blue': (20, 60, 240)}
+    pairs = {
+        name: [draw_disc(10 * i + j, color=color) for j in range(3)] for i, (name, color) in enumerate(colors.items())
+    }
+    segmenter_ = make().fit(pairs)
+    queries = [draw_disc(100 + seed, color=colors['red' if seed % 2 else 'blue'])[0] for seed in range(8)]
+    results = segmenter_.predict(queries, present_above=0.13)
+    probabilities = np.array([[result.presence[name] for name in colors] for result in results])
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    is_red = np.arange(8) % 2 == 1
+    assert probabilities[is_red, 0].mean() > 1.5 * probabilities[~is_red, 0].mean()
+    assert probabilities[~is_red, 1].mean() > 1.5 * probabilities[is_red, 1].mean()
+    assert (probabilities > 0.13).any()
+    for result in results:
+        for name, probability in result.presence.items():
+            assert probability > 0.13 or result.shares[name] == 0
+    # Each image is decided alone, and the masks of the others are those with their classes alone.
+    np.testing.assert_array_equal(segmenter_.predict(queries[3], present_above=0.13).logits, results[3].logits)
+    everything = segmenter_.predict(queries[3], present_above=0.0)
+    np.testing.assert_allclose(everything.logits, segmenter_.predict(queries[3]).logits, atol=1e-5)
+    assert segmenter_.predict(queries[3]).presence is None
+    with pytest.raises(pj.InputError, match=r'present_above must be a number from 0 to 1 such as 0\.1, got 2'):
+        segmenter_.predict(queries, present_above=2)
+    segmenter_.save(tmp_path / 'discs.safetensors')
+    loaded = pj.Segmenter.load(tmp_path / 'discs.safetensors', segmenter_.network)
+    with pytest.raises(pj.InputError, match='keeps no features of its images, which deciding what is present needs'):
+        loaded.predict(queries, present_above=0.13)
 
 
 def test_results_are_of_the_images_own_size(make):
@@ -106,7 +152,7 @@ def test_photographs_come_with_their_results(make):
 def test_each_size_of_image_is_compiled_once(make):
     segmenter_ = make().fit({'disc': [draw_disc(0)]})
     segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
-    functions = segmenter._features, segmenter._compare, segmentation._band_labels
+    functions = segmenter._features, segmenter._logits, segmenter._absence, segmentation._band_labels
     before = [function._cache_size() for function in functions]
     for seed in range(5):
         for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
@@ -328,8 +374,8 @@ def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
         assert file.get_tensor('sums').dtype == np.float32
     assert about.pop('images') == list(segmenter_.references.images)
     assert about == {
-        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'encoder': 'vgg16', 'weights': None},
-        **{'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'encoder': 'vgg16'},
+        **{'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
     }
 
 
@@ -358,7 +404,7 @@ def earlier_file(path, segmenter_):
 def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
     image, cat = draw_disc(0, center=(20, 15))
     points = pj.Points([(45, 20)], background=[(30, 5)])
-    first = make().fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
+    first = make(head='panet').fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
     earlier_file(tmp_path / 'pets.npz', first)
     second = pj.Segmenter.load(tmp_path / 'pets.npz', narrow_params, 2)
     assert second.classes == ('cat', 'dog')

@@ -19,7 +19,12 @@ from panet_jax.images.decode import ENDINGS
 from panet_jax.settings import SETTINGS
 
 FRONT_END = FrontEnd(
-    options={'segmenter.weights': '--weights', 'segmenter.size': '--size', 'segmenter.batch': '--batch'},
+    options={
+        'segmenter.present_above': '--present-above',
+        'segmenter.weights': '--weights',
+        'segmenter.size': '--size',
+        'segmenter.batch': '--batch',
+    },
     memory='to segment; type a smaller {segmenter.batch=} or {segmenter.size=}',
 )
 EPILOG = """\
@@ -109,6 +114,11 @@ def _parser():
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
     add_network_options(parser, default=None)
     parser.add_argument('--dtype', choices=SETTINGS['encoder.dtype'].choices, help='of the computation (float32)')
+    parser.add_argument(
+        '--head',
+        choices=SETTINGS['evaluation.head'].choices,
+        help='prototypes adapted to each image (adapted, the default), or the same for all, as in the paper (panet)',
+    )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
@@ -117,6 +127,13 @@ def _parser():
         type=share,
         metavar='NUMBER',
         help='leave a class out of images where its `absent` in predictions.json is above this, such as 0.55',
+    )
+    parser.add_argument(
+        '--present-above',
+        type=share,
+        metavar='NUMBER',
+        help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is not '
+        'above this, such as 0.1',
     )
     parser.add_argument('--probabilities', action='store_true', help='also write NAME.npz, [1 + N, H, W] float16')
     return parser
@@ -137,7 +154,7 @@ def _prepared_segmenter(options, supports):
 
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
-    typed = {name: value for name in ('size', 'dtype') if (value := getattr(options, name)) is not None}
+    typed = {name: value for name in ('size', 'dtype', 'head') if (value := getattr(options, name)) is not None}
     if not options.segmenter:
         references = {}
         for support in supports:
@@ -156,10 +173,17 @@ def _segment(segmenter, stems, out, earlier, options):
     from panet_jax.segmenter.outputs import RESULTS, check_same, make_out, together
     from panet_jax.segmenter.segmenter import THREADS
 
-    about = {'classes': list(segmenter.classes), 'weights': segmenter.weights, 'size': segmenter.size}
+    about = {
+        'classes': list(segmenter.classes),
+        'weights': segmenter.weights,
+        'size': segmenter.size,
+        'head': segmenter.head,
+    }
     check_same(out, earlier, about, stems)
     _print_replaced(out, earlier, about)
-    results = segmenter.stream_photos(stems, on_error='yield')  # checks the references before anything is written
+    results = segmenter.stream_photos(
+        stems, on_error='yield', present_above=options.present_above
+    )  # checks the references before anything is written
     make_out(out)
     # First, so that what a kill leaves is known for results, which the same command replaces.
     write_json(out / RESULTS, together(earlier, about, []))

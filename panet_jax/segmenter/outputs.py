@@ -16,7 +16,7 @@ from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
 LEAST_SHARE = 0.001  # of an image; a class with fewer pixels is not said to be found
-SAME = ('classes', 'weights', 'size')  # settings that all results of one folder have in common
+SAME = ('classes', 'weights', 'size', 'head')  # settings that all results of one folder have in common
 LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a fraction of the photograph's shorter side
 
 Results = dict[str, Any]  # the content of predictions.json: SAME, and the entries 'images' and 'failed'
@@ -65,7 +65,7 @@ def read_earlier(out: Path) -> Results:
         for entry in (*results['images'], *results['failed']):
             _image(entry)
         earlier_stems(results)
-        return results
+        return {'head': 'panet', **results}  # the only head of earlier versions
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(
             f'{path} cannot be read ({type(error).__name__}: {error}); name another folder with --out.'
@@ -204,9 +204,11 @@ def write_prediction(
         values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
             np.savez_compressed(file, probabilities=values, classes=segmentation.classes)
+    by_class = {name: getattr(segmentation, name) for name in ('shares', 'absent', 'presence')}
     numbers = {
-        what: {name: round(value, 4) for name, value in values.items()}
-        for what, values in (('shares', segmentation.shares), ('absent', segmentation.absent))
+        name: {class_name: round(value, 4) for class_name, value in values.items()}
+        for name, values in by_class.items()
+        if values is not None
     }
     return {'labels': label_file, **numbers}
 

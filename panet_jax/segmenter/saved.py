@@ -31,6 +31,7 @@ class Settings(TypedDict):
     Attributes:
         size: side in pixels of the images that the network sees.
         dtype: the encoder's computation, as in `encode`.
+        head: 'adapted' or 'panet', which it is in files that do not say.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -38,12 +39,13 @@ class Settings(TypedDict):
 
     size: int
     dtype: str
+    head: str
     encoder: str
     weights: str | None
     network: str
 
 
-KINDS = {'size': int, 'dtype': str, 'encoder': str, 'weights': str | None, 'network': str}
+KINDS = {'size': int, 'dtype': str, 'head': str, 'encoder': str, 'weights': str | None, 'network': str}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
@@ -158,7 +160,7 @@ def _read_earlier(path):
         classes = list(dict.fromkeys(names))
         class_of = np.array([classes.index(name) for name in names], np.int32)
         arrays = {**file, 'class_of': class_of, 'image_of': np.array(about['image_of'], np.int32)}
-    return {'encoder': '', **about, 'classes': classes}, arrays
+    return {'encoder': '', 'head': 'panet', **about, 'classes': classes}, arrays
 
 
 def _check_version(about: Mapping, version: int) -> None:

@@ -27,12 +27,14 @@ class Segmentation:
         shape: (H, W) of the image, upright.
         classes: names of the N classes; label n is classes[n - 1].
         absent: {class: confidence in [0, 1] that the class is not in the image}; see `absence`.
+        presence: {class: probability in [0, 1] that the image shows it}; None if it was not asked for.
     """
 
     logits: np.ndarray
     shape: tuple[int, int]
     classes: tuple[str, ...]
     absent: dict[str, float]
+    presence: dict[str, float] | None = None
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

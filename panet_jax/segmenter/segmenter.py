@@ -14,15 +14,17 @@ import numpy as np
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
+from panet_jax.method.adapt import ADAPTED, HEADS, PAPER, SEVERAL, adapted_logits
 from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.method.episode import IGNORE, normalize
 from panet_jax.method.prototypes import cosine_logits
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.network import Network
+from panet_jax.segmenter.decision import class_probabilities, reference_views
 from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
-from panet_jax.segmenter.segmentation import Segmentation, absence
+from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
@@ -52,11 +54,13 @@ class Segmenter:
             workdir's network was trained with, otherwise the encoder's own, 417 for VGG-16.
         dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
         batch: number of images in a step of the encoder, from 1. The last few images of a list go one by one.
+        head: 'adapted', whose prototypes are adapted to each image, which makes better masks; or 'panet', the paper's.
 
     Attributes:
         network: the Network.
         dtype: how the encoder computes.
         batch: number of images in a step of the encoder.
+        head: the head, 'adapted' or 'panet'.
         references: the ReferenceSet; another one may be assigned.
 
     Raises:
@@ -69,14 +73,18 @@ class Segmenter:
         size: int | None = None,
         dtype: str = 'float32',
         batch: int = 4,
+        *,
+        head: str = 'adapted',
     ):
         _check_whole('batch', batch, 1)
         if size is not None:
             _check_whole('size', size, 8)
         if dtype not in COMPUTATIONS:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype!r}.')
+        if head not in HEADS:
+            raise InputError(f'head must be {" or ".join(HEADS)}, got {head!r}.')
         self.network = load_network(weights, size=size)
-        self.dtype, self.batch = dtype, int(batch)
+        self.dtype, self.batch, self.head = dtype, int(batch), head
         self.references = ReferenceSet()
 
     @property
@@ -165,11 +173,15 @@ class Segmenter:
         features = dict(zip(images, map(np.asarray, self._encode(images.values())), strict=True))
         return reference_set.with_references([reference for reference, _ in items], features)
 
-    def predict(self, images: Photo | Sequence[Photo]) -> Segmentation | list[Segmentation]:
+    def predict(
+        self, images: Photo | Sequence[Photo], *, present_above: float | None = None
+    ) -> Segmentation | list[Segmentation]:
         """Segments images.
 
         Args:
             images: one image, as for `read_photo`, or a list of images of any sizes.
+            present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
+                image shows it is not above the threshold. None takes every class to be in every image.
 
         Returns:
             A Segmentation, or a list of them.
@@ -178,15 +190,18 @@ class Segmenter:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
         if isinstance(images, list | tuple):
-            return list(self.stream(images))
-        return next(self.stream([images]))
+            return list(self.stream(images, present_above=present_above))
+        return next(self.stream([images], present_above=present_above))
 
-    def stream(self, images: Iterable[Photo], *, on_error: OnError = 'raise') -> Iterator[Segmentation | InputError]:
+    def stream(
+        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
+    ) -> Iterator[Segmentation | InputError]:
         """Segments any number of images, one batch after the other. Images are read a little ahead, in threads.
 
         Args:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
+            present_above: threshold as for `predict`.
 
         Returns:
             An iterator of Segmentations, in the order of the images.
@@ -194,10 +209,11 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        return (segmentation for segmentation, _ in self._results(images, on_error, keep_photos=False))
+        results = self._results(images, on_error, present_above, keep_photos=False)
+        return (segmentation for segmentation, _ in results)
 
     def stream_photos(
-        self, images: Iterable[Photo], *, on_error: OnError = 'raise'
+        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
     ) -> Iterator[tuple[Segmentation, np.ndarray] | tuple[InputError, None]]:
         """Segments images as `stream` does, and gives the decoded photographs too, for whoever draws on them.
 
@@ -206,6 +222,7 @@ class Segmenter:
         Args:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
+            present_above: threshold as for `predict`.
 
         Returns:
             An iterator of pairs, in the order of the images: a Segmentation and its photograph, [H, W, 3] uint8 and
@@ -214,7 +231,7 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        return self._results(images, on_error, keep_photos=True)
+        return self._results(images, on_error, present_above, keep_photos=True)
 
     def save(self, path: str | Path) -> None:
         """Writes the references, and which weights they belong to. The file appears whole or not at all.
@@ -233,6 +250,7 @@ class Segmenter:
         settings = {
             'size': self.size,
             'dtype': self.dtype,
+            'head': self.head,
             'encoder': self.network.encoder.name,
             'weights': self.weights,
             'network': self.network.hash,
@@ -263,7 +281,7 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            segmenter = cls(weights, settings['size'], settings['dtype'], batch)
+            segmenter = cls(weights, settings['size'], settings['dtype'], batch, head=settings['head'])
         except InputError as error:
             raise InputError(
                 f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
@@ -295,11 +313,17 @@ class Segmenter:
         for step in steps + [[image] for image in images[full:]]:
             yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
 
-    def _results(self, images, on_error, keep_photos):
+    def _results(self, images, on_error, present_above, keep_photos):
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        segment = functools.partial(self._segment, prototypes=self.references.prototypes(), classes=self.classes)
+        compare = functools.partial(
+            _compared, prototypes=self.references.prototypes(), classes=self.classes, adaptation=self._adaptation()
+        )
+        if present_above is not None:
+            _check_share('present_above', present_above)
+            compare = functools.partial(compare, views=reference_views(self.references), present_above=present_above)
+        segment = functools.partial(self._segment, compare=compare)
         read_query = functools.partial(self._read_query, keep_photo=keep_photos)
         ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
         queries = (query for _, query in in_threads(read_query, enumerate(images, 1), THREADS, ahead))
@@ -327,16 +351,35 @@ class Segmenter:
             return error
         return _Query(resize_image(photo, self.size), photo.shape[:2], photo if keep_photo else None)
 
-    def _segment(self, batch, prototypes, classes):
+    def _adaptation(self):
+        """How prototypes are adapted to an image; several references of a class leave less to adapt."""
+        if self.head == 'panet':
+            return PAPER
+        several = any(len(self.references.of_class(name)) > 1 for name in self.classes)
+        return SEVERAL if several else ADAPTED
+
+    def _segment(self, batch, compare):
         """Yields (Segmentation, photograph or None) or (InputError, None) of the queries of a batch."""
         features = self._encode(query.pixels for query in batch if isinstance(query, _Query))
         for query in batch:
             if isinstance(query, InputError):
                 yield query, None
-                continue
-            logits, absent = map(np.asarray, _compare(next(features), prototypes))
-            absent_of_class = dict(zip(classes, absent.tolist(), strict=True))
-            yield Segmentation(logits, query.shape, classes, absent_of_class), query.photo
+            else:
+                yield compare(next(features), query.shape), query.photo
+
+
+def _compared(features, shape, *, prototypes, classes, adaptation, views=None, present_above=None):
+    """The Segmentation of an image from its features [h, w, C]; with views it has only classes that are present."""
+    absent = dict(zip(classes, np.asarray(_absence(features, prototypes)).tolist(), strict=True))
+    if views is None:
+        logits = np.asarray(_logits(features, prototypes, adaptation=adaptation))
+        return Segmentation(logits, shape, classes, absent)
+    probabilities = class_probabilities(features, prototypes, views)
+    # Prototypes are adapted after the decision: a class that is not there would find itself support.
+    kept = np.concatenate([[True], probabilities > present_above])
+    logits = np.full((*features.shape[:2], len(prototypes)), NEVER, np.float32)
+    logits[..., kept] = _logits(features, prototypes[kept], adaptation=adaptation)
+    return Segmentation(logits, shape, classes, absent, dict(zip(classes, probabilities.tolist(), strict=True)))
 
 
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
@@ -344,15 +387,24 @@ def _features(params, images, *, encoder, dtype):
     return encoder.encode(params, normalize(images), dtype=dtype)
 
 
+@functools.partial(jax.jit, static_argnames='adaptation')
+def _logits(features, prototypes, adaptation):
+    return adapted_logits(features, prototypes, adaptation)
+
+
 @jax.jit
-def _compare(features, prototypes):
-    logits = cosine_logits(features, prototypes)
-    return logits, absence(features, logits, prototypes)
+def _absence(features, prototypes):
+    return absence(features, cosine_logits(features, prototypes), prototypes)
 
 
 def _check_whole(name, value, least):
     if not isinstance(value, numbers.Integral) or value < least:
         raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
+
+
+def _check_share(name, value):
+    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise InputError(f'{name} must be a number from 0 to 1 such as 0.1, got {value!r}.')
 
 
 def _listed(references):

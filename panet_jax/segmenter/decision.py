@@ -1,0 +1,77 @@
+"""The decision which classes a photograph shows, from the references and what is found in it."""
+
+import jax
+import numpy as np
+
+from panet_jax.errors import InputError
+from panet_jax.method.presence import Views, find, presence, views_of_references
+from panet_jax.method.prototypes import Pooled, transposed_upsample
+from panet_jax.segmenter.reference_set import ReferenceSet
+
+# The fraction of a position's pixels from which it is part of an object.
+COVERED = 0.02
+
+_find = jax.jit(find)
+
+
+def reference_views(references: ReferenceSet) -> Views:
+    """What is found in the images of the references, of which it is known which classes they show.
+
+    Args:
+        references: the set, with the features of its images.
+
+    Returns:
+        Views, for `class_probabilities`.
+
+    Raises:
+        InputError: the set was loaded from a file, which has no features.
+    """
+    if any(map(references.lacks_features, references.images)):
+        raise InputError(
+            'a saved segmenter keeps no features of its images, which deciding what is present needs; fit anew, or leave '
+            'out {segmenter.present_above}.'
+        )
+    images = references.images.values()
+    grids = np.stack([image.features for image in images])
+    return views_of_references(
+        grids,
+        np.stack([_covered(references, image, grids.shape[1:3]) for image in references.images]),
+        _foreground(references),
+        Pooled(np.stack([image.background.sum for image in images]), np.stack([i.background.count for i in images])),
+    )
+
+
+def class_probabilities(features: np.ndarray, prototypes: np.ndarray, views: Views) -> np.ndarray:
+    """How probable it is that an image shows each class. It does not depend on other images.
+
+    Args:
+        features: [h, w, C] float32, features of the image.
+        prototypes: [1 + N, C] float32, background first.
+        views: what is found in the references, as from `reference_views`.
+
+    Returns:
+        [N] float64 in [0, 1].
+    """
+    return presence(np.asarray(_find(features, prototypes))[None], prototypes[1:], views)[0]
+
+
+def _foreground(references):
+    """Pooled, [I, N, C] and [I, N]: the features under each class of each image."""
+    shape = len(references.images), len(references.classes)
+    sums, counts = np.zeros((*shape, references.channels), np.float32), np.zeros(shape, np.float32)
+    images = list(references.images)
+    for reference in references.references:
+        place = images.index(reference.image), references.classes.index(reference.name)
+        sums[place] += reference.foreground.sum
+        counts[place] += reference.foreground.count
+    return Pooled(sums, counts)
+
+
+def _covered(references, image, grid):
+    """[h, w] float32 in [0, 1]: how much of each position is an object; 1 where strokes or points do not outline it."""
+    marks = [reference.marks for reference in references.references if reference.image == image]
+    if any(annotation.drawn for annotation in marks):
+        return np.ones(grid, np.float32)
+    mask = np.any([annotation.foreground for annotation in marks], 0).astype(np.float32)
+    parts, whole = (np.asarray(transposed_upsample(array, grid)) for array in (mask, np.ones_like(mask)))
+    return np.where(parts > COVERED * whole, parts / whole, 0)
