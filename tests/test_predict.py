@@ -254,6 +254,27 @@ def test_absent_classes_are_left_out(command, tmp_path):
     assert 'cat is found in 1' in out
 
 
+def test_classes_that_are_probably_not_there_are_left_out_and_the_head_is_chosen(command, tmp_path):
+    dog = ('--support', 'dog=dog.jpg:dog.png')
+    assert command(*NETWORK, *CAT, *dog, '--query', 'photos', '--present-above=1', '--out', 'none')[0] == 0
+    results = results_in(tmp_path / 'none')
+    assert results['head'] == 'adapted'
+    for entry in results['images']:
+        assert set(entry['presence']) == {'cat', 'dog'}
+        assert all(0 <= value <= 1 for value in entry['presence'].values())
+        assert set(entry['shares'].values()) == {0.0}
+    assert command(*NETWORK, *CAT, *dog, '--query', 'photos', '--head=panet', '--out', 'paper')[0] == 0
+    results = results_in(tmp_path / 'paper')
+    assert results['head'] == 'panet'
+    assert 'presence' not in results['images'][0]
+    status, _, err = command(*NETWORK, *CAT, *dog, '--query', 'photos/b.png', '--out', 'paper')
+    assert (status, 'but made with head panet there and adapted here' in err) == (2, True)
+    command(*NETWORK, *CAT, '--save-segmenter', 'cat.safetensors')
+    arguments = ('--segmenter=cat.safetensors', '--query=photos', '--present-above=0.1', '--out=saved')
+    status, _, err = command(*arguments)
+    assert (status, 'fit anew, or leave out --present-above' in err) == (2, True)
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
     write = outputs.write_prediction
