@@ -17,6 +17,8 @@ from panet_jax.networks.choose import load_params
 from panet_jax.networks.encoders import ENCODERS, encoder_named
 from panet_jax.networks.layouts.fit import to_tensors
 from panet_jax.networks.names import ENCODER_NAMES
+from panet_jax.networks.weights import save_params
+from panet_jax.results.names import network_name
 
 GOLDEN = Path(__file__).parent / 'golden/dinov2_tiny.npz'
 THIN = 1 / 16  # the width of ResNets here
@@ -230,3 +232,44 @@ def test_weights_of_another_encoder_are_refused_by_name(caches):
         load_params('imagenet', encoder_named('dinov2-tiny'))
     with pytest.raises(pj.InputError, match=r'resnet101 are not on this machine.*resnet101\.safetensors'):
         pj.load_network('resnet101')
+
+
+@pytest.mark.parametrize(('name', 'width'), [('dinov2-base', 1 / 2), ('dinov2-small', 2.0), ('dinov2-base', 1 / 3)])
+def test_what_training_writes_is_read_again_at_any_width(tmp_path, name, width):
+    encoder = encoder_named(name, width)
+    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), encoder.shapes())
+    save_params(tmp_path / 'x.safetensors', encoder, params)
+    assert pj.load_network(tmp_path / 'x.safetensors').encoder is encoder
+    assert_same(load_params(tmp_path / 'x.safetensors', encoder), params)
+
+
+def test_files_with_more_than_the_network_are_refused(tmp_path):
+    encoder = encoder_named('resnet-tiny', THIN)
+    tensors = to_tensors(encoder, encoder.initial(jax.random.key(0)))
+    more = tensors | {'layer1.0.se.fc1.weight': np.zeros((2, 2), np.float32)}
+    with pytest.raises(pj.InputError, match=r'unexpected: layer1\.0\.se\.fc1\.weight'):
+        pj.load_network(saved(tmp_path / 'squeeze.safetensors', more))
+    twice = {f'{part}.{name}': array for part in ('model', 'average') for name, array in tensors.items()}
+    with pytest.raises(pj.InputError, match=r'more than one network: average\.bn1\.bias and model\.bn1\.bias'):
+        pj.load_network(saved(tmp_path / 'twice.safetensors', twice))
+    original = original_names(hugging_face_tensors(registers=False))
+    with pytest.raises(pj.InputError, match=r'unexpected: blocks\.0\.attn\.q_norm\.weight'):
+        pj.load_network(saved(tmp_path / 'x.safetensors', original | {'blocks.0.attn.q_norm.weight': np.zeros(64)}))
+    uneven = original | {'blocks.0.attn.qkv.weight': np.zeros((10, 64), np.float32)}
+    with pytest.raises(pj.InputError, match='do not fit dinov2-tiny of width 1'):
+        pj.load_network(saved(tmp_path / 'uneven.safetensors', uneven))
+    with pytest.raises(pj.InputError, match=r'of no network that is known here; its first tensors are a\.b'):
+        pj.load_network(saved(tmp_path / 'none.safetensors', {'a.b': np.zeros(3)}))
+
+
+def test_any_prefix_is_allowed(tmp_path):
+    for rename in (dict, original_names):
+        tensors = {f'student.dinov2_x.{name}': array for name, array in rename(hugging_face_tensors(True)).items()}
+        network = pj.load_network(saved(tmp_path / 'x.safetensors', tensors))
+        assert network.encoder.name == 'dinov2-tiny-registers'
+
+
+def test_untrained_networks_are_called_by_their_encoder():
+    row = {'checkpoint_step': 0, 'weights': 'resnet50', 'encoder': 'resnet50'}
+    assert network_name(row) == 'untrained resnet50'
+    assert network_name(row | {'weights': 'imagenet', 'encoder': 'vgg16'}) == 'untrained'

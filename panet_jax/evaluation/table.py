@@ -107,7 +107,7 @@ def table_cells(config):
 def _untrained(config):
     """What the network is called that was not trained here."""
     params = initial_params(config.encoder, config.seed)
-    return network_name({'checkpoint_step': 0, 'weights': origin(config, params, '')})
+    return network_name({'checkpoint_step': 0, 'weights': origin(config, params, ''), 'encoder': config.encoder.name})
 
 
 def cell_config(config, cell):

@@ -11,11 +11,12 @@ from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.resnet import STAGE4
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
 from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named, encoder_of
 from panet_jax.networks.imagenet import imagenet_params
 from panet_jax.networks.network import Network
-from panet_jax.networks.published import PUBLISHED, default_weights, published_name, published_params
+from panet_jax.networks.published import default_weights, published_name, published_params
 from panet_jax.networks.trained import newest_network, newest_params
 from panet_jax.networks.weights import encoder_of_file, read_params
 
@@ -90,7 +91,7 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
             )
         return encoder.initial(key)
     path = workdir_path(source)
-    if source in ('imagenet', *PUBLISHED, DEFAULT):
+    if source == 'imagenet' or source in ENCODERS:
         params = _published(source, encoder)
     elif path.is_dir():
         params = newest_params(path, encoder)
@@ -122,7 +123,7 @@ def _network(source):
         return Network(encoder, _to_device(source), encoder.size)
     if not isinstance(source, str | os.PathLike):
         raise InputError(
-            f"weights must be 'imagenet', an encoder's name, a workdir, a file or the parameters of an encoder, got "
+            f"weights must be 'imagenet', an encoder's name, a workdir, a file or the parameters of a VGG-16, got "
             f'{str(source)[:40]!r}.'
         )
     if source == 'imagenet' or source in ENCODERS:
@@ -133,7 +134,7 @@ def _network(source):
                 f'nobody has published weights of {encoder.name}; name a file, or the workdir of a training.'
             )
         params = load_params(weights, encoder)
-        return Network(encoder, params, encoder.size, str(source))
+        return Network(encoder, params, encoder.size, str(source) if encoder.name != DEFAULT else 'imagenet')
     path = workdir_path(source)
     trained_size = read_config(path)['data']['size'] if path.is_dir() else None
     encoder, params, step = _read(path)
@@ -151,6 +152,7 @@ def _read(path):
 
 def _published(source, encoder):
     """Published parameters, of which it is checked that they are those of the encoder."""
+    source = source.removesuffix(STAGE4)
     if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
         if encoder.width != 1:
             raise InputError(

@@ -105,15 +105,23 @@ def encoder_of_file(path: Path) -> Encoder:
     about = read_about(path)
     name = about.get('encoder', DEFAULT)
     if name != DEFAULT:
-        return encoder_named(name, float(about['width']))
+        return encoder_named(name, float(about.get('width', 1)))
     with local_copy(path) as copy:
-        return encoder_named(*(recognize(_read_tensors(copy)) or (DEFAULT, 1.0)))
+        tensors = _read_tensors(copy)
+    recognized = recognize(tensors)
+    if not recognized:
+        raise InputError(
+            f'the weights in {path} are of no network that is known here; its first tensors are {", ".join(list(tensors)[:4])}.'
+        )
+    return encoder_named(*recognized)
 
 
 def _read_tensors(path):
     """The tensors of a file with torch's names and layout; an InputError names the formats that can be read."""
     if not path.is_file():
-        raise InputError(f"encoder weights must be 'imagenet', 'random' or a file, but there is no file {path}.")
+        raise InputError(
+            f"encoder weights must be 'imagenet', 'random', an encoder's name or a file, but there is no file {path}."
+        )
     try:
         if path.suffix == '.safetensors':
             return safetensors.numpy.load_file(path)

@@ -2,6 +2,7 @@
 
 import re
 
+from panet_jax.networks.encoders import DEFAULT
 from panet_jax.networks.trained import UNTRAINED
 
 
@@ -12,12 +13,15 @@ def network_name(row: dict) -> str:
         row: a row of results.
 
     Returns:
-        'step 6', 'given: 30000.pth' or 'untrained'.
+        'step 6', 'given: 30000.pth', 'untrained', or of another encoder 'untrained resnet50'.
     """
     if row['checkpoint_step']:
         return f'step {row["checkpoint_step"]}'
     weights = row['weights']
-    return 'untrained' if weights in UNTRAINED else f'given: {weights.rstrip("/").rpartition("/")[2]}'
+    if weights in UNTRAINED:
+        encoder = row.get('encoder', DEFAULT)  # not in rows of earlier versions
+        return 'untrained' if encoder == DEFAULT else f'untrained {encoder}'
+    return f'given: {weights.rstrip("/").rpartition("/")[2]}'
 
 
 def picture_name(row: dict) -> str:

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping
-
-from ml_collections import ConfigDict
+from typing import TYPE_CHECKING
 
 from panet_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,7 @@ STANDARD = Protocol(
 PROTOCOLS = {protocol.name: protocol for protocol in (PANET2019, STANDARD)}
 
 
-def test_list(config: ConfigDict) -> str:
+def test_list(config: 'ConfigDict') -> str:
     """The image list of an evaluation: data.test_split, else the protocol's.
 
     Args:

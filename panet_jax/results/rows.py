@@ -129,9 +129,10 @@ def heading(row: Row) -> str:
     """
     annotation = '' if row['annotation'] == 'dense' else f', {row["annotation"]} supports'
     draw = " as the authors' code draws them" if row['authors_order'] else ''
+    encoder = '' if row.get('encoder', 'vgg16') == 'vgg16' else f', {row["encoder"]}'
     return (
         f'{row["dataset"]} {row["split"]}{_skipped(row)}, {_unseen(row)}, '
-        f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}\n'
+        f'{row["ways"]}-way {row["shots"]}-shot{annotation}, {row["queries"]} query image(s), {row["size"]} x {row["size"]}{encoder}\n'
         f'{row["runs"]} run(s) x {row["episodes"]} episodes{draw}, seed(s) {_range(row["seeds"])}, '
         f'protocol {row["protocol"]}{head_clause(row)}; IoU in %{spread_meaning(row)}'
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from panet_jax.method.dinov2 import ARCHITECTURES, POSITIONS
 from panet_jax.method.encoder import Encoder
-from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, IO_TO_OI, Entry, Layout, Tensors
+from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, IO_TO_OI, Entry, Layout, Tensors, short_names
 
 # Our names -> Hugging Face's.
 TOP = {
@@ -26,6 +26,9 @@ BLOCK = {
     'contract': 'mlp.fc2',
 }
 PARTS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
+# Of the network, behind any prefix.
+PARTS_OF_NETWORK = r'embeddings|encoder\.layer|layernorm|patch_embed|blocks|norm'
+NAME = rf'(?:.*?\.)??((?:{PARTS_OF_NETWORK})\..*|(?:cls|mask|reg|register)_tokens?|pos_embed)'
 # The original names and timm's -> Hugging Face's.
 ORIGINAL = (
     (r'cls_token', TOP['class_token']),
@@ -45,16 +48,11 @@ def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 
 def _select(tensors: Tensors) -> Tensors:
-    """The tensors by Hugging Face's names, without the mask token, which segments nothing, and without a head."""
-    prefix = '(?:(?:dinov2|backbone|module|model|teacher)\\.)*'
-    short = {re.sub(f'^{prefix}', '', name): tensor for name, tensor in tensors.items()}
-    if 'cls_token' in short:
-        short = _from_original(short)
-    return {
-        name: tensor
-        for name, tensor in short.items()
-        if re.match(r'(embeddings|encoder\.layer|layernorm)\.', name) and name != 'embeddings.mask_token'
-    }
+    """The tensors by Hugging Face's names, without a prefix, the mask token (which segments nothing) and a head."""
+    matches = {name: re.fullmatch(NAME, name) for name in tensors}
+    names = short_names({name: match[1] for name, match in matches.items() if match})
+    short = {name: tensors[source] for name, source in names.items() if 'mask_token' not in name}
+    return _from_original(short) if 'cls_token' in short else short
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
@@ -91,19 +89,25 @@ def _entry(path, shape):
 
 
 def _from_original(tensors):
-    """Tensors by Hugging Face's names: query, key and value are cut apart."""
+    """Tensors by Hugging Face's names: query, key and value are cut apart. A name that is unknown stays unexpected."""
     result = {}
     for name, tensor in tensors.items():
-        if fused := re.fullmatch(r'blocks\.(\d+)\.attn\.qkv\.(weight|bias)', name):
+        fused = re.fullmatch(r'blocks\.(\d+)\.attn\.qkv\.(weight|bias)', name)
+        if fused and len(tensor) % 3 == 0:
             for part, array in zip(('query', 'key', 'value'), np.split(tensor, 3), strict=True):
                 result[f'encoder.layer.{fused[1]}.attention.attention.{part}.{fused[2]}'] = array
-            continue
-        for pattern, replacement in ORIGINAL:
-            renamed, count = re.subn(f'^{pattern}', replacement, name)
-            if count:
-                result[renamed] = tensor
-                break
+        else:
+            result[_renamed(name)] = tensor
     return _with_class_position(result)
+
+
+def _renamed(name):
+    """Hugging Face's name of a tensor of the original code."""
+    for pattern, replacement in ORIGINAL:
+        renamed, count = re.subn(f'^{pattern}', replacement, name)
+        if count:
+            return renamed
+    return name
 
 
 def _with_class_position(tensors):

@@ -51,10 +51,12 @@ def from_tensors(encoder: Encoder, tensors: Tensors, source_name: str) -> Params
     """
     layout = _layout(encoder)
     known = layout.select(tensors)
-    _check_architecture(encoder, tensors, source_name)
     shapes = flax.traverse_util.flatten_dict(encoder.shapes())
     entries = layout.entries(encoder, known)
-    _check_fit(encoder, entries, known, source_name)
+    if misfits := _misfits(encoder, entries, known):
+        _refuse_other_network(encoder, tensors, source_name)
+        network = 'a VGG-16' if encoder.name == 'vgg16' else encoder.name
+        raise InputError(f'the weights in {source_name} do not fit {network} of width {encoder.width:g}: {misfits}.')
     arrays = {}
     for entry in entries:
         array = known[entry.name].reshape([shapes[entry.path].shape[axis] for axis in entry.axes])
@@ -81,7 +83,7 @@ def _layout(encoder) -> Layout:
     return next((layout for name, layout in LAYOUTS.items() if encoder.name.startswith(name)), OWN)
 
 
-def _check_architecture(encoder, tensors, source_name):
+def _refuse_other_network(encoder, tensors, source_name):
     """Refuses weights of another network, or of another width, by name."""
     recognized = recognize(tensors)
     if recognized is None:
@@ -99,8 +101,8 @@ def _check_architecture(encoder, tensors, source_name):
         )
 
 
-def _check_fit(encoder, entries, tensors, source_name):
-    """Compares the names and shapes of a file with those of the network."""
+def _misfits(encoder, entries, tensors):
+    """The names and shapes of a file that are not those of the network, as a text."""
     shapes = {entry.name: entry.shape for entry in entries}
     misfits = [
         f'{name} {shape} in the network, {tensors[name].shape} in the file'
@@ -112,10 +114,7 @@ def _check_fit(encoder, entries, tensors, source_name):
         'unexpected': [name for name in tensors if name not in shapes and not _left_out(encoder, name)],
         'of another shape': misfits,
     }
-    if any(lists.values()):
-        text = '; '.join(f'{kind}: {_shortened(names)}' for kind, names in lists.items() if names)
-        network = 'a VGG-16' if encoder.name == 'vgg16' else encoder.name
-        raise InputError(f'the weights in {source_name} do not fit {network} of width {encoder.width:g}: {text}.')
+    return '; '.join(f'{kind}: {_shortened(names)}' for kind, names in lists.items() if names)
 
 
 def _left_out(encoder, name):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import flax.traverse_util
 import numpy as np
 
+from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
 
 Tensors = Mapping[str, np.ndarray]
@@ -48,6 +49,28 @@ def _own_entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     """The Entries of an encoder without files of other libraries: the names are paths joined by dots."""
     leaves = flax.traverse_util.flatten_dict(encoder.shapes())
     return [Entry('.'.join(path), path, leaf.shape, tuple(range(leaf.ndim))) for path, leaf in leaves.items()]
+
+
+def short_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Checks that a file has one network only.
+
+    Args:
+        names: {name in the file: name without what stands before the network's}.
+
+    Returns:
+        {short name: name in the file}.
+
+    Raises:
+        InputError: two names are the same without what stands before them, as in a file with a moving average.
+    """
+    result = {}
+    for name, short in names.items():
+        if short in result:
+            raise InputError(
+                f'the file has more than one network: {result[short]} and {name}; write one of them to a file of its own.'
+            )
+        result[short] = name
+    return result
 
 
 OWN = Layout(_own_entries, lambda tensors: tensors, lambda tensors: None)

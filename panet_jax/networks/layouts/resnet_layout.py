@@ -6,7 +6,7 @@ import flax.traverse_util
 
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.resnet import BLOCKS, STAGE4, STEM_CHANNELS
-from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, Entry, Layout, Tensors
+from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, Entry, Layout, Tensors, short_names
 
 PARTS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias', 'mean': 'running_mean', 'var': 'running_var'}
 DOWNSAMPLE = {'downsample': 'downsample.0', 'downsample_bn': 'downsample.1'}
@@ -19,12 +19,10 @@ def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 
 def _select(tensors: Tensors) -> Tensors:
-    """The tensors without the classifier and the counts of batches, whatever stands before their names."""
-    layers = (
-        r'(?:[a-z_]+\.)*((?:conv1|bn1|layer[1-4]\.\d+\.(?:conv[123]|bn[123]|downsample\.[01]))\.(?!num_batches)\w+)'
-    )
-    matches = ((re.fullmatch(layers, name), tensor) for name, tensor in tensors.items())
-    return {match[1]: tensor for match, tensor in matches if match}
+    """The tensors without the classifier and the counts of batches, and without a prefix of their names."""
+    matches = {name: re.fullmatch(r'(?:[a-z_]+\.)*((?:conv1|bn1|layer[1-4])\..+)', name) for name in tensors}
+    kept = {name: match[1] for name, match in matches.items() if match and not name.endswith('num_batches_tracked')}
+    return {short: tensors[name] for short, name in short_names(kept).items()}
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:

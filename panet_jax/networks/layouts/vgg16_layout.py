@@ -6,7 +6,7 @@ import flax.traverse_util
 
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.vgg16 import BLOCKS, CONV_NAMES
-from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, Entry, Layout, Tensors
+from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, Entry, Layout, Tensors, short_names
 
 # Where layer convB_I stands in torchvision's flat `features`, counting ReLUs and pools ...
 _TORCHVISION_INDEX = dict(zip(CONV_NAMES, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), strict=True))
@@ -29,8 +29,9 @@ def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 def _select(tensors: Tensors) -> Tensors:
     """The tensors of the convolutions, whatever stands before `features.` in their names."""
-    parts = ((name.rpartition('features.'), tensor) for name, tensor in tensors.items())
-    return {features + rest: tensor for (_, features, rest), tensor in parts if features}
+    parts = {name: name.rpartition('features.') for name in tensors}
+    names = short_names({name: features + rest for name, (_, features, rest) in parts.items() if features})
+    return {short: tensors[name] for short, name in names.items()}
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
