@@ -130,7 +130,7 @@ _ALL = (
     Setting('optimizer.schedule', 'milestones', EXPERIMENT,
         'decrease of the learning rate: at `milestones` (the paper), or along a `cosine` to 0 at the last step',
         choices=('milestones', 'cosine')),
-    Setting('optimizer.warmup', 0, EXPERIMENT, 'number of first steps in which the learning rate rises from 0', least=0),
+    Setting('optimizer.warmup', 0, EXPERIMENT, 'number of first steps in which the learning rate rises linearly', least=0),
     Setting('optimizer.momentum', 0.9, EXPERIMENT, 'momentum of SGD'),
     Setting('optimizer.weight_decay', 5e-4, EXPERIMENT, 'weight decay, as in PyTorch', least=0),
     Setting('optimizer.milestones', (10_000, 20_000), EXPERIMENT,

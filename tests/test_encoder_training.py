@@ -12,6 +12,7 @@ import panet_jax as pj
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.networks.choose import initial_params
 from panet_jax.networks.encoders import encoder_named
+from panet_jax.networks.trained import origin
 from panet_jax.training.step import schedule_of
 from panet_jax.training.train import train
 
@@ -49,7 +50,7 @@ def test_it_trains_resumes_evaluates_and_segments(tmp_path, name):
     assert result.labels.shape == (40, 60)
 
 
-@pytest.mark.parametrize('optimizer', ['sgd', 'adamw'])
+@pytest.mark.parametrize('optimizer', ['sgd', pytest.param('adamw', marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize('name', ENCODERS)
 def test_frozen_blocks_stay_equal_to_the_bit(tmp_path, name, optimizer):
     config = config_of(name, **{'encoder.frozen': 1, 'optimizer.name': optimizer, 'steps': 3})
@@ -86,3 +87,21 @@ def test_a_size_that_the_encoder_does_not_take_is_told_before_any_work(tmp_path)
     with pytest.raises(pj.InputError, match='dinov2-tiny takes images whose sides are multiples of 14'):
         train(config_of('dinov2-tiny', **{'data.size': 33}), tmp_path / 'run')
     assert not (tmp_path / 'run').exists()
+
+
+def test_training_nothing_is_refused(tmp_path):
+    with pytest.raises(pj.InputError, match=r'encoder\.frozen must be below 2, the number of blocks of dinov2-tiny'):
+        train(config_of('dinov2-tiny', **{'encoder.frozen': 2}), tmp_path / 'run')
+
+
+def test_a_cosine_ends_where_it_was_to_end(tmp_path):
+    cosine = {'optimizer.schedule': 'cosine', 'steps': 3}
+    train(tiny_config(**cosine), tmp_path / 'run')
+    with pytest.raises(pj.InputError, match='steps'):
+        train(tiny_config(**cosine | {'steps': 6}), tmp_path / 'run')
+
+
+def test_synonyms_of_weights_are_one_thing():
+    for name, weights, called in (('vgg16', 'vgg16', 'imagenet'), ('resnet50', 'imagenet', 'resnet50')):
+        config = tiny_config(**{'encoder.name': name, 'encoder.weights': weights, 'encoder.width': 1.0})
+        assert origin(config, {}, '') == called

@@ -559,7 +559,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
         pj.Segmenter('nowhere')
     with pytest.raises(pj.InputError, match='has no config'):
         pj.Segmenter(tmp_path)
-    with pytest.raises(pj.InputError, match='the parameters of an encoder, got'):
+    with pytest.raises(pj.InputError, match='the parameters of a VGG-16, got'):
         pj.Segmenter({'conv': 1})
     segmenter_ = make().fit({'cat': [(IMAGE, MASK)]})
     with pytest.raises(pj.InputError, match=r'there is no file nowhere\.jpg'):

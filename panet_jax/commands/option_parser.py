@@ -134,7 +134,7 @@ def add_network_options(parser: argparse.ArgumentParser, default: str | None) ->
     parser.add_argument(
         '--size',
         type=whole_number(8),
-        help=f"side of the network's images (the workdir's, else 417); below {SMALL_SIDE} little is found",
+        help=f"side of the network's images (the workdir's, else the encoder's: 417, of DINOv2 518); below {SMALL_SIDE} little is found",
     )
 
 
@@ -147,7 +147,7 @@ def warn_of_size(size: int | None) -> None:
     if size is not None and size < SMALL_SIDE:
         print(
             f'--size {size} is little: below about {SMALL_SIDE} pixels most objects are missed by a network that was not '
-            'trained so; without --size it is 417, or what the weights were trained with.',
+            'trained so; without --size it is what the weights were made for, 417 for most.',
             flush=True,
         )
 

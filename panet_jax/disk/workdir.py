@@ -80,7 +80,12 @@ def check_experiment(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
     """
     if checkpoint_steps(workdir):
         saved, current = _settings(workdir), flat(config.to_dict())
-        _refuse(workdir, saved, current, filter(is_fixed, saved | current))
+        names = [name for name in saved | current if is_fixed(name)]
+        if (
+            current['optimizer.schedule'] == 'cosine'
+        ):  # it ends at the last step, so that another end is another training
+            names.append('steps')
+        _refuse(workdir, saved, current, names)
     elif file_name := _trace_of_training(workdir_path(workdir)):
         raise InputError(
             f'{workdir} has {file_name} of a training, but no checkpoint to go on from: training would begin again and write '

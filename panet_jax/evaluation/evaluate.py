@@ -43,9 +43,9 @@ def evaluate(config, workdir, evaluator=None):
     Returns:
         The results, a dictionary as in results.json.
     """
-    encoder_of(config.encoder).check_size(config.data.size, config.data.size)
-    runs = evaluation_runs(config)
     network = network_to_evaluate(config, workdir)
+    network.encoder.check_size(config.data.size, config.data.size)
+    runs = evaluation_runs(config)
     draws = evaluation_draws(config, runs)
     result, confusions = measure(config, runs, draws, network, evaluator)
     row = result.row()

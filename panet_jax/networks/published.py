@@ -158,7 +158,7 @@ def _downloaded(name):
     )
     if file is None:
         raise InputError(f'the weights of {name} are not on this machine, and are not downloaded by name; {by_hand}.')
-    LOGGER.info('Downloading %s (%s) into %s.', file.urls[0], gigabytes(file.size), cache_dir())
+    LOGGER.warning('Downloading %s (%s) into %s.', file.urls[0], gigabytes(file.size), cache_dir())
     try:
         return download(file, cache_dir())
     except DownloadFailed as error:

@@ -16,9 +16,9 @@ from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
-from panet_jax.networks.encoders import ENCODERS, encoder_of
+from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_of
 from panet_jax.networks.imagenet import is_imagenet
-from panet_jax.networks.published import default_weights
+from panet_jax.networks.published import default_weights, published_name
 from panet_jax.networks.weights import encoder_of_file, read_about, read_params
 
 UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were trained on none of the data sets here
@@ -106,13 +106,16 @@ def origin(config: ConfigDict, params: Params, checkpoint: str) -> str:
         checkpoint: workdir of its training, or '' for an untrained network.
 
     Returns:
-        'imagenet', 'random', or a path; 'imagenet' too for a file with the same values.
+        'imagenet', 'random', the name of an encoder, or a path; 'imagenet' too for a file with the same values.
     """
     if checkpoint:
         encoder = hosts.value_from_primary(lambda: read_config(checkpoint)['encoder'])
     else:
         encoder = config.encoder.to_dict()
     weights = encoder['weights'] or default_weights(encoder_of(encoder))
+    if weights in ('imagenet', *ENCODERS):  # which are two names of one thing
+        of = encoder_of(encoder)
+        return 'imagenet' if of.name == DEFAULT else published_name(of) or weights
     return 'imagenet' if not checkpoint and weights not in UNTRAINED and is_imagenet(params) else weights
 
 

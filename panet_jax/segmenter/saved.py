@@ -31,7 +31,7 @@ class Settings(TypedDict):
     Attributes:
         size: side in pixels of the images that the network sees.
         dtype: the encoder's computation, as in `encode`.
-        head: 'adapted' or 'panet', which it is in files that do not say.
+        head: 'adapted' or 'panet', which all files of version 1 had.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.

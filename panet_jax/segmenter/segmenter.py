@@ -48,7 +48,7 @@ class Segmenter:
     and loaded does without them.
 
     Args:
-        weights: 'imagenet'; the workdir of a training, whose newest network is taken; a file of weights, as for
+        weights: 'imagenet'; the name of an encoder, for its published weights; the workdir of a training, whose newest network is taken; a file of weights, as for
             `load_network`; the parameters of a VGG-16; or a Network.
         size: side in pixels to which images are squashed for the network, from 8. By default the size that the
             workdir's network was trained with, otherwise the encoder's own, 417 for VGG-16.
@@ -84,12 +84,13 @@ class Segmenter:
         if head not in HEADS:
             raise InputError(f'head must be {" or ".join(HEADS)}, got {head!r}.')
         self.network = load_network(weights, size=size)
+        self.network.encoder.check_size(self.size, self.size)
         self.dtype, self.batch, self.head = dtype, int(batch), head
         self.references = ReferenceSet()
 
     @property
     def weights(self) -> str | None:
-        """What loads the network again: 'imagenet' or a path; None if the parameters came from no file."""
+        """What loads the network again: 'imagenet', an encoder's name or a path; None if the parameters came from no file."""
         return self.network.origin
 
     @property

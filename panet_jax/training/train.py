@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import flax.traverse_util
 import jax
 from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
@@ -47,7 +48,7 @@ def train(
         Interrupted: a signal asked for the end; the last step is saved.
     """
     hosts.on_primary(check_experiment, workdir, config)
-    encoder_of(config.encoder).check_size(config.data.size, config.data.size)
+    _check_encoder(config)
     used = training_devices(config)
     episodes = episodes or training_episodes(config)
     with open_run(workdir, config, now=now) as run:
@@ -55,6 +56,18 @@ def train(
         if int(state.step) < config.steps:
             state = run_steps(config, episodes, used, state, run, after_step)
         run.save_network(encoder_of(config.encoder), state)
+
+
+def _check_encoder(config):
+    """Checks the size of images for the encoder, and that it has something to train."""
+    encoder = encoder_of(config.encoder)
+    encoder.check_size(config.data.size, config.data.size)
+    if not any(jax.tree.leaves(encoder.trained(config.encoder.frozen))):
+        paths = flax.traverse_util.flatten_dict(encoder.shapes())
+        raise InputError(
+            f'encoder.frozen must be below {max(map(encoder.block_of, paths))}, the number of blocks of {encoder.name}, or '
+            f'nothing is trained, got {config.encoder.frozen}.'
+        )
 
 
 def training_devices(config: ConfigDict) -> list[jax.Device]:
