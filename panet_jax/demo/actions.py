@@ -69,12 +69,26 @@ def shows_mistakes(action: Callable) -> Callable:
 
 
 def explain(kind: str) -> tuple:
-    """What to draw for a kind of annotation, and whether a file is asked for."""
+    """What to draw for a kind of annotation, and whether a file is asked for.
+
+    Args:
+        kind: one of KINDS.
+
+    Returns:
+        The text, and an update that shows or hides the upload of a mask file.
+    """
     return KINDS[kind], gr.update(visible=kind == 'mask file')
 
 
 def shrink(drawing: Drawing | None) -> np.ndarray | dict:
-    """The image, if it has to be made smaller."""
+    """The image, if it has to be made smaller.
+
+    Args:
+        drawing: content of the editor.
+
+    Returns:
+        [h, w, 3] uint8, at most LARGEST pixels a side; or Gradio's value for no change.
+    """
     if drawing is None or drawing['background'] is None:
         return gr.skip()
     image = shrunk(drawing['background'])
@@ -150,21 +164,44 @@ def _annotation(kind, drawing, mask) -> Annotation:
 
 @shows_mistakes
 def pick(session: Session, event: gr.SelectData) -> tuple:
-    """Picks a reference, for the button that removes it."""
+    """Picks a reference, for the button that removes it.
+
+    Args:
+        session: the visitor's session.
+        event: its index is that of the reference.
+
+    Returns:
+        The index, and an update of the button.
+    """
     label = f'Remove number {event.index + 1}, {session.references[event.index].name}'
     return event.index, gr.update(value=label, interactive=True)
 
 
 @shows_mistakes
 def remove(session: Session, index: int) -> tuple:
-    """Removes the reference that was picked."""
+    """Removes the reference that was picked.
+
+    Args:
+        session: the visitor's session.
+        index: index of the reference, as from `pick`.
+
+    Returns:
+        Values of the list of references.
+    """
     session.remove(index)
     return _references(session)
 
 
 @shows_mistakes
 def remove_all(session: Session) -> tuple:
-    """Removes all references."""
+    """Removes all references.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        Values of the list of references.
+    """
     session.remove_all()
     return _references(session)
 
@@ -239,21 +276,45 @@ def _paragraphs(sentences):
 
 @shows_mistakes
 def view_image(session: Session, event: gr.SelectData) -> tuple:
-    """Chooses the image whose heat map and legend are shown."""
+    """Chooses the image whose heat map and legend are shown.
+
+    Args:
+        session: the visitor's session.
+        event: its index is that of the result.
+
+    Returns:
+        Values of the heat map, the legend, and the switches of the classes.
+    """
     session.chosen = event.index
     return result_view.view(session)
 
 
 @shows_mistakes
 def view_class(session: Session, event: gr.SelectData) -> tuple:
-    """Chooses the class of the heat map."""
+    """Chooses the class of the heat map.
+
+    Args:
+        session: the visitor's session.
+        event: its value is the name of the class.
+
+    Returns:
+        Values of the heat map, the legend, and the switches of the classes.
+    """
     session.heat_class = event.value
     return result_view.view(session)
 
 
 @shows_mistakes
 def switch(session: Session, event: gr.SelectData) -> Sequence:
-    """Switches a class on or off in the image that was chosen."""
+    """Switches a class on or off in the image that was chosen.
+
+    Args:
+        session: the visitor's session.
+        event: its value is the name of the class; `selected` is True for on.
+
+    Returns:
+        Values of the overlays, the heat map, the legend, the switches of the classes, and the files.
+    """
     if result_view.chosen_result(session, event.value) is None:
         return [gr.skip()] * 5
     session.switch(session.chosen, event.value, event.selected)
@@ -261,6 +322,10 @@ def switch(session: Session, event: gr.SelectData) -> Sequence:
 
 
 def close(session: Session | None) -> None:
-    """Ends the session of a page that was closed."""
+    """Ends the session of a page that was closed.
+
+    Args:
+        session: the visitor's session; None if it never began.
+    """
     if session is not None:
         session.close()

@@ -21,7 +21,14 @@ OTHERS = 7  # values of the result part besides its status
 
 
 def busy(session: Session) -> tuple:
-    """Values of the result part while the images are searched: the earlier results stay."""
+    """Values of the result part while the images are searched: the earlier results stay.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        Values in the order of `page.ResultPart`.
+    """
     number = len(session.queries)
     return f'Searching {number} image{"s" if number > 1 else ""} …', *[gr.skip()] * OTHERS
 
@@ -52,13 +59,27 @@ def results(session: Session, status: str) -> tuple:
 
 
 def overlays(session: Session) -> dict:
-    """The overlays, of which the chosen one is shown large."""
+    """The overlays, of which the chosen one is shown large.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        An update of the gallery.
+    """
     pictures = [(str(result.overlay), result.path.name) for result in session.results]
     return gr.update(value=pictures, selected_index=session.chosen)
 
 
 def files(session: Session) -> list[str]:
-    """Paths of all label maps and overlays, to download."""
+    """Paths of all label maps and overlays, to download.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        The label map and the overlay of each result, in order.
+    """
     return [str(path) for result in session.results for path in (result.labels, result.overlay)]
 
 
@@ -76,7 +97,14 @@ def nothing(status: str) -> tuple:
 
 
 def view(session: Session) -> tuple:
-    """The heat map, the legend and the classes of the image that was chosen."""
+    """The heat map, the legend and the classes of the image that was chosen.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        Values of the heat map, the legend, and the switches of the classes; Gradio's values for no change if there is no such result.
+    """
     result = chosen_result(session, session.heat_class)
     if result is None:
         return gr.skip(), gr.skip(), gr.skip()
@@ -91,7 +119,15 @@ def view(session: Session) -> tuple:
 
 
 def chosen_result(session: Session, name: str) -> Result | None:
-    """The result that was chosen, unless it or its class is gone because the images are being searched again."""
+    """The result that was chosen, unless it or its class is gone because the images are being searched again.
+
+    Args:
+        session: the visitor's session.
+        name: name of the class.
+
+    Returns:
+        The Result, or None if it or its class is gone.
+    """
     result = session.results[session.chosen] if session.chosen < len(session.results) else None
     return result if result and name in result.full.classes else None
 

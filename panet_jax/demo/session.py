@@ -300,7 +300,14 @@ def presence(absent: float) -> str:
 
 
 def has_too_many_pixels(path: Path) -> bool:
-    """Whether an image has more than MOST_PIXELS, as its header says; it is not decoded."""
+    """Whether an image has more than MOST_PIXELS, as its header says; it is not decoded.
+
+    Args:
+        path: file of the image.
+
+    Returns:
+        False too for a file that is no image.
+    """
     try:
         with Image.open(path) as image:
             return image.width * image.height > MOST_PIXELS

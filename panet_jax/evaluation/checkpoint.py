@@ -1,4 +1,10 @@
-"""Which network is evaluated: that of a checkpoint, or the one that training begins with."""
+"""The network to evaluate: that of a checkpoint, or the initial one, with which a training begins."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
 from panet_jax.disk.paths import absolute, workdir_path
@@ -9,18 +15,37 @@ from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.network import Network
 from panet_jax.networks.trained import network_steps, read_network
 
-
-def check_checkpoint(config):
-    """Checks that another workdir named by config.checkpoint is one, before hours of training."""
-    wanted = str(config.checkpoint)
-    if wanted not in ('', 'latest') and not wanted.isdigit():
-        read_config(wanted)
+if TYPE_CHECKING:
+    from etils import epath
 
 
-def network_to_evaluate(config, workdir):
-    """The Network that config.checkpoint names: of a training, or, for '', as it is without one.
+def check_checkpoint(config: ConfigDict) -> None:
+    """Checks a workdir in config.checkpoint before hours of training; '', 'latest' and steps need no check.
 
-    Its `step` is 0 without training; otherwise its `origin` is the workdir of the training.
+    Args:
+        config: the experiment.
+
+    Raises:
+        InputError: the folder is no workdir, or its config.json is damaged.
+    """
+    checkpoint = str(config.checkpoint)
+    if checkpoint not in ('', 'latest') and not checkpoint.isdigit():
+        read_config(checkpoint)
+
+
+def network_to_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> Network:
+    """The network of config.checkpoint: a trained one or, for '', the initial one.
+
+    Args:
+        config: the experiment.
+        workdir: workdir of the evaluation; 'latest' and steps are those of its training.
+
+    Returns:
+        The Network. Its `origin` is the absolute path of the training's workdir. Without training its `origin` is None
+        and its `step` is 0.
+
+    Raises:
+        InputError: there is no such checkpoint, or its training does not go with the evaluation.
     """
     if config.checkpoint == '':
         hosts.value_from_primary(lambda: check_untrained(workdir, config))
@@ -33,16 +58,27 @@ def network_to_evaluate(config, workdir):
 
 
 def _checkpoint(config, workdir):
-    """Folder, step and settings of the encoder of config.checkpoint."""
+    """Of config.checkpoint: workdir of the training, step, and the section `encoder` of its configuration."""
     home, step = find_checkpoint(config, workdir)
     return str(absolute(home)), step, read_config(home)['encoder']
 
 
-def find_checkpoint(config, workdir):
-    """Where config.checkpoint is: (workdir of its training, step); an InputError if there is none."""
-    wanted = str(config.checkpoint)
-    own = wanted == 'latest' or wanted.isdigit()
-    home = workdir_path(workdir) if own else workdir_path(wanted, '{checkpoint=}')
+def find_checkpoint(config: ConfigDict, workdir: str | os.PathLike) -> 'tuple[Path | epath.Path, int]':
+    """Finds the checkpoint that config.checkpoint names.
+
+    Args:
+        config: the experiment; its checkpoint is 'latest', a step, or another workdir, of which the latest step counts.
+        workdir: workdir of 'latest' and of steps.
+
+    Returns:
+        Workdir of the training, and the step. A step that config.checkpoint names may be missing there.
+
+    Raises:
+        InputError: there is no workdir or no checkpoint, or classes that are unseen now were seen in training.
+    """
+    checkpoint = str(config.checkpoint)
+    is_own = checkpoint == 'latest' or checkpoint.isdigit()
+    home = workdir_path(workdir) if is_own else workdir_path(checkpoint, '{checkpoint=}')
     if not home.is_dir():
         raise InputError(
             f'there is no workdir {home} to evaluate; train first, or type {{checkpoint=}} with latest, a step, '
@@ -52,4 +88,4 @@ def find_checkpoint(config, workdir):
     steps = network_steps(home)
     if not steps:
         raise InputError(f"{home} has no checkpoint; train first, or use {{checkpoint=}}'' for the untrained network.")
-    return home, int(wanted) if wanted.isdigit() else steps[-1]
+    return home, int(checkpoint) if checkpoint.isdigit() else steps[-1]

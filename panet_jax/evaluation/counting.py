@@ -1,14 +1,15 @@
-"""Counting the pixels of many episodes with two passes over their images.
+"""Counts the pixels of many episodes in two passes over their images.
 
-The first pass takes every image once and keeps its sums under masks, from which all prototypes follow; the second
-takes every query image once with all its episodes. Features are kept within a budget, with the labels of their
-images; the others are computed again. What is counted is the same either way.
+The first pass encodes each image once and keeps its sums under masks: all prototypes follow from them. The second pass
+scores each query image once, with all its episodes. Features of query images are kept within a budget, together with
+the labels; the second pass computes the others again. The counts are the same either way.
 """
 
 import functools
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -23,16 +24,16 @@ from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.episode import normalize
 from panet_jax.method.prototypes import Pooled
 
-MOST_PAIRS = 16  # episodes that an image is scored with at once
+MOST_PAIRS = 16  # largest number of episodes with which an image is scored at once
 
 
 class Counted(NamedTuple):
-    """What was counted.
+    """The counts of E episodes.
 
     Attributes:
-        confusions: [E, Q, 1 + N, 1 + N] int64, rows the truth.
-        empty_supports: [E] int64, supports of each episode whose annotation has no pixel at the network's
-            size, having been too small or hidden.
+        confusions: [E, Q, 1 + N, 1 + N] int64, numbers of pixels by true label (rows) and predicted label (columns).
+        empty_supports: [E] int64, number of supports whose annotation has no pixel at the size of the network. It was
+            too small or hidden.
     """
 
     confusions: np.ndarray
@@ -40,14 +41,17 @@ class Counted(NamedTuple):
 
 
 class Evaluator:
-    """Counts episodes with one encoder; its compiled programs and the features that it keeps serve the next count too.
+    """Counts the pixels of episodes with one encoder. The next count uses its compiled programs and kept features again.
 
     Args:
         encoder: the Encoder.
-        dtype: of its computation, as in `Encoder.encode`.
-        batch: images an encoder step, over all devices of a process; several processes share the images.
-        cache_gib: the budget for features over all devices of a process.
-        head: one of HEADS: 'panet', the paper's, or 'adapted' to each query.
+        dtype: dtype of its computation, as in `Encoder.encode`.
+        batch: number of images of an encoder step, over all devices of a process. Several processes share the images.
+        cache_gib: budget for features in GiB, over all devices of a process.
+        head: one of HEADS: 'panet', the paper's, or 'adapted', which adapts the prototypes to each query.
+
+    Attributes:
+        encoder, dtype, batch, head: the arguments.
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class Evaluator:
         self._devices = devices.usable_devices(batch)
         self._cache = FeatureCache(cache_gib)
 
-        def encode(params, images):
+        def encode(params: Params, images: jax.Array) -> jax.Array:
             return encoder.encode(params, normalize(images), dtype=dtype)
 
         self._encode = devices.sharded(encode, self._devices, with_params=True)
@@ -75,11 +79,17 @@ class Evaluator:
         """Confusion matrices of all queries of many episodes.
 
         Args:
-            params: of the encoder.
-            draws: E Draws.
-            annotated: the images that they are drawn from.
-            key: what names the parameters and the data: features that a count of the same key has kept are used
-                again. None for none.
+            params: parameters of the encoder.
+            draws: E Draws of one N, K and Q.
+            annotated: the images of the draws.
+            key: names the parameters and the data. A count uses the features of the count before if both have the same
+                key. With None it computes all features.
+
+        Returns:
+            The counts, the same on all processes.
+
+        Raises:
+            InputError: an image cannot be read.
         """
         supports, queries, ways = (
             np.array([getattr(draw, name) for draw in draws]) for name in ('supports', 'queries', 'classes')
@@ -94,20 +104,20 @@ class Evaluator:
 
         pooled = self._sum_images(encode, batches, plan)
         columns = np.searchsorted(annotated.class_ids, ways)
-        excluded = KINDS[annotated.reader.kind].others_excluded
-        prototypes = episode_prototypes(pooled, support_rows, columns, others_excluded=excluded)
+        others_excluded = KINDS[annotated.reader.kind].others_excluded
+        prototypes = episode_prototypes(pooled, support_rows, columns, others_excluded=others_excluded)
         episode_of_query = np.arange(queries.size) // queries.shape[1]
         confusions = self._score_queries(encode, batches, plan, prototypes[episode_of_query], ways[episode_of_query])
         empty = pooled.count[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
         return Counted(confusions.reshape(*queries.shape, *confusions.shape[1:]), empty.sum((1, 2)))
 
     def _sum_images(self, encode, batches, plan):
-        """The first pass: Pooled of all images; keeps what the second one needs, as far as there is room."""
+        """The first pass: Pooled of all images. Keeps features and truth for the second one, as far as there is room."""
         table = [None] * len(batches.image_ids)
-        own = [number for number in range(len(batches.image_ids)) if hosts.is_mine(number)]
-        count = sum(len(batches.image_ids[number]) for number in own)
+        own_numbers = [number for number in range(len(batches.image_ids)) if hosts.is_mine(number)]
+        count = sum(len(batches.image_ids[number]) for number in own_numbers)
         with tqdm(total=count, desc='encoding', unit='image', disable=hosts.bar_hidden()) as bar:
-            for number, batch in batches.read(own, with_masks=True):
+            for number, batch in batches.read(own_numbers, with_masks=True):
                 image_ids = batches.image_ids[number]
                 features = self._cache.get(image_ids)
                 features = encode(batch.images) if features is None else features
@@ -121,47 +131,47 @@ class Evaluator:
     def _score_queries(self, encode, batches, plan, prototypes, ways):
         """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
         confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int32)
-        unkept = [number for number in plan if not self._cache.truth(batches.image_ids[number])]
-        others = batches.read(unkept, with_masks=False)
-        queries = sum(int((pairs >= 0).sum()) for rounds in plan.values() for pairs in rounds)
-        with tqdm(total=queries, desc='scoring', unit='query', disable=hosts.bar_hidden()) as bar:
+        uncached_numbers = [number for number in plan if not self._cache.truth(batches.image_ids[number])]
+        uncached = batches.read(uncached_numbers, with_masks=False)
+        count = sum(int((pairs >= 0).sum()) for rounds in plan.values() for pairs in rounds)
+        with tqdm(total=count, desc='scoring', unit='query', disable=hosts.bar_hidden()) as bar:
             for number, rounds in plan.items():
                 image_ids = batches.image_ids[number]
                 features, truth = self._cache.get(image_ids), self._cache.truth(image_ids)
                 if not truth:
-                    batch = next(others)[1]
+                    batch = next(uncached)[1]
                     features, truth = encode(batch.images), batch.truth
                 for pairs in rounds:
-                    work = devices.split((prototypes[pairs], ways[pairs]), self._devices)
-                    counted = devices.join(self._score((features, *truth, *work)))
-                    confusions[pairs[pairs >= 0]] = counted[pairs >= 0]
+                    episodes = devices.split((prototypes[pairs], ways[pairs]), self._devices)
+                    matrices = devices.join(self._score((features, *truth, *episodes)))
+                    confusions[pairs[pairs >= 0]] = matrices[pairs >= 0]
                     bar.update(int((pairs >= 0).sum()))
         return hosts.total(confusions).astype(np.int64)
 
 
 def _gathered(table, image_ids):
-    """Sums and counts of all images, from all processes: zeros stand for what another one computed."""
-    like = next(filter(None, table), None)
-    shapes = hosts.value_from_primary(lambda: [array.shape[1:] for array in like])
+    """Sums and counts of all images, added over the processes: each has zeros for the batches of the others."""
+    example = next(filter(None, table), None)
+    shapes = hosts.value_from_primary(lambda: [array.shape[1:] for array in example])
     empty = [[np.zeros((len(batch), *shape), np.float32) for shape in shapes] for batch in image_ids]
-    rows = [computed or zeros for computed, zeros in zip(table, empty, strict=True)]
+    rows = [sums or zeros for sums, zeros in zip(table, empty, strict=True)]
     return [hosts.total(np.concatenate(column)) for column in zip(*rows, strict=True)]
 
 
 def _plan(query_rows, batch):
-    """Which queries are scored together: {batch: list of [batch, P] int, rows into all queries, or -1}."""
+    """The queries to score together: {number of a batch: list of [B, P] int, numbers of queries, -1 for none}."""
     order = np.argsort(query_rows, kind='stable')
     starts = np.searchsorted(query_rows[order], np.arange(query_rows.max() + 2))
-    shown = np.count_nonzero(np.diff(starts))
-    width = min(MOST_PAIRS, -(-len(query_rows) // shown))
+    images = np.count_nonzero(np.diff(starts))  # of all queries
+    width = min(MOST_PAIRS, -(-len(query_rows) // images))
     plan = {}
     for number in np.unique(query_rows // batch).tolist():
         rows = range(number * batch, min((number + 1) * batch, len(starts) - 1))
-        of_images = [order[starts[row] : starts[row + 1]] for row in rows]
+        image_queries = [order[starts[row] : starts[row + 1]] for row in rows]
         plan[number] = []
-        for first in range(0, max(map(len, of_images)), width):
+        for first in range(0, max(map(len, image_queries)), width):
             pairs = np.full((batch, width), -1)
-            for row, queries in zip(pairs, of_images, strict=False):
+            for row, queries in zip(pairs, image_queries, strict=False):
                 row[: len(queries[first : first + width])] = queries[first : first + width]
             plan[number].append(pairs)
     return plan

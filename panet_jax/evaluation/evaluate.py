@@ -1,13 +1,20 @@
-"""Evaluation on the unseen classes of a fold: runs x episodes, scored, written and drawn."""
+"""Evaluation on the unseen classes of a fold: scores the episodes of several runs, writes and draws the results."""
 
+import os
 import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
 from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import training_recipe
+from panet_jax.episodes.draws import Draw
+from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator
@@ -16,32 +23,41 @@ from panet_jax.evaluation.plain import grid_logits
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores
 from panet_jax.method.adapt import HEADS
+from panet_jax.method.encoder import Encoder
 from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
 from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.network import Network
 from panet_jax.networks.trained import check_unseen, history
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import picture_name
 from panet_jax.results.protocols import PROTOCOLS
 from panet_jax.results.result import NetworkRecord, Result, Scores
+from panet_jax.results.rows import Row as ResultRow
 from panet_jax.results.rows import comparable_results, results_table, save_results
 from panet_jax.results.sheets import Row, pictured_episodes, save_sheet
 from panet_jax.results.tensorboard import save_evaluation_events
 
+if TYPE_CHECKING:
+    from etils import epath
 
-def evaluate(config, workdir, evaluator=None):
-    """Evaluates config.checkpoint; writes results.json, results.jsonl, a sheet of pictures, report.html
-    and events for TensorBoard.
 
-    Several processes share the images; the primary one writes.
+def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluator | None = None) -> ResultRow:
+    """Evaluates the network of config.checkpoint, and writes the results.
+
+    Writes results.json, results.jsonl, a sheet of pictures, report.html, and events for TensorBoard. Several processes
+    share the images; the primary one writes.
 
     Args:
         config: the experiment.
         workdir: folder to write to.
-        evaluator: an Evaluator that has served before, as from `evaluator_of`; by default a new one.
+        evaluator: an Evaluator of an earlier evaluation, as from `evaluator_of`; by default a new one.
 
     Returns:
-        The results, a dictionary as in results.json.
+        The results, as in results.json.
+
+    Raises:
+        InputError: the size, the data, the checkpoint or another setting is wrong.
     """
     network = network_to_evaluate(config, workdir)
     network.encoder.check_size(config.data.size, config.data.size)
@@ -51,7 +67,7 @@ def evaluate(config, workdir, evaluator=None):
     row = result.row()
     with hosts.together():
         if hosts.is_primary():
-            save_results(workdir, row)  # before the pictures: what took hours is safe first
+            save_results(workdir, row)  # before the pictures: an error there cannot lose hours of work
             if config.evaluation.pictures:
                 path = workdir_path(workdir) / 'pictures' / picture_name(row)
                 save_pictures(config, path, network, runs[0], draws[0], confusions)
@@ -59,8 +75,16 @@ def evaluate(config, workdir, evaluator=None):
     return row
 
 
-def evaluator_of(config, encoder=None):
-    """An Evaluator as the settings have it, of the experiment's encoder or of another one."""
+def evaluator_of(config: ConfigDict, encoder: Encoder | None = None) -> Evaluator:
+    """An Evaluator with the settings of an experiment.
+
+    Args:
+        config: the experiment.
+        encoder: the Encoder; by default that of the experiment.
+
+    Returns:
+        A new Evaluator.
+    """
     settings = config.evaluation
     encoder = encoder or encoder_of(config.encoder)
     return Evaluator(
@@ -68,70 +92,88 @@ def evaluator_of(config, encoder=None):
     )
 
 
-def measure(config, runs, draws, network, evaluator=None):
-    """Scores a network on drawn episodes.
+def measure(
+    config: ConfigDict,
+    runs: Sequence[Episodes],
+    draws: Sequence[Sequence[Draw]],
+    network: Network,
+    evaluator: Evaluator | None = None,
+) -> tuple[Result, np.ndarray]:
+    """Scores a network on the episodes of all runs.
 
     Args:
         config: the experiment.
-        runs: list of Episodes, one a run.
-        draws: their Draws, a list for each run.
+        runs: the Episodes of each run, as from `evaluation_runs`.
+        draws: the Draws of each run, as many for all runs, as from `evaluation_draws`.
         network: the Network.
-        evaluator: an Evaluator that has served before; a new one is made if it is None, or of another encoder, dtype, batch or head.
+        evaluator: an Evaluator of an earlier evaluation. It is not used if its encoder, dtype, batch or head differs from
+            the network's or the experiment's. By default a new one.
 
     Returns:
-        The Result, and the first run's confusion matrices, [E, Q, 1 + N, 1 + N].
+        The Result, and the confusion matrices of the first run, [E, Q, 1 + N, 1 + N] int64.
+
+    Raises:
+        InputError: the network was trained on a class of the evaluation, an image cannot be read, or the processes of a
+            job have different episodes.
     """
-    started = time.perf_counter()
+    start = time.perf_counter()
     source, protocol = runs[0].source, PROTOCOLS[config.evaluation.protocol]
     class_ids = runs[0].classes.tolist()
     unseen = {source.classes[c - 1]: c for c in class_ids}
     identity = evaluation_identity(config, runs, draws, network)
     hosts.check_same('the drawn episodes', identity.episodes_hash)
     record = hosts.value_from_primary(lambda: vars(network_record(network, identity.weights, unseen)))
-    wanted = network.encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
-    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) != wanted:
+    settings = network.encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
+    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) != settings:
         evaluator = evaluator_of(config, network.encoder)
-    counted = evaluator.count(
+    totals = evaluator.count(
         network.params,
         [draw for run in draws for draw in run],
         AnnotatedImages(source, class_ids, runs[0].reader, config.data.size, protocol.own_size),
         key=(network.hash, source.fingerprint, identity.split),
     )
-    confusions = np.split(counted.confusions, len(runs))
+    confusions = np.split(totals.confusions, len(runs))
     counts = [
         class_counts(
-            of_run,
+            run_confusions,
             np.array([draw.classes for draw in run]),
             len(source.classes),
             absent_false_positives=protocol.absent_false_positives,
         )
-        for of_run, run in zip(confusions, draws, strict=True)
+        for run_confusions, run in zip(confusions, draws, strict=True)
     ]
-    measured = Scores(
+    all_scores = Scores(
         **scores(np.array(counts), unseen),
-        empty_supports=int(counted.empty_supports.sum()),
-        seconds=round(time.perf_counter() - started, 1),
+        empty_supports=int(totals.empty_supports.sum()),
+        seconds=round(time.perf_counter() - start, 1),
     )
-    return Result(identity, NetworkRecord(**record), measured), confusions[0]
+    return Result(identity, NetworkRecord(**record), all_scores), confusions[0]
 
 
-def network_record(network, weights, unseen):
-    """What a result says of its network; checks that it was trained on none of the classes.
+def network_record(network: Network, weights: str, unseen: Iterable[str]) -> NetworkRecord:
+    """The record of a network in a result; checks that it was trained on none of the unseen classes.
 
     Args:
         network: the Network.
-        weights: 'imagenet', 'random', a workdir or a file that training began with or, without one, that is evaluated.
-        unseen: names of the classes that it is evaluated on.
+        weights: 'imagenet', 'random', a workdir or a file: the initial weights of the training, or those of an untrained
+            network.
+        unseen: names of the unseen classes.
+
+    Returns:
+        The NetworkRecord.
+
+    Raises:
+        InputError: the network was trained on some of the classes, or a file of its workdir is damaged.
     """
     checkpoint = network.origin or ''
-    known = history(checkpoint or weights)
-    check_unseen(checkpoint or weights, known, unseen)
+    past = history(checkpoint or weights)
+    check_unseen(checkpoint or weights, past, unseen)
     recipe = training_recipe(checkpoint)
-    return NetworkRecord(checkpoint, network.step, network.hash, known.dataset, known.unknown, recipe)
+    return NetworkRecord(checkpoint, network.step, network.hash, past.dataset, past.unknown, recipe)
 
 
 def _save_report(config, workdir, row):
-    """Writes report.html and TensorBoard's events of all evaluations that compare with this one."""
+    """Writes report.html and the events for TensorBoard of all evaluations that are comparable with this one."""
     pictures = workdir_path(workdir) / 'pictures'
     rows = comparable_results(workdir, row)
     sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
@@ -140,17 +182,29 @@ def _save_report(config, workdir, row):
     save_evaluation_events(workdir, rows, pictures)
 
 
-def save_pictures(config, path, network, episodes, draws, confusions):
+def save_pictures(
+    config: ConfigDict,
+    path: 'Path | epath.Path',
+    network: Network,
+    episodes: Episodes,
+    draws: Sequence[Draw],
+    confusions: np.ndarray,
+) -> 'Path | epath.Path':
     """Draws some episodes of a run with their predictions.
 
     Args:
         config: the experiment.
         path: PNG file to write.
         network: the Network.
-        episodes, draws, confusions: of the run; the last are [E, Q, 1 + N, 1 + N].
+        episodes: the Episodes of the run.
+        draws: E Draws, those of the run.
+        confusions: [E, Q, 1 + N, 1 + N] int, confusion matrices of the run, as from `measure`.
 
     Returns:
         The path.
+
+    Raises:
+        InputError: an image cannot be read.
     """
     rows = []
     for index in pictured_episodes(confusions, config.evaluation.pictures, config.evaluation.pictured, episodes.seed):

@@ -2,23 +2,35 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
 
 from panet_jax.datasets.folds import unseen_classes
+from panet_jax.datasets.source import Source
+from panet_jax.episodes.draws import Draw
+from panet_jax.episodes.sampling import Episodes
+from panet_jax.networks.network import Network
 from panet_jax.networks.trained import origin
 from panet_jax.results.protocols import test_list
 from panet_jax.results.result import Identity
 
-SCORING_VERSION = 1  # another number if the same network gets other scores on the same episodes
+SCORING_VERSION = 1  # changes when the same network would get other scores on the same episodes
 
 
-def evaluation_identity(config, runs, draws, network):
+def evaluation_identity(
+    config: ConfigDict, runs: Sequence[Episodes], draws: Sequence[Sequence[Draw]], network: Network
+) -> Identity:
     """The Identity of an evaluation.
 
     Args:
         config: the experiment.
-        runs: list of Episodes, one a run.
-        draws: their Draws, a list for each run.
-        network: the Network that is evaluated.
+        runs: the Episodes of each run.
+        draws: the Draws of each run.
+        network: the Network to evaluate.
+
+    Returns:
+        The Identity.
     """
     data, settings, source = config.data, config.evaluation, runs[0].source
     class_ids = runs[0].classes.tolist()
@@ -55,8 +67,16 @@ def evaluation_identity(config, runs, draws, network):
     )
 
 
-def authors_order(config, episodes):
-    """Whether the episodes of a run are the very ones of the authors' code: from their classes' whole lists."""
+def authors_order(config: ConfigDict, episodes: Episodes) -> bool:
+    """Whether the episodes of a run are exactly those of the authors' code, drawn from complete lists of each class.
+
+    Args:
+        config: the experiment.
+        episodes: the Episodes of the run.
+
+    Returns:
+        True if the setting has the authors' draws, all unseen classes with complete lists, and objects of any size.
+    """
     source = episodes.source
     return (
         config.evaluation.draw == 'panet2019'
@@ -66,8 +86,16 @@ def authors_order(config, episodes):
     )
 
 
-def episodes_hash(source, draws):
-    """Twelve hexadecimal digits that differ if an episode does: its classes, supports or queries, by name."""
+def episodes_hash(source: Source, draws: Sequence[Sequence[Draw]]) -> str:
+    """A hash of the names of the classes, supports and queries of all episodes.
+
+    Args:
+        source: the images, with their names and those of the classes.
+        draws: the Draws of each run.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for draw in (draw for run in draws for draw in run):
         images = [[source.name(i) for i in group.flat] for group in (draw.supports, draw.queries)]

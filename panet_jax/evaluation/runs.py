@@ -1,21 +1,31 @@
-"""The episodes of an evaluation: so many runs on the unseen classes, each with a seed of its own."""
+"""The episodes of an evaluation: several runs on the unseen classes, each with a seed of its own."""
+
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.authors import authors_draws, authors_images
-from panet_jax.episodes.draws import Draws, Task, TooFewImages, drawable_images, images_by_class
+from panet_jax.episodes.draws import Draw, Draws, Task, TooFewImages, drawable_images, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.results.protocols import PROTOCOLS, test_list
 
 
-def evaluation_runs(config):
-    """The episodes of each run, on the unseen classes; opening them finds what is wrong with the data.
+def evaluation_runs(config: ConfigDict) -> list[Episodes]:
+    """Opens the test data, checks it, and prepares the episodes of each run, on the unseen classes.
+
+    Args:
+        config: the experiment.
 
     Returns:
-        List of Episodes, which differ in their seeds.
+        The Episodes of each run. They differ in their seeds.
+
+    Raises:
+        InputError: the data cannot be opened, or an unseen class has fewer images than an episode needs.
     """
     data, settings = config.data, config.evaluation
     split = test_list(config)
@@ -24,9 +34,9 @@ def evaluation_runs(config):
     drawable = drawable_images(source, smallest_object=data.smallest_object)
     class_ids = unseen_classes(source, data)
     if settings.skip_small_classes:
-        needed = config.episode.shots + config.episode.queries
-        enough = [c for c in class_ids if drawable[:, c - 1].sum() >= needed]
-        class_ids = enough or class_ids  # none at all is an error that images_by_class words
+        least = config.episode.shots + config.episode.queries
+        large_classes = [c for c in class_ids if drawable[:, c - 1].sum() >= least]
+        class_ids = large_classes or class_ids  # without large classes `images_by_class` raises the error
     void_is_background = PROTOCOLS[settings.protocol].void_is_background
     reader, task = SupportReader(settings.annotation, void_is_background, data.annotation_seed), Task(**config.episode)
     try:
@@ -39,8 +49,19 @@ def evaluation_runs(config):
     return [Episodes(source, run, size=data.size, reader=reader) for run in draws]
 
 
-def evaluation_draws(config, runs):
-    """The Draws of each run, by config.evaluation.draw: a list of lists."""
+def evaluation_draws(config: ConfigDict, runs: Sequence[Episodes]) -> list[list[Draw]]:
+    """Draws the episodes of each run in the way of config.evaluation.draw.
+
+    Args:
+        config: the experiment.
+        runs: the Episodes of each run, as from `evaluation_runs`.
+
+    Returns:
+        A list of config.evaluation.episodes Draws for each run.
+
+    Raises:
+        InputError: a class has too few images for the authors' draws.
+    """
     number = config.evaluation.episodes
     if config.evaluation.draw == 'panet2019':
         images, _ = authors_images(runs[0].source, runs[0].images, only_these=config.data.smallest_object > 1)

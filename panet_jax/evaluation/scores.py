@@ -1,19 +1,23 @@
-"""IoU from counts: means and deviations over runs."""
+"""IoU from numbers of pixels: means and standard deviations over runs."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from panet_jax.method.metrics import binary_iou, iou
 
 
-def scores(counts, unseen):
-    """Means and population standard deviations over runs of IoUs that are fractions in [0, 1].
+def scores(counts: np.ndarray, unseen: Mapping[str, int]) -> dict[str, Any]:
+    """Means and population standard deviations of IoU over R runs.
 
     Args:
-        counts: [R, 3, 1 + classes] int64.
-        unseen: {class name: column}.
+        counts: [R, 3, 1 + classes] int64, numbers of pixels of each run as from `class_counts`.
+        unseen: {class name: column of counts}.
 
     Returns:
-        A dictionary as in results.json; a class that no query showed is None and left out of means.
+        The fields of `results.result.Scores` that are IoU, fractions in [0, 1]. A class that no query shows is None and
+        not part of the means.
     """
     class_iou = np.array([iou(run) for run in counts])[:, list(unseen.values())]  # [R, classes]
     mean_iou = [_mean(run) for run in class_iou]
@@ -33,13 +37,13 @@ def scores(counts, unseen):
 
 
 def _mean(values):
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float('nan')
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if numbers.size else float('nan')
 
 
 def _std(values):
-    known = values[~np.isnan(values)]
-    return float(known.std()) if known.size else float('nan')
+    numbers = values[~np.isnan(values)]
+    return float(numbers.std()) if numbers.size else float('nan')
 
 
 def _none_if_nan(value):

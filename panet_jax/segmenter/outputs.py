@@ -73,7 +73,14 @@ def read_earlier(out: Path) -> Results:
 
 
 def earlier_stems(earlier: Results) -> dict[Path, str]:
-    """{resolved path: name of its results} of the images in results that `read_earlier` read."""
+    """{resolved path: name of its results} of the images in results that `read_earlier` read.
+
+    Args:
+        earlier: results, as from `read_earlier`.
+
+    Returns:
+        {resolved path: name}, as for `output_stems`.
+    """
     return {_image(entry): Path(entry['labels']).stem for entry in earlier['images']}
 
 
