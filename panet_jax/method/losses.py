@@ -35,9 +35,7 @@ def segmentation_loss(query_logits: jax.Array, query_labels: jax.Array) -> jax.A
     Returns:
         [] float32 >= 0, in nats.
     """
-    check_axes(
-        'segmentation_loss', query_logits=(query_logits, 'Q h w 1+N'), query_labels=(query_labels, 'Q H W', int)
-    )
+    check_axes('segmentation_loss', query_logits=(query_logits, 'Q h w 1+N'), query_labels=(query_labels, 'Q H W', int))
     return cross_entropy(upsample(query_logits, query_labels.shape[-2:]), query_labels)
 
 

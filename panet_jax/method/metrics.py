@@ -1,5 +1,6 @@
 """Counts of pixels on the device, and IoU from their sums."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,7 +64,7 @@ def iou(counts: np.ndarray) -> np.ndarray:
     Returns:
         [...] float64 in [0, 1]; NaN where no pixel was counted.
     """
-    check_axes('iou', counts=(np.moveaxis(counts, 0, -1), '... 3', int))
+    chex.assert_axis_dimension(counts, 0, 3, custom_message='iou wants counts [3, ...]')
     true_positives, union = counts[0], counts.sum(0)
     return np.where(union > 0, true_positives / np.maximum(union, 1), np.nan)
 
