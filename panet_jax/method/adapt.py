@@ -3,8 +3,8 @@
 The parts of one object differ less than the objects of a class in two images. So the positions of the query that a first
 segmentation is sure of are pooled, as a support is, and mixed with the prototypes of the support: Fan et al.,
 Self-Support Few-Shot Semantic Segmentation, ECCV 2022. Thresholds and weights are not theirs. With the ImageNet
-VGG-16 on photographs, without episodic training, their thresholds (0.7, 0.6) with equal weights gained less than the lower thresholds
-with soft weights here, and their adaptive background lost.
+VGG-16 on photographs, without episodic training, their thresholds (0.7, 0.6) with equal weights gained less than the
+lower thresholds with soft weights here, and their adaptive background lost.
 
 Axes: L labels (1 + N, background first), h w feature grid, C channels.
 """

@@ -32,7 +32,7 @@ SHRINKAGE = 3.0  # of the covariance, in units of its mean variance
 SPREAD, SPREAD_COUNT = 0.08, 10.0  # expected standard deviation of scores without the class; it counts as 10 scores
 GAP, GAP_COUNT = 2.5, 2.0  # expected distance of the two means, in standard deviations; it counts as 2 scores
 LEAST_GAP = 0.8
-WITH, WITHOUT = 1.0, 12.0  # expected photographs with and without the class; they count as so many
+WITH, WITHOUT = 1.0, 12.0  # prior counts of photographs with and without the class
 ROUNDS = 50
 # The distributions are not quite normal, and the log-odds too sure. They are scaled and shifted: of the photographs and
 # classes that this was fitted on, with half of the classes, as many show the class as the probabilities say.
@@ -69,9 +69,8 @@ def find(features: jax.Array, prototypes: jax.Array, counted: jax.Array | None =
         those of all other labels by most. The second is of the positions that are segmented as the class, with adapted
         prototypes of this class and the background alone.
     """
-    check_axes('find', features=(features, 'h w C'), prototypes=(prototypes, '1+N C'))
-    counted = jnp.ones(features.shape[:2], features.dtype) if counted is None else counted
-    check_axes('find', features=(features, 'h w C'), counted=(counted, 'h w'))
+    counted = jnp.ones(features.shape[:-1], features.dtype) if counted is None else counted
+    check_axes('find', features=(features, 'h w C'), prototypes=(prototypes, '1+N C'), counted=(counted, 'h w'))
     logits = jnp.moveaxis(cosine_logits(features, prototypes), -1, 0)
     classes = jnp.arange(1, len(logits))
     others = jnp.arange(len(logits))[None] != classes[:, None]
