@@ -12,6 +12,7 @@ from random_episodes import random_episode
 
 import panet_jax as pj
 from panet_jax.method.losses import alignment_loss, cross_entropy, segmentation_loss
+from panet_jax.method.panet import loss_of_features
 from panet_jax.method.prototypes import class_prototypes, cosine_logits, masked_mean, upsample
 
 COUNTS = st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 2))
@@ -173,3 +174,20 @@ def test_masked_mean_over_queries_is_joint(rng):
     rest = masked_mean(query.reshape(6, 3, 4), 1 - logits[..., 1].reshape(6, 3))
     expected = segmentation_loss(cosine_logits(support[0], jnp.stack([rest, joint])), np.ones((1, 3, 3), np.int32))
     np.testing.assert_allclose(alignment_loss(query, logits, support, *masks), expected, rtol=1e-5)
+
+
+def test_swapped_arguments_of_losses_are_named(narrow_params, rng):
+    support, query = features_of(rng, 2, 1, 1)
+    episode = random_episode(rng, 2, size=11)
+    masks = episode.support_foreground, episode.support_background
+    logits = cosine_logits(query, class_prototypes(support, *masks))
+    with pytest.raises(AssertionError, match='segmentation_loss wants query_logits'):
+        segmentation_loss(episode.query_labels, logits)
+    with pytest.raises(AssertionError, match='alignment_loss wants'):
+        alignment_loss(logits, query, support, *masks)
+    with pytest.raises(AssertionError, match='alignment_loss wants query_features'):
+        alignment_loss(support, logits, query, *masks)
+    with pytest.raises(TypeError, match=r'episode must be a pj\.Episode, got dict'):
+        pj.episode_loss(episode, narrow_params)
+    with pytest.raises(AssertionError, match='loss_of_features wants support_features'):
+        loss_of_features(query, support, episode)

@@ -14,6 +14,7 @@ from panet_jax.method.prototypes import (
     class_prototypes,
     cosine_logits,
     masked_mean,
+    pool,
     transposed_upsample,
     unit,
     upsample,
@@ -137,6 +138,37 @@ def test_unit_of_zero_is_zero_with_zero_gradient():
 @pytest.mark.parametrize('scale', [1e-6, 1.0, 1e6])
 def test_unit_has_length_one_at_any_scale(scale):
     np.testing.assert_allclose(np.linalg.norm(unit(np.float32(scale) * normal(0, 5, 8)), axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('function', 'shapes', 'argument'),
+    [
+        (masked_mean, [(9, 9), (4, 4, 6)], 'features'),
+        (pool, [(2, 9, 9), (2, 4, 4, 6)], 'masks'),
+        (cosine_logits, [(3, 6), (4, 4, 6)], 'features'),
+        (cosine_logits, [(4, 4, 6), (3, 5)], 'prototypes'),
+        (class_prototypes, [(2, 3, 9, 9), (2, 3, 4, 4, 6), (2, 3, 9, 9)], 'support_features'),
+        (class_prototypes, [(2, 3, 4, 4, 6), (3, 2, 9, 9), (2, 3, 9, 9)], 'foreground'),
+    ],
+)
+def test_swapped_arguments_are_named_while_jax_traces(function, shapes, argument):
+    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+    with pytest.raises(AssertionError, match=f'{function.__name__} wants {argument} '):
+        jax.eval_shape(function, *arguments)
+
+
+def test_swapped_or_untyped_arguments_are_named():
+    with pytest.raises(AssertionError, match=r'upsample wants maps .* got tuple'):
+        upsample((8, 8), normal(0, 4, 4, 2))
+    with pytest.raises(AssertionError, match=r'masked_mean wants masks \[..., H, W\] float'):
+        masked_mean(normal(0, 4, 4, 2), np.ones((9, 9), bool))
+
+
+def test_axes_are_checked_under_vmap_as_those_of_one_example():
+    features, masks = normal(0, 5, 4, 4, 2), mask(0, 5, 9, 9)
+    np.testing.assert_allclose(jax.vmap(masked_mean)(features, masks), masked_mean(features, masks), rtol=1e-6)
+    with pytest.raises(AssertionError, match='masked_mean wants features'):
+        jax.vmap(masked_mean)(masks, features)
 
 
 class Variants(chex.TestCase):

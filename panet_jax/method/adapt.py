@@ -1,19 +1,20 @@
-"""Prototypes in which the query itself has a say: self-support, for one episode and one query; vmap makes it many.
+"""Prototypes adapted to a query (self-support), of one episode and one query; vmap makes it many.
 
-Objects of a class differ more from image to image than the parts of one object do. So what a first segmentation is sure
-of in the query is pooled, as a support would be, and mixed with the prototypes of the support: Fan et al., Self-Support
-Few-Shot Semantic Segmentation, ECCV 2022. Their thresholds (0.7, 0.6) and equal weights gained less than the lower ones
-with soft weights that stand here, and their adaptive background lost, with an untrained VGG-16 on photographs.
+The parts of one object differ less than the objects of a class in two images. So the positions of the query that a first
+segmentation is sure of are pooled, as a support is, and mixed with the prototypes of the support: Fan et al.,
+Self-Support Few-Shot Semantic Segmentation, ECCV 2022. Thresholds and weights are not theirs. With the ImageNet
+VGG-16 on photographs, without episodic training, their thresholds (0.7, 0.6) with equal weights gained less than the
+lower thresholds with soft weights here, and their adaptive background lost.
 
 Axes: L labels (1 + N, background first), h w feature grid, C channels.
 """
 
 from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 
+from panet_jax.method.axes import check_axes
 from panet_jax.method.prototypes import cosine_logits, masked_sum
 
 
@@ -21,12 +22,12 @@ class Adaptation(NamedTuple):
     """How prototypes are adapted to a query. The values were chosen on one half of the classes: benchmarks/quality.py.
 
     Attributes:
-        rounds: how often; 0 leaves the paper's head as it is.
-        foreground: probability, in [0, 1], above which a position is a class's own.
-        background: the same of the background.
-        power: a position's own counts by its probability to the power of it; 0 counts all alike.
-        weight: in [0, 1], of the query's prototype beside the support's.
-        least: share of the grid, in [0, 1], to which what counts must add up; of less nothing is learnt.
+        rounds: number of rounds, >= 0; 0 is the paper's head.
+        foreground: probability, in [0, 1], above which a position counts for a class.
+        background: the same for the background.
+        power: exponent, >= 0: a position counts by its probability to this power; with 0 all count alike.
+        weight: weight, in [0, 1], of the query's prototype; the support's has the rest.
+        least: smallest sum of what counts, as a share of the grid in [0, 1]; below it a label keeps its prototype.
     """
 
     rounds: int = 3
@@ -47,23 +48,21 @@ HEADS = {'panet': PAPER, 'adapted': ADAPTED}
 def adapted_prototypes(features: jax.Array, prototypes: jax.Array, adaptation: Adaptation = ADAPTED) -> jax.Array:
     """Prototypes of one episode, adapted to one query: p'_l = (1 - a) p_l + a q_l, where q_l is the query's own.
 
-    q_l is the mean of the features under `confidence`. Each round takes the probabilities from the prototypes of the
-    round before and mixes with those of the support, so that a mistake does not feed on itself. A label without enough
-    confident positions keeps its support's prototype.
+    q_l is the mean of the features under `confidence`. Each round takes the confidence by the prototypes of the round
+    before. It mixes the query's prototypes with those of the support, so that a mistake does not grow from round to
+    round. A label without enough confident positions keeps the prototype of the support.
 
-    Which positions count, and how much, has no gradient; their features and the prototypes have.
+    The confidence has no gradient; the features and the prototypes have one.
 
     Args:
         features: [h, w, C] float32, of the query.
         prototypes: [L, C] float32, background first, as from `class_prototypes`.
-        adaptation: how; static under jit.
+        adaptation: how to adapt; static under jit.
 
     Returns:
-        [L, C] float32. With rounds = 0 the very prototypes.
+        [L, C] float32, background first. With rounds = 0 these are the prototypes themselves.
     """
-    chex.assert_rank([features, prototypes], [3, 2])
-    chex.assert_equal_shape_suffix([features, prototypes], 1)
-    chex.assert_type([features, prototypes], float)
+    check_axes('adapted_prototypes', features=(features, 'h w C'), prototypes=(prototypes, 'L C'))
     adapted = prototypes
     for _ in range(adaptation.rounds):
         own = confidence(cosine_logits(features, adapted), adaptation)
@@ -81,6 +80,7 @@ def confidence(logits: jax.Array, adaptation: Adaptation = ADAPTED) -> jax.Array
     Returns:
         [L, h, w] float32 in [0, 1]: the probability to the power where it is above the threshold, 0 elsewhere.
     """
+    check_axes('confidence', logits=(logits, 'h w L'))
     probabilities = jnp.moveaxis(jax.nn.softmax(jax.lax.stop_gradient(logits), axis=-1), -1, 0)
     is_background = jnp.arange(len(probabilities))[:, None, None] == 0
     threshold = jnp.where(is_background, adaptation.background, adaptation.foreground)
@@ -91,11 +91,14 @@ def adapted_logits(features: jax.Array, prototypes: jax.Array, adaptation: Adapt
     """The logits of one query with prototypes adapted to it; `cosine_logits` to the bit with rounds = 0.
 
     Args:
-        features, prototypes, adaptation: as for `adapted_prototypes`.
+        features: [h, w, C] float32, of the query.
+        prototypes: [L, C] float32, background first, as from `class_prototypes`.
+        adaptation: how to adapt; static under jit.
 
     Returns:
         [h, w, L] float32 in [-20, 20], background first.
     """
+    check_axes('adapted_logits', features=(features, 'h w C'), prototypes=(prototypes, 'L C'))
     return cosine_logits(features, adapted_prototypes(features, prototypes, adaptation))
 
 

@@ -1,11 +1,10 @@
-"""The encoder's convolution, in the way that suits a CPU where there is no other device.
+"""The encoder's convolution, with a way of its own on a CPU. On other devices all is XLA's.
 
-The weight gradient is computed at the speed of the CPU's matrix products; XLA's own runs at a tenth of that:
-there it is a convolution whose kernel is the whole image. And images go through in pairs, which
-takes a tenth less time than all at once. Elsewhere everything is XLA's.
+On a CPU the gradient of the kernel is a sum of matrix products, ten times as fast as XLA's, which is a convolution by a
+kernel as large as the image. Images are convolved in pairs, which takes a tenth less time than all at once.
 
-Such a gradient is a custom_vjp to JAX, so there is no forward mode. A custom_jvp with a tangent whose transpose is the
-same sum over rows has one, but its gradient takes a fifth more time and twice the memory.
+To JAX such a gradient is a custom_vjp, which has no forward mode. A custom_jvp has one, where the transpose of the
+tangent is the same sum over rows, but its gradient takes a fifth more time and twice the memory.
 """
 
 import functools
@@ -13,21 +12,26 @@ import functools
 import jax
 import jax.numpy as jnp
 
-MOST_PARTS = 8  # of a batch: each is a program to compile
+from panet_jax.method.axes import check_axes
+
+MOST_PARTS = 8  # of a batch; XLA compiles a program for each part
 
 
-def plain_convolve(images, kernel, dilation, precision=None):
+def plain_convolve(
+    images: jax.Array, kernel: jax.Array, dilation: int, precision: jax.lax.Precision | None = None
+) -> jax.Array:
     """A 3 x 3 convolution with stride 1 that keeps the size.
 
     Args:
         images: [B, H, W, C] float.
         kernel: [3, 3, C, O] float.
-        dilation: of the kernel.
-        precision: a jax.lax.Precision, of the products, or None for the device's own.
+        dilation: of the kernel, in pixels, >= 1.
+        precision: of the products; None is the device's own.
 
     Returns:
         [B, H, W, O] float.
     """
+    check_axes('plain_convolve', images=(images, 'B H W C'), kernel=(kernel, '3 3 C O'))
     return jax.lax.conv_general_dilated(
         images,
         kernel,
@@ -40,8 +44,21 @@ def plain_convolve(images, kernel, dilation, precision=None):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def convolve(images, kernel, dilation, precision=None):
-    """The same as `plain_convolve`, in value and in gradient, to float rounding."""
+def convolve(
+    images: jax.Array, kernel: jax.Array, dilation: int, precision: jax.lax.Precision | None = None
+) -> jax.Array:
+    """The same as `plain_convolve`, in value and in gradient, to float rounding.
+
+    Args:
+        images: [B, H, W, C] float.
+        kernel: [3, 3, C, O] float.
+        dilation: of the kernel, in pixels, >= 1.
+        precision: of the products; None is the device's own.
+
+    Returns:
+        [B, H, W, O] float.
+    """
+    check_axes('convolve', images=(images, 'B H W C'), kernel=(kernel, '3 3 C O'))
     plain = functools.partial(plain_convolve, dilation=dilation, precision=precision)
     return jax.lax.platform_dependent(images, kernel, cpu=functools.partial(_in_pairs, plain), default=plain)
 
@@ -80,17 +97,18 @@ def _backward(dilation, precision, saved, gradient):
 convolve.defvjp(_forward, _backward)
 
 
-def kernel_gradient_by_rows(images, gradient, dilation):
-    """The gradient of the kernel as a sum over rows: a matrix product of the row's gradient with its 3 x 3 patches.
+def kernel_gradient_by_rows(images: jax.Array, gradient: jax.Array, dilation: int) -> jax.Array:
+    """The gradient of the kernel as a sum over the rows of an image: the row's gradient times its 3 x 3 patches.
 
     Args:
         images: [B, H, W, C] float.
         gradient: [B, H, W, O] float, of the convolution's result.
-        dilation: of the kernel.
+        dilation: of the kernel, in pixels, >= 1.
 
     Returns:
         [3, 3, C, O] float.
     """
+    check_axes('kernel_gradient_by_rows', images=(images, 'B H W C'), gradient=(gradient, 'B H W O'))
     batch, height, width, channels = images.shape
     d, out = dilation, gradient.shape[-1]
     padded = jnp.pad(images, ((0, 0), (d, d), (d, d), (0, 0)))

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from panet_jax.errors import InputError
+from panet_jax.method.axes import check_axes
 from panet_jax.method.encoder import COMPUTATIONS, Encoder
 from panet_jax.method.initial import draw_params
 
-PATCH = 14  # pixels a side
-POSITIONS = 37  # a side of the grid that position embeddings were trained on, of 518 pixels
+PATCH = 14  # side of a patch in pixels
+POSITIONS = 37  # side of the grid of the trained position embeddings, from images of 518 pixels
 HEAD_CHANNELS = 64
 REGISTERS = 4
 EPSILON = 1e-6  # of the layer norms
@@ -25,7 +26,7 @@ class Architecture(NamedTuple):
     """What the published networks differ in.
 
     Attributes:
-        channels: of the tokens, at width 1.
+        channels: number of channels of a token, at width 1.
         depth: number of blocks.
     """
 
@@ -46,9 +47,9 @@ class DINOv2(nn.Module):
     """The vision transformer as Hugging Face's `Dinov2Model` computes it, without its class token in the output.
 
     Attributes:
-        channels: of the tokens; a head has 64.
+        channels: number of channels of a token; a head has 64.
         depth: number of blocks.
-        registers: number of register tokens, which see all and are left out of the output.
+        registers: number of register tokens, which attend to all tokens and are no part of the output.
         dtype: of the computation, as in `encode`; parameters, layer norms and returned features are float32.
     """
 
@@ -58,7 +59,7 @@ class DINOv2(nn.Module):
     dtype: str = 'float32'
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(self, images: jax.Array) -> jax.Array:
         """[B, H, W, 3] float32 normalized -> [B, H / 14, W / 14, channels] float32."""
         dtype, precision = COMPUTATIONS[self.dtype]
         grid = images.shape[1] // PATCH, images.shape[2] // PATCH
@@ -91,7 +92,7 @@ class Block(nn.Module):
     dtype: str
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """[B, T, C] -> [B, T, C]."""
         dtype, precision = COMPUTATIONS[self.dtype]
         dense = functools.partial(nn.Dense, dtype=dtype, precision=precision)
@@ -108,23 +109,24 @@ class Block(nn.Module):
         return x + y * scale2
 
     def _normalized(self, x, name):
-        """Layer norm, in float32 whatever the dtype."""
+        """Layer norm in float32; the result has the dtype of x."""
         return nn.LayerNorm(EPSILON, name=name)(x.astype(jnp.float32)).astype(x.dtype)
 
 
 def resample_positions(positions: jax.Array, grid: tuple[int, int], *, antialias: bool) -> jax.Array:
     """Position embeddings of another grid, resampled bicubically as Hugging Face does it.
 
-    The original code resamples by a scale factor that is a little off (an offset of 0.1); the results differ slightly.
+    The original code adds 0.1 to the grid's sides when it computes the scale; its results differ slightly.
 
     Args:
         positions: [37 * 37, C] float32, row by row.
-        grid: rows and columns wanted.
-        antialias: as the networks with registers want it.
+        grid: (h, w), rows and columns of the result.
+        antialias: whether to antialias, as the networks with registers do.
 
     Returns:
-        [rows * columns, C] float32.
+        [h * w, C] float32, row by row.
     """
+    check_axes('resample_positions', positions=(positions, f'{POSITIONS**2} C'))
     if grid == (POSITIONS, POSITIONS):
         return positions
     rows, columns = (cubic_matrix(POSITIONS, side, antialias=antialias) for side in grid)
@@ -134,10 +136,19 @@ def resample_positions(positions: jax.Array, grid: tuple[int, int], *, antialias
 
 @functools.cache
 def cubic_matrix(before: int, after: int, *, antialias: bool) -> np.ndarray:
-    """The matrix [after, before] float32 of bicubic resampling along one axis, as PyTorch's `interpolate` does it.
+    """The matrix of bicubic resampling along one axis, as PyTorch's `interpolate` does it.
 
-    Pixel centers are at halves. Without antialiasing the cubic has a = -0.75 and the border is repeated; with it
-    a = -0.5, the cubic is as wide as a pixel of the result, and what lies outside has no weight.
+    Pixel centers are at halves. Without antialiasing the cubic has a = -0.75, and the border is repeated. With it
+    a = -0.5, the cubic is as wide as a pixel of the result where that is the larger one, and positions outside have no
+    weight.
+
+    Args:
+        before: length of what is resampled.
+        after: length of the result.
+        antialias: whether to antialias.
+
+    Returns:
+        [after, before] float32; rows sum to 1.
     """
     ratio = before / after
     a, width = (-0.5, max(ratio, 1.0)) if antialias else (-0.75, 1.0)
@@ -161,11 +172,14 @@ def _cubic(distance, a):
 
 
 def dinov2(name: str, width: float = 1.0) -> Encoder:
-    """The Encoder of a name: one of ARCHITECTURES, with '-registers' at its end for that variant.
+    """The Encoder of a name.
 
     Args:
-        name: such as 'dinov2-small' or 'dinov2-small-registers'.
-        width: multiplies the channels; heads keep 64.
+        name: one of NAMES, such as 'dinov2-small' or 'dinov2-small-registers'.
+        width: multiplies the channels; a head has 64 at any width.
+
+    Returns:
+        The Encoder.
 
     Raises:
         InputError: the width leaves no whole number of heads.

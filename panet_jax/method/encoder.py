@@ -1,4 +1,4 @@
-"""What an encoder is: a network that turns images into a grid of features, as a value that can be swapped."""
+"""What an encoder is: a network that makes a grid of features of an image, as a value that can be swapped."""
 
 import dataclasses
 import functools
@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from panet_jax.errors import InputError
+from panet_jax.method.axes import check_axes
 
 Params = Any  # a tree of float32 arrays
+Encode = Callable[..., jax.Array]  # (params, images, *, dtype, rematerialize) -> features, such as `Encoder.encode`
 
 # How an encoder computes: the type of activations and kernels, and the precision of products.
 COMPUTATIONS = {
@@ -27,15 +29,15 @@ class Encoder:
 
     Attributes:
         name: of the architecture, as settings and files call it, such as 'vgg16'.
-        stride: pixels of the image from one position of the grid to the next.
-        channels: C of the features.
-        size: side in pixels of the images that it was made for.
+        stride: distance of neighboring positions of the grid, in pixels of the image.
+        channels: number of channels C of the features.
+        size: side, in pixels, of the images that it was made for.
         width: multiplier of the channels of its layers, 1 for the network as published.
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
-        initial: PRNG key -> random parameters.
-        multiple: of which both sides of an image must be multiples.
-        block_of: path of a parameter -> the number of its block, counted from 1 at the image; 0 if no training
-            changes it, as the statistics of a frozen batch norm.
+        initial: (PRNG key) -> random parameters.
+        multiple: number of pixels of which both sides of an image must be multiples.
+        block_of: (path of a parameter) -> number of its block, counted from 1 at the image; 0 for what no training
+            changes, such as the statistics of a frozen batch norm.
     """
 
     name: str
@@ -49,26 +51,68 @@ class Encoder:
     block_of: Callable[[tuple[str, ...]], int] = lambda path: 1
 
     def shapes(self) -> Params:
-        """Shapes and dtypes of the parameters: a tree of jax.ShapeDtypeStruct."""
+        """Shapes and dtypes of the parameters.
+
+        Returns:
+            A tree of jax.ShapeDtypeStruct.
+        """
         return jax.eval_shape(self.initial, jax.random.key(0))
 
     def trained(self, frozen: int = 0) -> Params:
-        """Which parameters a training changes that leaves the first `frozen` blocks as they are: a tree of bool."""
+        """Which parameters change in a training that leaves the first blocks as they are.
+
+        Args:
+            frozen: number of blocks, from the image, that stay as they are.
+
+        Returns:
+            A tree of bool: True for parameters that change.
+        """
         paths = flax.traverse_util.flatten_dict(self.shapes())
         return flax.traverse_util.unflatten_dict({path: self.block_of(path) > frozen for path in paths})
 
-    def encode_frozen(self, params: Params, images: jax.Array, *, frozen: int = 0, **options) -> jax.Array:
-        """As `encode`, without a gradient of the first `frozen` blocks, which is then not computed either."""
+    def encode_frozen(self, params: Params, images: jax.Array, *, frozen: int = 0, **options: Any) -> jax.Array:
+        """`encode` without a gradient of the first blocks, which is then not computed either.
+
+        Args:
+            params: float32, of the tree that `shapes` gives.
+            images: [..., H, W, 3] float32, normalized.
+            frozen: number of blocks, from the image, without a gradient.
+            **options: `dtype` and `rematerialize`, as for `encode`.
+
+        Returns:
+            [..., h, w, C] float32.
+
+        Raises:
+            TypeError, InputError: as `encode`.
+        """
         stop = lambda leaf, trained: leaf if trained else jax.lax.stop_gradient(leaf)  # noqa: E731
         return self.encode(jax.tree.map(stop, params, self.trained(frozen)), images, **options)
 
     def grid(self, size: int) -> int:
-        """The side of the grid of features of an image of size x size pixels."""
+        """The side of the grid of features of a square image.
+
+        Args:
+            size: side of the image in pixels.
+
+        Returns:
+            h = w, in positions.
+
+        Raises:
+            InputError: the encoder takes no images of that size.
+        """
         self.check_size(size, size)
         return _grid(self, size)
 
     def check_size(self, height: int, width: int) -> None:
-        """Checks that the encoder takes images of height x width pixels; raises an InputError that says which it takes."""
+        """Checks that the encoder takes images of a size.
+
+        Args:
+            height: H, in pixels.
+            width: W, in pixels.
+
+        Raises:
+            InputError: it does not; the message says which sizes it takes.
+        """
         for side in (height, width):
             if side % self.multiple or side < self.multiple:
                 below = max(1, side // self.multiple) * self.multiple
@@ -82,27 +126,31 @@ class Encoder:
     ) -> jax.Array:
         """Features of images.
 
-        The derivative goes backward (jax.grad, jax.vjp). jax.jvp, jax.jacfwd and jax.linearize end with JAX's TypeError
-        about custom_vjp for VGG-16, whose convolutions have a gradient of their own; docs/method.md has a directional
+        Derivatives are those of jax.grad and jax.vjp. The convolutions of VGG-16 have a gradient of their own (a
+        custom_vjp), so jax.jvp, jax.jacfwd and jax.linearize end in JAX's TypeError; docs/method.md has a directional
         derivative.
 
         Args:
-            params: as `shapes` says, float32.
+            params: float32, of the tree that `shapes` gives.
             images: [..., H, W, 3] float32, normalized.
-            dtype: of the computation: 'float32'; 'tf32', which is a GPU's or a TPU's fast way with float32
-                (TF32 on NVIDIA's, products of bfloat16 on a TPU) and plain float32 on a CPU; or 'bfloat16'.
-            rematerialize: images go through one after the other, and a gradient keeps their features only and
-                computes the rest again: the memory of one image, for a third more work.
+            dtype: of the computation: 'float32', 'tf32' or 'bfloat16'. 'tf32' is the fast float32 of the device: TF32 on
+                NVIDIA's GPUs, products of bfloat16 on a TPU, plain float32 on a CPU.
+            rematerialize: whether to encode images one after the other and to compute activations again for a gradient:
+                it takes the memory of one image, and a third more work.
 
         Returns:
             [..., h, w, C] float32.
 
         Raises:
-            TypeError: the images are not floating point (uint8 images go through `normalize`).
+            TypeError: the images are no array, or not of floating type (uint8 images go through `normalize`).
             InputError: there is no such dtype, or the encoder does not take images of that size.
+            AssertionError: the images have too few axes, or no three colors.
         """
+        if not hasattr(images, 'dtype'):
+            raise TypeError(f'encode wants an array of images after its parameters, got {type(images).__name__}.')
         if not jnp.issubdtype(images.dtype, jnp.floating):
             raise TypeError(f'encode wants normalized float images, got {images.dtype}; use pj.normalize(images).')
+        check_axes('encode', images=(images, '... H W 3'))
         if dtype not in COMPUTATIONS:
             raise InputError(f'dtype must be {", ".join(COMPUTATIONS)}, got {dtype}.')
         self.check_size(*images.shape[-3:-1])

@@ -1,11 +1,13 @@
-"""What an episode is: the one data type that everything else takes or makes."""
+"""What an episode is: the data type that the rest of the package takes or makes."""
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-# A label that says nothing: such pixels count in no loss and in no score. PASCAL VOC's void.
+from panet_jax.method.axes import check_axes
+
+# The label of pixels that count in no loss and in no score: PASCAL VOC's void.
 IGNORE = 255
 
 # The statistics that torchvision's ImageNet networks were trained with, RGB in [0, 1].
@@ -17,15 +19,15 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Episode:
     """One few-shot task: N classes shown by K annotated images each, and Q images to segment.
 
-    The mathematics takes the *prepared* form. Loaders keep the *compact* form, a quarter of the
-    bytes, until the data is on the device; `prepare` turns one into the other.
+    The mathematics takes the *prepared* form. Loaders make the *compact* form, which has a quarter of the
+    bytes; on the device `prepare` makes the prepared form of it.
 
     Attributes:
-        support_images: [N, K, H, W, 3] float32, normalised (compact: uint8 RGB).
+        support_images: [N, K, H, W, 3] float32, normalized (compact: uint8 RGB).
         support_foreground: [N, K, H, W] float32 in {0, 1}, pixels of the way's class (compact: bool).
         support_background: [N, K, H, W] float32 in {0, 1}, pixels of none of the N classes
             (compact: bool). A pixel may be in neither mask.
-        query_images: [Q, H, W, 3] float32, normalised (compact: uint8 RGB).
+        query_images: [Q, H, W, 3] float32, normalized (compact: uint8 RGB).
         query_labels: [Q, H, W] int32, 0 background, n for way n of 1..N, 255 ignored (compact: uint8).
     """
 
@@ -36,7 +38,7 @@ class Episode:
     query_labels: jax.Array
 
 
-def normalize(images):
+def normalize(images: jax.Array) -> jax.Array:
     """Subtracts ImageNet's mean and divides by its standard deviation.
 
     Args:
@@ -47,9 +49,11 @@ def normalize(images):
 
     Raises:
         TypeError: the images are not uint8, so that their range is unknown.
+        AssertionError: the last axis is not that of three colors.
     """
     if images.dtype != np.uint8:
         raise TypeError(f'normalize wants uint8 images with values 0..255, got {images.dtype}.')
+    check_axes('normalize', images=(images, '... 3', int))
     mean = np.asarray(IMAGENET_MEAN, np.float32)
     std = np.asarray(IMAGENET_STD, np.float32)
     scaled = jnp.asarray(images).astype(jnp.float32) / 255
@@ -60,8 +64,28 @@ def _last_axis(vector, ndim):
     return vector.reshape((1,) * (ndim - 1) + vector.shape)
 
 
-def prepare(episode):
-    """Turns a compact episode, as loaders make it, into the form that the mathematics takes."""
+def prepare(episode: Episode) -> Episode:
+    """Makes the form that the mathematics takes of a compact episode, as loaders make it.
+
+    Args:
+        episode: compact: uint8 images, bool masks, uint8 labels.
+
+    Returns:
+        The prepared episode: float32 images and masks, int32 labels.
+
+    Raises:
+        TypeError: it is no Episode, or its images are not uint8.
+        AssertionError: an array has another shape than its neighbors.
+    """
+    check_is_episode(episode)
+    check_axes(
+        'prepare',
+        support_images=(episode.support_images, '... N K H W 3', int),
+        support_foreground=(episode.support_foreground, '... N K H W', None),
+        support_background=(episode.support_background, '... N K H W', None),
+        query_images=(episode.query_images, '... Q H W 3', int),
+        query_labels=(episode.query_labels, '... Q H W', int),
+    )
     return Episode(
         support_images=normalize(episode.support_images),
         support_foreground=jnp.asarray(episode.support_foreground).astype(jnp.float32),
@@ -71,16 +95,34 @@ def prepare(episode):
     )
 
 
-def check_episode(episode):
-    """Checks shapes and dtypes of one prepared episode; costs nothing under jit.
+def check_is_episode(episode: Episode) -> None:
+    """Checks that an argument is an Episode, as it is not where arguments were swapped.
 
-    Labels are checked too where they are known, which under jit they are not: there a label that is
-    neither 0..N nor 255 makes the loss nan.
+    Args:
+        episode: the argument.
 
     Raises:
-        ValueError: a field has the wrong shape, or a label is out of range; the message names it, what was wanted and what came.
-        TypeError: a field has the wrong dtype.
+        TypeError: it is something else.
     """
+    if not isinstance(episode, Episode):
+        raise TypeError(f'episode must be a pj.Episode, got {type(episode).__name__}.')
+
+
+def check_episode(episode: Episode) -> None:
+    """Checks shapes and dtypes of one prepared episode; costs nothing under jit.
+
+    Labels are checked too where their values are known. Under jit they are unknown; there a label that is
+    neither 0..N nor 255 makes the loss NaN.
+
+    Args:
+        episode: the prepared episode, without a batch axis.
+
+    Raises:
+        ValueError: a field has the wrong shape, or a label is out of range. The message names the field, what it must be
+            and what it is.
+        TypeError: it is no Episode, or a field has the wrong dtype.
+    """
+    check_is_episode(episode)
     images = episode.support_images
     if images.ndim != 5 or images.shape[-1] != 3:
         raise ValueError(f'support_images must be [N, K, H, W, 3], got shape {images.shape}.')

@@ -1,4 +1,4 @@
-"""Random parameters of a network, in one draw: a draw for each shape would take seconds to compile."""
+"""Random parameters of a network, in one draw: to compile a draw for each shape would take seconds."""
 
 import math
 from collections.abc import Callable
@@ -18,9 +18,9 @@ def draw_params(key: jax.Array, shapes: Params, std: Callable[[tuple[int, ...]],
     """Random parameters: ones for scales and variances, zeros for biases and means, normal values for the rest.
 
     Args:
-        key: PRNG key.
+        key: PRNG key of jax.random.
         shapes: a tree of jax.ShapeDtypeStruct, of float32.
-        std: the standard deviation of an array, from its shape.
+        std: (shape of an array) -> its standard deviation.
 
     Returns:
         A tree of arrays of these shapes.
@@ -39,5 +39,12 @@ def draw_params(key: jax.Array, shapes: Params, std: Callable[[tuple[int, ...]],
 
 
 def he_std(shape: tuple[int, ...]) -> float:
-    """He's standard deviation, by the number of inputs of an output (He et al., 2015)."""
+    """He's standard deviation, sqrt(2 / number of inputs of an output): He et al., 2015, eq. (10).
+
+    Args:
+        shape: of a kernel, outputs last.
+
+    Returns:
+        A float > 0.
+    """
     return math.sqrt(2 / math.prod(shape[:-1]))

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from panet_jax.method.axes import check_axes
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.prototypes import cosine_logits, masked_mean, upsample
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     """Mean softmax cross-entropy over the pixels whose label is not 255; 0 if there is none.
 
     Args:
@@ -16,14 +17,15 @@ def cross_entropy(logits, labels):
         labels: [...] int32 in 0..L-1, or 255.
 
     Returns:
-        [] float32 >= 0.
+        [] float32 >= 0, in nats.
     """
+    check_axes('cross_entropy', logits=(logits, '... L'), labels=(labels, '...', int))
     valid = labels != IGNORE
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(valid, labels, 0))
     return jnp.where(valid, losses, 0.0).sum() / jnp.maximum(valid.sum(), 1).astype(jnp.float32)
 
 
-def segmentation_loss(query_logits, query_labels):
+def segmentation_loss(query_logits: jax.Array, query_labels: jax.Array) -> jax.Array:
     """L_seg, eq. (5): cross-entropy of the upsampled logits over the pixels of all queries.
 
     Args:
@@ -31,18 +33,25 @@ def segmentation_loss(query_logits, query_labels):
         query_labels: [Q, H, W] int32 in 0..N, or 255.
 
     Returns:
-        [] float32 >= 0.
+        [] float32 >= 0, in nats.
     """
+    check_axes('segmentation_loss', query_logits=(query_logits, 'Q h w 1+N'), query_labels=(query_labels, 'Q H W', int))
     return cross_entropy(upsample(query_logits, query_labels.shape[-2:]), query_labels)
 
 
-def alignment_loss(query_features, query_logits, support_features, foreground, background):
+def alignment_loss(
+    query_features: jax.Array,
+    query_logits: jax.Array,
+    support_features: jax.Array,
+    foreground: jax.Array,
+    background: jax.Array,
+) -> jax.Array:
     """L_PAR, eqs. (6) and (7): segment the support images with prototypes of the query's prediction.
 
-    The prediction is the hard argmax on the feature grid, jointly over the Q queries, and passes no
-    gradient. Each way's support images are then segmented into {background, that way}. A way that no
-    query position was assigned to contributes 0 to the mean over N * K. (The paper prints the label
-    of eq. (6) with a wrong last index; as in the reference's alignLoss it is the support image's.)
+    The prediction is the argmax of the logits on the feature grid. It passes no gradient, and all Q queries together give
+    the prototypes. Each way's support images are then segmented into {background, that way}. A way to which no position
+    of a query is assigned adds 0 to the mean over N * K. (The paper prints the label of eq. (6) with a wrong last index;
+    here it is the support image's, as in the reference's alignLoss.)
 
     Args:
         query_features: [Q, h, w, C] float32.
@@ -52,8 +61,16 @@ def alignment_loss(query_features, query_logits, support_features, foreground, b
         background: [N, K, H, W] float32 in {0, 1}; pixels in neither mask are ignored.
 
     Returns:
-        [] float32 >= 0.
+        [] float32 >= 0, in nats.
     """
+    check_axes(
+        'alignment_loss',
+        query_features=(query_features, 'Q h w C'),
+        support_features=(support_features, 'N K h w C'),
+        query_logits=(query_logits, 'Q h w 1+N'),
+        foreground=(foreground, 'N K H W'),
+        background=(background, 'N K H W'),
+    )
     assigned = jax.nn.one_hot(query_logits.argmax(-1), query_logits.shape[-1], axis=0)  # [L, Q, h, w]
     prototypes = jax.vmap(_joint_mean, (None, 0))(query_features, assigned)  # [L, C]
 

@@ -1,7 +1,8 @@
 """Masked means, class prototypes, cosine logits and the bilinear resampling between the two grids.
 
 Axes: N ways, K shots, Q queries, H W image, h w feature grid, C channels, L labels (1 + N,
-background first). Leading axes written `...` are free.
+background first). Leading axes written `...` are free. Arguments that do not fit together end in an AssertionError of
+`check_axes`, which names the function and the argument.
 """
 
 import functools
@@ -10,6 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from panet_jax.method.axes import check_axes
 
 # The reference divides masked sums by (pixel count + 1e-5): models/fewshot.py, getFeatures.
 COUNT_EPSILON = 1e-5
@@ -22,19 +25,23 @@ LENGTH_EPSILON = 1e-8
 _einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 
-def bilinear_matrix(out_size, in_size):
-    """The matrix A of 1-D bilinear resampling, up(x) = A x: half-pixel centres, edges clamped.
+def bilinear_matrix(out_size: int, in_size: int) -> np.ndarray:
+    """The matrix A of 1-D bilinear resampling, up(x) = A x: half-pixel centers, edges clamped.
 
     Equal to torch's `interpolate(mode='bilinear', align_corners=False)` and, for out_size >=
     in_size, to `jax.image.resize(..., 'bilinear')`. Rows sum to 1 and have at most two non-zeros.
 
+    Args:
+        out_size: length of the result in pixels, >= 1.
+        in_size: length of what is resampled, >= 1.
+
     Returns:
-        [out_size, in_size] float32.
+        [out_size, in_size] float32 in [0, 1].
     """
-    centre = (np.arange(out_size) + 0.5) * (in_size / out_size) - 0.5
-    centre = np.clip(centre, 0, in_size - 1)
-    lower = np.minimum(np.floor(centre).astype(int), max(in_size - 2, 0))
-    fraction = centre - lower
+    center = (np.arange(out_size) + 0.5) * (in_size / out_size) - 0.5
+    center = np.clip(center, 0, in_size - 1)
+    lower = np.minimum(np.floor(center).astype(int), max(in_size - 2, 0))
+    fraction = center - lower
     matrix = np.zeros((out_size, in_size))
     rows = np.arange(out_size)
     matrix[rows, lower] += 1 - fraction
@@ -42,43 +49,47 @@ def bilinear_matrix(out_size, in_size):
     return matrix.astype(np.float32)
 
 
-def upsample(maps, size):
+def upsample(maps: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Bilinear resampling of maps to `size`: A_h maps A_w^T.
 
     Args:
         maps: [..., h, w, L] float32.
-        size: (H, W).
+        size: (H, W), in pixels.
 
     Returns:
-        [..., H, W, L] float32.
+        [..., H, W, L] float32, within the range of the maps.
     """
+    check_axes('upsample', maps=(maps, '... h w L'))
     h, w = maps.shape[-3:-1]
     return resample(maps, bilinear_matrix(size[0], h), bilinear_matrix(size[1], w))
 
 
-def resample(maps, rows, columns):
+def resample(maps: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
     """Maps resampled along both axes: rows maps columns^T.
 
     Args:
         maps: [..., h, w, L] float32.
-        rows, columns: [H, h] and [W, w] float32, such as `bilinear_matrix` gives.
+        rows: [H, h] float32, such as `bilinear_matrix` gives.
+        columns: [W, w] float32, likewise.
 
     Returns:
         [..., H, W, L] float32.
     """
+    check_axes('resample', maps=(maps, '... h w L'), rows=(rows, 'H h'), columns=(columns, 'W w'))
     return _einsum('Hh,...hwL,Ww->...HWL', rows, maps, columns)
 
 
-def transposed_upsample(masks, size):
+def transposed_upsample(masks: jax.Array, size: tuple[int, int]) -> jax.Array:
     """The transpose of `upsample`: A_h^T masks A_w, so that <up(F), M> = <F, transposed(M)>.
 
     Args:
         masks: [..., H, W] float32.
-        size: (h, w), the grid to push the masks down to.
+        size: (h, w) of the grid that the masks are brought to.
 
     Returns:
-        [..., h, w] float32, whose sum is the masks' sum.
+        [..., h, w] float32, with the same sum as the masks.
     """
+    check_axes('transposed_upsample', masks=(masks, '... H W'))
     h, w = masks.shape[-2:]
     rows, columns = bilinear_matrix(h, size[0]), bilinear_matrix(w, size[1])
     return _einsum('Hh,...HW,Ww->...hw', rows, masks, columns)
@@ -88,68 +99,83 @@ class Pooled(NamedTuple):
     """Upsampled features summed under a mask: what every prototype is made of.
 
     Attributes:
-        sum: [..., C], sum_xy up(F) M.
-        count: [...], sum_xy M.
+        sum: [..., C] float32, sum_xy up(F) M.
+        count: [...] float32 >= 0, sum_xy M.
     """
 
     sum: jax.Array
     count: jax.Array
 
-    def mean(self):
-        """The masked mean, eq. (1): sum / (count + 1e-5), [..., C]. Under an empty mask it is 0."""
+    def mean(self) -> jax.Array:
+        """The masked mean, eq. (1): sum / (count + 1e-5). Under an empty mask it is 0.
+
+        Returns:
+            [..., C] float32.
+        """
         return self.sum / (self.count[..., None] + COUNT_EPSILON)
 
-    def prototype(self, images):
+    def prototype(self, images: int | tuple[int, ...]) -> jax.Array:
         """A prototype, eqs. (1) and (2): the mean over the images of their masked means.
 
         Args:
-            images: the axis or axes of the images, counted from the last one of `count` (-1).
+            images: the axis or axes of the images in `count`, counted from the end: -1 is the last.
 
         Returns:
-            [..., C].
+            [..., C] float32, without the axes of the images.
         """
         axes = (images,) if isinstance(images, int) else images
         return self.mean().mean(tuple(axis - 1 for axis in axes))
 
 
-def pool(features, masks):
+def pool(features: jax.Array, masks: jax.Array) -> Pooled:
     """Sums upsampled features under masks.
 
-    Upsampling is linear, so the mask is pushed down with its transpose instead of pulling C
-    channels up to image size: the same number for 1/60 of the memory. A mask of the features' own
-    size is used as it is.
+    Upsampling is linear. So the mask is brought down to the grid by the transpose, in place of C channels up to the
+    image: the same sum in 1/60 of the memory. A mask of the features' own size is used as it is.
 
     Args:
         features: [..., h, w, C] float32.
-        masks: [..., H, W] float32, weights >= 0; leading axes as the features'.
+        masks: [..., H, W] float32, weights >= 0. The leading axes are those of the features.
 
     Returns:
         Pooled, [..., C] and [...] float32.
     """
+    check_axes('pool', features=(features, '... h w C'), masks=(masks, '... H W'))
     return Pooled(masked_sum(features, masks), masks.sum((-2, -1)))
 
 
-def masked_mean(features, masks):
+def masked_mean(features: jax.Array, masks: jax.Array) -> jax.Array:
     """Mean of the upsampled features under a mask, eq. (1); an empty mask gives zeros, with zero gradient.
 
     Args:
-        features, masks: as for `pool`.
+        features: [..., h, w, C] float32.
+        masks: [..., H, W] float32, weights >= 0. The leading axes are those of the features.
 
     Returns:
         [..., C] float32.
     """
+    check_axes('masked_mean', features=(features, '... h w C'), masks=(masks, '... H W'))
     return pool(features, masks).mean()
 
 
-def masked_sum(features, masks):
-    """Sum of the upsampled features under a mask; shapes as for `masked_mean`."""
+def masked_sum(features: jax.Array, masks: jax.Array) -> jax.Array:
+    """Sum of the upsampled features under a mask: sum_xy up(F) M.
+
+    Args:
+        features: [..., h, w, C] float32.
+        masks: [..., H, W] float32, weights >= 0. The leading axes are those of the features.
+
+    Returns:
+        [..., C] float32.
+    """
+    check_axes('masked_sum', features=(features, '... h w C'), masks=(masks, '... H W'))
     grid = features.shape[-3:-1]
     weights = masks if masks.shape[-2:] == grid else transposed_upsample(masks, grid)
     return _einsum('...hwC,...hw->...C', features, weights)
 
 
-def class_prototypes(support_features, foreground, background):
-    """Prototypes of one episode: p_n, the mean over shots; p_0, over all support images. Eqs. (1), (2).
+def class_prototypes(support_features: jax.Array, foreground: jax.Array, background: jax.Array) -> jax.Array:
+    """Prototypes of one episode, eqs. (1) and (2): p_n is a mean over the shots of way n, p_0 over all support images.
 
     Args:
         support_features: [N, K, h, w, C] float32.
@@ -159,12 +185,18 @@ def class_prototypes(support_features, foreground, background):
     Returns:
         [1 + N, C] float32, background first.
     """
+    check_axes(
+        'class_prototypes',
+        support_features=(support_features, 'N K h w C'),
+        foreground=(foreground, 'N K H W'),
+        background=(background, 'N K H W'),
+    )
     of_classes = pool(support_features, foreground).prototype(-1)
     of_background = pool(support_features, background).prototype((-2, -1))
     return jnp.concatenate([of_background[None], of_classes])
 
 
-def unit(vectors):
+def unit(vectors: jax.Array) -> jax.Array:
     """Vectors divided by their length; a zero vector stays zero and gets a zero gradient.
 
     The obvious x / |x| has a NaN gradient at 0, where an empty mask puts a prototype.
@@ -173,15 +205,16 @@ def unit(vectors):
         vectors: [..., C] float32.
 
     Returns:
-        [..., C] float32 of length 1 or 0.
+        [..., C] float32, of length 1; of length 0 where the vector's is 1e-8 at most.
     """
+    check_axes('unit', vectors=(vectors, '... C'))
     squared = jnp.square(vectors).sum(-1, keepdims=True)
     has_direction = squared > LENGTH_EPSILON**2
     inverse = jax.lax.rsqrt(jnp.where(has_direction, squared, 1.0))
     return vectors * jnp.where(has_direction, inverse, 0.0)
 
 
-def cosine_logits(features, prototypes):
+def cosine_logits(features: jax.Array, prototypes: jax.Array) -> jax.Array:
     """Similarity of every position to every prototype: 20 cos(F, p_l), eq. (3).
 
     Args:
@@ -191,4 +224,5 @@ def cosine_logits(features, prototypes):
     Returns:
         [..., h, w, L] float32 in [-20, 20]; 0 for a zero prototype.
     """
+    check_axes('cosine_logits', features=(features, '... h w C'), prototypes=(prototypes, 'L C'))
     return COSINE_SCALE * _einsum('...hwC,LC->...hwL', unit(features), unit(prototypes))

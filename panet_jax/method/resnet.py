@@ -1,4 +1,4 @@
-"""ResNet (He et al., 2016) as later few-shot work uses it: dilated to stride 8, its batch norms frozen."""
+"""ResNet (He et al., 2016) as later few-shot work uses it: dilated to stride 8, with frozen batch norms."""
 
 import functools
 import math
@@ -29,11 +29,11 @@ class Block(NamedTuple):
     """One bottleneck block.
 
     Attributes:
-        name: of its parameters, such as 'layer3_0'.
-        channels: of its inner convolutions, at width 1.
-        stride: of its 3 x 3 convolution.
-        dilation: of the same.
-        first: whether it is the first of its stage, and has a convolution beside it.
+        name: name of its parameters, such as 'layer3_0'.
+        channels: number of channels of its inner convolutions, at width 1.
+        stride: stride of its 3 x 3 convolution.
+        dilation: dilation of the same convolution.
+        first: whether it is the first of its stage; such a block has a convolution in its shortcut.
     """
 
     name: str
@@ -47,6 +47,12 @@ def blocks(name: str) -> list[Block]:
     """The blocks of a network, in order.
 
     The first block of a dilated stage has the dilation of the stage before, as in torchvision.
+
+    Args:
+        name: one of NAMES.
+
+    Returns:
+        The blocks of stages 1 to 3, or to 4 for a name that ends in '-stage4'.
     """
     stages = 4 if name.endswith(STAGE4) else 3
     result, before = [], 1
@@ -62,7 +68,7 @@ def blocks(name: str) -> list[Block]:
 class ResNet(nn.Module):
     """ResNet-50 or -101 with torchvision's parameters, without its last ReLU.
 
-    That ReLU would leave features without negative values, and the cosine less to tell them apart by.
+    After that ReLU features would have no negative values, and cosines would differ less.
 
     Attributes:
         network: one of NAMES.
@@ -75,7 +81,7 @@ class ResNet(nn.Module):
     dtype: str = 'float32'
 
     @nn.compact
-    def __call__(self, images):
+    def __call__(self, images: jax.Array) -> jax.Array:
         """[B, H, W, 3] float32 normalized -> [B, h, w, C] float32, h = ceil(H / 8)."""
         dtype, precision = COMPUTATIONS[self.dtype]
         channels = _scaled(STEM_CHANNELS, self.width)
@@ -89,13 +95,13 @@ class ResNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 and 1 x 1 convolutions, added to what came in.
+    """1 x 1, 3 x 3 and 1 x 1 convolutions, whose result is added to their input.
 
     Attributes:
-        block: what it is.
+        block: the block's name, channels, stride and dilation.
         width: multiplies the channels.
         dtype: of the computation, as in `encode`.
-        relu: whether one ends it.
+        relu: whether a ReLU ends it.
     """
 
     block: Block
@@ -104,7 +110,7 @@ class Bottleneck(nn.Module):
     relu: bool
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """[B, H, W, C] -> [B, h, w, 4 * channels]."""
         dtype, precision = COMPUTATIONS[self.dtype]
         inner = _scaled(self.block.channels, self.width)
@@ -134,10 +140,10 @@ class Bottleneck(nn.Module):
 
 
 class FrozenBatchNorm(nn.Module):
-    """Batch norm by the statistics that it was trained with, which no gradient changes."""
+    """Batch norm by its statistics from pretraining, which have no gradient."""
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """[..., C] -> [..., C] of the same dtype."""
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
         scale, var = (self.param(name, ones, x.shape[-1:]) for name in ('scale', 'var'))
@@ -149,14 +155,14 @@ class FrozenBatchNorm(nn.Module):
 
 
 def _convolve(images, kernel, strides, padding, *_, dilation, precision, **rest):
-    """`convolve` as Flax calls it, where it can; with a stride JAX's own."""
+    """`convolve` with the arguments that Flax passes; JAX's own convolution where there is a stride."""
     if tuple(strides) == (1, 1):
         return convolve(images, kernel, dilation, precision)
     return jax.lax.conv_general_dilated(images, kernel, strides, padding, precision=precision, **rest)
 
 
 def _block_of(path):
-    """1 is the stem, then the stages; 0 are the statistics of the batch norms."""
+    """Number of a parameter's block: 1 + that of its stage, 1 for the stem, 0 for statistics of batch norms."""
     if path[-1] in ('mean', 'var'):
         return 0
     return 1 + int(path[0].removeprefix('layer')[0]) if path[0].startswith('layer') else 1
@@ -173,8 +179,11 @@ def resnet(name: str, width: float = 1.0) -> Encoder:
     """The Encoder of a name.
 
     Args:
-        name: one of NAMES: 'resnet50', 'resnet101', with '-stage4' at its end for features after stage 4.
+        name: one of NAMES, such as 'resnet50', or 'resnet50-stage4' for features after stage 4.
         width: multiplies the channels of every layer.
+
+    Returns:
+        The Encoder.
 
     Raises:
         InputError: the width leaves no whole number of channels.

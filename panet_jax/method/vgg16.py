@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from panet_jax.errors import InputError
+from panet_jax.method.axes import check_axes
 from panet_jax.method.convolution import convolve
-from panet_jax.method.encoder import COMPUTATIONS, Encoder
+from panet_jax.method.encoder import COMPUTATIONS, Encoder, Params
 
 # (number of convolutions, channels at width 1) of the five blocks.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -37,8 +38,8 @@ class VGG16(nn.Module):
     dtype: str = 'float32'
 
     @nn.compact
-    def __call__(self, images):
-        """[..., H, W, 3] float32 normalised -> [..., h, w, 512 * width] float32, h = ceil(H / 8)."""
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """[..., H, W, 3] float32 normalized -> [..., h, w, 512 * width] float32, h = ceil(H / 8)."""
         dtype, precision = COMPUTATIONS[self.dtype]
         x = images.reshape(-1, *images.shape[-3:])
         for block, (convs, channels) in enumerate(BLOCKS, 1):
@@ -63,43 +64,85 @@ class VGG16(nn.Module):
 
 
 def _convolve(images, kernel, *_, dilation, precision, **__):
-    """`convolve` as Flax calls it: strides, padding and the like are fixed, and the dilation is known."""
+    """`convolve` with the arguments that Flax passes; strides and padding are always those of `convolve`."""
     return convolve(images, kernel, dilation, precision)
 
 
-def max_pool(x, stride):
-    """3 x 3 max-pool with padding 1: [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), C]."""
+def max_pool(x: jax.Array, stride: int) -> jax.Array:
+    """3 x 3 max-pool with padding 1.
+
+    Args:
+        x: [B, H, W, C] float.
+        stride: in positions, >= 1.
+
+    Returns:
+        [B, ceil(H / stride), ceil(W / stride), C] of the same dtype.
+    """
+    check_axes('max_pool', x=(x, 'B H W C'))
     return nn.max_pool(x, (3, 3), strides=(stride, stride), padding=((1, 1), (1, 1)))
 
 
-def max_pool_by_where(x, stride):
-    """`max_pool` as a chain of comparisons, the same to the bit in value and gradient (ties too).
+def max_pool_by_where(x: jax.Array, stride: int) -> jax.Array:
+    """`max_pool` as a chain of comparisons, the same to the bit in value and gradient, also of equal values.
 
     On a CPU its gradient takes a fifth of the time of XLA's select-and-scatter.
+
+    Args:
+        x: [B, H, W, C] float.
+        stride: in positions, >= 1.
+
+    Returns:
+        [B, ceil(H / stride), ceil(W / stride), C] of the same dtype.
     """
+    check_axes('max_pool_by_where', x=(x, 'B H W C'))
     padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
     height, width = x.shape[1:3]
     shifted = [padded[:, i : i + height : stride, j : j + width : stride] for i in range(3) for j in range(3)]
     return functools.reduce(lambda best, other: jnp.where(other > best, other, best), shifted)
 
 
-def scaled_channels(channels, width):
-    """Channels of a layer at a width: a whole number, or an InputError."""
+def scaled_channels(channels: int, width: float) -> int:
+    """Channels of a layer at a width.
+
+    Args:
+        channels: number at width 1.
+        width: multiplier.
+
+    Returns:
+        Their product, a whole number >= 1.
+
+    Raises:
+        InputError: it is no whole number.
+    """
     scaled = channels * width
     if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
         raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
     return int(scaled)
 
 
-def encoder_shapes(width=1.0):
-    """Shapes and dtypes of the parameters: {'conv1_1': {'kernel', 'bias'}, ...} of jax.ShapeDtypeStruct."""
+def encoder_shapes(width: float = 1.0) -> Params:
+    """Shapes and dtypes of the parameters.
+
+    Args:
+        width: multiplier of the channels.
+
+    Returns:
+        {'conv1_1': {'kernel', 'bias'}, ...} of jax.ShapeDtypeStruct.
+    """
     return jax.eval_shape(VGG16(width).init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))['params']
 
 
-def init_encoder_params(key, width=1.0):
-    """Random parameters, of the structure of `encoder_shapes`: He normal kernels, zero biases.
+def init_encoder_params(key: jax.Array, width: float = 1.0) -> Params:
+    """Random parameters: He normal kernels, zero biases.
 
-    The kernels are one draw, cut up: thirteen draws of thirteen shapes would take ten seconds to compile.
+    The kernels are parts of one draw: to compile thirteen draws of thirteen shapes would take ten seconds.
+
+    Args:
+        key: PRNG key of jax.random.
+        width: multiplier of the channels.
+
+    Returns:
+        Arrays of the tree that `encoder_shapes` gives, float32.
     """
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), encoder_shapes(width))
     ends = np.cumsum([params[name]['kernel'].size for name in CONV_NAMES])
@@ -111,13 +154,30 @@ def init_encoder_params(key, width=1.0):
     return params
 
 
-def encoder_width(params):
-    """The width that encoder parameters were made with."""
+def encoder_width(params: Params) -> float:
+    """The width that encoder parameters were made with.
+
+    Args:
+        params: parameters of VGG-16.
+
+    Returns:
+        The multiplier of the channels, from conv1_1.
+    """
     return params['conv1_1']['kernel'].shape[-1] / BLOCKS[0][1]
 
 
-def vgg16(width=1.0):
-    """The Encoder of a width: 1 is the paper's, with 512 channels. One value for each width."""
+def vgg16(width: float = 1.0) -> Encoder:
+    """The Encoder of a width; calls with one width return one value, so that jit compiles once.
+
+    Args:
+        width: multiplier of the channels; 1 is the paper's, with features of 512 channels.
+
+    Returns:
+        The Encoder.
+
+    Raises:
+        InputError: the width leaves no whole number of channels.
+    """
     return _vgg16(float(width))
 
 
@@ -138,18 +198,19 @@ def _vgg16(width):
     )
 
 
-def encode(params, images, *, dtype='float32', rematerialize=False):
-    """Features of images by VGG-16; its width is read off its parameters.
+def encode(params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False) -> jax.Array:
+    """Features of images by VGG-16; its parameters tell its width.
 
     Args:
         params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.
         images: [..., H, W, 3] float32, normalized.
-        dtype, rematerialize: as for `Encoder.encode`.
+        dtype: of the computation, as for `Encoder.encode`.
+        rematerialize: whether to save memory, as for `Encoder.encode`.
 
     Returns:
         [..., h, w, C] float32, h = ceil(H / 8), C = 512 * width.
 
     Raises:
-        TypeError, InputError: as `Encoder.encode`.
+        TypeError, InputError, AssertionError: as `Encoder.encode`.
     """
     return vgg16(encoder_width(params)).encode(params, images, dtype=dtype, rematerialize=rematerialize)

@@ -1,5 +1,7 @@
 """The decision which classes a photograph shows, from the references and what is found in it."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -14,6 +16,7 @@ COVERED = 0.02
 _find = jax.jit(find)
 
 
+@functools.lru_cache(maxsize=2)  # a set never changes, and is asked again for each call of `predict`
 def reference_views(references: ReferenceSet) -> Views:
     """What is found in the images of the references, of which it is known which classes they show.
 
