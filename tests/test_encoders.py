@@ -95,7 +95,10 @@ def test_files_of_every_library_are_the_same_network(tmp_path, registers, rename
         assert_same(other.params, network.params)
 
 
-@pytest.mark.parametrize('name', ['resnet50', 'resnet101', 'resnet-tiny', 'dinov2-tiny', 'dinov2-tiny-registers'])
+LARGE = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ('resnet50', 'resnet101')]
+
+
+@pytest.mark.parametrize('name', [*LARGE, 'resnet-tiny', 'dinov2-tiny', 'dinov2-tiny-registers'])
 def test_what_is_written_has_the_names_it_came_with(tmp_path, name):
     encoder = encoder_named(name, THIN if name.startswith('resnet') else 1)
     params = encoder.initial(jax.random.key(0))
@@ -155,8 +158,8 @@ def test_a_wrong_size_names_the_nearest_right_ones():
     assert encoder.grid(420) == 30
 
 
-@pytest.mark.parametrize('dtype', ['tf32', 'bfloat16'])
-@pytest.mark.parametrize('name', ['dinov2-tiny', 'resnet-tiny'])
+@pytest.mark.parametrize('dtype', [pytest.param('tf32', marks=pytest.mark.exhaustive), 'bfloat16'])
+@pytest.mark.parametrize('name', ['dinov2-tiny', pytest.param('resnet-tiny', marks=pytest.mark.exhaustive)])
 def test_other_dtypes_and_rematerialization_give_nearly_the_same(name, dtype):
     encoder = encoder_named(name, 1 if name.startswith('dinov2') else THIN)
     params = encoder.initial(jax.random.key(0))
@@ -234,6 +237,7 @@ def test_weights_of_another_encoder_are_refused_by_name(caches):
         pj.load_network('resnet101')
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(('name', 'width'), [('dinov2-base', 1 / 2), ('dinov2-small', 2.0), ('dinov2-base', 1 / 3)])
 def test_what_training_writes_is_read_again_at_any_width(tmp_path, name, width):
     encoder = encoder_named(name, width)

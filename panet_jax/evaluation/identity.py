@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-
-from ml_collections import ConfigDict
+from typing import TYPE_CHECKING
 
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.source import Source
@@ -15,11 +14,14 @@ from panet_jax.networks.trained import origin
 from panet_jax.results.protocols import test_list
 from panet_jax.results.result import Identity
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 SCORING_VERSION = 1  # changes when the same network would get other scores on the same episodes
 
 
 def evaluation_identity(
-    config: ConfigDict, runs: Sequence[Episodes], draws: Sequence[Sequence[Draw]], network: Network
+    config: 'ConfigDict', runs: Sequence[Episodes], draws: Sequence[Sequence[Draw]], network: Network
 ) -> Identity:
     """The Identity of an evaluation.
 
@@ -67,7 +69,7 @@ def evaluation_identity(
     )
 
 
-def authors_order(config: ConfigDict, episodes: Episodes) -> bool:
+def authors_order(config: 'ConfigDict', episodes: Episodes) -> bool:
     """Whether the episodes of a run are exactly those of the authors' code, drawn from complete lists of each class.
 
     Args:
