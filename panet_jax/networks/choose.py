@@ -134,7 +134,9 @@ def _network(source):
                 f'nobody has published weights of {encoder.name}; name a file, or the workdir of a training.'
             )
         params = load_params(weights, encoder)
-        return Network(encoder, params, encoder.size, str(source) if encoder.name != DEFAULT else 'imagenet')
+        if encoder.name == DEFAULT:
+            return Network(vgg16(encoder_width(params)), params, encoder.size, 'imagenet')
+        return Network(encoder, params, encoder.size, str(source))
     path = workdir_path(source)
     trained_size = read_config(path)['data']['size'] if path.is_dir() else None
     encoder, params, step = _read(path)
