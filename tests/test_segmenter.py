@@ -19,7 +19,7 @@ from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
 from panet_jax.method.adapt import ADAPTED, SEVERAL, adapted_logits
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.segmenter import segmentation, segmenter
+from panet_jax.segmenter import comparison, segmentation, segmenter
 from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import read_marks, read_photo
 
@@ -152,7 +152,7 @@ def test_photographs_come_with_their_results(make):
 def test_each_size_of_image_is_compiled_once(make):
     segmenter_ = make().fit({'disc': [draw_disc(0)]})
     segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
-    functions = segmenter._features, segmenter._logits, segmenter._absence, segmentation._band_labels
+    functions = segmenter._features, comparison._logits, comparison._absence, segmentation._band_labels
     before = [function._cache_size() for function in functions]
     for seed in range(5):
         for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):

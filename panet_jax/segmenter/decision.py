@@ -16,7 +16,7 @@ COVERED = 0.02
 _find = jax.jit(find)
 
 
-@functools.lru_cache(maxsize=2)  # a set never changes, and is asked again for each call of `predict`
+@functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
 def reference_views(references: ReferenceSet) -> Views:
     """What is found in the images of the references, of which it is known which classes they show.
 

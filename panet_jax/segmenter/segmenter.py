@@ -14,17 +14,16 @@ import numpy as np
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
-from panet_jax.method.adapt import ADAPTED, HEADS, PAPER, SEVERAL, adapted_logits
+from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.method.episode import IGNORE, normalize
-from panet_jax.method.prototypes import cosine_logits
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.network import Network
-from panet_jax.segmenter.decision import class_probabilities, reference_views
+from panet_jax.segmenter.comparison import Comparison
 from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
-from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
+from panet_jax.segmenter.segmentation import Segmentation
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
@@ -318,12 +317,7 @@ class Segmenter:
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        compare = functools.partial(
-            _compared, prototypes=self.references.prototypes(), classes=self.classes, adaptation=self._adaptation()
-        )
-        if present_above is not None:
-            _check_share('present_above', present_above)
-            compare = functools.partial(compare, views=reference_views(self.references), present_above=present_above)
+        compare = Comparison(self.references, self.head, present_above)
         segment = functools.partial(self._segment, compare=compare)
         read_query = functools.partial(self._read_query, keep_photo=keep_photos)
         ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
@@ -352,13 +346,6 @@ class Segmenter:
             return error
         return _Query(resize_image(photo, self.size), photo.shape[:2], photo if keep_photo else None)
 
-    def _adaptation(self):
-        """How prototypes are adapted to an image; several references of a class leave less to adapt."""
-        if self.head == 'panet':
-            return PAPER
-        several = any(len(self.references.of_class(name)) > 1 for name in self.classes)
-        return SEVERAL if several else ADAPTED
-
     def _segment(self, batch, compare):
         """Yields (Segmentation, photograph or None) or (InputError, None) of the queries of a batch."""
         features = self._encode(query.pixels for query in batch if isinstance(query, _Query))
@@ -369,43 +356,14 @@ class Segmenter:
                 yield compare(next(features), query.shape), query.photo
 
 
-def _compared(features, shape, *, prototypes, classes, adaptation, views=None, present_above=None):
-    """The Segmentation of an image from its features [h, w, C]; with views it has only classes that are present."""
-    absent = dict(zip(classes, np.asarray(_absence(features, prototypes)).tolist(), strict=True))
-    if views is None:
-        logits = np.asarray(_logits(features, prototypes, adaptation=adaptation))
-        return Segmentation(logits, shape, classes, absent)
-    probabilities = class_probabilities(features, prototypes, views)
-    # Prototypes are adapted after the decision: a class that is not there would find itself support.
-    kept = np.concatenate([[True], probabilities > present_above])
-    logits = np.full((*features.shape[:2], len(prototypes)), NEVER, np.float32)
-    logits[..., kept] = _logits(features, prototypes[kept], adaptation=adaptation)
-    return Segmentation(logits, shape, classes, absent, dict(zip(classes, probabilities.tolist(), strict=True)))
-
-
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
 def _features(params, images, *, encoder, dtype):
     return encoder.encode(params, normalize(images), dtype=dtype)
 
 
-@functools.partial(jax.jit, static_argnames='adaptation')
-def _logits(features, prototypes, adaptation):
-    return adapted_logits(features, prototypes, adaptation)
-
-
-@jax.jit
-def _absence(features, prototypes):
-    return absence(features, cosine_logits(features, prototypes), prototypes)
-
-
 def _check_whole(name, value, least):
     if not isinstance(value, numbers.Integral) or value < least:
         raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
-
-
-def _check_share(name, value):
-    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-        raise InputError(f'{name} must be a number from 0 to 1 such as 0.1, got {value!r}.')
 
 
 def _listed(references):

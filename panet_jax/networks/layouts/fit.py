@@ -5,6 +5,7 @@ import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.resnet import STAGE4
 from panet_jax.networks.layouts import dinov2_layout, resnet_layout, vgg16_layout
 from panet_jax.networks.layouts.layout import OWN, Layout, Tensors
 
@@ -50,16 +51,16 @@ def from_tensors(encoder: Encoder, tensors: Tensors, source_name: str) -> Params
         InputError: tensors are missing, unexpected, of another shape, or not finite; the message lists them.
     """
     layout = _layout(encoder)
-    known = layout.select(tensors)
+    of_network = layout.select(tensors)
     shapes = flax.traverse_util.flatten_dict(encoder.shapes())
-    entries = layout.entries(encoder, known)
-    if misfits := _misfits(encoder, entries, known):
+    entries = layout.entries(encoder, of_network)
+    if misfits := _misfits(encoder, entries, of_network):
         _refuse_other_network(encoder, tensors, source_name)
         network = 'a VGG-16' if encoder.name == 'vgg16' else encoder.name
         raise InputError(f'the weights in {source_name} do not fit {network} of width {encoder.width:g}: {misfits}.')
     arrays = {}
     for entry in entries:
-        array = known[entry.name].reshape([shapes[entry.path].shape[axis] for axis in entry.axes])
+        array = of_network[entry.name].reshape([shapes[entry.path].shape[axis] for axis in entry.axes])
         arrays[entry.path] = np.ascontiguousarray(array.transpose(np.argsort(entry.axes)), np.float32)
         if not np.isfinite(arrays[entry.path]).all():
             raise InputError(f'the weights in {source_name} have values that are not finite, in {entry.name}.')
@@ -75,8 +76,8 @@ def recognize(tensors: Tensors) -> tuple[str, float] | None:
     Returns:
         Its name and width; None if no layout fits.
     """
-    found = (layout.recognize(layout.select(tensors)) for layout in LAYOUTS.values())
-    return next((encoder for encoder in found if encoder), None)
+    encoders = (layout.recognize(layout.select(tensors)) for layout in LAYOUTS.values())
+    return next((encoder for encoder in encoders if encoder), None)
 
 
 def _layout(encoder) -> Layout:
@@ -89,7 +90,7 @@ def _refuse_other_network(encoder, tensors, source_name):
     if recognized is None:
         return
     name, width = recognized
-    if name != encoder.name.removesuffix(resnet_layout.STAGE4) and _layout(encoder) is not OWN:
+    if name != encoder.name.removesuffix(STAGE4) and _layout(encoder) is not OWN:
         raise InputError(
             f'the weights in {source_name} are those of a {name}, the network is a {encoder.name}; type '
             f'{{encoder.name=}}{name}, or take other weights.'

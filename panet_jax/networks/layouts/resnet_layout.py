@@ -5,12 +5,11 @@ import re
 import flax.traverse_util
 
 from panet_jax.method.encoder import Encoder
-from panet_jax.method.resnet import BLOCKS, STAGE4, STEM_CHANNELS
+from panet_jax.method.resnet import BLOCKS, STEM_CHANNELS
 from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, Entry, Layout, Tensors, short_names
 
 PARTS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias', 'mean': 'running_mean', 'var': 'running_var'}
 DOWNSAMPLE = {'downsample': 'downsample.0', 'downsample_bn': 'downsample.1'}
-STAGES = {'': ('conv1', 'bn1', 'layer1', 'layer2', 'layer3'), STAGE4: ('layer4',)}
 
 
 def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
