@@ -14,10 +14,12 @@ the boundary F-score, and the milliseconds a query without the encoder's.
 The second is a folder in which most photographs do not show what is sought: --together classes at once, three references
 each, all other photographs. IoU is over the pixels of the folder, and its mean over the classes; precision and recall are
 of the pairs of a photograph and a class. `all` takes every class to be in every photograph, `presence` decides, `known`
-is told; medians over the draws.
+is told; medians over the draws. Below it stands what the probabilities are worth, and the SLOPE and OFFSET of
+presence.py that would suit these pairs best: those there came from --classes=tune.
 """
 
 import argparse
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +28,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, optimize, special
 from tqdm import tqdm
 
 import panet_jax as pj
@@ -38,7 +40,7 @@ from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.images.resize import resize
 from panet_jax.method.adapt import HEADS, SEVERAL, adapted_logits
 from panet_jax.method.episode import IGNORE
-from panet_jax.method.presence import PRESENT_ABOVE, find, presence, views_of_references
+from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, views_of_references
 from panet_jax.method.prototypes import Pooled, pool, transposed_upsample, upsample
 
 SHOWN, SOUGHT = 0.03, 0.05  # shares of the photograph that a class covers on references and on queries
@@ -46,6 +48,7 @@ MOST_QUERIES = 5
 FOLDER_SHOTS = 3
 TOLERANCE = 0.008  # of the diagonal, by which a boundary may be off: DAVIS's
 COVERED = 0.02  # of a position, from which it is taken for a part of the object
+BINS = 0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01
 OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
 
 
@@ -233,7 +236,7 @@ def mask_scores(found, truth, counted):
 def whole_folder(photographs, classes, arguments):
     """Prints the second table."""
     segments = {head: segment_by(head, FOLDER_SHOTS, photographs.labels.shape[1]) for head in HEADS}
-    rows = {}
+    rows, pairs = {}, []
     for draw in range(arguments.folder_draws):
         drawn = folder_references(photographs, classes, draw, arguments)
         shown = show(photographs, drawn, 'dense')
@@ -241,6 +244,7 @@ def whole_folder(photographs, classes, arguments):
         others = np.setdiff1d(np.arange(len(photographs.labels)), shown.images)
         truth = photographs.shares[np.ix_(others, columns)] > 0
         likely = decide(photographs, shown, prototypes, others)
+        pairs.append((likely.ravel(), truth.ravel()))
         decisions = {'all': np.ones_like(truth), 'presence': likely > PRESENT_ABOVE, 'known': truth}
         for (way, taken), head in ((item, head) for item in decisions.items() for head in HEADS):
             rows.setdefault((way, head), []).append(
@@ -252,6 +256,19 @@ def whole_folder(photographs, classes, arguments):
     for (way, head), scores in rows.items():
         numbers = ' '.join(f'{value:6.3f}' for value in np.median(scores, 0))
         print(f'{way:24} {head:8} {numbers}', flush=True)
+    print_calibration(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
+
+
+def print_calibration(likely, truth):
+    """Prints how many of the pairs show the class, by probability, and the constants that suit them best."""
+    for low, high in itertools.pairwise(BINS):
+        inside = (likely >= low) & (likely < high)
+        if inside.any():
+            print(f'probability {likely[inside].mean():.2f}: {truth[inside].mean():.2f} of {inside.sum()} show it')
+    odds = (special.logit(np.clip(likely, 1e-9, 1 - 1e-9)) - OFFSET) / SLOPE
+    signs = np.where(truth, 1, -1)
+    fitted = optimize.minimize(lambda c: np.logaddexp(0, -signs * (c[0] * odds + c[1])).mean(), (SLOPE, OFFSET))
+    print(f'SLOPE, OFFSET = {SLOPE}, {OFFSET}; of these pairs {fitted.x[0]:.2f}, {fitted.x[1]:.2f}')
 
 
 def folder_references(photographs, classes, draw, arguments):
