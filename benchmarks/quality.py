@@ -14,7 +14,7 @@ the boundary F-score, and the milliseconds a query without the encoder's.
 The second is a folder in which most photographs do not show what is sought: --together classes at once, three references
 each, all other photographs. IoU is over the pixels of the folder, and its mean over the classes; precision and recall are
 of the pairs of a photograph and a class. `all` takes every class to be in every photograph, `presence` decides, `known`
-is told; medians over the draws. Below it stands what the probabilities are worth, and the SLOPE and OFFSET of
+is told; medians over the draws. A photograph is decided alone, as the Segmenter does. Below it stands what the probabilities are worth, and the SLOPE and OFFSET of
 presence.py that would suit these pairs best: those there came from --classes=tune.
 """
 
@@ -245,7 +245,8 @@ def whole_folder(photographs, classes, arguments):
         truth = photographs.shares[np.ix_(others, columns)] > 0
         likely = decide(photographs, shown, prototypes, others)
         pairs.append((likely.ravel(), truth.ravel()))
-        decisions = {'all': np.ones_like(truth), 'presence': likely > PRESENT_ABOVE, 'known': truth}
+        decisions = {'all': np.ones_like(truth), 'known': truth}
+        decisions |= {f'presence > {share}': likely > share for share in (0.1, PRESENT_ABOVE)}
         for (way, taken), head in ((item, head) for item in decisions.items() for head in HEADS):
             rows.setdefault((way, head), []).append(
                 folder_scores(photographs, others, columns, prototypes, taken, truth, segments[head])
@@ -293,12 +294,12 @@ def folder_references(photographs, classes, draw, arguments):
 
 
 def decide(photographs, shown, prototypes, others):
-    """[M, N] probabilities that the photographs show the classes."""
+    """[M, N] probabilities that the photographs show the classes, of each photograph alone, as the Segmenter has them."""
     features = photographs.features[shown.images]
     views = views_of_references(features, shown.covered, shown.foreground, shown.background)
     seen = jax.jit(find)
-    found = np.stack([seen(photographs.features[index].astype(np.float32), prototypes) for index in others])
-    return presence(found, prototypes[1:], views)
+    found = (np.asarray(seen(photographs.features[index].astype(np.float32), prototypes)) for index in others)
+    return np.concatenate([presence(of_photograph[None], prototypes[1:], views) for of_photograph in found])
 
 
 def folder_scores(photographs, others, columns, prototypes, taken, truth, segment):
