@@ -66,6 +66,7 @@ def test_frozen_blocks_stay_equal_to_the_bit(tmp_path, name, optimizer):
     train(config_of(name, **{'encoder.frozen': 1, 'optimizer.name': optimizer}), tmp_path / 'run')  # goes on
 
 
+@pytest.mark.exhaustive
 def test_statistics_of_batch_norm_are_never_trained(tmp_path):
     config = config_of('resnet-tiny', steps=3)
     train(config, tmp_path / 'run')

@@ -392,6 +392,7 @@ def test_real_voc_photographs_are_prepared_byte_for_byte(tmp_path):
         np.testing.assert_array_equal(source[index].label, label)
 
 
+@pytest.mark.exhaustive
 @real
 def test_real_coco_masks_are_those_of_pycocotools(tmp_path, capsys):
     root = Path(REAL) / 'coco_mini'

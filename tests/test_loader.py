@@ -24,7 +24,9 @@ def assert_equal(batch, wanted):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(('workers', 'threads'), [(0, 0), (0, 1), (0, 16), (1, 0), (2, 2)])
+@pytest.mark.parametrize(
+    ('workers', 'threads'), [(0, 0), (0, 1), (0, 16), (1, 0), pytest.param(2, 2, marks=pytest.mark.exhaustive)]
+)
 def test_batches_are_the_same_for_any_readers_and_any_start(workers, threads):
     episodes = make(flip=True)
     for start in (0, 2):
@@ -108,6 +110,7 @@ WHOLE_AND_LEFT = """
 """
 
 
+@pytest.mark.exhaustive
 def test_no_shared_memory_is_left_behind(tmp_path):
     script = tmp_path / 'whole_and_left.py'
     script.write_text(textwrap.dedent(WHOLE_AND_LEFT))
@@ -157,7 +160,9 @@ def alive(pid):
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc, and the signal at the death of a parent, are of Linux')
-@pytest.mark.parametrize('end', ['kill', 'interrupt', 'leave'])
+@pytest.mark.parametrize(
+    'end', ['kill', *(pytest.param(end, marks=pytest.mark.exhaustive) for end in ('interrupt', 'leave'))]
+)
 def test_no_process_outlives_the_run(tmp_path, end):
     script = tmp_path / 'endless.py'
     script.write_text(textwrap.dedent(ENDLESS))

@@ -129,7 +129,13 @@ def wait_for(condition, process, seconds=120):
     assert condition()
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    'number',
+    [
+        signal.SIGTERM,
+        *(pytest.param(number, marks=pytest.mark.exhaustive) for number in (signal.SIGINT, signal.SIGUSR1)),
+    ],
+)
 def test_a_signal_ends_the_program_with_its_step_saved(tmp_path, number):
     with start_long_run(tmp_path) as process:
         wait_for((tmp_path / 'metrics.jsonl').exists, process)
@@ -150,6 +156,7 @@ runpy.run_module('panet_jax.main', run_name='__main__', alter_sys=True)
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != 'linux', reason='pseudo-terminals differ')
 def test_a_terminal_that_closes_ends_the_program_with_its_step_saved(tmp_path):
     """Every line printed from then on is an error; the end must be reached all the same."""
@@ -179,6 +186,7 @@ def read_all(terminal):
             pass
 
 
+@pytest.mark.exhaustive
 def test_kill_minus_9_leaves_a_checkpoint_to_go_on_from(tmp_path):
     """The step after the kill is the one after the newest whole checkpoint, and the run then ends well."""
     with start_long_run(tmp_path) as process:
@@ -213,6 +221,7 @@ def test_data_in_a_bucket_are_refused_before_any_work(tmp_path, flag):
     assert [path.name for path in tmp_path.iterdir()] == ['.typed.log']
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ('name', 'make', 'split', 'classes'),
     [('pascal5i', make_voc, 'trainval', 20), ('coco20i', make_coco, 'train2014', 4)],
@@ -231,6 +240,7 @@ def test_folders_of_photographs_train_and_evaluate(tmp_path, name, make, split, 
     assert results['checkpoint_step'] == 4
 
 
+@pytest.mark.exhaustive
 def test_a_table_of_photographs(tmp_path):
     make_voc(tmp_path, count=60, classes=20)
     done = program(
@@ -251,6 +261,7 @@ def test_a_table_of_photographs(tmp_path):
     ]
 
 
+@pytest.mark.exhaustive
 def test_photographs_of_ones_own_train_and_evaluate(tmp_path):
     make_own(tmp_path / 'own', by_class=True, count=12)
     (tmp_path / 'own/images/photo 3.jpg').write_bytes(b'broken')

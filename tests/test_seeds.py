@@ -23,6 +23,7 @@ def test_the_summary_is_over_training_seeds():
     assert set(seeds.summary({5: results[7]})['trained']['binary_iou']) == {'mean', 'min', 'max'}
 
 
+@pytest.mark.exhaustive
 def test_seeds_differ_and_what_is_finished_is_not_run_again(tmp_path, monkeypatch, capsys):
     config = tiny_config(**{'evaluation.pictures': 0, 'steps': 2, 'evaluation.runs': 1})
     seeds.run(config, [1, 2], tmp_path)

@@ -140,6 +140,7 @@ def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
     assert '(4 of 5)' in text
 
 
+@pytest.mark.exhaustive
 def test_a_table_that_was_interrupted_says_what_is_yet_to_come(tmp_path, monkeypatch):
     original, measured = table.measure, []
 
@@ -174,6 +175,7 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert len(content['missing']) == 2
 
 
+@pytest.mark.exhaustive
 def test_trained_networks_come_from_the_workdirs_of_their_training(current_folder, monkeypatch):
     train(tiny_config(**{'data.fold': 1}), 'runs/shapes-fold1-1way-1shot')
     settings = SETTINGS | {'table.annotations': ('dense',), 'checkpoint': 'latest', 'evaluation.untrained': True}

@@ -115,6 +115,7 @@ def plain_steps():
     return *run_steps(1, compact_batch(65))[:2], temporary_bytes()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('options', [{'accumulate': 4}, {'rematerialize': True}], ids=str)
 def test_what_saves_memory_saves_it_and_changes_no_step(plain_steps, options):
     params, metrics, memory = plain_steps
@@ -331,6 +332,7 @@ def test_shapes_trains_on_no_image_that_shows_an_unseen_class():
     assert not episodes.source.presence[drawn, 10:15].any()
 
 
+@pytest.mark.exhaustive
 def test_supports_may_be_annotated_weakly(tmp_path):
     losses = {}
     for annotation in ('dense', 'scribble', 'box'):
