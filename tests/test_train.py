@@ -24,7 +24,7 @@ from panet_jax.method.panet import encode_episodes
 from panet_jax.method.vgg16 import encoder_shapes, init_encoder_params
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.training.step import create_state, learning_rate_schedule, make_optimizer, train_step
-from panet_jax.training.train import train, training_devices, training_episodes
+from panet_jax.training.train import train, training_episodes
 
 
 def compact_batch(size, episodes=4):
@@ -128,7 +128,7 @@ def test_what_saves_memory_saves_it_and_changes_no_step(plain_steps, options):
 
 def test_a_batch_that_does_not_divide_into_parts_is_refused():
     with pytest.raises(pj.InputError, match=r'accumulate must divide the 2 episode\(s\) that each of 2 device'):
-        training_devices(tiny_config(batch=4, accumulate=3))
+        devices.training_devices(4, accumulate=3)
 
 
 def test_a_step_names_what_is_no_batch():

@@ -8,6 +8,8 @@ encoder.safetensors    the trained parameters with torchvision's names, written 
 results.json           the latest evaluation;  results.jsonl  all of them
 pictures/              sheets of episodes
 tensorboard/           losses, scores and pictures for TensorBoard
+
+All functions take paths as from `paths.workdir_path`: whoever reads a path from a user converts it once.
 """
 
 import contextlib
@@ -20,9 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from panet_jax.disk.atomic import append, replacing, write_object
+from panet_jax.disk.atomic import append_bytes, replacing, write_object
 from panet_jax.disk.locks import holding
-from panet_jax.disk.paths import in_bucket, workdir_path
+from panet_jax.disk.paths import AnyPath, in_bucket
 from panet_jax.errors import InputError
 from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
@@ -67,7 +69,7 @@ def _named(config):
     return f'runs/{config.name}-{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:4]}'
 
 
-def check_experiment(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
+def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
     """Checks that an experiment may train in a workdir.
 
     Args:
@@ -86,14 +88,14 @@ def check_experiment(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
         ):  # it ends at the last step, so that another end is another training
             names.append('steps')
         _refuse(workdir, saved, current, names)
-    elif file_name := _trace_of_training(workdir_path(workdir)):
+    elif file_name := _trace_of_training(workdir):
         raise InputError(
             f'{workdir} has {file_name} of a training, but no checkpoint to go on from: training would begin again and write '
             'over it. Choose another --workdir=, or evaluate what is there with --mode=evaluate.'
         )
 
 
-def checkpoint_steps(workdir: str | os.PathLike) -> list[int]:
+def checkpoint_steps(workdir: AnyPath) -> list[int]:
     """The steps of the complete checkpoints in a workdir.
 
     Args:
@@ -102,7 +104,7 @@ def checkpoint_steps(workdir: str | os.PathLike) -> list[int]:
     Returns:
         The steps, in ascending order.
     """
-    folder = workdir_path(workdir) / 'checkpoints'
+    folder = workdir / 'checkpoints'
     if in_bucket(folder):  # Orbax cannot rename there, so it writes a file when a checkpoint is complete
         names = [path.parent.name for path in folder.glob('*/commit_success.txt')]
     else:
@@ -124,7 +126,7 @@ def _trace_of_training(workdir):
     return 'metrics.jsonl' if due else ''
 
 
-def check_split(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
+def check_split(workdir: AnyPath, config: 'ConfigDict') -> None:
     """Checks that the unseen classes of an evaluation were unseen in training too.
 
     Args:
@@ -139,7 +141,7 @@ def check_split(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
         _refuse(workdir, saved, current, with_role(Role.SPLIT))
 
 
-def check_untrained(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
+def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
     """Checks that an untrained network is the one that a training began with.
 
     Args:
@@ -149,11 +151,11 @@ def check_untrained(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
     Raises:
         InputError: a setting of the initial network, or of the unseen classes, differs.
     """
-    if (workdir_path(workdir) / 'config.json').exists():
+    if (workdir / 'config.json').exists():
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
-def check_same_data(workdir: str | os.PathLike, seen: Sequence[str], data: dict, before: dict) -> None:
+def check_same_data(workdir: AnyPath, seen: Sequence[str], data: dict, before: dict) -> None:
     """Checks that a resumed training has the data it began with, and writes classes.json.
 
     Args:
@@ -178,7 +180,7 @@ def check_same_data(workdir: str | os.PathLike, seen: Sequence[str], data: dict,
                 f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
                 'another --workdir=, or the data it was made with.'
             )
-    write_json(workdir_path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
+    write_json(workdir / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
 
 
 def _check_classes(workdir, before, now):
@@ -194,7 +196,7 @@ def _described(data):
     return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
 
 
-def read_classes(workdir: str | os.PathLike) -> dict | None:
+def read_classes(workdir: AnyPath) -> dict | None:
     """The content of classes.json.
 
     Args:
@@ -206,7 +208,7 @@ def read_classes(workdir: str | os.PathLike) -> dict | None:
     Raises:
         InputError: the file is damaged.
     """
-    path = workdir_path(workdir) / 'classes.json'
+    path = workdir / 'classes.json'
     try:
         content = json.loads(path.read_text()) if path.exists() else None
         if content is not None and not all(isinstance(name, str) for name in content['seen']):
@@ -217,7 +219,7 @@ def read_classes(workdir: str | os.PathLike) -> dict | None:
 
 
 @contextlib.contextmanager
-def locked(workdir: str | os.PathLike) -> Iterator[None]:
+def locked(workdir: AnyPath) -> Iterator[None]:
     """Keeps other trainings and tables out of a workdir; the lock ends with the process.
 
     Args:
@@ -234,11 +236,11 @@ def locked(workdir: str | os.PathLike) -> Iterator[None]:
     def refuse():
         raise InputError(f'another run is working in {workdir}; wait for it, or choose another --workdir.')
 
-    with holding(workdir_path(workdir) / '.lock', busy=refuse):
+    with holding(workdir / '.lock', busy=refuse):
         yield
 
 
-def make_workdir(workdir: str | os.PathLike) -> None:
+def make_workdir(workdir: AnyPath) -> None:
     """Makes a workdir and checks that it is writable; in a bucket, by writing a small file.
 
     Args:
@@ -247,13 +249,12 @@ def make_workdir(workdir: str | os.PathLike) -> None:
     Raises:
         InputError: it cannot be made or written to.
     """
-    path = workdir_path(workdir)
-    if in_bucket(path):
-        write_object(path / '.writable', b'This file shows that the folder can be written to.\n')
+    if in_bucket(workdir):
+        write_object(workdir / '.writable', b'This file shows that the folder can be written to.\n')
         return
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK):
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not os.access(workdir, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(
@@ -261,7 +262,7 @@ def make_workdir(workdir: str | os.PathLike) -> None:
         ) from error
 
 
-def read_config(workdir: str | os.PathLike) -> dict:
+def read_config(workdir: AnyPath) -> dict:
     """The configuration that a training wrote.
 
     Args:
@@ -273,7 +274,7 @@ def read_config(workdir: str | os.PathLike) -> dict:
     Raises:
         InputError: there is no config.json, or it is damaged.
     """
-    path = workdir_path(workdir) / 'config.json'
+    path = workdir / 'config.json'
     try:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
@@ -287,20 +288,19 @@ def read_config(workdir: str | os.PathLike) -> dict:
         raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
 
 
-def training_recipe(workdir: str | os.PathLike) -> dict[str, Any]:
+def training_recipe(workdir: AnyPath) -> dict[str, Any]:
     """The settings on which the network of a workdir depends.
 
     Args:
-        workdir: workdir of the training, or ''.
+        workdir: workdir of the training.
 
     Returns:
-        {setting: value}; {} without a workdir.
+        {setting: value}.
 
     Raises:
         InputError: as of `read_config`.
     """
-    settings = flat(read_config(workdir)) if workdir else {}
-    return {name: value for name, value in settings.items() if is_fixed(name)}
+    return {name: value for name, value in flat(read_config(workdir)).items() if is_fixed(name)}
 
 
 def _settings(workdir):
@@ -308,7 +308,7 @@ def _settings(workdir):
     return defaults() | flat(read_config(workdir))
 
 
-def write_json(path: str | os.PathLike, content: Any) -> None:
+def write_json(path: AnyPath, content: Any) -> None:
     """Writes a .json file, which appears complete or not at all.
 
     Args:
@@ -318,7 +318,7 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
 
 
-def write_text(path: str | os.PathLike, content: str) -> None:
+def write_text(path: AnyPath, content: str) -> None:
     """Writes a text file in UTF-8, which appears complete or not at all.
 
     Args:
@@ -326,21 +326,20 @@ def write_text(path: str | os.PathLike, content: str) -> None:
         content: the text.
     """
     if not in_bucket(path):
-        make_workdir(Path(path).parent)
+        make_workdir(path.parent)
     with replacing(path) as temporary:
         temporary.write_text(content, encoding='utf-8')
 
 
-def append_json_line(path: str | os.PathLike, content: Any) -> None:
+def append_json_line(path: AnyPath, content: Any) -> None:
     """Adds one line to a .jsonl file.
 
     Args:
         path: the file; a new one is made.
         content: JSON values; numbers must be finite.
     """
-    path = workdir_path(path)
     newline = b'\n' if not in_bucket(path) and _is_cut_off(path) else b''
-    append(path, newline + json.dumps(content, allow_nan=False).encode() + b'\n')
+    append_bytes(path, newline + json.dumps(content, allow_nan=False).encode() + b'\n')
 
 
 def _is_cut_off(path):
@@ -352,7 +351,7 @@ def _is_cut_off(path):
         return file.read(1) != b'\n'
 
 
-def read_json_lines(path: str | os.PathLike) -> list:
+def read_json_lines(path: AnyPath) -> list:
     """The lines of a .jsonl file, without one that a crash cut off.
 
     Args:
@@ -361,7 +360,6 @@ def read_json_lines(path: str | os.PathLike) -> list:
     Returns:
         The content of each line; [] if there is no file.
     """
-    path = workdir_path(path)
     lines = []
     for line in path.read_text().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):
@@ -369,7 +367,7 @@ def read_json_lines(path: str | os.PathLike) -> list:
     return lines
 
 
-def keep_json_lines(path: str | os.PathLike, keep: Callable[[Any], bool]) -> None:
+def keep_json_lines(path: AnyPath, keep: Callable[[Any], bool]) -> None:
     """Rewrites a .jsonl file without the lines for which `keep` is false.
 
     Args:
@@ -377,7 +375,7 @@ def keep_json_lines(path: str | os.PathLike, keep: Callable[[Any], bool]) -> Non
         keep: called with the content of each line.
     """
     kept = [line for line in read_json_lines(path) if keep(line)]
-    if workdir_path(path).exists():
+    if path.exists():
         write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))
 
 

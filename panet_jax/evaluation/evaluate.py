@@ -3,15 +3,13 @@
 import os
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.paths import AnyPath, workdir_path
 from panet_jax.disk.workdir import training_recipe
 from panet_jax.episodes.draws import Draw
 from panet_jax.episodes.sampling import Episodes
@@ -38,9 +36,6 @@ from panet_jax.results.rows import comparable_results, results_table, save_resul
 from panet_jax.results.sheets import Row, pictured_episodes, save_sheet
 from panet_jax.results.tensorboard import save_evaluation_events
 
-if TYPE_CHECKING:
-    from etils import epath
-
 
 def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluator | None = None) -> ResultRow:
     """Evaluates the network of config.checkpoint, and writes the results.
@@ -59,6 +54,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluato
     Raises:
         InputError: the size, the data, the checkpoint or another setting is wrong.
     """
+    workdir = workdir_path(workdir)
     network = network_to_evaluate(config, workdir)
     network.encoder.check_size(config.data.size, config.data.size)
     runs = evaluation_runs(config)
@@ -69,7 +65,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluato
         if hosts.is_primary():
             save_results(workdir, row)  # before the pictures: an error there cannot lose hours of work
             if config.evaluation.pictures:
-                path = workdir_path(workdir) / 'pictures' / picture_name(row)
+                path = workdir / 'pictures' / picture_name(row)
                 save_pictures(config, path, network, runs[0], draws[0], confusions)
             _save_report(config, workdir, row)
     return row
@@ -168,28 +164,28 @@ def network_record(network: Network, weights: str, unseen: Iterable[str]) -> Net
     checkpoint = network.origin or ''
     past = history(checkpoint or weights)
     check_unseen(checkpoint or weights, past, unseen)
-    recipe = training_recipe(checkpoint)
+    recipe = training_recipe(workdir_path(checkpoint)) if checkpoint else {}
     return NetworkRecord(checkpoint, network.step, network.hash, past.dataset, past.unknown, recipe)
 
 
 def _save_report(config, workdir, row):
     """Writes report.html and the events for TensorBoard of all evaluations that are comparable with this one."""
-    pictures = workdir_path(workdir) / 'pictures'
+    pictures = workdir / 'pictures'
     rows = comparable_results(workdir, row)
     sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
     tables = [results_table(rows, workdir)]
-    save_report(workdir_path(workdir) / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
+    save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
     save_evaluation_events(workdir, rows, pictures)
 
 
 def save_pictures(
     config: ConfigDict,
-    path: 'Path | epath.Path',
+    path: AnyPath,
     network: Network,
     episodes: Episodes,
     draws: Sequence[Draw],
     confusions: np.ndarray,
-) -> 'Path | epath.Path':
+) -> AnyPath:
     """Draws some episodes of a run with their predictions.
 
     Args:

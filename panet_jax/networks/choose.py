@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -13,12 +12,12 @@ from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.resnet import STAGE4
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
-from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named, encoder_of
+from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named
 from panet_jax.networks.imagenet import imagenet_params
 from panet_jax.networks.network import Network
 from panet_jax.networks.published import default_weights, published_name, published_params
-from panet_jax.networks.trained import newest_network, newest_params
-from panet_jax.networks.weights import encoder_of_file, read_params
+from panet_jax.networks.trained import newest_network
+from panet_jax.networks.weights import read_encoder, read_params
 
 
 def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: int | None = None) -> Network:
@@ -90,21 +89,18 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
                 "random encoder weights need a key, for instance key=jax.random.key(0), or weights='imagenet'."
             )
         return encoder.initial(key)
-    path = workdir_path(source)
     if source == 'imagenet' or source in ENCODERS:
-        params = _published(source, encoder)
-    elif path.is_dir():
-        params = newest_params(path, encoder)
-    else:
-        params = read_params(path, encoder)
-    return _to_device(params)
+        return _to_device(_published(source, encoder))
+    path = workdir_path(source)
+    return _to_device(_newest_params(path, encoder) if path.is_dir() else read_params(path, encoder))
 
 
-def initial_params(settings: Mapping, seed: int) -> Params:
+def initial_params(encoder: Encoder, weights: str | Path, seed: int) -> Params:
     """The parameters that a training begins with, and that the evaluation of an untrained network uses.
 
     Args:
-        settings: section `encoder` of a configuration.
+        encoder: the encoder.
+        weights: a source as for `load_params`; '' for the encoder's published weights, else random ones.
         seed: seed of random parameters.
 
     Returns:
@@ -113,8 +109,7 @@ def initial_params(settings: Mapping, seed: int) -> Params:
     Raises:
         InputError: as of `load_params`.
     """
-    encoder = encoder_of(settings)
-    return load_params(settings['weights'] or default_weights(encoder), encoder, key=jax.random.key(seed))
+    return load_params(weights or default_weights(encoder), encoder, key=jax.random.key(seed))
 
 
 def _network(source):
@@ -148,8 +143,19 @@ def _read(path):
     """Encoder, parameters and step of a workdir or a file; step 0 if it is unknown."""
     if path.is_dir():
         return newest_network(path)
-    encoder = encoder_of_file(path)
-    return encoder, read_params(path, encoder), 0
+    return *read_encoder(path), 0
+
+
+def _newest_params(workdir, encoder):
+    """Parameters of the newest network in a workdir, which must have the given encoder."""
+    trained, params, _ = newest_network(workdir)
+    if trained.name != encoder.name:
+        raise InputError(f'the network in {workdir} is a {trained.name}, but {encoder.name} is wanted.')
+    if trained.width != encoder.width:
+        raise InputError(
+            f'the network in {workdir} has width {trained.width:g}, but one of width {encoder.width:g} is wanted.'
+        )
+    return params
 
 
 def _published(source, encoder):

@@ -10,7 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from panet_jax.disk.atomic import local_copy, replacing
-from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.paths import AnyPath
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
@@ -51,7 +51,7 @@ def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mappi
         temporary.write_bytes(safetensors.numpy.save(to_tensors(encoder, params), metadata=texts))
 
 
-def read_about(path: str | Path) -> dict[str, str]:
+def read_about(path: AnyPath) -> dict[str, str]:
     """Reads the metadata of a file from `save_params`.
 
     Args:
@@ -63,7 +63,6 @@ def read_about(path: str | Path) -> dict[str, str]:
     Raises:
         InputError: the file is damaged.
     """
-    path = workdir_path(path)
     if path.suffix != '.safetensors' or not path.is_file():
         return {}
     try:
@@ -73,11 +72,11 @@ def read_about(path: str | Path) -> dict[str, str]:
         raise InputError(f'{path} is not a weights file that can be read ({error}).') from error
 
 
-def read_params(path: Path, encoder: Encoder) -> Params:
+def read_params(path: AnyPath, encoder: Encoder) -> Params:
     """Reads the parameters of an encoder from a file.
 
     Args:
-        path: the file, of any format here.
+        path: the file, in any supported format.
         encoder: the encoder that they must fit.
 
     Returns:
@@ -90,30 +89,31 @@ def read_params(path: Path, encoder: Encoder) -> Params:
         return from_tensors(encoder, _read_tensors(copy), str(path))
 
 
-def encoder_of_file(path: Path) -> Encoder:
-    """The Encoder of a file's parameters, by its metadata, else by the names of its tensors.
+def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
+    """Reads a file whose encoder is not known beforehand.
 
     Args:
-        path: the file, of any format here.
+        path: the file, in any supported format.
 
     Returns:
-        The Encoder.
+        The Encoder, by the metadata of the file, else by the names of its tensors; and its parameters, float32 numpy
+        arrays.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing or damaged, or has the weights of an unknown network.
     """
     about = read_about(path)
-    name = about.get('encoder', DEFAULT)
-    if name != DEFAULT:
-        return encoder_named(name, float(about.get('width', 1)))
     with local_copy(path) as copy:
         tensors = _read_tensors(copy)
-    recognized = recognize(tensors)
-    if not recognized:
+    if about.get('encoder', DEFAULT) != DEFAULT:
+        encoder = encoder_named(about['encoder'], float(about.get('width', 1)))
+    elif recognized := recognize(tensors):
+        encoder = encoder_named(*recognized)
+    else:
         raise InputError(
-            f'the weights in {path} are of no network that is known here; its first tensors are {", ".join(list(tensors)[:4])}.'
+            f'the weights in {path} belong to no supported network; its first tensors are {", ".join(list(tensors)[:4])}.'
         )
-    return encoder_named(*recognized)
+    return encoder, from_tensors(encoder, tensors, str(path))
 
 
 def _read_tensors(path):

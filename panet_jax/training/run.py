@@ -10,19 +10,19 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import TRAINED, append_json_line, check_same_data, keep_json_lines, locked, write_json
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.networks.trained import about_training, check_unseen, history, origin
+from panet_jax.networks.trained import about_training, check_unseen, history, initial_weights
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
 
 
 @contextlib.contextmanager
-def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float] = time.monotonic) -> Iterator['Run']:
+def open_run(workdir: AnyPath, config: ConfigDict, *, now: Callable[[], float] = time.monotonic) -> Iterator['Run']:
     """Opens the Run of a training, and locks its workdir.
 
     Args:
@@ -43,7 +43,7 @@ def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float
             return stack.enter_context(Checkpoints(workdir, config.checkpoints_kept))
 
         checkpoints = hosts.on_primary(open_checkpoints)
-        yield Run(workdir_path(workdir), checkpoints, Clock(config.checkpoint_minutes, now))
+        yield Run(workdir, checkpoints, Clock(config.checkpoint_minutes, now))
 
 
 class Run:
@@ -56,7 +56,7 @@ class Run:
         saved: step of the newest checkpoint, 0 for none; the same on every process.
     """
 
-    def __init__(self, workdir: Path, checkpoints: Checkpoints | None, clock: 'Clock'):
+    def __init__(self, workdir: AnyPath, checkpoints: Checkpoints | None, clock: 'Clock'):
         self._workdir, self._checkpoints, self._clock = workdir, checkpoints, clock
         self._events = None
         self.saved = 0
@@ -94,7 +94,7 @@ class Run:
             raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{config.steps}.')
         source, data = episodes.source, config.data
         seen = [source.classes[number - 1] for number in episodes.classes]
-        weights = origin(config, params, '')
+        weights = initial_weights(config.encoder, params)
         before = history(weights)
         check_unseen(weights, before, [name for name in source.classes if name not in seen])
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''

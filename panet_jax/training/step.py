@@ -10,10 +10,9 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import devices
-from panet_jax.method.encoder import Params
+from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.episode import Episode, prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
-from panet_jax.networks.encoders import encoder_of
 
 
 def train_step(
@@ -99,11 +98,12 @@ def schedule_of(config: ConfigDict) -> optax.Schedule:
     return lambda step: schedule(step) * jnp.minimum(1.0, (jnp.asarray(step, jnp.float32) + 1) / settings.warmup)
 
 
-def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
+def optimizer_of(config: ConfigDict, encoder: Encoder) -> optax.GradientTransformation:
     """The optimizer of a configuration. It does not change the blocks of `encoder.frozen`.
 
     Args:
         config: the experiment.
+        encoder: the encoder to train.
 
     Returns:
         The optimizer, as from `make_optimizer`.
@@ -115,7 +115,7 @@ def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
-        trained=encoder_of(config.encoder).trained(config.encoder.frozen),
+        trained=encoder.trained(config.encoder.frozen),
     )
 
 

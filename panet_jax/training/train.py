@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import flax.traverse_util
 import jax
 from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
@@ -12,14 +11,15 @@ from ml_collections import ConfigDict
 from panet_jax.compute import devices, hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
+from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import check_experiment
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
 from panet_jax.episodes.sampling import Episodes
-from panet_jax.errors import InputError
+from panet_jax.method.encoder import Encoder
 from panet_jax.networks.choose import initial_params
-from panet_jax.networks.encoders import encoder_of
-from panet_jax.training.loop import run_steps
+from panet_jax.networks.encoders import trainable_encoder
+from panet_jax.training.loop import compiled_step, placed_batches, run_steps
 from panet_jax.training.run import Run, open_run
 from panet_jax.training.step import create_state, optimizer_of
 
@@ -47,49 +47,17 @@ def train(
         InputError: the workdir holds another experiment, or the loss became non-finite.
         Interrupted: a signal asked for the end; the last step is saved.
     """
+    workdir = workdir_path(workdir)
     hosts.on_primary(check_experiment, workdir, config)
-    _check_encoder(config)
-    used = training_devices(config)
+    encoder = trainable_encoder(config.encoder, config.data.size)
+    used = devices.training_devices(config.batch, config.accumulate)
     episodes = episodes or training_episodes(config)
     with open_run(workdir, config, now=now) as run:
-        state = devices.replicate(_first_state(config, episodes, run), used)
+        state = devices.replicate(_first_state(config, encoder, episodes, run), used)
         if int(state.step) < config.steps:
-            state = run_steps(config, episodes, used, state, run, after_step)
-        run.save_network(encoder_of(config.encoder), state)
-
-
-def _check_encoder(config):
-    """Checks the size of images for the encoder, and that it has something to train."""
-    encoder = encoder_of(config.encoder)
-    encoder.check_size(config.data.size, config.data.size)
-    if not any(jax.tree.leaves(encoder.trained(config.encoder.frozen))):
-        paths = flax.traverse_util.flatten_dict(encoder.shapes())
-        raise InputError(
-            f'encoder.frozen must be below {max(map(encoder.block_of, paths))}, the number of blocks of {encoder.name}, or '
-            f'nothing is trained, got {config.encoder.frozen}.'
-        )
-
-
-def training_devices(config: ConfigDict) -> list[jax.Device]:
-    """The devices of a training, of all processes.
-
-    Args:
-        config: the experiment.
-
-    Returns:
-        The devices.
-
-    Raises:
-        InputError: config.batch does not divide among them, or config.accumulate does not divide the share of a device.
-    """
-    used = devices.training_devices(config.batch)
-    share = config.batch // len(used)
-    if share % config.accumulate:
-        raise InputError(
-            f'accumulate must divide the {share} episode(s) that each of {len(used)} device(s) has of a batch of '
-            f'{config.batch}, got {config.accumulate}.'
-        )
-    return used
+            with placed_batches(config, episodes, used, int(state.step)) as batches:
+                state = run_steps(config, compiled_step(config, encoder, used), batches, state, run, after_step)
+        run.save_network(encoder, state)
 
 
 def training_episodes(config: ConfigDict) -> Episodes:
@@ -116,15 +84,15 @@ def training_episodes(config: ConfigDict) -> Episodes:
     return Episodes(source, Draws(images, task, config.seed, data.flip), size=data.size, reader=reader)
 
 
-def _first_state(config: ConfigDict, episodes: Episodes, run: Run) -> TrainState:
+def _first_state(config: ConfigDict, encoder: Encoder, episodes: Episodes, run: Run) -> TrainState:
     """The newest or the initial state, the same on every process."""
-    optimizer = optimizer_of(config)
+    optimizer = optimizer_of(config, encoder)
 
     def restored():
-        params = initial_params(config.encoder, config.seed)
+        params = initial_params(encoder, config.encoder.weights, config.seed)
         state = run.restore(create_state(params, optimizer))
         run.note_experiment(config, episodes, params, int(state.step))
         return state
 
-    shapes = jax.eval_shape(lambda params: create_state(params, optimizer), encoder_of(config.encoder).shapes())
+    shapes = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
     return hosts.from_primary(restored, shapes)
