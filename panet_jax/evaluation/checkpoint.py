@@ -6,10 +6,11 @@ from panet_jax.compute import hosts
 from panet_jax.disk.paths import AnyPath, absolute, workdir_path
 from panet_jax.disk.workdir import check_split, check_untrained, read_config
 from panet_jax.errors import InputError
-from panet_jax.networks.choose import initial_params
 from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import network_steps, read_network
+from panet_jax.networks.trained import network_steps, saved_network
+from panet_jax.networks.weights import read_params
 
 
 def check_checkpoint(config: ConfigDict) -> None:
@@ -42,12 +43,11 @@ def network_to_evaluate(config: ConfigDict, workdir: AnyPath) -> Network:
     """
     if config.checkpoint == '':
         hosts.value_from_primary(lambda: check_untrained(workdir, config))
-        encoder = encoder_of(config.encoder)
-        params = hosts.primary_first(lambda: initial_params(encoder, config.encoder.weights, config.seed))
-        return Network(encoder, params, config.data.size)
+        initial = InitialNetwork.of(config.encoder, config.seed)
+        return Network(initial.encoder, hosts.primary_first(initial.load), config.data.size)
     home, step, settings = hosts.value_from_primary(lambda: _checkpoint(config, workdir))
     encoder = encoder_of(settings)
-    params = hosts.from_primary(lambda: read_network(workdir_path(home), step, encoder), encoder.shapes())
+    params = hosts.from_primary(lambda: read_params(saved_network(workdir_path(home), step), encoder), encoder.shapes())
     return Network(encoder, params, config.data.size, home, step)
 
 

@@ -12,8 +12,8 @@ from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import read_config
 from panet_jax.episodes.draws import Draw
 from panet_jax.episodes.sampling import Episodes
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import initial_weights
 from panet_jax.results.protocols import test_list
 from panet_jax.results.result import Identity
 
@@ -80,11 +80,12 @@ def weights_before_training(config: 'ConfigDict', network: Network) -> str:
         network: the Network to evaluate.
 
     Returns:
-        The name, as from `initial_weights`.
+        The name, as from `InitialNetwork.origin`.
     """
     if network.origin is None:
-        return initial_weights(config.encoder, network.params)
-    return initial_weights(hosts.value_from_primary(lambda: read_config(workdir_path(network.origin))['encoder']))
+        return InitialNetwork.of(config.encoder).origin(network.params)
+    settings = hosts.value_from_primary(lambda: read_config(workdir_path(network.origin))['encoder'])
+    return InitialNetwork.of(settings).origin()
 
 
 def authors_order(config: 'ConfigDict', episodes: Episodes) -> bool:

@@ -15,9 +15,7 @@ from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.evaluate import evaluator_of, measure, save_pictures
 from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
-from panet_jax.networks.choose import initial_params
-from panet_jax.networks.encoders import encoder_of
-from panet_jax.networks.trained import initial_weights
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.results.benchmark_tables import Cells
 from panet_jax.results.charts import table_charts
 from panet_jax.results.html_report import save_report
@@ -130,9 +128,9 @@ def table_cells(config: ConfigDict) -> list[Cell]:
 
 def _untrained(config):
     """Name of the initial network."""
-    encoder = encoder_of(config.encoder)
-    weights = initial_weights(config.encoder, initial_params(encoder, config.encoder.weights, config.seed))
-    return network_name({'checkpoint_step': 0, 'weights': weights, 'encoder': encoder.name})
+    initial = InitialNetwork.of(config.encoder, config.seed)
+    weights = initial.origin(initial.load())
+    return network_name({'checkpoint_step': 0, 'weights': weights, 'encoder': initial.encoder.name})
 
 
 def cell_config(config: ConfigDict, cell: Cell) -> ConfigDict:

@@ -4,9 +4,6 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import flax.traverse_util
-import jax
-
 from panet_jax.errors import InputError
 from panet_jax.method import dinov2, resnet
 from panet_jax.method.encoder import Encoder
@@ -57,27 +54,3 @@ def encoder_of(settings: Mapping[str, Any]) -> Encoder:
         InputError: there is no encoder of this name.
     """
     return encoder_named(settings.get('name', DEFAULT), settings['width'])
-
-
-def trainable_encoder(settings: Mapping[str, Any], size: int) -> Encoder:
-    """The Encoder of a training.
-
-    Args:
-        settings: section `encoder` of the configuration, with `frozen`, and as for `encoder_of`.
-        size: side of the images in pixels.
-
-    Returns:
-        The Encoder.
-
-    Raises:
-        InputError: there is no encoder of this name, it takes no images of this size, or all of its blocks are frozen.
-    """
-    encoder, frozen = encoder_of(settings), settings['frozen']
-    encoder.check_size(size, size)
-    if not any(jax.tree.leaves(encoder.trained(frozen))):
-        blocks = max(map(encoder.block_of, flax.traverse_util.flatten_dict(encoder.shapes())))
-        raise InputError(
-            f'encoder.frozen must be below {blocks}, the number of blocks of {encoder.name}, or nothing is trained, got '
-            f'{frozen}.'
-        )
-    return encoder

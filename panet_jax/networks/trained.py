@@ -5,17 +5,14 @@ step and training classes.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from panet_jax.disk.paths import AnyPath, absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Encoder, Params
-from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_of
-from panet_jax.networks.imagenet import is_imagenet
-from panet_jax.networks.published import default_weights, published_name
-from panet_jax.networks.weights import read_about, read_encoder, read_params
+from panet_jax.networks.encoders import ENCODERS
+from panet_jax.networks.weights import read_about
 
 UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were trained on none of the data sets here
 
@@ -52,8 +49,9 @@ def history(weights: str | AnyPath) -> History:
     workdir = path.parent if path.name == TRAINED else path
     classes = read_classes(workdir)
     if classes is not None:
-        before = _before(workdir, classes)
-        return History(read_config(workdir)['data']['name'], (*classes['seen'], *before.seen), before.unknown)
+        config = read_config(workdir)
+        before = History(**classes['before']) if 'before' in classes else _before(config['encoder']['weights'], workdir)
+        return History(config['data']['name'], (*classes['seen'], *before.seen), before.unknown)
     about = read_about(path / TRAINED if path.is_dir() else path)
     if 'seen' in about:
         return History(about['dataset'], tuple(json.loads(about['seen'])), about['unknown'])
@@ -93,25 +91,6 @@ def check_unseen(weights: str, known: History, unseen: Sequence[str]) -> None:
         )
 
 
-def initial_weights(settings: Mapping[str, Any], params: Params | None = None) -> str:
-    """The name of the weights that a network has before its training.
-
-    Args:
-        settings: section `encoder` of the network's configuration.
-        params: the parameters before training, by which a copy of the ImageNet weights is recognized; None if they are
-            not at hand.
-
-    Returns:
-        'imagenet', 'random', the name of an encoder, or a path.
-    """
-    encoder = encoder_of(settings)
-    weights = settings['weights'] or default_weights(encoder)
-    if weights in ('imagenet', *ENCODERS):  # two names of the same weights
-        return 'imagenet' if encoder.name == DEFAULT else published_name(encoder) or weights
-    is_copy = weights != 'random' and params is not None and is_imagenet(params)
-    return 'imagenet' if is_copy else weights
-
-
 def network_steps(workdir: AnyPath) -> list[int]:
     """The steps of the networks in a workdir.
 
@@ -135,56 +114,47 @@ def network_steps(workdir: AnyPath) -> list[int]:
     return sorted({*checkpoints, *([] if final is None else [final])})
 
 
-def read_network(workdir: AnyPath, step: int, encoder: Encoder) -> Params:
-    """Reads the parameters of one step, from encoder.safetensors or from a checkpoint.
+def saved_network(workdir: AnyPath, step: int) -> AnyPath:
+    """Where a workdir has the network of a step.
 
     Args:
         workdir: workdir of the training.
         step: the step.
-        encoder: the encoder of the network.
 
     Returns:
-        A tree of float32 numpy arrays.
+        encoder.safetensors, or the folder of a checkpoint, for `read_params`.
 
     Raises:
-        InputError: there is no network of this step, or it is damaged.
+        InputError: there is no network of this step.
     """
     checkpoints = checkpoint_steps(workdir)
     if step == _final_step(workdir, checkpoints):
-        return read_params(workdir / TRAINED, encoder)
+        return workdir / TRAINED
     if step not in checkpoints:
         steps = ', '.join(map(str, network_steps(workdir))) or 'none'
         raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {steps}.')
-    return _read_checkpoint(workdir, step, encoder)
+    return workdir / 'checkpoints' / str(step)
 
 
-def newest_network(workdir: AnyPath) -> tuple[Encoder, Params, int]:
-    """Reads the newest network of a workdir.
+def newest_network(workdir: AnyPath) -> tuple[AnyPath, int]:
+    """Where a workdir has its newest network.
 
     Args:
         workdir: workdir of the training.
 
     Returns:
-        The Encoder, its parameters as float32 numpy arrays, and the step; 0 if it is unknown.
+        The path, as from `saved_network`, and the step; 0 if it is unknown.
 
     Raises:
-        InputError: there is no network, or it is damaged.
+        InputError: there is no network.
     """
     checkpoints = checkpoint_steps(workdir)
     final = _final_step(workdir, checkpoints)
     if checkpoints and (final is None or final < checkpoints[-1]):
-        encoder = encoder_of(read_config(workdir)['encoder'])
-        return encoder, _read_checkpoint(workdir, checkpoints[-1], encoder), checkpoints[-1]
+        return workdir / 'checkpoints' / str(checkpoints[-1]), checkpoints[-1]
     if not (workdir / TRAINED).is_file():
         raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
-    return *read_encoder(workdir / TRAINED), final or 0
-
-
-def _read_checkpoint(workdir, step, encoder):
-    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
-
-    with Checkpoints(workdir) as checkpoints:
-        return checkpoints.restore_params(step, encoder.shapes())
+    return workdir / TRAINED, final or 0
 
 
 def _final_step(workdir, checkpoints):
@@ -201,10 +171,7 @@ def _final_step(workdir, checkpoints):
     return logged[-1] if ended and not checkpoints else None
 
 
-def _before(workdir, classes):
-    """The History of the initial weights of a training. Earlier versions did not note it."""
-    if 'before' in classes:
-        return History(**classes['before'])
-    weights = read_config(workdir)['encoder']['weights']
+def _before(weights, workdir):
+    """The History of the initial weights of a training that did not note it, as with earlier versions."""
     is_itself = weights and absolute(weights) == absolute(workdir)
     return history(weights) if weights and not is_itself else History()

@@ -11,10 +11,11 @@ import safetensors.numpy
 
 from panet_jax.disk.atomic import local_copy, replacing
 from panet_jax.disk.paths import AnyPath
+from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
-from panet_jax.networks.encoders import DEFAULT, encoder_named
+from panet_jax.networks.encoders import DEFAULT, encoder_named, encoder_of
 from panet_jax.networks.layouts.fit import from_tensors, recognize, to_tensors
 from panet_jax.networks.layouts.vgg16_layout import TORCHVISION_NAMES
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
@@ -73,10 +74,10 @@ def read_about(path: AnyPath) -> dict[str, str]:
 
 
 def read_params(path: AnyPath, encoder: Encoder) -> Params:
-    """Reads the parameters of an encoder from a file.
+    """Reads the parameters of an encoder from a file or a checkpoint.
 
     Args:
-        path: the file, in any supported format.
+        path: the file, in any supported format, or the folder of a checkpoint in a workdir.
         encoder: the encoder that they must fit.
 
     Returns:
@@ -85,23 +86,28 @@ def read_params(path: AnyPath, encoder: Encoder) -> Params:
     Raises:
         InputError: the file is missing or damaged, or does not fit.
     """
+    if path.is_dir():
+        return _read_checkpoint(path, encoder)
     with local_copy(path) as copy:
         return from_tensors(encoder, _read_tensors(copy), str(path))
 
 
 def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
-    """Reads a file whose encoder is not known beforehand.
+    """Reads a file or a checkpoint whose encoder is not known beforehand.
 
     Args:
-        path: the file, in any supported format.
+        path: the file, in any supported format, or the folder of a checkpoint in a workdir.
 
     Returns:
-        The Encoder, by the metadata of the file, else by the names of its tensors; and its parameters, float32 numpy
-        arrays.
+        The Encoder, by the configuration of the workdir, the metadata of the file or the names of its tensors; and its
+        parameters, float32 numpy arrays.
 
     Raises:
         InputError: the file is missing or damaged, or has the weights of an unknown network.
     """
+    if path.is_dir():
+        encoder = _encoder_of_checkpoint(path)
+        return encoder, _read_checkpoint(path, encoder)
     about = read_about(path)
     with local_copy(path) as copy:
         tensors = _read_tensors(copy)
@@ -114,6 +120,25 @@ def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
             f'the weights in {path} belong to no supported network; its first tensors are {", ".join(list(tensors)[:4])}.'
         )
     return encoder, from_tensors(encoder, tensors, str(path))
+
+
+def _encoder_of_checkpoint(folder):
+    return encoder_of(read_config(folder.parent.parent)['encoder'])
+
+
+def _read_checkpoint(folder, encoder):
+    """The parameters in workdir/checkpoints/STEP, of which the encoder must be the given one."""
+    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
+
+    workdir, trained = folder.parent.parent, _encoder_of_checkpoint(folder)
+    if (trained.name, trained.width) != (encoder.name, encoder.width):
+        raise InputError(
+            f'the network in {workdir} is a {trained.name} of width {trained.width:g}, but {encoder.name} of width '
+            f'{encoder.width:g} is wanted; type {{encoder.name=}}{trained.name} {{encoder.width=}}{trained.width:g}, or take '
+            'other weights.'
+        )
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_params(int(folder.name), encoder.shapes())
 
 
 def _read_tensors(path):

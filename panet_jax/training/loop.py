@@ -1,7 +1,6 @@
 """The training loop: batches in, steps on the devices, checkpoints and metrics out."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 
 import jax
@@ -13,12 +12,9 @@ from panet_jax.compute import devices, hosts
 from panet_jax.compute.interrupts import STOP, Requests, caught_signals
 from panet_jax.episodes.loader import Readers, episode_batches
 from panet_jax.episodes.sampling import Episodes
-from panet_jax.method.encoder import Encoder
 from panet_jax.method.episode import Episode
-from panet_jax.method.panet import encode_episodes
 from panet_jax.training.log import Log
 from panet_jax.training.run import Run
-from panet_jax.training.step import train_step
 
 
 def run_steps(
@@ -68,27 +64,6 @@ def run_steps(
                 break
         requests.end(step)
     return state
-
-
-def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) -> Callable:
-    """Compiles the training step of a configuration, `train_step` in parallel.
-
-    Args:
-        config: the experiment.
-        encoder: the encoder to train.
-        used: devices that share a batch.
-
-    Returns:
-        A function as from `devices.parallel`.
-    """
-    encode = functools.partial(
-        encode_episodes,
-        encode=functools.partial(encoder.encode_frozen, frozen=config.encoder.frozen),
-        dtype=config.encoder.dtype,
-        rematerialize=config.encoder.rematerialize,
-    )
-    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
-    return devices.parallel(step, used)
 
 
 @contextlib.contextmanager

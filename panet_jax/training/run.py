@@ -14,9 +14,9 @@ from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import TRAINED, append_json_line, check_same_data, keep_json_lines, locked, write_json
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.networks.trained import about_training, check_unseen, history, initial_weights
+from panet_jax.networks.trained import about_training, check_unseen, history
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
 
@@ -43,7 +43,7 @@ def open_run(workdir: AnyPath, config: ConfigDict, *, now: Callable[[], float] =
             return stack.enter_context(Checkpoints(workdir, config.checkpoints_kept))
 
         checkpoints = hosts.on_primary(open_checkpoints)
-        yield Run(workdir, checkpoints, Clock(config.checkpoint_minutes, now))
+        yield Run(workdir, config, checkpoints, Clock(config.checkpoint_minutes, now))
 
 
 class Run:
@@ -56,8 +56,8 @@ class Run:
         saved: step of the newest checkpoint, 0 for none; the same on every process.
     """
 
-    def __init__(self, workdir: AnyPath, checkpoints: Checkpoints | None, clock: 'Clock'):
-        self._workdir, self._checkpoints, self._clock = workdir, checkpoints, clock
+    def __init__(self, workdir: AnyPath, config: ConfigDict, checkpoints: Checkpoints | None, clock: 'Clock'):
+        self._workdir, self._config, self._checkpoints, self._clock = workdir, config, checkpoints, clock
         self._events = None
         self.saved = 0
 
@@ -77,30 +77,28 @@ class Run:
         return self._checkpoints.restore(fresh)
 
     @hosts.primary_only
-    def note_experiment(self, config: ConfigDict, episodes: Episodes, params: Params, step: int) -> None:
+    def note_experiment(self, episodes: Episodes, weights: str, step: int) -> None:
         """Checks that an experiment may begin or resume here, and writes config.json and classes.json.
 
         Args:
-            config: the experiment.
             episodes: the training episodes.
-            params: the initial parameters.
+            weights: name of the initial weights, as from `InitialNetwork.origin`.
             step: last finished step, 0 for a new training.
 
         Raises:
             InputError: the step is beyond config.steps, the data have changed, or the initial network was trained on
                 unseen classes.
         """
-        if step > config.steps:
-            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{config.steps}.')
-        source, data = episodes.source, config.data
+        if step > self._config.steps:
+            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{self._config.steps}.')
+        source, data = episodes.source, self._config.data
         seen = [source.classes[number - 1] for number in episodes.classes]
-        weights = initial_weights(config.encoder, params)
         before = history(weights)
         check_unseen(weights, before, [name for name in source.classes if name not in seen])
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''
         facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
         check_same_data(self._workdir, seen, facts, before._asdict())
-        write_json(self._workdir / 'config.json', config.to_dict())
+        write_json(self._workdir / 'config.json', self._config.to_dict())
 
     def begin_steps(self, start: int) -> None:
         """Prepares metrics.jsonl and the events for the next steps.

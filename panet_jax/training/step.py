@@ -79,6 +79,27 @@ def _mean_over_parts(function, params, episodes, count):
     return jax.tree.map(lambda x: x / count, sums)
 
 
+def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) -> Callable:
+    """Compiles the training step of a configuration, `train_step` in parallel.
+
+    Args:
+        config: the experiment.
+        encoder: the encoder to train.
+        used: devices that share a batch.
+
+    Returns:
+        A function as from `devices.parallel`.
+    """
+    encode = functools.partial(
+        encode_episodes,
+        encode=functools.partial(encoder.encode_frozen, frozen=config.encoder.frozen),
+        dtype=config.encoder.dtype,
+        rematerialize=config.encoder.rematerialize,
+    )
+    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
+    return devices.parallel(step, used)
+
+
 def schedule_of(config: ConfigDict) -> optax.Schedule:
     """The learning rates of a configuration.
 

@@ -1,5 +1,6 @@
 """From a configuration to a trained network in a workdir."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,10 @@ from panet_jax.disk.workdir import check_experiment
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
 from panet_jax.episodes.sampling import Episodes
-from panet_jax.method.encoder import Encoder
-from panet_jax.networks.choose import initial_params
-from panet_jax.networks.encoders import trainable_encoder
-from panet_jax.training.loop import compiled_step, placed_batches, run_steps
-from panet_jax.training.run import Run, open_run
-from panet_jax.training.step import create_state, optimizer_of
+from panet_jax.networks.initial import InitialNetwork
+from panet_jax.training.loop import placed_batches, run_steps
+from panet_jax.training.run import open_run
+from panet_jax.training.step import compiled_step, create_state, optimizer_of
 
 
 def train(
@@ -49,15 +48,30 @@ def train(
     """
     workdir = workdir_path(workdir)
     hosts.on_primary(check_experiment, workdir, config)
-    encoder = trainable_encoder(config.encoder, config.data.size)
+    initial = InitialNetwork.of(config.encoder, config.seed)
+    initial.check_trainable(config.data.size, config.encoder.frozen)
     used = devices.training_devices(config.batch, config.accumulate)
     episodes = episodes or training_episodes(config)
+    optimizer, step_function = optimizer_of(config, initial.encoder), compiled_step(config, initial.encoder, used)
     with open_run(workdir, config, now=now) as run:
-        state = devices.replicate(_first_state(config, encoder, episodes, run), used)
+        state = devices.replicate(_first_state(run, initial, optimizer, episodes), used)
         if int(state.step) < config.steps:
             with placed_batches(config, episodes, used, int(state.step)) as batches:
-                state = run_steps(config, compiled_step(config, encoder, used), batches, state, run, after_step)
-        run.save_network(encoder, state)
+                state = run_steps(config, step_function, batches, state, run, after_step)
+        run.save_network(initial.encoder, state)
+
+
+def _first_state(run, initial, optimizer, episodes) -> TrainState:
+    """The newest state of the run or, without checkpoints, the initial one; the same on every process."""
+    fresh = functools.partial(create_state, optimizer=optimizer)
+
+    def restored():
+        params = initial.load()
+        state = run.restore(fresh(params))
+        run.note_experiment(episodes, initial.origin(params), int(state.step))
+        return state
+
+    return hosts.from_primary(restored, jax.eval_shape(fresh, initial.encoder.shapes()))
 
 
 def training_episodes(config: ConfigDict) -> Episodes:
@@ -82,17 +96,3 @@ def training_episodes(config: ConfigDict) -> Episodes:
     images = images_by_class(source, seen, task, drawable=drawable, split=data.train_split)
     reader = SupportReader(config.annotation, seed=data.annotation_seed)
     return Episodes(source, Draws(images, task, config.seed, data.flip), size=data.size, reader=reader)
-
-
-def _first_state(config: ConfigDict, encoder: Encoder, episodes: Episodes, run: Run) -> TrainState:
-    """The newest or the initial state, the same on every process."""
-    optimizer = optimizer_of(config, encoder)
-
-    def restored():
-        params = initial_params(encoder, config.encoder.weights, config.seed)
-        state = run.restore(create_state(params, optimizer))
-        run.note_experiment(config, episodes, params, int(state.step))
-        return state
-
-    shapes = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
-    return hosts.from_primary(restored, shapes)
