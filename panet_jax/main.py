@@ -144,7 +144,7 @@ def _run(options, config):
             job.leave(end.status, end.sentence)
 
     logging.set_verbosity(logging.ERROR)
-    with job.none_left_waiting(), exiting(_front_end(options, config), leave):
+    with job.none_left_waiting(), exiting(front_end(options.mode, config), leave):
         keep_compiled(options.compilation_cache)
         if config.data.name != 'shapes':
             prepared_home(config.data.prepared_dir)
@@ -157,9 +157,18 @@ def _run(options, config):
         run_experiment(config, options.workdir, options.mode)
 
 
-def _front_end(options, config):
+def front_end(mode: str | None, config: ml_collections.ConfigDict) -> FrontEnd:
+    """What the program says of its own when it ends early.
+
+    Args:
+        mode: --mode, or None.
+        config: the experiment.
+
+    Returns:
+        The FrontEnd.
+    """
     sizes = (config.batch, config.evaluation.batch, config.data.size, config.data.size)
-    again = AGAIN.get(options.mode, 'goes on from the newest checkpoint')
+    again = AGAIN.get(mode, 'goes on from the newest checkpoint')
     return FrontEnd(memory=MEMORY.format(*sizes), again=again)
 
 

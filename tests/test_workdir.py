@@ -16,7 +16,6 @@ from tiny import load_config, tiny_config
 import panet_jax as pj
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
-from panet_jax.datasets.shapes import Shapes
 from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.evaluation import table
@@ -100,14 +99,14 @@ def test_two_folders_of_one_name_do_not_share_a_workdir(tmp_path):
         training.train(other, tmp_path / 'run')
 
 
-def test_changed_data_are_not_gone_on_with(tmp_path, monkeypatch):
+def test_changed_data_are_not_gone_on_with(tmp_path):
     training.train(tiny_config(steps=1, checkpoint_every=1), tmp_path)
-    monkeypatch.setattr(Shapes, 'fingerprint', 'another')
+    episodes = training.training_episodes(tiny_config())
+    episodes.source.fingerprint = 'another'
     with pytest.raises(
         pj.InputError, match=r'\(fingerprint shapes-1\), but the data now are .*\(fingerprint another\)'
     ):
-        training.train(tiny_config(steps=2), tmp_path)
-    monkeypatch.undo()
+        training.train(tiny_config(steps=2), tmp_path, episodes=episodes)
     with pytest.raises(ZeroDivisionError):
         training.train(tiny_config(), tmp_path / 'other', after_step=lambda _: 1 / 0)  # dies in its first step
     assert json.loads((tmp_path / 'other/classes.json').read_text())['data']['fingerprint'] == 'shapes-1'

@@ -5,9 +5,11 @@ import importlib.util
 import logging
 import os
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import panet_jax as pj
 from panet_jax.commands.ending import FrontEnd
@@ -49,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
             signal.signal(number, _end)
     from panet_jax.demo.folder import visitors_folder
 
-    with visitors_folder() as home:
+    with visitors_folder(Path(tempfile.gettempdir())) as home:
         # Gradio reads these when imported: no analytics, and uploads go into a folder that is deleted at the end.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
         from panet_jax.demo.page import build_page

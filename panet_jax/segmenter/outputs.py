@@ -206,7 +206,9 @@ def write_prediction(
         label_image.save(temporary, 'png')
     with replacing(out / overlay_file) as temporary:
         drawing = _overlay(photo, segmentation)
-        (_with_legend(drawing, segmentation) if legend else drawing).save(temporary, 'jpeg', quality=90)
+        (_with_legend(drawing, legend_rows(segmentation.shares)) if legend else drawing).save(
+            temporary, 'jpeg', quality=90
+        )
     if probabilities:
         values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
@@ -226,14 +228,38 @@ def _overlay(photo, segmentation) -> Image.Image:
     return Image.fromarray(np.concatenate([overlay(photo[band], segmentation.labels[band], rest=1) for band in bands]))
 
 
-def _with_legend(drawing: Image.Image, segmentation) -> Image.Image:
-    """An overlay above a black strip that names the classes in the image, with their colors and shares."""
-    shares = segmentation.shares
+def legend_rows(shares: Mapping[str, float]) -> list[tuple[tuple[int, int, int], str]]:
+    """The rows of a legend: the classes of an image, without those of next to no pixel.
+
+    Args:
+        shares: {class: share of the image in [0, 1]}, in the order of the labels.
+
+    Returns:
+        A list of (color, text).
+    """
     rows = [
-        (tuple(way_color(label)), f'{name} {shares[name]:.1%}')
-        for label, name in enumerate(segmentation.classes, 1)
-        if shares[name] >= LEAST_SHARE
-    ] or [('black', 'nothing found')]
+        (tuple(way_color(label)), f'{name} {share:.1%}')
+        for label, (name, share) in enumerate(shares.items(), 1)
+        if share >= LEAST_SHARE
+    ]
+    return rows or [((0, 0, 0), 'nothing found')]
+
+
+def images_with(classes: Iterable[str], entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Counts the images that show each class, on more than next to no pixel.
+
+    Args:
+        classes: names of the classes.
+        entries: entries of images in predictions.json.
+
+    Returns:
+        {class: number of images}.
+    """
+    return {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in entries) for name in classes}
+
+
+def _with_legend(drawing: Image.Image, rows) -> Image.Image:
+    """An overlay above a black strip with the rows of a legend."""
     height, font, places = _legend_places([text for _, text in rows], *drawing.size)
     picture = Image.new('RGB', (drawing.width, drawing.height + height * (1 + places[-1][1])))
     picture.paste(drawing)
