@@ -262,7 +262,7 @@ def test_files_with_more_than_the_network_are_refused(tmp_path):
     uneven = original | {'blocks.0.attn.qkv.weight': np.zeros((10, 64), np.float32)}
     with pytest.raises(pj.InputError, match='do not fit dinov2-tiny of width 1'):
         pj.load_network(saved(tmp_path / 'uneven.safetensors', uneven))
-    with pytest.raises(pj.InputError, match=r'of no network that is known here; its first tensors are a\.b'):
+    with pytest.raises(pj.InputError, match=r'belong to no supported network; its first tensors are a\.b'):
         pj.load_network(saved(tmp_path / 'none.safetensors', {'a.b': np.zeros(3)}))
 
 
