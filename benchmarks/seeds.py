@@ -117,7 +117,7 @@ def parse(words):
 
 def main():
     """Runs the seeds. A mistake of the user is one sentence, with exit status 2."""
-    with exiting(FrontEnd(again='goes on from the newest checkpoint')):
+    with exiting(FrontEnd(again='resumes from the newest checkpoint')):
         heed_signals()
         show_messages()
         options, config, seeds = parse(sys.argv[1:])

@@ -23,9 +23,9 @@ from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
 
 MODES = ('train', 'evaluate', 'table')
-# What the same command does after a signal stopped it, by mode; a training goes on.
+# What the same command does after a signal has stopped it, by mode; a training resumes.
 AGAIN = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
-# What needed too much memory, with the values of the settings that it depends on.
+# What needs too much memory, with the values of the settings that the memory depends on.
 MEMORY = (
     'for {} episode(s) a step in training or {} image(s) in evaluation, at {} x {} pixels; type a smaller '
     '{{batch=}}, {{evaluation.batch=}}, {{evaluation.cache_gib=}}, {{loader.threads=}} or {{data.size=}}'
@@ -69,7 +69,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.Conf
     config, others = take_config(words)
     options = parser.parse_args(others)
     if config is None:
-        raise InputError('say which experiment, for instance --config=configs/shapes.py.')
+        raise InputError('name an experiment, for instance --config=configs/shapes.py.')
     return options, config
 
 
@@ -79,26 +79,28 @@ def _parser():
         description='Trains and evaluates an experiment.',
         allow_abbrev=False,
         usage='%(prog)s --config=FILE [--config.NAME=VALUE ...] [options]',
-        epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py say which there are.',
+        epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py list them.',
     )
     parser.add_argument(
         '--config',
         metavar='FILE',
-        help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small one, or config.json of '
+        help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small run, or the config.json of '
         'a workdir to repeat its run',
     )
-    parser.add_argument('--workdir', help='for checkpoints, metrics and results (runs/, named after the experiment)')
+    parser.add_argument(
+        '--workdir', help='folder for checkpoints, metrics and results (default: in runs/, named after the experiment)'
+    )
     parser.add_argument(
         '--mode',
         choices=MODES,
-        help='what to do (training and evaluation, one after the other); table evaluates all folds, shots and kinds of '
-        'support, and sets the paper beside them',
+        help='what to do (default: train, then evaluate); table evaluates all folds, shots and kinds of support, and compares '
+        'them with the paper',
     )
     parser.add_argument(
         '--compilation_cache',
         metavar='FOLDER',
-        help="where compiled programs are kept, so that a second run begins at once: '' is nowhere (compiled/ in "
-        '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR comes first',
+        help="folder of compiled programs, with which a second run starts at once; '' keeps none (default: compiled/ in "
+        '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR takes precedence',
     )
     _add_process_options(parser)
     return parser
@@ -109,18 +111,18 @@ def _add_process_options(parser):
     parser.add_argument(
         '--distributed',
         action='store_true',
-        help='several processes train together, each started with this same command: on Cloud TPU, under SLURM and Open MPI '
-        'they find each other, elsewhere by the next three options',
+        help='run as one of several processes, all started with the same command; on Cloud TPU, under SLURM and under Open MPI '
+        'they find each other, elsewhere they need the next three options',
     )
     parser.add_argument(
         '--coordinator',
         default=os.environ.get('JAX_COORDINATOR_ADDRESS'),
         metavar='HOST:PORT',
-        help='of process 0; means --distributed ($JAX_COORDINATOR_ADDRESS)',
+        help='address of process 0; implies --distributed ($JAX_COORDINATOR_ADDRESS)',
     )
     for name, variable, what in (
-        ('processes', 'JAX_NUM_PROCESSES', 'how many processes there are'),
-        ('process', 'JAX_PROCESS_ID', "this process's number, from 0"),
+        ('processes', 'JAX_NUM_PROCESSES', 'number of processes'),
+        ('process', 'JAX_PROCESS_ID', 'number of this process, from 0'),
     ):
         value = os.environ.get(variable, '')
         parser.add_argument(
@@ -158,7 +160,7 @@ def _run(options, config):
 
 
 def front_end(mode: str | None, config: ml_collections.ConfigDict) -> FrontEnd:
-    """What the program says of its own when it ends early.
+    """The parts of the sentence with which the program ends early.
 
     Args:
         mode: --mode, or None.
@@ -168,7 +170,7 @@ def front_end(mode: str | None, config: ml_collections.ConfigDict) -> FrontEnd:
         The FrontEnd.
     """
     sizes = (config.batch, config.evaluation.batch, config.data.size, config.data.size)
-    again = AGAIN.get(mode, 'goes on from the newest checkpoint')
+    again = AGAIN.get(mode, 'resumes from the newest checkpoint')
     return FrontEnd(memory=MEMORY.format(*sizes), again=again)
 
 

@@ -151,9 +151,9 @@ def test_resampled_positions_keep_constants_and_symmetry(antialias):
 
 def test_a_wrong_size_names_the_nearest_right_ones():
     encoder = encoder_named('dinov2-tiny')
-    with pytest.raises(pj.InputError, match='multiples of 14 pixels, got 70 x 43; next to 43 are 42 and 56'):
+    with pytest.raises(pj.InputError, match='multiples of 14 pixels, got 70 x 43; the nearest to 43 are 42 and 56'):
         encoder.encode(encoder.initial(jax.random.key(0)), np.zeros((1, 70, 43, 3), np.float32))
-    with pytest.raises(pj.InputError, match='next to 417 are 406 and 420'):
+    with pytest.raises(pj.InputError, match='the nearest to 417 are 406 and 420'):
         encoder.grid(417)
     assert encoder.grid(420) == 30
 

@@ -199,7 +199,7 @@ def test_results_of_one_name_get_numbers():
     ('arguments', 'message'),
     [
         ((), 'show what to look for with --support'),
-        ((*CAT,), 'say where to look with --query'),
+        ((*CAT,), 'name the images to segment with --query'),
         (('--support', 'cat', '--query', 'photos'), 'wants NAME=IMAGE:ANNOTATION'),
         (('--support', 'cat=no.jpg:cat.png', '--query', 'photos'), 'there is no image no.jpg'),
         (('--support', 'cat=cat.jpg:no.png', '--query', 'photos'), 'there is no annotation no.png'),
@@ -225,10 +225,13 @@ def test_results_of_one_name_get_numbers():
             (*CAT, '--save-segmenter', 'none/pets.safetensors'),
             'there is no folder none to save pets.safetensors in; make it first',
         ),
-        ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--out photos is where --query looks'),
-        ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--out photos is where --query looks'),
-        ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--out photos/new is where --query looks'),
-        ((*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'), 'is where --query looks'),
+        ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--query looks into --out photos too'),
+        ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--query looks into --out photos too'),
+        ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--query looks into --out photos/new too'),
+        (
+            (*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'),
+            '--query looks into --out photos/x too',
+        ),
         ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'and there is no such file or folder'),
     ],
 )
@@ -398,8 +401,8 @@ def test_results_that_no_query_finds_may_lie_below_the_photographs(command):
 
 def test_a_small_size_is_remarked_on_once(command):
     out = command(*NETWORK, *CAT, '--query', 'photos/b.png')[1]
-    assert out.count('--size 33 is little: below about 200 pixels') == 1
-    assert 'is little' not in command('--weights=narrow.safetensors', '--size=200', *CAT, '--query', 'photos/b.png')[1]
+    assert out.count('--size 33 is small: below about 200 pixels') == 1
+    assert 'is small' not in command('--weights=narrow.safetensors', '--size=200', *CAT, '--query', 'photos/b.png')[1]
 
 
 def segmentation(label_share):

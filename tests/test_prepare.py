@@ -104,7 +104,7 @@ def test_a_preparation_warns_of_those_that_it_supersedes(tmp_path, caplog):
     (tmp_path / 'own/classes.txt').write_text('cat\nhorse\n')
     prepare_list(*arguments)
     assert re.search(
-        r'1 prepared list\(s\) of before take 0\.\d MB; panet-jax data clean --prepared-dir=\S+ removes them',
+        r'1 outdated prepared list\(s\) take 0\.\d MB; panet-jax data clean --prepared-dir=\S+ removes them',
         caplog.text,
     )
 

@@ -357,7 +357,7 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
     weights.rename(tmp_path / 'moved.safetensors')
     with pytest.raises(
-        pj.InputError, match=r'weights of .*animals.safetensors cannot be had .*; name them as weights='
+        pj.InputError, match=r'weights of .*animals.safetensors cannot be loaded .*; name them as weights='
     ):
         pj.Segmenter.load(tmp_path / 'animals.safetensors')
     pj.Segmenter.load(tmp_path / 'animals.safetensors', tmp_path / 'moved.safetensors')

@@ -158,7 +158,7 @@ def test_a_table_that_was_interrupted_says_what_is_yet_to_come(tmp_path, capsys)
     with contextlib.redirect_stdout(Terminal()), pytest.raises(KeyboardInterrupt):
         table.make_table(tiny_config(**SETTINGS), tmp_path)
     text = (tmp_path / 'table.md').read_text()
-    assert 'unfinished: 6 of 8 cells are yet to come; the same command goes on' in text
+    assert 'unfinished: 6 of 8 cells are not evaluated yet; the same command resumes' in text
     assert text.count('not yet') == 6
     assert (tmp_path / 'report.html').exists()
     summary = table.make_table(tiny_config(**SETTINGS), tmp_path)
@@ -172,7 +172,7 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert [row[3] for row in summary.rows] == ['-', '-']
     assert summary.rows[1][1:3] == ['missing', 'missing']
     text = format_table(summary)
-    assert 'untrained, dense, 1-shot: no mean, because it would be of all four folds, and 1, 3 is not there' in text
+    assert 'untrained, dense, 1-shot: no mean, because it needs all four folds, but 1, 3 is missing' in text
     assert 'untrained, dense, 600-shot, fold 0: missing, because class 1 (disc) has' in text
     content = json.loads((tmp_path / 'table.json').read_text())
     assert [mean['mean_iou'] for mean in content['means_over_folds'].values()] == [None, None]
@@ -231,7 +231,7 @@ def test_rows_made_in_different_ways_have_no_mean(finished):
     trained[3]['training'] = PAPERS['training'] | {'batch': 4}
     assert mean_over_folds(trained)[0] is None
     assert "the folds differ in training's batch" in mean_over_folds(trained)[1]
-    assert mean_over_folds(rows[:3]) == (None, 'it would be of all four folds, and 3 is not there')
+    assert mean_over_folds(rows[:3]) == (None, 'it needs all four folds, but 3 is missing')
     assert mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) == (None, 'a fold has no score')
 
 

@@ -158,7 +158,7 @@ def test_weights_of_unknown_training_are_named_with_a_remark(trained, tmp_path):
     config = given(tmp_path / 'snapshot.safetensors', **{'table.folds': (0,), 'table.shots': (1,)})
     summary = table.make_table(config, tmp_path / 'table')
     assert summary.rows[0][0] == 'given: snapshot.safetensors, dense, 1-shot'
-    assert any('on what snapshot.safetensors was trained is not known' in note for note in summary.notes)
+    assert any('it is unknown what snapshot.safetensors was trained on' in note for note in summary.notes)
     training.train(tiny_config(steps=1, **{'encoder.weights': config.encoder.weights}), tmp_path / 'on')
     results = evaluation.evaluate(tiny_config(**{'encoder.weights': config.encoder.weights}), tmp_path / 'on')
     assert results['unknown_training'] == 'snapshot.safetensors'

@@ -120,7 +120,7 @@ def _parsed_list(text, kind):
     """
     try:
         if kind is str and not text.lstrip().startswith(('(', '[')):
-            raise ValueError('names, of which some look like numbers')
+            raise ValueError('names may look like numbers')
         value = ast.literal_eval(text)
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
     except (ValueError, SyntaxError):

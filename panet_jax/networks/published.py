@@ -149,7 +149,7 @@ def is_at_hand(name: str) -> bool:
 
 
 def _on_this_machine(name) -> Iterator[Path]:
-    """The files there are of published weights, the checksum of those under PyTorch's names verified."""
+    """The files of published weights on this machine; of those with PyTorch's names, only ones with the right checksum."""
     page, file = PUBLISHED[name]
     torch_home = Path(os.environ.get('TORCH_HOME', '~/.cache/torch')).expanduser()
     for folder in (cache_dir(), torch_home / 'hub/checkpoints') if file else ():

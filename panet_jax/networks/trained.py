@@ -14,7 +14,7 @@ from panet_jax.errors import InputError
 from panet_jax.networks.encoders import ENCODERS
 from panet_jax.networks.weights import read_about
 
-UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were trained on none of the data sets here
+UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that no training of this program has made
 
 
 class History(NamedTuple):

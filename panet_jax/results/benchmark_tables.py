@@ -115,7 +115,7 @@ def _notes(cells):
     no_mean = [(f'no mean, because {reason}', row.name) for row in rows if (reason := row.mean_or_reason[1])]
     return [
         *(
-            [f'unfinished: {unfinished} of {len(cells.wanted)} cells are yet to come; the same command goes on']
+            [f'unfinished: {unfinished} of {len(cells.wanted)} cells are not evaluated yet; the same command resumes']
             * bool(unfinished)
         ),
         *_notes_on_paper(rows),

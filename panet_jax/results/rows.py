@@ -160,13 +160,13 @@ def remarks(row: Row) -> list[str]:
     """
     sentences = []
     if row['draw'] == 'panet2019' and not row['authors_order']:
-        sentences.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
+        sentences.append(f"drawn by the authors' rules, but not exactly their episodes: {_other_order(row)}")
     if row['trained_on'] not in ('', row['dataset']):
         sentences.append(
-            f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked but by name'
+            f'the network was trained on {row["trained_on"]}; that it saw none of these classes is checked by their names only'
         )
     if unknown := row.get('unknown_training'):  # not in rows of earlier versions
-        sentences.append(f'on what {unknown} was trained is not known, and so not whether it saw these classes')
+        sentences.append(f'it is unknown what {unknown} was trained on, and so whether it saw these classes')
     absent = [name for name, value in row['class_iou'].items() if value is None]
     if absent:
         sentences.append(f'no query showed {", ".join(absent)}: left out of the mean')
@@ -193,8 +193,8 @@ def _other_order(row):
     }
     true_reasons = [reason for reason, holds in reasons.items() if holds]
     return '; '.join(true_reasons) or (
-        "the order of a class's images is that of the list, for want of their class1.txt, class2.txt, ..., or of images that "
-        'those name'
+        'the images of a class have the order of the list, because class1.txt, class2.txt, ... or images that they name are '
+        'missing'
     )
 
 

@@ -18,7 +18,7 @@ _find = jax.jit(find)
 
 @functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
 def reference_views(references: ReferenceSet) -> Views:
-    """What is found in the images of the references, of which it is known which classes they show.
+    """What is found in the references' own images, whose classes are known.
 
     Args:
         references: the set, with the features of its images.
