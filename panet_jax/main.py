@@ -96,18 +96,18 @@ def _parser():
         help='what to do (default: train, then evaluate); table evaluates all folds, shots and kinds of support, and compares '
         'them with the paper',
     )
+    _add_process_options(parser)
+    return parser
+
+
+def _add_process_options(parser):
+    """Adds the options on where the program runs: its compiled programs, and a job of several processes."""
     parser.add_argument(
         '--compilation_cache',
         metavar='FOLDER',
         help="folder of compiled programs, with which a second run starts at once; '' keeps none (default: compiled/ in "
         '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR takes precedence',
     )
-    _add_process_options(parser)
-    return parser
-
-
-def _add_process_options(parser):
-    """Adds the options of a job of several processes."""
     parser.add_argument(
         '--distributed',
         action='store_true',

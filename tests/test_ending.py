@@ -28,7 +28,7 @@ ENDINGS = {
     ),
     'saved': (
         Interrupted(signal.SIGTERM, 7),
-        Ending('stopped by SIGTERM; step 7 is saved, the same command goes on there', 143, True),
+        Ending('stopped by SIGTERM; step 7 is saved; the same command resumes there', 143, True),
     ),
     'Ctrl-C': (KeyboardInterrupt(), Ending('stopped by Ctrl-C; the same command goes on', 130)),
     'signal': (Terminated(signal.SIGTERM), Ending('stopped by SIGTERM; the same command goes on', 143)),

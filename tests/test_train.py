@@ -292,7 +292,7 @@ def test_no_room_for_a_checkpoint_is_one_sentence(tmp_path):
     state = create_state({'kernel': np.broadcast_to(np.float32(0), (10**15,))}, optax.identity())
     with (
         Checkpoints(tmp_path, keep=1) as checkpoints,
-        pytest.raises(pj.InputError, match=r'no room to save step 0: .*the same command goes on from step 0'),
+        pytest.raises(pj.InputError, match=r'no room to save step 0: .*the same command resumes from step 0'),
     ):
         checkpoints.save(state)
 

@@ -6,8 +6,9 @@ import jax
 import ml_collections
 
 from panet_jax.compute import devices, hosts
+from panet_jax.disk.experiment import check_experiment
 from panet_jax.disk.paths import AnyPath, in_bucket
-from panet_jax.disk.workdir import check_experiment, make_workdir
+from panet_jax.disk.workdir import make_workdir
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
 from panet_jax.evaluation.evaluate import evaluate, evaluator_of

@@ -38,7 +38,7 @@ class Interrupted(Exception):
 
     def __init__(self, number: int, step: int):
         super().__init__(
-            f'stopped by {signal.Signals(number).name}; step {step} is saved, the same command goes on there'
+            f'stopped by {signal.Signals(number).name}; step {step} is saved; the same command resumes there'
         )
         self.number = number
 

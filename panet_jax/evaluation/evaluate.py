@@ -9,8 +9,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
+from panet_jax.disk.experiment import training_recipe
 from panet_jax.disk.paths import AnyPath, workdir_path
-from panet_jax.disk.workdir import training_recipe
 from panet_jax.episodes.draws import Draw
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
@@ -119,31 +119,41 @@ def measure(
     identity = evaluation_identity(config, runs, draws, network)
     hosts.check_same('the drawn episodes', identity.episodes_hash)
     record = hosts.value_from_primary(lambda: vars(network_record(network, identity.weights, unseen)))
-    settings = network.encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
-    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) != settings:
-        evaluator = evaluator_of(config, network.encoder)
-    totals = evaluator.count(
+    totals = _fitting(evaluator, config, network.encoder).count(
         network.params,
         [draw for run in draws for draw in run],
         AnnotatedImages(source, class_ids, runs[0].reader, config.data.size, protocol.own_size),
         key=(network.hash, source.fingerprint, identity.split),
     )
     confusions = np.split(totals.confusions, len(runs))
-    counts = [
-        class_counts(
-            run_confusions,
-            np.array([draw.classes for draw in run]),
-            len(source.classes),
-            absent_false_positives=protocol.absent_false_positives,
-        )
-        for run_confusions, run in zip(confusions, draws, strict=True)
-    ]
     all_scores = Scores(
-        **scores(np.array(counts), unseen),
+        **scores(_counts_of_runs(confusions, draws, len(source.classes), protocol), unseen),
         empty_supports=int(totals.empty_supports.sum()),
         seconds=round(time.perf_counter() - start, 1),
     )
     return Result(identity, NetworkRecord(**record), all_scores), confusions[0]
+
+
+def _fitting(evaluator, config, encoder) -> Evaluator:
+    """The evaluator if it has the settings of the experiment and the encoder, else a new one."""
+    settings = encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
+    if evaluator and (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) == settings:
+        return evaluator
+    return evaluator_of(config, encoder)
+
+
+def _counts_of_runs(confusions, draws, num_classes, protocol):
+    """[R, 3, 1 + num_classes] int: the pixels of each class, in each of R runs."""
+    counts = [
+        class_counts(
+            matrices,
+            np.array([draw.classes for draw in run]),
+            num_classes,
+            absent_false_positives=protocol.absent_false_positives,
+        )
+        for matrices, run in zip(confusions, draws, strict=True)
+    ]
+    return np.array(counts)
 
 
 def network_record(network: Network, weights: str, unseen: Iterable[str]) -> NetworkRecord:

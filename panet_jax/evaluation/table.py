@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from panet_jax.disk.experiment import training_recipe
 from panet_jax.disk.paths import AnyPath, workdir_path
-from panet_jax.disk.workdir import default_workdir, locked, training_recipe, write_json
+from panet_jax.disk.workdir import default_workdir, locked, write_json
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator

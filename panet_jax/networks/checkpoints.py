@@ -86,7 +86,7 @@ class Checkpoints:
         if free < 1.1 * needed:
             raise InputError(
                 f'no room to save step {step}: {self.folder} needs {gigabytes(needed)}, {gigabytes(free)} are free; make '
-                f'room, and the same command goes on from step {max(self.steps(), default=0)}.'
+                f'room, and the same command resumes from step {max(self.steps(), default=0)}.'
             )
 
     def restore(self, state: TrainState) -> TrainState:

@@ -10,8 +10,9 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
+from panet_jax.disk.experiment import check_same_data
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import TRAINED, append_json_line, check_same_data, keep_json_lines, locked, write_json
+from panet_jax.disk.workdir import TRAINED, append_json_line, keep_json_lines, locked, write_json
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder

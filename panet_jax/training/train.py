@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from panet_jax.compute import devices, hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
+from panet_jax.disk.experiment import check_experiment
 from panet_jax.disk.paths import workdir_path
-from panet_jax.disk.workdir import check_experiment
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
 from panet_jax.episodes.sampling import Episodes
