@@ -17,9 +17,7 @@ from panet_jax.errors import InputError
 class FailingLock(filelock.BaseFileLock):
     """A lock of a file system on which locking fails."""
 
-    def __init__(self, folder, error):
-        super().__init__(folder / '.lock')
-        self.error = error
+    error = None
 
     def _acquire(self):
         raise self.error
@@ -28,20 +26,26 @@ class FailingLock(filelock.BaseFileLock):
         raise AssertionError('it was never held')
 
 
+def failing_lock(folder, error):
+    lock = FailingLock(folder / '.lock')
+    lock.error = error
+    return lock
+
+
 @pytest.mark.parametrize('code', [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
 def test_without_locks_a_warning_is_logged_and_work_goes_on(tmp_path, caplog, code):
-    assert acquire(FailingLock(tmp_path, OSError(code, os.strerror(code))), timeout=0)
+    assert acquire(failing_lock(tmp_path, OSError(code, os.strerror(code))), timeout=0)
     assert f'The file system of {tmp_path} has no locks' in caplog.text
 
 
 def test_on_a_system_without_locks_work_goes_on(tmp_path, caplog):
-    assert acquire(FailingLock(tmp_path, NotImplementedError()), timeout=0)
+    assert acquire(failing_lock(tmp_path, NotImplementedError()), timeout=0)
     assert 'has no locks' in caplog.text
 
 
 def test_another_error_of_a_lock_is_not_swallowed(tmp_path):
     with pytest.raises(OSError, match='Input/output'):
-        acquire(FailingLock(tmp_path, OSError(errno.EIO, 'Input/output error')), timeout=0)
+        acquire(failing_lock(tmp_path, OSError(errno.EIO, 'Input/output error')), timeout=0)
 
 
 HOLDER = """

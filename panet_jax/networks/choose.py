@@ -115,10 +115,11 @@ def _network(source):
             return Network(vgg16(encoder_width(params)), params, encoder.size, 'imagenet')
         return Network(encoder, params, encoder.size, str(source))
     path = workdir_path(source)
-    file, step = newest_network(path) if path.is_dir() else (path, 0)
+    size, (file, step) = None, (path, 0)
+    if path.is_dir():
+        size, (file, step) = read_config(path)['data']['size'], newest_network(path)
     encoder, params = read_encoder(file)
-    size = read_config(path)['data']['size'] if path.is_dir() else encoder.size
-    return Network(encoder, _to_device(params), size, str(absolute(path)), step)
+    return Network(encoder, _to_device(params), size or encoder.size, str(absolute(path)), step)
 
 
 def _to_device(params):
