@@ -21,12 +21,12 @@ from panet_jax.evaluation.counting import MOST_PAIRS, Evaluator
 from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import MOST_LOGITS, count_queries, episode_prototypes
 from panet_jax.evaluation.plain import episode_confusions, query_labels
+from panet_jax.evaluation.protocols import PANET2019, PROTOCOLS, STANDARD
 from panet_jax.method.adapt import HEADS
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.prototypes import Pooled, bilinear_matrix
 from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.network import Network
-from panet_jax.results.protocols import PANET2019, PROTOCOLS, STANDARD
 
 CLASSES = [2, 5, 11, 20]
 

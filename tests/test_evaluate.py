@@ -25,8 +25,8 @@ from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores as scores_of
 from panet_jax.images.overlays import annotated, heat_map, overlay
 from panet_jax.method.metrics import class_counts, iou
-from panet_jax.results.rows import comparable_results, format_table, results_table
 from panet_jax.results.sheets import Row, episode_panels, pictured_episodes, save_sheet
+from panet_jax.results.tables import comparable_results, format_table, results_table
 from panet_jax.training.train import train
 
 REQUIRED = [

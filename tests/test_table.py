@@ -21,8 +21,8 @@ from panet_jax.results.charts import table_charts
 from panet_jax.results.fold_means import TableRow, mean_over_folds
 from panet_jax.results.html_report import save_report
 from panet_jax.results.paper import PUBLISHED, published
-from panet_jax.results.rows import Table, format_table, upright
 from panet_jax.results.table_files import long_csv
+from panet_jax.results.tables import Table, format_table, upright
 from panet_jax.settings import flat
 from panet_jax.training.train import train
 

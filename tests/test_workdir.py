@@ -22,7 +22,7 @@ from panet_jax.evaluation import table
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.results.rows import format_table, results_table
+from panet_jax.results.tables import format_table, results_table
 from panet_jax.training import train as training
 
 

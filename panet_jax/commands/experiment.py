@@ -14,7 +14,7 @@ from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
 from panet_jax.evaluation.evaluate import evaluate, evaluator_of
 from panet_jax.evaluation.runs import evaluation_runs
 from panet_jax.evaluation.table import make_table
-from panet_jax.results.rows import comparable_results, format_table, results_table
+from panet_jax.results.tables import comparable_results, format_table, results_table
 from panet_jax.training.train import train
 
 

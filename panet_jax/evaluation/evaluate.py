@@ -18,6 +18,7 @@ from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.evaluation.plain import grid_logits
+from panet_jax.evaluation.protocols import PROTOCOLS
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores
 from panet_jax.method.adapt import HEADS
@@ -29,11 +30,10 @@ from panet_jax.networks.network import Network
 from panet_jax.networks.trained import check_unseen, history
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import picture_name
-from panet_jax.results.protocols import PROTOCOLS
 from panet_jax.results.result import NetworkRecord, Result, Scores
-from panet_jax.results.rows import Row as ResultRow
-from panet_jax.results.rows import comparable_results, results_table, save_results
 from panet_jax.results.sheets import Row, pictured_episodes, save_sheet
+from panet_jax.results.tables import Row as ResultRow
+from panet_jax.results.tables import comparable_results, results_table, save_results
 from panet_jax.results.tensorboard import save_evaluation_events
 
 

@@ -12,9 +12,9 @@ from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import read_config
 from panet_jax.episodes.draws import Draw
 from panet_jax.episodes.sampling import Episodes
+from panet_jax.evaluation.protocols import test_list
 from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network
-from panet_jax.results.protocols import test_list
 from panet_jax.results.result import Identity
 
 if TYPE_CHECKING:

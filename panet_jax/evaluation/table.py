@@ -22,8 +22,8 @@ from panet_jax.results.charts import table_charts
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import file_name, network_name
 from panet_jax.results.result import EARLIER
-from panet_jax.results.rows import Row, Table, spread
 from panet_jax.results.table_files import write_table
+from panet_jax.results.tables import Row, Table, spread
 
 
 class Cell(NamedTuple):

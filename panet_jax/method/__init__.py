@@ -1,1 +1,5 @@
-"""The method, pure functions of one episode: the paper's, the adapted head, presence, and the encoders with their layers."""
+"""The method: pure functions of one episode.
+
+The paper's in episode, panet, prototypes and losses; adapt (the adapted head), presence (is a class in a photograph
+at all); encoder (what an encoder is), vgg16, resnet, dinov2 and their layers; metrics.
+"""

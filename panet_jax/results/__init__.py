@@ -1,5 +1,5 @@
 """The results of evaluations.
 
-result (what a row holds), rows (on disk and as a table), protocols (rules of scoring), benchmark_tables, fold_means and
-paper (tables beside the published values), table_files, html_report with charts, sheets (pictures), tensorboard.
+result (what a row of results.json holds), tables (of rows), benchmark_tables, fold_means and paper (tables beside the
+published values), table_files, html_report with charts, sheets (pictures), tensorboard, names.
 """

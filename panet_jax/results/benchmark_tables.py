@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from panet_jax.results.fold_means import TableRow, table_rows
 from panet_jax.results.names import head_clause
 from panet_jax.results.paper import MEANING, Published
-from panet_jax.results.rows import Table, classes_scored, percent, remarks, spread, spread_meaning
+from panet_jax.results.tables import Table, classes_scored, percent, remarks, spread, spread_meaning
 
 
 class Cell(Protocol):

@@ -13,7 +13,7 @@ from PIL import Image
 from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import write_text
 from panet_jax.results.charts import Chart
-from panet_jax.results.rows import Table, upright
+from panet_jax.results.tables import Table, upright
 
 PAGE = 'report.html.jinja'
 QUALITY = 85  # quality of the pictures, which are WebP

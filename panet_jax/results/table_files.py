@@ -7,7 +7,7 @@ from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import write_json, write_text
 from panet_jax.results.benchmark_tables import Cells, fold_table, summary_table
 from panet_jax.results.fold_means import paper_of_fold
-from panet_jax.results.rows import Table
+from panet_jax.results.tables import Table
 
 
 def write_table(cells: Cells, workdir: AnyPath) -> list[Table]:
