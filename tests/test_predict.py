@@ -276,7 +276,7 @@ def test_classes_that_are_probably_not_there_are_left_out_and_the_head_is_chosen
     command(*NETWORK, *CAT, '--save-segmenter', 'cat.safetensors')
     arguments = ('--segmenter=cat.safetensors', '--query=photos', '--present-above=0.1', '--out=saved')
     status, _, err = command(*arguments)
-    assert (status, 'fit anew, or leave out --present-above' in err) == (2, True)
+    assert (status, 'fit again, or leave out --present-above' in err) == (2, True)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -88,7 +88,7 @@ MISTAKES = {
     ),
     'ways': (['--config=configs/shapes.py', '--config.episode.ways=6', *TINY], 'a 6-way episode needs 6 classes'),
     'checkpoint': (['--config=configs/shapes.py', '--config.checkpoint=nonsense', *TINY], 'nonsense is not a workdir'),
-    'no Python': (['--config=README.md'], 'README.md is no Python'),
+    'no Python': (['--config=README.md'], 'README.md is not valid Python'),
     'no get_config': (['--config=tests/tiny.py'], 'has no function get_config'),
     'weights': (['--config=configs/shapes.py', '--config.encoder.weights=gone.pth'], 'there is no file gone.pth'),
     'unwritable': (['--config=configs/shapes.py', '--workdir=/proc/none', *TINY], '/proc/none'),

@@ -96,7 +96,7 @@ def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
         segmenter_.predict(queries, present_above=2)
     segmenter_.save(tmp_path / 'discs.safetensors')
     loaded = pj.Segmenter.load(tmp_path / 'discs.safetensors', segmenter_.network)
-    with pytest.raises(pj.InputError, match='keeps no features of its images, which deciding what is present needs'):
+    with pytest.raises(pj.InputError, match='has no features of its images, which are needed to decide which classes'):
         loaded.predict(queries, present_above=0.13)
 
 
@@ -422,7 +422,7 @@ def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
 
 def test_no_reference_of_a_loaded_segmenter_can_be_removed(make, narrow_params, tmp_path):
     make().fit({'cat': [draw_disc(0)]}).save(tmp_path / 'cat.safetensors')
-    with pytest.raises(pj.InputError, match='keeps no features of its images to remove a reference; fit anew'):
+    with pytest.raises(pj.InputError, match='has no features of its images, which are needed to remove a reference'):
         pj.Segmenter.load(tmp_path / 'cat.safetensors', narrow_params).references.without(0)
 
 

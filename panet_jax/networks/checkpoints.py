@@ -133,7 +133,7 @@ class Checkpoints:
         except (KeyError, OSError, ValueError) as error:
             raise InputError(
                 f'the checkpoint {self.folder / str(step)} cannot be read ({str(error).strip(chr(39))[:200]}); copy it '
-                'again, or remove that folder to go on from the one before.'
+                'again, or remove that folder to resume from the one before.'
             ) from error
 
 

@@ -145,7 +145,7 @@ def _read_tensors(path):
     """The tensors of a file with torch's names and layout; an InputError names the formats that can be read."""
     if not path.is_file():
         raise InputError(
-            f"encoder weights must be 'imagenet', 'random', an encoder's name or a file, but there is no file {path}."
+            f"encoder weights must be 'imagenet', 'random', an encoder's name, a workdir or a file, but there is no file {path}."
         )
     try:
         if path.suffix == '.safetensors':

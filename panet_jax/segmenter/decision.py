@@ -31,8 +31,8 @@ def reference_views(references: ReferenceSet) -> Views:
     """
     if any(map(references.lacks_features, references.images)):
         raise InputError(
-            'a saved segmenter keeps no features of its images, which deciding what is present needs; fit anew, or leave '
-            'out {segmenter.present_above}.'
+            'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, '
+            'or leave out {segmenter.present_above}.'
         )
     images = references.images.values()
     grids = np.stack([image.features for image in images])

@@ -289,8 +289,8 @@ class Segmenter:
         network = segmenter.network
         if network.hash != settings['network'] or network.channels != reference_set.channels:
             raise InputError(
-                f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
-                f'{network.hash}, wanted {settings["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
+                f'{path} was made with other weights than {segmenter.weights or "those given"}: the hash of these is '
+                f'{network.hash}, wanted {settings["network"]}; name the right ones as {{segmenter.weights=}}, or fit again.'
             )
         segmenter.references = reference_set
         return segmenter
