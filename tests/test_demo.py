@@ -333,7 +333,7 @@ def test_a_tab_that_outlived_its_session_is_told_to_reload(actions):
     import gradio as gr
 
     for action in (actions.remove_all, actions.segment, actions.switch):
-        with pytest.raises(gr.Error, match='Reload it'):
+        with pytest.raises(gr.Error, match='Reload the page'):
             list(action(None))
 
 

@@ -222,7 +222,7 @@ def test_a_nested_coco_photograph_that_changed_is_noticed(tmp_path):
         (lambda c: c['images'][0].update(file_name=c['images'][1]['file_name']), 'two images'),
         (lambda c: c['images'].append(c['images'][0] | {'file_name': 'x.jpg'}), 'two images'),
         (lambda c: c.update(annotations=[]), 'no image with an annotation'),
-        (lambda c: c['categories'][0].update(name='a'), 'two categories of one name'),
+        (lambda c: c['categories'][0].update(name='a'), 'two categories with the same name'),
         (lambda c: c['categories'].extend({'id': 1000 + i, 'name': str(i)} for i in range(300)), 'wanted 1 to 254'),
     ],
 )
