@@ -22,8 +22,9 @@ from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.panet import encode_episodes
 from panet_jax.method.vgg16 import encoder_shapes, init_encoder_params
 from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.training.episodes import training_episodes
 from panet_jax.training.step import create_state, learning_rate_schedule, make_optimizer, train_step
-from panet_jax.training.train import train, training_episodes
+from panet_jax.training.train import train
 
 
 def compact_batch(size, episodes=4):

@@ -24,6 +24,7 @@ from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.results.tables import format_table, results_table
 from panet_jax.training import train as training
+from panet_jax.training.episodes import training_episodes
 
 
 def make_own_coco(root):
@@ -101,7 +102,7 @@ def test_two_folders_of_one_name_do_not_share_a_workdir(tmp_path):
 
 def test_changed_data_are_not_gone_on_with(tmp_path):
     training.train(tiny_config(steps=1, checkpoint_every=1), tmp_path)
-    episodes = training.training_episodes(tiny_config())
+    episodes = training_episodes(tiny_config())
     episodes.source.fingerprint = 'another'
     with pytest.raises(
         pj.InputError, match=r'\(fingerprint shapes-1\), but the data now are .*\(fingerprint another\)'

@@ -20,7 +20,7 @@ COMMANDS = {
 OVERVIEW = """\
 panet-jax predict           segments photographs, given a few annotated ones
 panet-jax demo              a page to draw on
-panet-jax data              checks a folder, prepares a benchmark, removes what is out of date
+panet-jax data              checks a folder, prepares a benchmark, removes outdated lists
 panet-jax --config=FILE     trains and evaluates; its flags are below
 panet-jax --version         prints the version
 

@@ -60,7 +60,7 @@ def _add_check(actions):
     )
     check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(BENCHMARKS)}')
     check.add_argument(
-        '--shots', type=whole_number(1), default=1, help='support images a class in an episode (%(default)s)'
+        '--shots', type=whole_number(1), default=1, help='support images of each class in an episode (%(default)s)'
     )
     check.add_argument('--queries', type=whole_number(1), default=1, help='query images in an episode (%(default)s)')
     check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, instead of four folds')

@@ -27,7 +27,7 @@ from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
 from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import check_unseen, history
+from panet_jax.networks.trained import checked_history
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import picture_name
 from panet_jax.results.result import NetworkRecord, Result, Scores
@@ -172,8 +172,7 @@ def network_record(network: Network, weights: str, unseen: Iterable[str]) -> Net
         InputError: the network was trained on some of the classes, or a file of its workdir is damaged.
     """
     checkpoint = network.origin or ''
-    past = history(checkpoint or weights)
-    check_unseen(checkpoint or weights, past, unseen)
+    past = checked_history(checkpoint or weights, unseen)
     recipe = training_recipe(workdir_path(checkpoint)) if checkpoint else {}
     return NetworkRecord(checkpoint, network.step, network.hash, past.dataset, past.unknown, recipe)
 

@@ -65,21 +65,26 @@ class InitialNetwork:
         is_copy = self.weights != 'random' and params is not None and is_imagenet(params)
         return 'imagenet' if is_copy else self.weights
 
-    def check_trainable(self, size: int, frozen: int) -> None:
-        """Checks that the network can be trained.
+    def trained(self, size: int, frozen: int) -> Params:
+        """Which parameters a training changes.
 
         Args:
             size: side of the images in pixels.
-            frozen: number of blocks that training does not change.
+            frozen: number of blocks, counted from the image, that training does not change.
+
+        Returns:
+            A tree of bool, as from `Encoder.trained`.
 
         Raises:
             InputError: the encoder takes no images of this size, or all of its blocks are frozen.
         """
         encoder = self.encoder
         encoder.check_size(size, size)
-        if not any(jax.tree.leaves(encoder.trained(frozen))):
+        trained = encoder.trained(frozen)
+        if not any(jax.tree.leaves(trained)):
             blocks = max(map(encoder.block_of, flax.traverse_util.flatten_dict(encoder.shapes())))
             raise InputError(
                 f'encoder.frozen must be below {blocks}, the number of blocks of {encoder.name}, or nothing is trained, got '
                 f'{frozen}.'
             )
+        return trained

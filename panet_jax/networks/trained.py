@@ -72,23 +72,27 @@ def about_training(workdir: AnyPath, step: int) -> dict[str, str]:
     return {'step': str(step), 'dataset': past.dataset, 'seen': json.dumps(past.seen), 'unknown': past.unknown}
 
 
-def check_unseen(weights: str, known: History, unseen: Sequence[str]) -> None:
-    """Checks that a network was trained on none of the classes that are to be unseen.
+def checked_history(weights: str, unseen: Sequence[str]) -> History:
+    """The History of weights that must not have been trained on the unseen classes.
 
     Args:
-        weights: name of the network in the error.
-        known: its History.
+        weights: as for `history`.
         unseen: names of the unseen classes.
 
+    Returns:
+        The History.
+
     Raises:
-        InputError: it was trained on some of them.
+        InputError: they were trained on some of these classes, or a file is damaged.
     """
-    both = [name for name in unseen if name in known.seen]
+    past = history(weights)
+    both = [name for name in unseen if name in past.seen]
     if both:
         raise InputError(
             f'{weights} was trained on {", ".join(both)}, so it cannot be evaluated on them as unseen; choose another '
             '--workdir or other weights, or the data it was made with.'
         )
+    return past
 
 
 def network_steps(workdir: AnyPath) -> list[int]:

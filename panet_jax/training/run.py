@@ -1,11 +1,13 @@
 """The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary touches them."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import optax
 from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
@@ -17,9 +19,11 @@ from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.networks.trained import about_training, check_unseen, history
+from panet_jax.networks.initial import InitialNetwork
+from panet_jax.networks.trained import about_training, checked_history
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
+from panet_jax.training.step import create_state
 
 
 @contextlib.contextmanager
@@ -62,40 +66,42 @@ class Run:
         self._events = None
         self.saved = 0
 
-    @hosts.primary_only
-    def restore(self, fresh: TrainState) -> TrainState:
-        """Reads the state of the newest checkpoint.
+    def first_state(
+        self, initial: InitialNetwork, optimizer: optax.GradientTransformation, episodes: Episodes
+    ) -> TrainState:
+        """The state to train from: that of the newest checkpoint or, without one, of the initial network.
+
+        Writes config.json and classes.json.
 
         Args:
-            fresh: an initial state.
+            initial: the network before its training.
+            optimizer: the optimizer.
+            episodes: the training episodes.
 
         Returns:
-            The newest state; `fresh` if there is no checkpoint.
+            The state, the same on every process.
 
         Raises:
-            InputError: the checkpoint is damaged.
+            InputError: a checkpoint is damaged or beyond config.steps, the data have changed, or the initial network was
+                trained on unseen classes.
         """
-        return self._checkpoints.restore(fresh)
+        fresh = functools.partial(create_state, optimizer=optimizer)
 
-    @hosts.primary_only
-    def note_experiment(self, episodes: Episodes, weights: str, step: int) -> None:
-        """Checks that an experiment may begin or resume here, and writes config.json and classes.json.
+        def restored():
+            params = initial.load()
+            state = self._checkpoints.restore(fresh(params))
+            self._note_experiment(episodes, initial.origin(params), int(state.step))
+            return state
 
-        Args:
-            episodes: the training episodes.
-            weights: name of the initial weights, as from `InitialNetwork.origin`.
-            step: last finished step, 0 for a new training.
+        return hosts.from_primary(restored, jax.eval_shape(fresh, initial.encoder.shapes()))
 
-        Raises:
-            InputError: the step is beyond config.steps, the data have changed, or the initial network was trained on
-                unseen classes.
-        """
+    def _note_experiment(self, episodes, weights, step):
+        """Checks that the experiment may begin or resume here, and notes it."""
         if step > self._config.steps:
             raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{self._config.steps}.')
         source, data = episodes.source, self._config.data
         seen = [source.classes[number - 1] for number in episodes.classes]
-        before = history(weights)
-        check_unseen(weights, before, [name for name in source.classes if name not in seen])
+        before = checked_history(weights, [name for name in source.classes if name not in seen])
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''
         facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
         check_same_data(self._workdir, seen, facts, before._asdict())

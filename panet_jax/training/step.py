@@ -119,12 +119,12 @@ def schedule_of(config: ConfigDict) -> optax.Schedule:
     return lambda step: schedule(step) * jnp.minimum(1.0, (jnp.asarray(step, jnp.float32) + 1) / settings.warmup)
 
 
-def optimizer_of(config: ConfigDict, encoder: Encoder) -> optax.GradientTransformation:
-    """The optimizer of a configuration. It does not change the blocks of `encoder.frozen`.
+def optimizer_of(config: ConfigDict, trained: Params) -> optax.GradientTransformation:
+    """The optimizer of a configuration.
 
     Args:
         config: the experiment.
-        encoder: the encoder to train.
+        trained: a tree of bool like the parameters, True for those to change.
 
     Returns:
         The optimizer, as from `make_optimizer`.
@@ -136,7 +136,7 @@ def optimizer_of(config: ConfigDict, encoder: Encoder) -> optax.GradientTransfor
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
-        trained=encoder.trained(config.encoder.frozen),
+        trained=trained,
     )
 
 
