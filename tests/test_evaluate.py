@@ -192,7 +192,7 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
     assert (
         'the network was trained on coco20i; that it saw none of these classes is checked by their names only' in table
     )
-    assert 'on what 30000.pth was trained is not known, and so not whether it saw these classes' in table
+    assert 'it is unknown what 30000.pth was trained on, and so whether it saw these classes' in table
     assert 'left out, having too few images: cow' in table
     assert 'but not exactly their episodes' in table
     assert '1 of 1 supports are empty, having no annotated pixel left at 9 px; an empty support finds nothing' in table
@@ -332,7 +332,7 @@ AUTHORS = {'data.name': 'pascal5i', 'data.test_split': 'trainval', 'data.unseen'
         ({'data.smallest_object': 300}, 'images with less than 300 pixels of a class are left out'),
         ({'data.skip_unreadable': True}, r'1 unreadable image\(s\) are left out'),
         ({'data.unseen': ('aeroplane', 'cow'), 'evaluation.skip_small_classes': True}, 'classes are left out'),
-        ({'data.unseen': ('aeroplane', 'bird')}, 'or of images that those name'),
+        ({'data.unseen': ('aeroplane', 'bird')}, 'or images that they name are missing'),
     ],
     ids=['theirs', 'small objects', 'skipped images', 'left out class', 'another list'],
 )

@@ -349,7 +349,7 @@ PURE = (
     *sorted(f'method/{path.stem}' for path in (ROOT / 'panet_jax/method').glob('[a-z]*.py')),
     *('images/resize', 'images/scribbles', 'images/class_masks', 'datasets/folds', 'episodes/annotations'),
     *('episodes/authors', 'evaluation/image_sums', 'evaluation/identity'),
-    *('results/protocols', 'results/paper', 'results/charts', 'results/names'),
+    *('evaluation/protocols', 'results/paper', 'results/charts', 'results/names'),
 )
 EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
 
