@@ -25,8 +25,8 @@ from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.plain import episode_confusions
 from panet_jax.method.metrics import class_counts, iou
-from panet_jax.networks.choose import initial_params
-from panet_jax.networks.encoders import encoder_of
+from panet_jax.method.vgg16 import vgg16
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network
 
 
@@ -63,8 +63,8 @@ def main():
             Episodes(source, Draws(images, task, 1234 + run), size=arguments.size, reader=reader)
             for run in range(arguments.runs)
         ]
-        settings = {'weights': arguments.weights, 'width': 1.0 if arguments.weights == 'imagenet' else 0.125}
-        network = Network(encoder_of(settings), initial_params(settings, 0), arguments.size)
+        encoder = vgg16(1.0 if arguments.weights == 'imagenet' else 0.125)
+        network = Network(encoder, InitialNetwork(encoder, arguments.weights).load(), arguments.size)
         evaluator = Evaluator(network.encoder, batch=arguments.batch, cache_gib=arguments.cache_gib)
         reader = SupportReader(arguments.annotation)
         annotated = AnnotatedImages(source, usable, reader, arguments.size, own_size=False)

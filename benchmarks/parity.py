@@ -4,8 +4,8 @@
     python benchmarks/parity.py [--record tests/golden]
 
 Prints, for each network and size of image, the relative L2 distance of the features, and that of the gradients' norms.
-Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --record it writes what
-transformers makes of the small network that tests/test_encoders.py builds, for the tests, which have no torch.
+Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --record it writes the
+features that transformers computes with the small network of tests/test_encoders.py, for the tests, which have no torch.
 """
 
 import argparse
@@ -134,7 +134,7 @@ def resnet(name):
 
 
 def record(folder):
-    """Writes what transformers makes of the small network of tests/test_encoders.py."""
+    """Writes the features that transformers computes with the small network of tests/test_encoders.py."""
     sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
     from recorded import hugging_face_tensors, images
     from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel

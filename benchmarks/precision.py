@@ -26,7 +26,7 @@ from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import IGNORE, prepare
 from panet_jax.method.metrics import class_counts, confusion_matrix, iou
 from panet_jax.method.panet import episode_logits, episode_loss
-from panet_jax.networks.choose import initial_params
+from panet_jax.networks.choose import load_encoder_params
 
 GRADIENT_EPISODES = 2
 
@@ -83,7 +83,7 @@ def main():
     arguments = parse()
     with tempfile.TemporaryDirectory() as folder:
         episodes, ways, usable, count = drawn_episodes(arguments, folder)
-    params = initial_params({'weights': arguments.weights, 'width': 1.0}, 0)
+    params = load_encoder_params(arguments.weights, width=1.0, key=jax.random.key(0))
     valid = np.stack([e.query_labels != IGNORE for e in episodes])
     results = {dtype: measure(dtype, params, episodes) for dtype in COMPUTATIONS}
     exact, exact_gradients, _ = results['float32']

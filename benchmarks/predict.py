@@ -56,15 +56,15 @@ def main():
         measure('fit: 1 reference', few, lambda: segmenter.fit({'blot': [(small[0], box)]}))
         measure('predict, labels: 1 image, 500 x 375', few, lambda: segmenter.predict(small[1]).labels)
         result = segmenter.predict(small[1])
-        measure('   of which the labels, from the logits', few, lambda: dataclasses.replace(result).labels)
+        measure('   the part for labels, from the logits', few, lambda: dataclasses.replace(result).labels)
         measure(f'stream, labels: {len(small)} images', many, lambda: [r.labels for r in segmenter.stream(small)])
         measure('predict, labels: 1 image, 6000 x 4000', many, lambda: segmenter.predict(large).labels)
         measure('predict, probabilities: 1 image, 6000 x 4000', many, lambda: segmenter.predict(large).probabilities)
-        # An image that is there already would not be encoded again.
+        # An image that is already a reference would not be encoded again.
         others = iter(
             [draw_photograph(Path(folder) / f'other {seed}.jpg', 500, 375, 1000 + seed) for seed in range(many + 1)]
         )
-        measure('add: 1 reference to those there', many, lambda: segmenter.add('blot', next(others), box))
+        measure('add: 1 reference to the others', many, lambda: segmenter.add('blot', next(others), box))
 
 
 if __name__ == '__main__':

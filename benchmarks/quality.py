@@ -1,4 +1,4 @@
-"""How good masks are, and whether what is not there is found: the table by which the head and the decision are judged.
+"""How good masks are, and whether absent classes are found: the tables by which the head and the decision are judged.
 
     python benchmarks/quality.py --root=FOLDER [--classes all|tune|report] [--annotations dense box] [--shots 1 3]
         [--draws 3] [--folder-draws 3] [--together 8] [--size 417] [--weights imagenet] [--features FILE.npy]

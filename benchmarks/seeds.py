@@ -28,7 +28,7 @@ from panet_jax.disk.workdir import default_workdir, write_json
 from panet_jax.errors import InputError
 from panet_jax.evaluation.evaluate import evaluate
 from panet_jax.evaluation.runs import evaluation_runs
-from panet_jax.results.rows import Table, format_table, heading, percent, spread_meaning
+from panet_jax.results.tables import Table, format_table, heading, percent, spread_meaning
 from panet_jax.training.train import train
 
 NETWORKS = ('untrained', 'trained')
@@ -117,7 +117,7 @@ def parse(words):
 
 def main():
     """Runs the seeds. A mistake of the user is one sentence, with exit status 2."""
-    with exiting(FrontEnd(again='goes on from the newest checkpoint')):
+    with exiting(FrontEnd(again='resumes from the newest checkpoint')):
         heed_signals()
         show_messages()
         options, config, seeds = parse(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""PASCAL-5i with DINOv2's small vision transformer, of which the last third is trained.
+"""PASCAL-5i with DINOv2's small vision transformer; its last third is trained.
 
 AdamW with warm-up and a cosine, at a rate that leaves the features near to what they were. The recipe has not been
 verified on the benchmark; without training at all the features do well too: --mode=evaluate --config.checkpoint=''.

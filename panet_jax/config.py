@@ -79,7 +79,7 @@ def _value(values, name):
         return values[section][field] if section else values[field]
     except KeyError as error:
         raise InputError(
-            f'the configuration has no {name}; begin it with base_config, as those in configs/ do.'
+            f'the configuration has no {name}; make it with base_config, as the files in configs/ do.'
         ) from error
 
 

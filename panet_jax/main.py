@@ -23,9 +23,9 @@ from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
 
 MODES = ('train', 'evaluate', 'table')
-# What the same command does after a signal stopped it, by mode; a training goes on.
+# What the same command does after a signal has stopped it, by mode; a training resumes.
 AGAIN = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
-# What needed too much memory, with the values of the settings that it depends on.
+# What needs too much memory, with the values of the settings that the memory depends on.
 MEMORY = (
     'for {} episode(s) a step in training or {} image(s) in evaluation, at {} x {} pixels; type a smaller '
     '{{batch=}}, {{evaluation.batch=}}, {{evaluation.cache_gib=}}, {{loader.threads=}} or {{data.size=}}'
@@ -69,7 +69,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.Conf
     config, others = take_config(words)
     options = parser.parse_args(others)
     if config is None:
-        raise InputError('say which experiment, for instance --config=configs/shapes.py.')
+        raise InputError('name an experiment, for instance --config=configs/shapes.py.')
     return options, config
 
 
@@ -79,48 +79,50 @@ def _parser():
         description='Trains and evaluates an experiment.',
         allow_abbrev=False,
         usage='%(prog)s --config=FILE [--config.NAME=VALUE ...] [options]',
-        epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py say which there are.',
+        epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py list them.',
     )
     parser.add_argument(
         '--config',
         metavar='FILE',
-        help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small one, or config.json of '
+        help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small run, or the config.json of '
         'a workdir to repeat its run',
     )
-    parser.add_argument('--workdir', help='for checkpoints, metrics and results (runs/, named after the experiment)')
+    parser.add_argument(
+        '--workdir', help='folder for checkpoints, metrics and results (default: in runs/, named after the experiment)'
+    )
     parser.add_argument(
         '--mode',
         choices=MODES,
-        help='what to do (training and evaluation, one after the other); table evaluates all folds, shots and kinds of '
-        'support, and sets the paper beside them',
-    )
-    parser.add_argument(
-        '--compilation_cache',
-        metavar='FOLDER',
-        help="where compiled programs are kept, so that a second run begins at once: '' is nowhere (compiled/ in "
-        '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR comes first',
+        help='what to do (default: train, then evaluate); table evaluates all folds, shots and kinds of support, and compares '
+        'them with the paper',
     )
     _add_process_options(parser)
     return parser
 
 
 def _add_process_options(parser):
-    """Adds the options of a job of several processes."""
+    """Adds the options on where the program runs: its compiled programs, and a job of several processes."""
+    parser.add_argument(
+        '--compilation_cache',
+        metavar='FOLDER',
+        help="folder of compiled programs, with which a second run starts at once; '' keeps none (default: compiled/ in "
+        '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR takes precedence',
+    )
     parser.add_argument(
         '--distributed',
         action='store_true',
-        help='several processes train together, each started with this same command: on Cloud TPU, under SLURM and Open MPI '
-        'they find each other, elsewhere by the next three options',
+        help='run as one of several processes, all started with the same command; on Cloud TPU, under SLURM and under Open MPI '
+        'they find each other, elsewhere they need the next three options',
     )
     parser.add_argument(
         '--coordinator',
         default=os.environ.get('JAX_COORDINATOR_ADDRESS'),
         metavar='HOST:PORT',
-        help='of process 0; means --distributed ($JAX_COORDINATOR_ADDRESS)',
+        help='address of process 0; implies --distributed ($JAX_COORDINATOR_ADDRESS)',
     )
     for name, variable, what in (
-        ('processes', 'JAX_NUM_PROCESSES', 'how many processes there are'),
-        ('process', 'JAX_PROCESS_ID', "this process's number, from 0"),
+        ('processes', 'JAX_NUM_PROCESSES', 'number of processes'),
+        ('process', 'JAX_PROCESS_ID', 'number of this process, from 0'),
     ):
         value = os.environ.get(variable, '')
         parser.add_argument(
@@ -144,7 +146,7 @@ def _run(options, config):
             job.leave(end.status, end.sentence)
 
     logging.set_verbosity(logging.ERROR)
-    with job.none_left_waiting(), exiting(_front_end(options, config), leave):
+    with job.none_left_waiting(), exiting(front_end(options.mode, config), leave):
         keep_compiled(options.compilation_cache)
         if config.data.name != 'shapes':
             prepared_home(config.data.prepared_dir)
@@ -157,9 +159,18 @@ def _run(options, config):
         run_experiment(config, options.workdir, options.mode)
 
 
-def _front_end(options, config):
+def front_end(mode: str | None, config: ml_collections.ConfigDict) -> FrontEnd:
+    """The parts of the sentence with which the program ends early.
+
+    Args:
+        mode: --mode, or None.
+        config: the experiment.
+
+    Returns:
+        The FrontEnd.
+    """
     sizes = (config.batch, config.evaluation.batch, config.data.size, config.data.size)
-    again = AGAIN.get(options.mode, 'goes on from the newest checkpoint')
+    again = AGAIN.get(mode, 'resumes from the newest checkpoint')
     return FrontEnd(memory=MEMORY.format(*sizes), again=again)
 
 

@@ -66,7 +66,7 @@ def test_lists_of_the_data_set_give_the_order():
     assert listed({2: [5, 4, 3], 3: [2, 1], 7: [0]}) == ({2: [5, 4, 3], 3: [2, 1]}, True)
     assert listed({2: [5, 4, 3], 3: [2, 1]}, only_these=True) == ({2: [5, 3], 3: [2, 1]}, True)
     assert listed({}) == ({2: [3, 5], 3: [1, 2]}, False)
-    with pytest.raises(pj.InputError, match=r'but that of class 3 is not there; write class3\.txt'):
+    with pytest.raises(pj.InputError, match=r'but that of class 3 is missing; write class3\.txt'):
         listed({2: [5, 4, 3]})
 
 

@@ -44,10 +44,10 @@ MISTAKES = {
         ['data', 'check', 'x', '--shot=1', '--sheets=y'],
         'data check has no option --sheets; did you mean',
     ),
-    'stray word': (['predict', 'cat.jpg'], "does not know what 'cat.jpg' is for"),
+    'stray word': (['predict', 'cat.jpg'], "takes no further argument, got 'cat.jpg'"),
     'nothing': (['predict'], 'show what to look for with --support'),
-    'missing': (['data', 'check'], 'required: DIR_OR_NAME; panet-jax data check --help says more.'),
-    'no action': (['data'], 'check|prepare|clean; panet-jax data --help says more.'),
+    'missing': (['data', 'check'], 'required: DIR_OR_NAME; see panet-jax data check --help.'),
+    'no action': (['data'], 'check|prepare|clean; see panet-jax data --help.'),
     'action': (
         ['data', 'chek', 'x'],
         "there is no action 'chek'; wanted one of check, prepare, clean; did you mean check?",

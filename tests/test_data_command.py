@@ -1,10 +1,10 @@
 """`panet-jax data check` and `panet-jax data prepare`, as typed."""
 
 import contextlib
+import io
 import os
 import re
 import shutil
-import types
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +95,7 @@ def test_check_knows_named_unseen_classes_and_a_voc_folder_with_a_json(command, 
     assert "PASCAL VOC's layout" in out
 
 
-def test_check_draws_a_sheet_but_not_into_the_data(command, tmp_path, monkeypatch):
+def test_check_draws_a_sheet_but_not_into_the_data(command, tmp_path):
     make_own(tmp_path / 'own')
     (tmp_path / 'own/images/photo 3.jpg').write_bytes(b'')
     _, out, _ = command('check', tmp_path / 'own')
@@ -104,10 +104,10 @@ def test_check_draws_a_sheet_but_not_into_the_data(command, tmp_path, monkeypatc
         assert sheet.width > 1000
     _, out, _ = command('check', tmp_path / 'own', '--sheet=sheets/mine.png')
     assert Path('sheets/mine.png').is_file()
-    monkeypatch.chdir(tmp_path / 'own/images')
     before = sorted(tmp_path.rglob('*'))
-    assert 'are drawn' not in command('check', tmp_path / 'own')[1]
-    assert 'are drawn' not in command('check', tmp_path / 'own', '--sheet=')[1]
+    with contextlib.chdir(tmp_path / 'own/images'):
+        assert 'are drawn' not in command('check', tmp_path / 'own')[1]
+        assert 'are drawn' not in command('check', tmp_path / 'own', '--sheet=')[1]
     assert sorted(tmp_path.rglob('*')) == before
     status, _, err = command('check', tmp_path / 'own', '--sheet=mine.txt')
     assert (status, '--sheet must end in .png or .jpg' in err) == (2, True)
@@ -187,9 +187,10 @@ def test_clean_removes_what_is_superseded_and_nothing_else(command, tmp_path):
 
 def test_clean_asks_whoever_is_there(command, tmp_path, monkeypatch):
     first, *_ = prepared_three_times(command, tmp_path)
-    monkeypatch.setattr('sys.stdin', types.SimpleNamespace(isatty=lambda: True))
-    for answer, there in (('n', True), ('', True), ('y', False)):
-        monkeypatch.setattr('builtins.input', lambda _, answer=answer: answer)
+    terminal = io.StringIO('n\n\ny\n')
+    terminal.isatty = lambda: True
+    monkeypatch.setattr('sys.stdin', terminal)
+    for there in (True, True, False):
         command('clean')
         assert first.exists() == there
 

@@ -10,9 +10,8 @@ from tiny import tiny_config
 
 import panet_jax as pj
 from panet_jax.evaluation import evaluate as evaluation
-from panet_jax.networks.choose import initial_params
 from panet_jax.networks.encoders import encoder_named
-from panet_jax.networks.trained import origin
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.training.step import schedule_of
 from panet_jax.training.train import train
 
@@ -57,9 +56,9 @@ def test_it_trains_resumes_evaluates_and_segments(tmp_path, name):
 @pytest.mark.parametrize('name', EVERY)
 def test_frozen_blocks_stay_equal_to_the_bit(tmp_path, name, optimizer):
     config = config_of(name, **{'encoder.frozen': 1, 'optimizer.name': optimizer, 'steps': 3})
-    before = initial_params(config.encoder, config.seed)
-    train(config, tmp_path / 'run')
     encoder = encoder_named(name, config.encoder.width)
+    before = InitialNetwork(encoder, 'random', config.seed).load()
+    train(config, tmp_path / 'run')
     changed = differences(before, pj.load_network(tmp_path / 'run').params)
     assert all(not differs for path, differs in changed.items() if encoder.block_of(path) <= 1)
     assert any(differs for path, differs in changed.items() if encoder.block_of(path) > 1)
@@ -70,7 +69,8 @@ def test_frozen_blocks_stay_equal_to_the_bit(tmp_path, name, optimizer):
 def test_statistics_of_batch_norm_are_never_trained(tmp_path):
     config = config_of('resnet-tiny', steps=3)
     train(config, tmp_path / 'run')
-    changed = differences(initial_params(config.encoder, config.seed), pj.load_network(tmp_path / 'run').params)
+    before = InitialNetwork.of(config.encoder, config.seed).load()
+    changed = differences(before, pj.load_network(tmp_path / 'run').params)
     assert not any(differs for path, differs in changed.items() if path[-1] in ('mean', 'var'))
     assert changed['layer1_0', 'bn1', 'scale']
 
@@ -109,4 +109,4 @@ def test_a_cosine_ends_where_it_was_to_end(tmp_path):
 def test_synonyms_of_weights_are_one_thing():
     for name, weights, called in (('vgg16', 'vgg16', 'imagenet'), ('resnet50', 'imagenet', 'resnet50')):
         config = tiny_config(**{'encoder.name': name, 'encoder.weights': weights, 'encoder.width': 1.0})
-        assert origin(config, {}, '') == called
+        assert InitialNetwork.of(config.encoder).origin() == called

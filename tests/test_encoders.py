@@ -151,9 +151,9 @@ def test_resampled_positions_keep_constants_and_symmetry(antialias):
 
 def test_a_wrong_size_names_the_nearest_right_ones():
     encoder = encoder_named('dinov2-tiny')
-    with pytest.raises(pj.InputError, match='multiples of 14 pixels, got 70 x 43; next to 43 are 42 and 56'):
+    with pytest.raises(pj.InputError, match='multiples of 14 pixels, got 70 x 43; the nearest to 43 are 42 and 56'):
         encoder.encode(encoder.initial(jax.random.key(0)), np.zeros((1, 70, 43, 3), np.float32))
-    with pytest.raises(pj.InputError, match='next to 417 are 406 and 420'):
+    with pytest.raises(pj.InputError, match='the nearest to 417 are 406 and 420'):
         encoder.grid(417)
     assert encoder.grid(420) == 30
 
@@ -214,7 +214,7 @@ def test_published_weights_are_found_in_the_caches_of_others(caches, monkeypatch
     with pytest.raises(
         pj.InputError, match=r'no weights of dinov2-tiny: .* put them in .*ours.* as dinov2-tiny\.safetensors'
     ):
-        published.published_params(encoder)
+        published.published_params('dinov2-tiny', encoder)
     places = [
         caches / 'torch/hub/checkpoints/tiny.safetensors',
         caches / 'hugging_face/hub/models--facebook--dinov2-tiny/snapshots/0/model.safetensors',
@@ -262,7 +262,7 @@ def test_files_with_more_than_the_network_are_refused(tmp_path):
     uneven = original | {'blocks.0.attn.qkv.weight': np.zeros((10, 64), np.float32)}
     with pytest.raises(pj.InputError, match='do not fit dinov2-tiny of width 1'):
         pj.load_network(saved(tmp_path / 'uneven.safetensors', uneven))
-    with pytest.raises(pj.InputError, match=r'of no network that is known here; its first tensors are a\.b'):
+    with pytest.raises(pj.InputError, match=r'belong to no supported network; its first tensors are a\.b'):
         pj.load_network(saved(tmp_path / 'none.safetensors', {'a.b': np.zeros(3)}))
 
 

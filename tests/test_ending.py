@@ -2,17 +2,16 @@
 
 import errno
 import signal
-import types
 
 import jax
 import pytest
 
-from panet_jax import main
 from panet_jax.commands import predict
 from panet_jax.commands.ending import Ending, FrontEnd, ending, exiting
 from panet_jax.compute.interrupts import Interrupted, Terminated
 from panet_jax.config import base_config
 from panet_jax.errors import InputError
+from panet_jax.main import front_end
 
 FRONT = FrontEnd(options={'data.root': '--root'}, memory='for {batch=}', again='goes on')
 FULL = OSError(errno.ENOSPC, 'No space left on device')
@@ -29,7 +28,7 @@ ENDINGS = {
     ),
     'saved': (
         Interrupted(signal.SIGTERM, 7),
-        Ending('stopped by SIGTERM; step 7 is saved, the same command goes on there', 143, True),
+        Ending('stopped by SIGTERM; step 7 is saved; the same command resumes there', 143, True),
     ),
     'Ctrl-C': (KeyboardInterrupt(), Ending('stopped by Ctrl-C; the same command goes on', 130)),
     'signal': (Terminated(signal.SIGTERM), Ending('stopped by SIGTERM; the same command goes on', 143)),
@@ -58,7 +57,7 @@ def test_a_program_exits_with_the_sentence_after_telling_other_processes(capsys)
 
 
 def test_what_to_make_smaller_when_the_memory_does_not_suffice():
-    front = main._front_end(types.SimpleNamespace(mode='table'), base_config('pascal5i'))
+    front = front_end('table', base_config('pascal5i'))
     assert ending(MemoryError('19 GB'), front).sentence == (
         'the memory does not suffice for 1 episode(s) a step in training or 4 image(s) in evaluation, at 417 x 417 pixels; '
         'type a smaller --config.batch=, --config.evaluation.batch=, --config.evaluation.cache_gib=, '

@@ -25,8 +25,8 @@ from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores as scores_of
 from panet_jax.images.overlays import annotated, heat_map, overlay
 from panet_jax.method.metrics import class_counts, iou
-from panet_jax.results.rows import comparable_results, format_table, results_table
 from panet_jax.results.sheets import Row, episode_panels, pictured_episodes, save_sheet
+from panet_jax.results.tables import comparable_results, format_table, results_table
 from panet_jax.training.train import train
 
 REQUIRED = [
@@ -189,10 +189,12 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
     }
     table = format_table(results_table([settings | scores], 'elsewhere'))
     assert 'no query showed dog' in table
-    assert 'the network was trained on coco20i: whether it saw these classes is not checked but by name' in table
-    assert 'on what 30000.pth was trained is not known, and so not whether it saw these classes' in table
+    assert (
+        'the network was trained on coco20i; that it saw none of these classes is checked by their names only' in table
+    )
+    assert 'it is unknown what 30000.pth was trained on, and so whether it saw these classes' in table
     assert 'left out, having too few images: cow' in table
-    assert "not the authors' very episodes" in table
+    assert 'but not exactly their episodes' in table
     assert '1 of 1 supports are empty, having no annotated pixel left at 9 px; an empty support finds nothing' in table
 
 
@@ -330,7 +332,7 @@ AUTHORS = {'data.name': 'pascal5i', 'data.test_split': 'trainval', 'data.unseen'
         ({'data.smallest_object': 300}, 'images with less than 300 pixels of a class are left out'),
         ({'data.skip_unreadable': True}, r'1 unreadable image\(s\) are left out'),
         ({'data.unseen': ('aeroplane', 'cow'), 'evaluation.skip_small_classes': True}, 'classes are left out'),
-        ({'data.unseen': ('aeroplane', 'bird')}, 'or of images that those name'),
+        ({'data.unseen': ('aeroplane', 'bird')}, 'or images that they name are missing'),
     ],
     ids=['theirs', 'small objects', 'skipped images', 'left out class', 'another list'],
 )
@@ -347,7 +349,7 @@ def test_the_order_is_the_authors_only_if_nothing_was_left_out(tmp_path, change,
     settings = {'evaluation.draw': 'panet2019', 'evaluation.pictures': 0, 'evaluation.runs': 1}
     results = evaluation.evaluate(tiny_config(checkpoint='', **{**AUTHORS, **there, **settings, **change}), tmp_path)
     assert results['authors_order'] == (not why)
-    remarks = [note for note in results_table([results], tmp_path).notes if 'very episodes' in note]
+    remarks = [note for note in results_table([results], tmp_path).notes if 'exactly their episodes' in note]
     assert len(remarks) == bool(why)
     assert not why or re.search(why, remarks[0])
 

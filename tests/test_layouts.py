@@ -9,12 +9,12 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import scipy.io
+import tensorflow_datasets as tfds
 from folders import make_coco, make_official_coco, make_official_voc, make_own, make_sbd, make_voc, prepared
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from panet_jax.datasets import prepared as prepared_module
 from panet_jax.datasets.coco import CocoLayout, _unpack_runs, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
 from panet_jax.datasets.prepare import fingerprint
@@ -222,7 +222,7 @@ def test_a_nested_coco_photograph_that_changed_is_noticed(tmp_path):
         (lambda c: c['images'][0].update(file_name=c['images'][1]['file_name']), 'two images'),
         (lambda c: c['images'].append(c['images'][0] | {'file_name': 'x.jpg'}), 'two images'),
         (lambda c: c.update(annotations=[]), 'no image with an annotation'),
-        (lambda c: c['categories'][0].update(name='a'), 'two categories of one name'),
+        (lambda c: c['categories'][0].update(name='a'), 'two categories with the same name'),
         (lambda c: c['categories'].extend({'id': 1000 + i, 'name': str(i)} for i in range(300)), 'wanted 1 to 254'),
     ],
 )
@@ -385,9 +385,12 @@ def test_real_voc_photographs_are_prepared_byte_for_byte(tmp_path):
     root = Path(REAL) / 'voc_mini'
     source = prepared(VocLayout(root, 'trainval'), tmp_path)
     folder = root / 'VOCdevkit/VOC2012'
+    raw = tfds.builder_from_directory(str(source.folder)).as_data_source(
+        'images', decoders={'image': tfds.decode.SkipDecoding()}
+    )
     for index in range(0, len(source), 5):
         name = source.name(index)
-        assert source._examples[index]['image'] == (folder / f'JPEGImages/{name}.jpg').read_bytes()
+        assert raw[index]['image'] == (folder / f'JPEGImages/{name}.jpg').read_bytes()
         label = np.array(Image.open(folder / f'SegmentationClass/{name}.png'))
         np.testing.assert_array_equal(source[index].label, label)
 
@@ -431,8 +434,9 @@ def test_scribbles_that_a_data_set_has_are_used_and_others_are_made_once(tmp_pat
     made = source.scribbles(1)
     np.testing.assert_array_equal(made, draw_scribbles(sample.label, source.instances(1)))
     assert set(np.unique(made)) == {0, 1, NO_SCRIBBLE}
-    monkeypatch.setattr(prepared_module, 'draw_scribbles', None)  # it would be called if nothing were kept
+    written = (source.folder / 'scribbles-v1-0/1.png').stat()
     np.testing.assert_array_equal(source.scribbles(1), made)
+    assert (source.folder / 'scribbles-v1-0/1.png').stat().st_mtime_ns == written.st_mtime_ns
     assert [path.name for path in (source.folder / 'scribbles-v1-0').iterdir()] == ['1.png']
     (source.folder / 'scribbles-v1-0/1.png').write_bytes(b'')
     with pytest.raises(InputError, match=r'scribbles-v1-0/1\.png is empty'):

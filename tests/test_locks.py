@@ -9,46 +9,49 @@ import textwrap
 import filelock
 import pytest
 
-from panet_jax.datasets.prepare import locked_folder
-from panet_jax.disk.locks import holding
+from panet_jax.disk.locks import acquire
 from panet_jax.disk.workdir import locked
 from panet_jax.errors import InputError
 
 
+class FailingLock(filelock.BaseFileLock):
+    """A lock of a file system on which locking fails."""
+
+    error = None
+
+    def _acquire(self):
+        raise self.error
+
+    def _release(self):
+        raise AssertionError('it was never held')
+
+
+def failing_lock(folder, error):
+    lock = FailingLock(folder / '.lock')
+    lock.error = error
+    return lock
+
+
 @pytest.mark.parametrize('code', [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
-def test_without_locks_a_warning_is_logged_and_work_goes_on(tmp_path, monkeypatch, caplog, code):
-    def flock(*_):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr('fcntl.flock', flock)
-    with locked(tmp_path / 'run'), locked_folder(tmp_path / 'data'):
-        pass
-    for folder in ('run', 'data'):
-        assert f'The file system of {tmp_path / folder} has no locks' in caplog.text
+def test_without_locks_a_warning_is_logged_and_work_goes_on(tmp_path, caplog, code):
+    assert acquire(failing_lock(tmp_path, OSError(code, os.strerror(code))), timeout=0)
+    assert f'The file system of {tmp_path} has no locks' in caplog.text
 
 
-def test_on_a_system_without_locks_work_goes_on(tmp_path, monkeypatch, caplog):
-    def acquire(*_):
-        raise NotImplementedError
-
-    monkeypatch.setattr(filelock.FileLock, '_acquire', acquire)
-    with locked(tmp_path):
-        assert 'has no locks' in caplog.text
+def test_on_a_system_without_locks_work_goes_on(tmp_path, caplog):
+    assert acquire(failing_lock(tmp_path, NotImplementedError()), timeout=0)
+    assert 'has no locks' in caplog.text
 
 
-def test_another_error_of_a_lock_is_not_swallowed(tmp_path, monkeypatch):
-    def flock(*_):
-        raise OSError(errno.EIO, 'Input/output error')
-
-    monkeypatch.setattr('fcntl.flock', flock)
-    with pytest.raises(OSError, match='Input/output'), holding(tmp_path / '.lock'):
-        pass
+def test_another_error_of_a_lock_is_not_swallowed(tmp_path):
+    with pytest.raises(OSError, match='Input/output'):
+        acquire(failing_lock(tmp_path, OSError(errno.EIO, 'Input/output error')), timeout=0)
 
 
 HOLDER = """
-    import sys, time
+    import pathlib, sys, time
     from panet_jax.disk.locks import holding
-    with holding(sys.argv[1]):
+    with holding(pathlib.Path(sys.argv[1])):
         print('held', flush=True)
         time.sleep(100)
 """
@@ -66,7 +69,7 @@ def test_a_lock_goes_with_a_process_that_is_killed(tmp_path):
 
 
 WITHOUT_UNIX = """
-    import os, signal, sys
+    import os, pathlib, signal, sys
     for name in ('fcntl', 'pwd', 'grp', 'resource', 'termios'):
         sys.modules[name] = None
     for module, names in ((os, ('pread', 'posix_fallocate')), (signal, ('SIGHUP', 'SIGUSR1', 'SIGKILL'))):
@@ -76,9 +79,10 @@ WITHOUT_UNIX = """
     from panet_jax.compute.interrupts import caught_signals, heed_signals
     from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
     heed_signals()
-    with locked(sys.argv[1]), caught_signals():
-        append_json_line(sys.argv[1] + '/lines.jsonl', 1)
-    print(read_json_lines(sys.argv[1] + '/lines.jsonl'))
+    folder = pathlib.Path(sys.argv[1])
+    with locked(folder), caught_signals():
+        append_json_line(folder / 'lines.jsonl', 1)
+    print(read_json_lines(folder / 'lines.jsonl'))
 """
 
 

@@ -4,8 +4,8 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 
+from panet_jax.evaluation.protocols import PANET2019, STANDARD
 from panet_jax.method.metrics import binary_iou, class_counts, confusion_matrix, iou
-from panet_jax.results.protocols import PANET2019, STANDARD
 
 
 def reference_counts(predictions, labels, classes, num_classes):

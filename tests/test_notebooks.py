@@ -3,6 +3,7 @@
 import base64
 import copy
 import io
+import os
 
 import nbformat
 import pytest
@@ -38,7 +39,9 @@ def executed(name, **parameters):
     assignments = [f'{key} = {value!r}' for key, value in parameters.items()]
     assert all(f'\n{key} = ' in f'\n{notebook.cells[place].source}' for key in parameters)
     notebook.cells.insert(place + 1, nbformat.v4.new_code_cell('\n'.join(assignments)))
-    return NotebookClient(notebook, timeout=300, resources={'metadata': {'path': ROOT / 'notebooks'}}).execute()
+    return NotebookClient(notebook, timeout=300, resources={'metadata': {'path': ROOT / 'notebooks'}}).execute(
+        env=os.environ | {'PYTHONPATH': str(ROOT)}
+    )
 
 
 def printed(notebook):
@@ -49,11 +52,6 @@ def printed(notebook):
 def pictures(notebook):
     data = [output.get('data', {}) for cell in notebook.cells for output in cell.get('outputs', ())]
     return [Image.open(io.BytesIO(base64.b64decode(one['image/png']))) for one in data if 'image/png' in one]
-
-
-@pytest.fixture(autouse=True)
-def kernel_imports_this_tree(monkeypatch):
-    monkeypatch.setenv('PYTHONPATH', str(ROOT))
 
 
 def test_quickstart_segments_trains_and_shows_it(tmp_path):

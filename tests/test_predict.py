@@ -1,18 +1,17 @@
 """`panet-jax predict`, as typed."""
 
-import dataclasses
 import json
 import os
-import shutil
 import signal
 import time
+import tracemalloc
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import draw_disc
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import panet_jax as pj
 from panet_jax.commands import cli
@@ -20,9 +19,10 @@ from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
 from panet_jax.images.overlays import overlay, way_color
-from panet_jax.segmenter import outputs, references, segmenter
-from panet_jax.segmenter.outputs import _overlay, _with_legend, output_stems, write_prediction
+from panet_jax.segmenter import outputs, references
+from panet_jax.segmenter.outputs import images_with, legend_rows, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
+from panet_jax.segmenter.segmenter import THREADS
 
 
 @pytest.fixture
@@ -91,22 +91,23 @@ def test_each_photograph_is_decoded_once(command, monkeypatch):
     assert sorted(decoded) == sorted(['cat.jpg', 'cat.png', 'photos/a.jpg', 'photos/b.png', 'photos/more/a.jpg'])
 
 
-def test_however_many_photographs_there_are_few_are_in_memory(command, tmp_path, monkeypatch):
-    photos, counts, read_photo = [], [], segmenter.read_photo
-
-    def read_and_count(*image):
-        photo = read_photo(*image)
+def test_however_many_photographs_there_are_few_are_in_memory(narrow_params, tmp_path):
+    Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)).save(tmp_path / 'large.png')
+    segmenter_ = pj.Segmenter(narrow_params, size=33, batch=2).fit({'disc': [draw_disc(0)]})
+    photos, most = [], 0
+    for _, photo in segmenter_.stream_photos([tmp_path / 'large.png'] * 60):
         photos.append(weakref.ref(photo))
-        counts.append(sum(reference() is not None for reference in photos))
-        return photo
-
-    monkeypatch.setattr(segmenter, 'THREADS', 2)
-    for number in range(60):
-        shutil.copy('photos/b.png', f'photos/more/{number}.png')
-    monkeypatch.setattr(segmenter, 'read_photo', read_and_count)
-    assert command(*NETWORK, *CAT, '--query', 'photos/more')[0] == 0
-    assert len(counts) == 62
-    assert max(counts) <= 2 * (2 + 2) + 2 + 2  # read ahead, written, a batch, and one between them
+        most = max(most, sum(reference() is not None for reference in photos))
+    assert most <= 2 + 2
+    tracemalloc.start()
+    try:
+        for _ in segmenter_.stream_photos([tmp_path / 'large.png'] * 60):
+            pass
+        assert (
+            tracemalloc.get_traced_memory()[1] < (2 * (2 + 2 + THREADS) + 2) * 3e6
+        )  # Pillow has a copy while it reads
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_legend_stands_below_the_photograph(tmp_path):
@@ -198,7 +199,7 @@ def test_results_of_one_name_get_numbers():
     ('arguments', 'message'),
     [
         ((), 'show what to look for with --support'),
-        ((*CAT,), 'say where to look with --query'),
+        ((*CAT,), 'name the images to segment with --query'),
         (('--support', 'cat', '--query', 'photos'), 'wants NAME=IMAGE:ANNOTATION'),
         (('--support', 'cat=no.jpg:cat.png', '--query', 'photos'), 'there is no image no.jpg'),
         (('--support', 'cat=cat.jpg:no.png', '--query', 'photos'), 'there is no annotation no.png'),
@@ -224,10 +225,13 @@ def test_results_of_one_name_get_numbers():
             (*CAT, '--save-segmenter', 'none/pets.safetensors'),
             'there is no folder none to save pets.safetensors in; make it first',
         ),
-        ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--out photos is where --query looks'),
-        ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--out photos is where --query looks'),
-        ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--out photos/new is where --query looks'),
-        ((*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'), 'is where --query looks'),
+        ((*CAT, '--query', 'photos/a.jpg', '--out', 'photos'), '--query looks into --out photos too'),
+        ((*CAT, '--query', 'photos/*.jpg', '--out', 'photos'), '--query looks into --out photos too'),
+        ((*CAT, '--query', 'photos/**/*.jpg', '--out', 'photos/new'), '--query looks into --out photos/new too'),
+        (
+            (*CAT, '--query', 'photos/more', '--query', 'photos/*/*', '--out', 'photos/x'),
+            '--query looks into --out photos/x too',
+        ),
         ((*CAT, '--query', 'photos', '--weights', 'nowhere'), 'and there is no such file or folder'),
     ],
 )
@@ -272,7 +276,7 @@ def test_classes_that_are_probably_not_there_are_left_out_and_the_head_is_chosen
     command(*NETWORK, *CAT, '--save-segmenter', 'cat.safetensors')
     arguments = ('--segmenter=cat.safetensors', '--query=photos', '--present-above=0.1', '--out=saved')
     status, _, err = command(*arguments)
-    assert (status, 'fit anew, or leave out --present-above' in err) == (2, True)
+    assert (status, 'fit again, or leave out --present-above' in err) == (2, True)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -298,21 +302,14 @@ def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch,
     assert set(done) == {path.name for path in (tmp_path / 'found').glob('*.png')}
 
 
-def test_the_same_command_goes_on_after_a_kill(command, tmp_path, monkeypatch):
-    def write_and_be_killed(*arguments, **options):
-        write(*arguments, **options)
-        shutil.copytree(tmp_path / 'found', tmp_path / 'killed', dirs_exist_ok=True)
-
-    write = outputs.write_prediction
-    monkeypatch.setattr(outputs, 'write_prediction', write_and_be_killed)
-    with pytest.raises(TypeError):  # there is no entry to tell of
-        command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'found')
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
-    assert {path.name for path in (tmp_path / 'killed').iterdir()} >= {'b.png', 'b-overlay.jpg'}
-    status, _, err = command(*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'killed')
+def test_the_same_command_goes_on_after_a_kill(command, tmp_path):
+    query = (*NETWORK, *CAT, '--query', 'photos/b.png', '--out', 'found')
+    assert command(*query)[0] == 0
+    killed = results_in(tmp_path / 'found') | {'images': []}  # as it is written first, before any image
+    (tmp_path / 'found/predictions.json').write_text(json.dumps(killed))
+    status, _, err = command(*query)
     assert status == 0, err
-    assert [entry['labels'] for entry in results_in(tmp_path / 'killed')['images']] == ['b.png']
+    assert [entry['labels'] for entry in results_in(tmp_path / 'found')['images']] == ['b.png']
 
 
 def test_results_replace_no_file_of_others(command, tmp_path):
@@ -404,8 +401,8 @@ def test_results_that_no_query_finds_may_lie_below_the_photographs(command):
 
 def test_a_small_size_is_remarked_on_once(command):
     out = command(*NETWORK, *CAT, '--query', 'photos/b.png')[1]
-    assert out.count('--size 33 is little: below about 200 pixels') == 1
-    assert 'is little' not in command('--weights=narrow.safetensors', '--size=200', *CAT, '--query', 'photos/b.png')[1]
+    assert out.count('--size 33 is small: below about 200 pixels') == 1
+    assert 'is small' not in command('--weights=narrow.safetensors', '--size=200', *CAT, '--query', 'photos/b.png')[1]
 
 
 def segmentation(label_share):
@@ -416,40 +413,23 @@ def segmentation(label_share):
     return pj.Segmentation(logits, (20, 50), ('cat', 'dog'), {'cat': 0.7, 'dog': 0.2})
 
 
-def test_the_overlay_leaves_a_photograph_as_bright_as_it_is():
-    image = np.full((20, 50, 3), 100, np.uint8)
-    picture = np.asarray(_overlay(image, segmentation(0.1)))
-    assert (picture[-1, -1] == 100).all()
-    assert (picture[0, -1] != 100).any()
+def test_the_overlay_leaves_a_photograph_as_bright_as_it_is(tmp_path):
+    write_prediction(segmentation(0.1), np.full((20, 50, 3), 100, np.uint8), tmp_path, 'gray', legend=False)
+    with Image.open(tmp_path / 'gray-overlay.jpg') as file:
+        picture = np.asarray(file).astype(int)
+    assert (abs(picture[-1, -1] - 100) <= 2).all()
+    assert (abs(picture[0, -1] - 100) > 20).any()
 
 
-def test_classes_of_next_to_no_pixel_are_not_said_to_be_found(command, monkeypatch):
-    shares = iter((0.0009, 0.5))
-    result, photo = segmentation(0.5), np.full((20, 50, 3), 100, np.uint8)
-
-    def stream_photos(_, images, **options):
-        return ((_with_shares(result, next(shares)), photo) for _ in images)
-
-    monkeypatch.setattr(pj.Segmenter, 'stream_photos', stream_photos)
-    dog = ('--support', 'dog=dog.jpg:dog.png')
-    out = command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]
-    assert 'cat is found in 0, dog is found in 1' in out
+def test_classes_of_next_to_no_pixel_are_not_said_to_be_found():
+    entries = [{'shares': {'cat': 0.0, 'dog': share}} for share in (0.0009, 0.5)]
+    assert images_with(('cat', 'dog'), entries) == {'cat': 0, 'dog': 1}
 
 
-def _with_shares(result, share):
-    result = dataclasses.replace(result)
-    result.__dict__['shares'] = {'cat': 0.0, 'dog': share}  # what the cached property would have
-    return result
-
-
-def test_the_legend_lists_no_class_of_next_to_no_pixel(monkeypatch):
-    written = []
-    monkeypatch.setattr(ImageDraw.ImageDraw, 'text', lambda _, place, text, **__: written.append(text))
-    image = np.full((20, 50, 3), 100, np.uint8)
-    for share in (0.0009, 0.001):
-        result = _with_shares(segmentation(0.5), share)
-        _with_legend(_overlay(image, result), result)
-    assert written == ['nothing found', 'dog 0.1%']
+def test_the_legend_lists_no_class_of_next_to_no_pixel():
+    rows = [legend_rows({'cat': 0.0, 'dog': share}) for share in (0.0009, 0.001)]
+    assert [text for row in rows for _, text in row] == ['nothing found', 'dog 0.1%']
+    assert rows[1][0][0] == tuple(way_color(2))
 
 
 def test_a_log_tells_how_far_it_has_come(capsys):

@@ -137,5 +137,5 @@ def test_shapes_that_do_not_fit_are_one_sentence():
         presence(found[:, :1], prototypes, views)
     with pytest.raises(pj.InputError, match=r'views\.shown must have shape'):
         presence(found, prototypes, views._replace(shown=views.shown[1:]))
-    with pytest.raises(pj.InputError, match='one photograph at least'):
+    with pytest.raises(pj.InputError, match='at least one photograph'):
         presence(found[:0], prototypes, views)

@@ -68,7 +68,7 @@ def test_main_job_trains_then_evaluates(tmp_path):
 
 
 MISTAKES = {
-    'no config': ([], 'say which experiment'),
+    'no config': ([], 'name an experiment'),
     'no such config': (['--config=configs/nope.py'], "no configuration file 'configs/nope.py'"),
     'preset': (['--config=configs/shapes.py:lte'], "preset 'lite'"),
     'flag': (['--config=configs/shapes.py', '--workdr=x'], 'has no option --workdr; did you mean --workdir?'),
@@ -78,7 +78,7 @@ MISTAKES = {
         ['--config=configs/shapes.py', '--mode=trian'],
         "--mode must be one of train, evaluate, table, got 'trian'",
     ),
-    'argument': (['--config=configs/shapes.py', 'train'], "does not know what 'train' is for"),
+    'argument': (['--config=configs/shapes.py', 'train'], "takes no further argument, got 'train'"),
     'fold': (['--config=configs/shapes.py', '--config.data.fold=7'], 'fold must be 0, 1, 2 or 3, got 7.'),
     'root': (['--config=configs/pascal5i.py', '--config.data.root=/nowhere'], "PASCAL VOC's layout"),
     'no root': (['--config=configs/custom.py'], '--config.data.root=FOLDER'),
@@ -88,7 +88,7 @@ MISTAKES = {
     ),
     'ways': (['--config=configs/shapes.py', '--config.episode.ways=6', *TINY], 'a 6-way episode needs 6 classes'),
     'checkpoint': (['--config=configs/shapes.py', '--config.checkpoint=nonsense', *TINY], 'nonsense is not a workdir'),
-    'no Python': (['--config=README.md'], 'README.md is no Python'),
+    'no Python': (['--config=README.md'], 'README.md is not valid Python'),
     'no get_config': (['--config=tests/tiny.py'], 'has no function get_config'),
     'weights': (['--config=configs/shapes.py', '--config.encoder.weights=gone.pth'], 'there is no file gone.pth'),
     'unwritable': (['--config=configs/shapes.py', '--workdir=/proc/none', *TINY], '/proc/none'),
@@ -252,8 +252,8 @@ def test_a_table_of_photographs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert '1 run(s) x 4 episodes, protocol standard' in done.stdout
-    assert 'no mean, because it would be of all four folds, and 1, 2 is not there' in done.stdout
-    assert "not the authors' very episodes" in done.stdout
+    assert 'no mean, because it needs all four folds, but 1, 2 is missing' in done.stdout
+    assert 'but not exactly their episodes' in done.stdout
     rows = json.loads((tmp_path / 'table/table.json').read_text())['cells']
     assert [(row['shots'], row['fold'], row['protocol']) for row in rows] == [
         *((1, 0, 'standard'), (1, 3, 'standard')),
@@ -349,7 +349,7 @@ PURE = (
     *sorted(f'method/{path.stem}' for path in (ROOT / 'panet_jax/method').glob('[a-z]*.py')),
     *('images/resize', 'images/scribbles', 'images/class_masks', 'datasets/folds', 'episodes/annotations'),
     *('episodes/authors', 'evaluation/image_sums', 'evaluation/identity'),
-    *('results/protocols', 'results/paper', 'results/charts', 'results/names'),
+    *('evaluation/protocols', 'results/paper', 'results/charts', 'results/names'),
 )
 EFFECTS = {'os', 'time', 'absl', 'orbax', 'pathlib', 'tqdm', 'matplotlib', 'grain', 'ml_collections'}
 

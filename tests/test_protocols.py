@@ -4,7 +4,7 @@ import pytest
 from tiny import load_config
 
 import panet_jax as pj
-from panet_jax.results.protocols import PANET2019, PROTOCOLS, STANDARD, test_list
+from panet_jax.evaluation.protocols import PANET2019, PROTOCOLS, STANDARD, test_list
 
 
 @pytest.mark.parametrize(

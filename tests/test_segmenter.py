@@ -1,5 +1,6 @@
 """The Segmenter: the same numbers as an episode has, on images and annotations of every kind."""
 
+import dataclasses
 import json
 import os
 import zipfile
@@ -12,6 +13,7 @@ import pytest
 import safetensors.numpy
 from drawn import draw_disc
 from flax.training import train_state
+from noting import noting
 from PIL import Image
 
 import panet_jax as pj
@@ -19,7 +21,7 @@ from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
 from panet_jax.method.adapt import ADAPTED, SEVERAL, adapted_logits
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.segmenter import comparison, segmentation, segmenter
+from panet_jax.segmenter import segmentation
 from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import read_marks, read_photo
 
@@ -94,7 +96,7 @@ def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
         segmenter_.predict(queries, present_above=2)
     segmenter_.save(tmp_path / 'discs.safetensors')
     loaded = pj.Segmenter.load(tmp_path / 'discs.safetensors', segmenter_.network)
-    with pytest.raises(pj.InputError, match='keeps no features of its images, which deciding what is present needs'):
+    with pytest.raises(pj.InputError, match='has no features of its images, which are needed to decide which classes'):
         loaded.predict(queries, present_above=0.13)
 
 
@@ -149,46 +151,47 @@ def test_photographs_come_with_their_results(make):
         make().stream_photos(images)
 
 
-def test_each_size_of_image_is_compiled_once(make):
+def test_nothing_is_compiled_for_other_sizes_of_images(make, caplog):
     segmenter_ = make().fit({'disc': [draw_disc(0)]})
-    segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
-    functions = segmenter._features, comparison._logits, comparison._absence, segmentation._band_labels
-    before = [function._cache_size() for function in functions]
-    for seed in range(5):
-        for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
-            assert result.labels.any() in (True, False)
-    assert [function._cache_size() for function in functions] == before
+    with jax.log_compiles():
+        segmenter_.predict([draw_disc(1, (130, 70))[0] for _ in range(3)])[0].labels  # noqa: B018
+        jax.jit(lambda x: x + 1)(np.zeros(3)).block_until_ready()
+        assert 'Compiling' in caplog.text
+        caplog.clear()
+        for seed in range(5):
+            for result in segmenter_.predict([draw_disc(seed, (20 + 60 * seed, 50 + 10 * seed))[0] for _ in range(3)]):
+                assert result.labels.any() in (True, False)
+    assert 'Compiling' not in caplog.text
 
 
-def test_adding_computes_only_what_is_new(make, monkeypatch):
+@pytest.fixture
+def make_noting(narrow_params):
+    """Makes Segmenters, and has a list of the images [S, S, 3] that they encode."""
+    encoded, network = [], pj.load_network(narrow_params, size=SIZE)
+    encoder = noting(network.encoder, encoded.extend)
+    return lambda: pj.Segmenter(dataclasses.replace(network, encoder=encoder), batch=2), encoded
+
+
+def test_adding_computes_only_what_is_new(make_noting):
+    make, encoded = make_noting
     (cat, cat_mask), (dog, dog_mask) = draw_disc(0), draw_disc(1, color=(20, 60, 240))
     both = make().fit({'cat': [(cat, cat_mask)], 'dog': [(dog, dog_mask)]})
     grown = make().fit({'cat': [(cat, cat_mask)]})
-    encoded = counted_encodings(monkeypatch)
+    encoded.clear()
     assert grown.add('dog', dog, dog_mask) is grown
     assert len(encoded) == 1
-    np.testing.assert_array_equal(encoded[0], resize_image(dog, SIZE))
+    np.testing.assert_allclose(encoded[0], pj.normalize(resize_image(dog, SIZE)), atol=1e-5)
     assert grown.classes == both.classes == ('cat', 'dog')
     np.testing.assert_allclose(grown.predict(cat).logits, both.predict(cat).logits, atol=1e-4)
 
 
-def counted_encodings(monkeypatch):
-    """A list that gets each image that any Segmenter encodes from now on."""
-    encoded, original = [], pj.Segmenter._encode
-    monkeypatch.setattr(
-        pj.Segmenter,
-        '_encode',
-        lambda self, images: original(self, [encoded.append(image) or image for image in images]),
-    )
-    return encoded
-
-
-def test_a_second_annotation_of_an_image_and_removing_one_encode_nothing(make, monkeypatch):
+def test_a_second_annotation_of_an_image_and_removing_one_encode_nothing(make_noting):
+    make, encoded = make_noting
     image, cat = draw_disc(0, center=(20, 15))
     dog, points = draw_disc(0, center=(20, 45))[1], pj.Points([(45, 20)], background=[(30, 5)])
     segmenter_ = make().fit({'cat': [(image, cat)], 'cow': [draw_disc(1)]})
     before = segmenter_.references
-    encoded = counted_encodings(monkeypatch)
+    encoded.clear()
     with_dog = segmenter_.add('dog', image, dog).references
     with_points = segmenter_.add('dog', image, points).references
     assert encoded == []
@@ -354,7 +357,7 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     assert repr(second).endswith('cat: 1 reference(s), dog: 1 reference(s), bird: 1 reference(s))')
     weights.rename(tmp_path / 'moved.safetensors')
     with pytest.raises(
-        pj.InputError, match=r'weights of .*animals.safetensors cannot be had .*; name them as weights='
+        pj.InputError, match=r'weights of .*animals.safetensors cannot be loaded .*; name them as weights='
     ):
         pj.Segmenter.load(tmp_path / 'animals.safetensors')
     pj.Segmenter.load(tmp_path / 'animals.safetensors', tmp_path / 'moved.safetensors')
@@ -419,7 +422,7 @@ def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
 
 def test_no_reference_of_a_loaded_segmenter_can_be_removed(make, narrow_params, tmp_path):
     make().fit({'cat': [draw_disc(0)]}).save(tmp_path / 'cat.safetensors')
-    with pytest.raises(pj.InputError, match='keeps no features of its images to remove a reference; fit anew'):
+    with pytest.raises(pj.InputError, match='has no features of its images, which are needed to remove a reference'):
         pj.Segmenter.load(tmp_path / 'cat.safetensors', narrow_params).references.without(0)
 
 

@@ -9,12 +9,12 @@ from tiny import load_config, tiny_config
 from panet_jax.config import base_config
 from panet_jax.datasets.folds import FOLD_RULES, FOLDS
 from panet_jax.datasets.open import LAYOUTS
-from panet_jax.disk.workdir import check_experiment, check_split, training_recipe
+from panet_jax.disk.experiment import check_experiment, check_split, training_recipe
 from panet_jax.episodes.annotations import KINDS
 from panet_jax.errors import InputError
+from panet_jax.evaluation.protocols import PROTOCOLS
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.vgg16 import BLOCKS
-from panet_jax.results.protocols import PROTOCOLS
 from panet_jax.settings import SETTINGS, Role, defaults, flat, is_fixed, with_role
 
 IMPLEMENTED = {

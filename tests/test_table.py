@@ -1,6 +1,8 @@
 """The table: all cells, kept when finished, and no mean where a fold is missing."""
 
+import contextlib
 import csv
+import io
 import json
 import re
 import shutil
@@ -19,8 +21,8 @@ from panet_jax.results.charts import table_charts
 from panet_jax.results.fold_means import TableRow, mean_over_folds
 from panet_jax.results.html_report import save_report
 from panet_jax.results.paper import PUBLISHED, published
-from panet_jax.results.rows import Table, format_table, upright
 from panet_jax.results.table_files import long_csv
+from panet_jax.results.tables import Table, format_table, upright
 from panet_jax.settings import flat
 from panet_jax.training.train import train
 
@@ -89,21 +91,26 @@ def test_markdown_csv_and_page_say_the_same(finished):
     assert 'class="paper"' not in page
 
 
-def test_finished_cells_are_kept_until_something_changes(finished, tmp_path, monkeypatch, capsys):
+def measured(capsys):
+    """Number of cells that the table has measured since the last call, as it prints."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if 'mean-IoU' in line]
+    return sum('(kept)' not in line for line in lines)
+
+
+def test_finished_cells_are_kept_until_something_changes(finished, tmp_path, capsys):
     workdir, summary = tmp_path / 'copy', finished[1]
     shutil.copytree(finished[0], workdir)
-    measured = []
-    original = table.measure
-    monkeypatch.setattr(table, 'measure', lambda *arguments: measured.append(1) or original(*arguments))
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in (workdir / 'cells').iterdir()}
     assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
-    assert not measured
     assert capsys.readouterr().out.count('(kept)') == 8
+    assert {path: path.stat().st_mtime_ns for path in (workdir / 'cells').iterdir()} == before
     (workdir / 'cells' / 'untrained-box-1shot-fold1.json').write_text('{"dataset": ')  # cut off
     assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
-    assert len(measured) == 1
+    assert measured(capsys) == 1
     next((workdir / 'pictures').glob('*-box-*')).unlink()
     assert table.make_table(tiny_config(**SETTINGS), workdir) == summary
-    assert len(measured) == 2
+    assert measured(capsys) == 1
 
 
 CHANGES = {
@@ -117,16 +124,15 @@ CHANGES = {
 
 
 @pytest.mark.parametrize('change', [*CHANGES, 'data', 'nothing'])
-def test_a_cell_is_measured_again_if_anything_that_matters_changed(finished, tmp_path, monkeypatch, change):
+def test_a_cell_is_measured_again_if_anything_that_matters_changed(finished, tmp_path, capsys, change):
     shutil.copytree(finished[0], tmp_path / 'copy')
-    measured = []
-    original = table.measure
-    monkeypatch.setattr(table, 'measure', lambda *arguments: measured.append(1) or original(*arguments))
     if change == 'data':
-        monkeypatch.setattr(Shapes, 'fingerprint', 'another')
+        cell = tmp_path / 'copy/cells/untrained-dense-1shot-fold0.json'
+        cell.write_text(json.dumps(json.loads(cell.read_text()) | {'data_fingerprint': 'another'}))
     settings = SETTINGS | {'table.folds': (0,), 'table.annotations': ('dense',)} | CHANGES.get(change, {})
+    capsys.readouterr()
     table.make_table(tiny_config(**settings), tmp_path / 'copy')
-    assert len(measured) == (change != 'nothing')
+    assert measured(capsys) == (change != 'nothing')
 
 
 def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
@@ -141,24 +147,22 @@ def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_a_table_that_was_interrupted_says_what_is_yet_to_come(tmp_path, monkeypatch):
-    original, measured = table.measure, []
+def test_a_table_that_was_interrupted_says_what_is_yet_to_come(tmp_path, capsys):
+    class Terminal(io.StringIO):
+        """Where somebody types Ctrl-C when the third cell begins."""
 
-    def stop_at_the_third(*arguments):
-        measured.append(1)
-        if len(measured) == 3:
-            raise KeyboardInterrupt
-        return original(*arguments)
+        def write(self, text):
+            if text.startswith('3/8'):
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr(table, 'measure', stop_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
+    with contextlib.redirect_stdout(Terminal()), pytest.raises(KeyboardInterrupt):
         table.make_table(tiny_config(**SETTINGS), tmp_path)
     text = (tmp_path / 'table.md').read_text()
-    assert 'unfinished: 6 of 8 cells are yet to come; the same command goes on' in text
+    assert 'unfinished: 6 of 8 cells are not evaluated yet; the same command resumes' in text
     assert text.count('not yet') == 6
     assert (tmp_path / 'report.html').exists()
     summary = table.make_table(tiny_config(**SETTINGS), tmp_path)
-    assert len(measured) == 3 + 6
+    assert measured(capsys) == 6
     assert 'not yet' not in format_table(summary)
 
 
@@ -168,7 +172,7 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
     assert [row[3] for row in summary.rows] == ['-', '-']
     assert summary.rows[1][1:3] == ['missing', 'missing']
     text = format_table(summary)
-    assert 'untrained, dense, 1-shot: no mean, because it would be of all four folds, and 1, 3 is not there' in text
+    assert 'untrained, dense, 1-shot: no mean, because it needs all four folds, but 1, 3 is missing' in text
     assert 'untrained, dense, 600-shot, fold 0: missing, because class 1 (disc) has' in text
     content = json.loads((tmp_path / 'table.json').read_text())
     assert [mean['mean_iou'] for mean in content['means_over_folds'].values()] == [None, None]
@@ -176,7 +180,7 @@ def test_a_partial_table_has_no_mean_and_says_why(tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_trained_networks_come_from_the_workdirs_of_their_training(current_folder, monkeypatch):
+def test_trained_networks_come_from_the_workdirs_of_their_training(current_folder, capsys):
     train(tiny_config(**{'data.fold': 1}), 'runs/shapes-fold1-1way-1shot')
     settings = SETTINGS | {'table.annotations': ('dense',), 'checkpoint': 'latest', 'evaluation.untrained': True}
     summary = table.make_table(tiny_config(**settings), current_folder / 'table')
@@ -192,8 +196,9 @@ def test_trained_networks_come_from_the_workdirs_of_their_training(current_folde
     results = json.loads(trained.read_text())
     assert (results['training']['batch'], results['training']['optimizer.learning_rate']) == (2, 0.02)
     write_json(trained, {name: value for name, value in results.items() if name != 'training'})  # of an older version
-    monkeypatch.setattr(table, 'measure', None)
+    capsys.readouterr()
     assert table.make_table(tiny_config(**by_name), current_folder / 'other') == again
+    assert measured(capsys) == 0
     cells = json.loads((current_folder / 'other' / 'table.json').read_text())['cells']
     assert [cell['training'] for cell in cells] == [{}, results['training']]
     with pytest.raises(pj.InputError, match=r'checkpoint may hold \{fold\}, \{shots\} and \{ways\}'):
@@ -226,7 +231,7 @@ def test_rows_made_in_different_ways_have_no_mean(finished):
     trained[3]['training'] = PAPERS['training'] | {'batch': 4}
     assert mean_over_folds(trained)[0] is None
     assert "the folds differ in training's batch" in mean_over_folds(trained)[1]
-    assert mean_over_folds(rows[:3]) == (None, 'it would be of all four folds, and 3 is not there')
+    assert mean_over_folds(rows[:3]) == (None, 'it needs all four folds, but 3 is missing')
     assert mean_over_folds([*rows[:3], rows[3] | {'mean_iou': None}]) == (None, 'a fold has no score')
 
 

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import types
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +22,9 @@ from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.panet import encode_episodes
 from panet_jax.method.vgg16 import encoder_shapes, init_encoder_params
 from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.training.episodes import training_episodes
 from panet_jax.training.step import create_state, learning_rate_schedule, make_optimizer, train_step
-from panet_jax.training.train import train, training_devices, training_episodes
+from panet_jax.training.train import train
 
 
 def compact_batch(size, episodes=4):
@@ -128,7 +128,7 @@ def test_what_saves_memory_saves_it_and_changes_no_step(plain_steps, options):
 
 def test_a_batch_that_does_not_divide_into_parts_is_refused():
     with pytest.raises(pj.InputError, match=r'accumulate must divide the 2 episode\(s\) that each of 2 device'):
-        training_devices(tiny_config(batch=4, accumulate=3))
+        devices.training_devices(4, accumulate=3)
 
 
 def test_a_step_names_what_is_no_batch():
@@ -289,10 +289,13 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path):
             checkpoints.restore_params(1, encoder_shapes(1 / 32))
 
 
-def test_no_room_for_a_checkpoint_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, 'disk_usage', lambda _: types.SimpleNamespace(free=1000))
-    with pytest.raises(pj.InputError, match=r'no room to save step 3: .*the same command goes on from step 0'):
-        train(tiny_config(), tmp_path)
+def test_no_room_for_a_checkpoint_is_one_sentence(tmp_path):
+    state = create_state({'kernel': np.broadcast_to(np.float32(0), (10**15,))}, optax.identity())
+    with (
+        Checkpoints(tmp_path, keep=1) as checkpoints,
+        pytest.raises(pj.InputError, match=r'no room to save step 0: .*the same command resumes from step 0'),
+    ):
+        checkpoints.save(state)
 
 
 def test_an_incomplete_checkpoint_is_named(uninterrupted, tmp_path):

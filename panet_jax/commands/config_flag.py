@@ -69,7 +69,7 @@ def read_config(path: str) -> ml_collections.ConfigDict:
             'custom.py are in configs/ of the repository.'
         )
     if file.endswith('.json') and colon:
-        raise InputError(f'{file} is of one run and has no presets; leave out :{preset}.')
+        raise InputError(f'{file} describes one run and has no presets; leave out :{preset}.')
     config = _from_json(file) if file.endswith('.json') else _from_python(file, (preset,) if colon else ())
     config.lock()
     return config
@@ -120,7 +120,7 @@ def _parsed_list(text, kind):
     """
     try:
         if kind is str and not text.lstrip().startswith(('(', '[')):
-            raise ValueError('names, of which some look like numbers')
+            raise ValueError('names may look like numbers')
         value = ast.literal_eval(text)
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
     except (ValueError, SyntaxError):
@@ -138,7 +138,7 @@ def _from_python(file, preset):
         raise
     except SyntaxError as error:
         raise InputError(
-            f'the configuration file {error.filename} is no Python: {error.msg}, line {error.lineno}.'
+            f'the configuration file {error.filename} is not valid Python: {error.msg}, line {error.lineno}.'
         ) from error
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -149,7 +149,7 @@ def _from_python(file, preset):
     if config is None:
         raise InputError(f'get_config in {file} returns nothing; its last line must be "return config".')
     if not isinstance(config, ml_collections.ConfigDict):
-        raise InputError(f"get_config in {file} must return a ConfigDict, as base_config's.")
+        raise InputError(f'get_config in {file} must return a ConfigDict, as base_config does.')
     return config
 
 
@@ -177,7 +177,7 @@ def _from_json(file):
         if not {'name', 'data'} <= set(content):
             raise ValueError('it has no name or no data')
     except ValueError as error:
-        raise InputError(f'the configuration file {file} is no JSON of a run ({error}).') from error
+        raise InputError(f'the configuration file {file} is not the config.json of a run ({error}).') from error
     config = base_config('any')
     _fill(config, content, file, '')
     return config

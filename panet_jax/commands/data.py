@@ -41,11 +41,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _parser():
-    parser = OptionParser(prog='panet-jax data', description='Data sets: what is there, and preparing it.')
+    parser = OptionParser(
+        prog='panet-jax data', description='Checks and prepares data sets, and removes outdated prepared lists.'
+    )
     actions = parser.add_subparsers(required=True, metavar='check|prepare|clean')
     for add in (_add_check, _add_prepare, _add_clean):
         add(actions).add_argument(
-            '--prepared-dir', default='', help='where prepared data are ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
+            '--prepared-dir', default='', help='folder of prepared data ($TFDS_DATA_DIR, else ~/tensorflow_datasets)'
         )
     return parser
 
@@ -53,15 +55,15 @@ def _parser():
 def _add_check(actions):
     check = actions.add_parser(
         'check',
-        help='say what is in a folder or of a benchmark, and whether training can start (exit status 0)',
+        help='report what a folder or a benchmark has, and whether training can start (exit status 0)',
         description='Reads every image and mask. Exit status 0: training can start; 1: it cannot; 2: wrong arguments.',
     )
     check.add_argument('target', metavar='DIR_OR_NAME', help=f'a folder, or {" or ".join(BENCHMARKS)}')
     check.add_argument(
-        '--shots', type=whole_number(1), default=1, help='support images a class in an episode (%(default)s)'
+        '--shots', type=whole_number(1), default=1, help='support images of each class in an episode (%(default)s)'
     )
     check.add_argument('--queries', type=whole_number(1), default=1, help='query images in an episode (%(default)s)')
-    check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, in place of four folds')
+    check.add_argument('--unseen', default='', help='CLASS,CLASS: the unseen classes, instead of four folds')
     check.add_argument(
         '--sheet',
         metavar='FILE',
@@ -75,12 +77,14 @@ def _add_check(actions):
 def _add_prepare(actions):
     prepare = actions.add_parser(
         'prepare',
-        help='check and write an image list as ArrayRecord; a training does that by itself',
+        help='check image lists and write them as ArrayRecord; a training does this too',
         description='Checks and writes image lists as ArrayRecord, downloading a benchmark if no --root is given.',
     )
     prepare.add_argument('name', metavar='NAME', choices=list(DEFAULT_LISTS), help=', '.join(DEFAULT_LISTS))
     prepare.add_argument('--root', default='', help='folder of the files; without it, the official archives')
-    prepare.add_argument('--list', action='append', help='an image list; may be repeated (default: as the configs use)')
+    prepare.add_argument(
+        '--list', action='append', help='an image list; may be repeated (default: those of the files in configs/)'
+    )
     prepare.add_argument('--skip-unreadable', action='store_true', help='leave out images that cannot be read')
     prepare.set_defaults(action=_prepare)
     return prepare
@@ -89,10 +93,10 @@ def _add_prepare(actions):
 def _add_clean(actions):
     clean = actions.add_parser(
         'clean',
-        help='remove prepared lists that no run opens any more',
-        description='Lists what is out of date: prepared lists of files that have changed since, those of earlier '
-        'versions, and unfinished ones on which nothing has worked for a day. Removes them when told to. The newest of '
-        'each list stays, and so do your files. No run may be using what is removed.',
+        help='remove outdated prepared lists',
+        description='Shows outdated prepared lists and removes them once you agree: those whose files have changed since, '
+        'those of earlier versions, and unfinished ones to which nothing was written for a day. It keeps the newest '
+        'preparation of each list, and never touches your own files. Do not remove a list that a run is using.',
     )
     clean.add_argument('--yes', action='store_true', help='remove them without asking')
     clean.set_defaults(action=_clean)
@@ -119,7 +123,7 @@ def _check(options):
 
 
 def _sheet_path(options: argparse.Namespace) -> Path | None:
-    """The path of the contact sheet, or None. It goes into the data folder only if that was typed."""
+    """The path of the contact sheet, or None. It goes into the data folder only if the user names a file there."""
     if options.sheet is not None or options.target in BENCHMARKS:
         path = Path(options.sheet or '')
         if options.sheet and path.suffix.lower() not in SHEET_ENDINGS:

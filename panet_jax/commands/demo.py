@@ -5,9 +5,11 @@ import importlib.util
 import logging
 import os
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import panet_jax as pj
 from panet_jax.commands.ending import FrontEnd
@@ -49,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
             signal.signal(number, _end)
     from panet_jax.demo.folder import visitors_folder
 
-    with visitors_folder() as home:
+    with visitors_folder(Path(tempfile.gettempdir())) as home:
         # Gradio reads these when imported: no analytics, and uploads go into a folder that is deleted at the end.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
         from panet_jax.demo.page import build_page
@@ -133,7 +135,11 @@ def parser() -> OptionParser:
         description='Serves a page on which classes are drawn on one image and found in others.',
     )
     add_network_options(options, default='imagenet')
-    options.add_argument('--host', default='127.0.0.1', help='address to serve at; 0.0.0.0 is every one (%(default)s)')
-    options.add_argument('--port', type=whole_number(0), help='(the first from 7860 that is free)')
+    options.add_argument(
+        '--host',
+        default='127.0.0.1',
+        help='address to serve at; 0.0.0.0 is all addresses of this machine (%(default)s)',
+    )
+    options.add_argument('--port', type=whole_number(0), help='port to serve at (the first free one from 7860)')
     options.add_argument('--open', action='store_true', help='open the page in the browser')
     return options

@@ -13,7 +13,7 @@ from panet_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class FrontEnd:
-    """The words of one program in its endings.
+    """What one program adds to the sentence with which it ends early.
 
     Attributes:
         name: first word of its sentences.
@@ -78,7 +78,7 @@ def _out_of_memory(error, front):
 
 @contextlib.contextmanager
 def exiting(front: FrontEnd, leave: Callable[[Ending], None] = lambda _: None) -> Iterator[None]:
-    """Turns an exception inside that is no defect into a sentence on stderr and an exit status.
+    """Turns exceptions into a sentence on stderr and an exit status; a defect keeps its traceback.
 
     Args:
         front: the program.

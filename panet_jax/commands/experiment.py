@@ -6,18 +6,19 @@ import jax
 import ml_collections
 
 from panet_jax.compute import devices, hosts
-from panet_jax.disk.paths import in_bucket
-from panet_jax.disk.workdir import check_experiment, make_workdir
+from panet_jax.disk.experiment import check_experiment
+from panet_jax.disk.paths import AnyPath, in_bucket
+from panet_jax.disk.workdir import make_workdir
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
 from panet_jax.evaluation.evaluate import evaluate, evaluator_of
 from panet_jax.evaluation.runs import evaluation_runs
 from panet_jax.evaluation.table import make_table
-from panet_jax.results.rows import comparable_results, format_table, results_table
-from panet_jax.training.train import train, training_devices
+from panet_jax.results.tables import comparable_results, format_table, results_table
+from panet_jax.training.train import train
 
 
-def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | None) -> None:
+def run_experiment(config: ml_collections.ConfigDict, workdir: AnyPath, mode: str | None) -> None:
     """Trains, evaluates, or both, and prints the table.
 
     Args:
@@ -40,7 +41,8 @@ def run_experiment(config: ml_collections.ConfigDict, workdir: str, mode: str | 
         hosts.on_primary(_begin, config, workdir)
         if mode is None:
             evaluation_runs(config)  # finds a mistake in its settings before a day of training
-        say(f'training: {devices.banner(config.batch, training_devices(config), "episode(s)")}')
+        used = devices.training_devices(config.batch, config.accumulate)
+        say(f'training: {devices.banner(config.batch, used, "episode(s)")}')
         train(config, workdir)
     if mode != 'train':
         say(_evaluation_banner(config))

@@ -5,7 +5,7 @@ import sys
 
 
 class _Handler(logging.Handler):
-    """Prints records to the streams that are current then: tests and notebooks replace them."""
+    """Prints records. It looks up the streams each time, because tests and notebooks replace them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         is_error = record.levelno >= logging.ERROR

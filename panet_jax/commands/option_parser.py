@@ -10,7 +10,7 @@ from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
 from panet_jax.networks.names import ENCODER_NAMES
 
-# Messages of argparse on an option without its value, in our words.
+# argparse's messages on an option without its value, and what this program says instead.
 MISSING_VALUE = dict.fromkeys(('expected one argument', 'expected at least one argument'), 'wants a value')
 # Below this side in pixels the ImageNet network, which was trained at 224, misses most objects.
 SMALL_SIDE = 200
@@ -59,11 +59,11 @@ class OptionParser(argparse.ArgumentParser):
         Raises:
             InputError: always.
         """
-        more = '' if message.endswith('?') else f'; {self.prog} --help says more.'
+        more = '' if message.endswith('?') else f'; see {self.prog} --help.'
         raise InputError(message.rstrip('.') + more)
 
     def _check_value(self, action, value):
-        """Checks a choice as argparse does, in our words."""
+        """Checks a choice as argparse does, with another sentence."""
         if action.choices is not None and value not in action.choices:
             choices = ', '.join(action.choices)
             near = _near(value, action.choices)
@@ -74,9 +74,9 @@ class OptionParser(argparse.ArgumentParser):
     def _unknown(self, word):
         name = word.partition('=')[0]
         if not name.startswith('-'):
-            return f'{self.prog} does not know what {word!r} is for; {self.prog} --help lists its options.'
+            return f'{self.prog} takes no further argument, got {word!r}; {self.prog} --help lists its options.'
         near = _near(name, self._option_string_actions)
-        return f'{self.prog} has no option {name}' + (near or f'; {self.prog} --help lists those there are.')
+        return f'{self.prog} has no option {name}' + (near or f'; {self.prog} --help lists its options.')
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -134,7 +134,8 @@ def add_network_options(parser: argparse.ArgumentParser, default: str | None) ->
     parser.add_argument(
         '--size',
         type=whole_number(8),
-        help=f"side of the network's images (the workdir's, else the encoder's: 417, of DINOv2 518); below {SMALL_SIDE} little is found",
+        help='side in pixels to which images are resized for the network (default: the size of the training, else that of the '
+        f'encoder: 417, for DINOv2 518); below {SMALL_SIDE} most objects are missed',
     )
 
 
@@ -146,19 +147,19 @@ def warn_of_size(size: int | None) -> None:
     """
     if size is not None and size < SMALL_SIDE:
         print(
-            f'--size {size} is little: below about {SMALL_SIDE} pixels most objects are missed by a network that was not '
-            'trained so; without --size it is what the weights were made for, 417 for most.',
+            f'--size {size} is small: below about {SMALL_SIDE} pixels, a network that was trained at a larger size misses most '
+            'objects; without --size, images get the size that the weights were made for, usually 417.',
             flush=True,
         )
 
 
 def _weights(text):
-    """A type of option: imagenet, the name of an encoder, or what is there of a training or of weights."""
+    """A type for options: imagenet, the name of an encoder, or an existing workdir or file of weights."""
     try:
-        there = text in ('imagenet', *ENCODER_NAMES) or (text != 'random' and workdir_path(text, '').exists())
-    except InputError as error:  # the address of something else than a bucket
+        exists = text in ('imagenet', *ENCODER_NAMES) or (text != 'random' and workdir_path(text, '').exists())
+    except InputError as error:  # an address, but not that of a bucket
         raise argparse.ArgumentTypeError(str(error).strip()) from error
-    if not there:
+    if not exists:
         wanted = "wants imagenet, an encoder's name, the workdir of a training, or a file of weights"
         why = ': random finds nothing' if text == 'random' else ', and there is no such file or folder'
         raise argparse.ArgumentTypeError(f'{wanted}, got {text!r}{why}{_near(text, ("imagenet", *ENCODER_NAMES))}')
@@ -166,6 +167,6 @@ def _weights(text):
 
 
 def _near(word, words):
-    """A question whether one of some words was meant, if one is near."""
+    """A question such as '; did you mean cat?' if one of the words is similar, else ''."""
     near = difflib.get_close_matches(word, words, 1)
     return f'; did you mean {near[0]}?' if near else ''

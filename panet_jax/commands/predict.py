@@ -33,7 +33,7 @@ An annotation is
   box=LEFT,TOP,RIGHT,BOTTOM     around an object, in pixels of the upright image; a box of COCO is
                                 left,top,width,height: type left,top,left+width,top+height
   points=X,Y,X,Y,...            on the class; after a slash, on the background: points=30,40/5,5,90,90
-  scribble=strokes.png          0 on strokes on the background, 255 where there is none, else on the class
+  scribble=strokes.png          strokes: 0 on the background, another number on the class, 255 where there is none
 
   panet-jax predict --support cat=cat1.jpg:cat1.png --support cat=cat2.jpg:box=40,30,210,180 \\
       --query 'folder/*.jpg' --out results
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     if not options.support and not options.segmenter:
         parser.error('show what to look for with --support NAME=IMAGE:ANNOTATION, or with --segmenter FILE')
     if not options.query and not options.save_segmenter:
-        parser.error('say where to look with --query, or --save-segmenter FILE for later')
+        parser.error('name the images to segment with --query, or save the references with --save-segmenter FILE')
     supports = [parse_support(text) for text in options.support]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _names_of_results(out, supports, queries, patterns):
-    """{image: name of its results}, and the earlier content of predictions.json; checks that no file is harmed."""
+    """{image: name of its results}, and the earlier content of predictions.json; checks that no other file is replaced."""
     from panet_jax.segmenter.outputs import check_out, earlier_stems, output_stems, read_earlier
 
     earlier = read_earlier(out)
@@ -185,7 +185,7 @@ def _segment(segmenter, stems, out, earlier, options):
         stems, on_error='yield', present_above=options.present_above
     )  # checks the references before anything is written
     make_out(out)
-    # First, so that what a kill leaves is known for results, which the same command replaces.
+    # Written first: if the command is killed, the next one knows that these files are results, and replaces them.
     write_json(out / RESULTS, together(earlier, about, []))
     outcomes = {}
 
@@ -227,12 +227,11 @@ def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namesp
 
 
 def _print_done(out, entries, classes):
-    from panet_jax.segmenter.outputs import LEAST_SHARE, RESULTS
+    from panet_jax.segmenter.outputs import RESULTS, images_with
 
     done = [entry for entry in entries if 'error' not in entry]
     print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
-    counts = {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in done) for name in classes}
-    print(', '.join(f'{name} is found in {count}' for name, count in counts.items()))
+    print(', '.join(f'{name} is found in {count}' for name, count in images_with(classes, done).items()))
 
 
 def _print_failed(entries):

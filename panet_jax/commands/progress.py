@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a line now and then in a log."""
+"""Progress: a bar on a terminal, a line every few seconds in a log."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ Item = TypeVar('Item')
 
 
 def progress(items: Iterable[Item], what: str, total: int, seconds: float = 10) -> Iterator[Item]:
-    """Passes items on, and shows on stderr how many there were.
+    """Passes items on, and shows on stderr how many have passed.
 
     Args:
         items: the items.

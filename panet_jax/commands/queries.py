@@ -40,7 +40,7 @@ def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], q
 
     Args:
         out: folder of the results.
-        stems: names of the results, without suffix and ending.
+        stems: names of the results, without ending.
         patterns: files, folders and globs, as typed after --query.
         queries: the images that they name.
 
@@ -52,8 +52,8 @@ def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], q
     beside = home in {query.parent.resolve() for query in queries}
     if beside or any(_searches(pattern, result) for pattern in patterns for result in results):
         raise InputError(
-            f'--out {out} is where --query looks, so that the next time the results would be taken for photographs; name '
-            'another folder.'
+            f'--query looks into --out {out} too, so the next run would take these results for photographs; name another '
+            'folder with --out.'
         )
 
 

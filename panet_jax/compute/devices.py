@@ -1,4 +1,4 @@
-"""Several devices: no other file knows of them."""
+"""Work on several devices; no other file depends on their number."""
 
 import collections
 from collections.abc import Callable, Iterable, Iterator
@@ -27,26 +27,32 @@ def usable_devices(batch: int, devices: list[jax.Device] | None = None) -> list[
     return devices[: max(count for count in range(1, len(devices) + 1) if batch % count == 0)]
 
 
-def training_devices(batch: int) -> list[jax.Device]:
+def training_devices(batch: int, accumulate: int = 1) -> list[jax.Device]:
     """The devices that share a batch in training: those of this process or, in a job of several, all of them.
 
     Args:
         batch: episodes of a step.
+        accumulate: number of parts in which a device computes its share.
 
     Returns:
         The devices; their number divides the batch.
 
     Raises:
-        InputError: several processes cannot share the batch evenly.
+        InputError: several processes cannot share the batch evenly, or a device cannot divide its share.
     """
-    if jax.process_count() == 1:
-        return usable_devices(batch)
-    if batch % jax.device_count():
+    used = usable_devices(batch) if jax.process_count() == 1 else jax.devices()
+    share, rest = divmod(batch, len(used))
+    if rest:
         raise InputError(
-            f'batch must be a multiple of {jax.device_count()}, the devices of {jax.process_count()} processes, got {batch}; '
-            f'type {{batch=}}{-(-batch // jax.device_count()) * jax.device_count()}.'
+            f'batch must be a multiple of {len(used)}, the devices of {jax.process_count()} processes, got {batch}; type '
+            f'{{batch=}}{(share + 1) * len(used)}.'
         )
-    return jax.devices()
+    if share % accumulate:
+        raise InputError(
+            f'accumulate must divide the {share} episode(s) that each of {len(used)} device(s) has of a batch of {batch}, '
+            f'got {accumulate}.'
+        )
+    return used
 
 
 def banner(batch: int, used: list[jax.Device], what: str) -> str:

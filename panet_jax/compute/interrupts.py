@@ -38,7 +38,7 @@ class Interrupted(Exception):
 
     def __init__(self, number: int, step: int):
         super().__init__(
-            f'stopped by {signal.Signals(number).name}; step {step} is saved, the same command goes on there'
+            f'stopped by {signal.Signals(number).name}; step {step} is saved; the same command resumes there'
         )
         self.number = number
 
@@ -102,7 +102,7 @@ def caught_signals() -> Iterator[list[int]]:
             signal.signal(number, previous[number])
         _leave_closed_terminal()
         os.write(
-            2, f'\nfinishing this step to save it{"; once more stops at once" * repeatable}\n'.encode()
+            2, f'\nfinishing this step to save it{"; send it again to stop at once" * repeatable}\n'.encode()
         )  # print is not safe in a signal handler
 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, *_heeded())}

@@ -42,7 +42,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     _initialize(coordinator, processes, process)
     counts = np.bincount([device.process_index for device in jax.devices()])
     if counts.min() != counts.max():
-        raise InputError(f'each process must have as many devices, got {", ".join(map(str, counts))}.')
+        raise InputError(f'all processes must have the same number of devices, got {", ".join(map(str, counts))}.')
     threading.Thread(target=_end_with_others, args=(_client(),), daemon=True).start()
 
 
@@ -61,7 +61,7 @@ def _initialize(coordinator, processes, process):
 
 
 def _wait_for(coordinator):
-    """Waits until process 0 listens. JAX would abort the program if it waited in vain."""
+    """Waits until process 0 listens. JAX itself would abort the program after a wait without success."""
     host, _, port = coordinator.rpartition(':')
     for _ in range(PATIENCE):
         try:

@@ -45,7 +45,7 @@ class ListReport:
 
         Args:
             shots, queries: images of a class that an episode needs.
-            unseen: names of the unseen classes, in place of four folds.
+            unseen: names of the unseen classes, instead of four folds.
 
         Returns:
             The reason; '' if training can start.
@@ -158,7 +158,7 @@ def format_report(
     Args:
         heading, remarks, reports: as from `check_folder`.
         shots, queries: images of a class that an episode needs.
-        unseen: names of the unseen classes, in place of four folds.
+        unseen: names of the unseen classes, instead of four folds.
 
     Returns:
         The text, and whether training can start on one of the lists.
@@ -172,7 +172,7 @@ def format_report(
         *_table_of_counts([report for report in reports if report.counts is not None]),
         *_problems(reports),
         f'Training can start on {", ".join(ready)} ({task}).' if ready else 'Training cannot start.',
-        *(f'The list {name!r} will not do: {obstacle}.' for name, obstacle in obstacles.items() if obstacle),
+        *(f'Training cannot use the list {name!r}: {obstacle}.' for name, obstacle in obstacles.items() if obstacle),
         *([] if reports else ['There is no image list.']),
     ]
     return '\n'.join(lines), bool(ready)

@@ -67,7 +67,7 @@ class CocoLayout:
                 'out those that you do not need.'
             )
         if len(set(names)) < len(names) or len({c['id'] for c in self._categories}) < len(names):
-            raise InputError(f'{self._where} has two categories of one name or one id.')
+            raise InputError(f'{self._where} has two categories with the same name or id.')
         return names
 
     @functools.cached_property
@@ -161,7 +161,7 @@ class CocoLayout:
         shown = [image for image in self._content['images'] if by_image[image['id']]]
         named = {str(Path(image['file_name']).with_suffix('')): (image, by_image[image['id']]) for image in shown}
         if len(named) < len(shown) or len(by_image) < len(self._content['images']):
-            raise InputError(f'{self._where} has two images of one id or one file_name.')
+            raise InputError(f'{self._where} has two images with the same id or file_name.')
         return named
 
     @property

@@ -151,7 +151,7 @@ class MaskLayout:
             names = tuple(line.strip() for line in self._files.read_text('classes.txt').rstrip().splitlines())
             if '' in names:
                 raise InputError(
-                    f'line {names.index("") + 1} of {path} is empty, and the next ones would count wrongly.'
+                    f'line {names.index("") + 1} of {path} is empty, which would shift the numbers of all following classes.'
                 )
             names = names[1:] if names and names[0].lower() in BACKGROUND else names
         elif not folders:

@@ -44,7 +44,7 @@ class Folder:
             return (self.root / name).read_bytes()
         except OSError as error:
             raise InputError(
-                f'{self.where(name)} cannot be read ({error.strerror}); mend it or leave it out.'
+                f'{self.where(name)} cannot be read ({error.strerror}); repair it or leave it out.'
             ) from error
 
     def stamps(self, names: Iterable[str]) -> list[tuple]:

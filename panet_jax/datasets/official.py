@@ -99,7 +99,7 @@ def fetch_official(dataset: str, split: str, folder: str | Path) -> None:
             download(archive, folder)
         except DownloadFailed as error:
             raise InputError(
-                f'{archive.name} could not be downloaded ({error}); run the same command again to go on, or type '
+                f'{archive.name} could not be downloaded ({error}); run the same command again to resume, or type '
                 f'{{data.root=FOLDER}} for a folder with {COPIES[dataset]}.'
             ) from error
 

@@ -34,8 +34,8 @@ def open_source(data: 'ConfigDict', split: str, *, resized: bool = False) -> Sou
     """Opens an image list, which is prepared first if need be.
 
     Args:
-        data: section `data` of a configuration, with name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir, skip_unreadable,
-            cache and size.
+        data: section `data` of a configuration, with name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir,
+            skip_unreadable, cache and size.
         split: name of the image list.
         resized: whether to use the cache of resized images, if data.cache is on.
 
@@ -88,14 +88,14 @@ def prepare_list(
 
 
 def _prepare_and_remark(layout, place, skip_unreadable, root):
-    """Prepares a list; after a new one, logs the size of lists that no run opens any more."""
+    """Prepares a list. If it is new, logs the size of the outdated ones."""
     is_new = not is_prepared(place.folder)
     folder = prepare(layout, place, skip_unreadable, root)
     if is_new and (old := superseded_lists(place.home)):
         size = gigabytes(sum(entry.size for entry in old))
         where = '' if place.home == prepared_home() else f' --prepared-dir={place.home}'
         LOGGER.warning(
-            '%d prepared list(s) of before take %s; panet-jax data clean%s removes them', len(old), size, where
+            '%d outdated prepared list(s) take %s; panet-jax data clean%s removes them', len(old), size, where
         )
     return folder
 

@@ -30,7 +30,7 @@ from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 
 LOGGER = logging.getLogger(__name__)
-VERSION = '1.2.0'  # of the format below; lists of another version are prepared again
+VERSION = '1.2.0'  # of the format; lists of another version are prepared again
 DISK_FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
 THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -213,7 +213,7 @@ def prepare(layout: Layout, place: PreparedPlace, skip_unreadable: bool = False,
         return folder
     with locked_folder(folder.parent):
         if not is_prepared(folder):
-            for unfinished in folder.parent.glob('*incomplete*'):  # of a run that was killed
+            for unfinished in folder.parent.glob('*incomplete*'):  # left by a run that was killed
                 shutil.rmtree(unfinished)
             _build(layout, place, skip_unreadable, {'root': str(root), 'list': place.split})
     return folder

@@ -1,1 +1,5 @@
-"""A page on which one draws what to look for, and sees it found."""
+"""The demonstration page: a visitor draws what to look for on one image, and sees it found in others.
+
+page (components), actions (what a click does), session (what one visitor has shown and found), drawing (strokes ->
+annotations), result_view, example, folder (of uploads), style.
+"""

@@ -25,7 +25,7 @@ KINDS = {
     'mask': 'Outline the object in orange, or fill it: everything inside a closed line is the class.',
     'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 around objects with numbers is void.',
 }
-GONE = 'This page was left alone for too long, or its server was started anew: what was marked is gone. Reload it.'
+GONE = 'This page was idle for too long, or its server was restarted: your marks are lost. Reload the page.'
 UNNAMED = 'it'  # a class that is drawn before it is named
 PICK = 'Click on one to remove it'
 
@@ -207,14 +207,14 @@ def remove_all(session: Session) -> tuple:
 
 
 def _references(session):
-    """Values of the list of references, of which none is picked."""
+    """Values of the list of references when none is picked."""
     idle = gr.update(value=PICK, interactive=False)
     return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
 
 
 @shows_mistakes
 def load_example(session: Session, home: Path) -> tuple:
-    """Puts the drawn example in place of all references and images.
+    """Replaces all references and images by a drawn example.
 
     Args:
         session: the visitor's session.
@@ -248,7 +248,7 @@ def search(session: Session, queries: Sequence[tuple[str, str | None]] | None) -
 
 @shows_mistakes
 def segment(session: Session) -> Iterator[tuple]:
-    """Segments all images anew.
+    """Segments all images again.
 
     Args:
         session: the visitor's session.

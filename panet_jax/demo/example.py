@@ -46,7 +46,7 @@ def example_queries(folder: Path) -> list[Path]:
 
 
 def _drawn(number):
-    """The objects of an image, and what `render` makes of them."""
+    """The objects of an image, and the arrays that `render` returns."""
     rng = np.random.default_rng((SPLITS['test'][0], number))
     objects = scene(rng)
     return objects, render(objects, SIDE, rng)

@@ -17,10 +17,17 @@ YOUNG = 60  # seconds; a page locks its folder sooner after making it
 
 
 @contextlib.contextmanager
-def visitors_folder() -> Iterator[Path]:
-    """Gives a new temporary folder, which is removed at the end. Folders that a kill -9 left are removed first."""
-    remove_leftovers()
-    home = Path(tempfile.mkdtemp(prefix=PREFIX))
+def visitors_folder(parent: Path) -> Iterator[Path]:
+    """Makes a new folder, which is removed at the end. Folders that a kill -9 left are removed first.
+
+    Args:
+        parent: the folder for temporary files.
+
+    Yields:
+        The new folder.
+    """
+    remove_leftovers(parent)
+    home = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = FileLock(home / LOCK)
     with contextlib.suppress(OSError, NotImplementedError):  # a file system without locks: it is never a leftover
         lock.acquire()
@@ -40,9 +47,13 @@ def _remove(home):
             return
 
 
-def remove_leftovers() -> None:
-    """Removes the folders of this user's pages that no longer run."""
-    for folder in Path(tempfile.gettempdir()).glob(f'{PREFIX}*'):
+def remove_leftovers(parent: Path) -> None:
+    """Removes the folders of this user's pages that no longer run.
+
+    Args:
+        parent: the folder for temporary files.
+    """
+    for folder in parent.glob(f'{PREFIX}*'):
         if _is_left_over(folder):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -145,7 +145,7 @@ def _result_part() -> ResultPart:
     status = gr.Markdown(MISSING[False, False])
     with gr.Column(visible=False) as column:
         classes = gr.CheckboxGroup(
-            [], label='In this picture; switch off what is not there', interactive=True, elem_id='classes'
+            [], label='In this picture; switch off classes that are not in it', interactive=True, elem_id='classes'
         )
         overlays, heat_class, heat = _pictures()
         legend = gr.HTML(elem_id='legend', padding=True)
@@ -177,7 +177,7 @@ def _pictures() -> tuple[gr.Gallery, gr.Radio, gr.Image]:
 
 
 def _search_after(event, session, result):
-    """Searches the images anew once an action has succeeded."""
+    """Searches the images again once an action has succeeded."""
     # Progress is shown on the overlays: the status would fade while it says what is being done.
     event.success(actions.segment, session, list(result), **ANEW, show_progress_on=result.overlays)
 
@@ -220,7 +220,7 @@ def _wire_result(session, queries, result):
     result.overlays.select(actions.view_image, session, views, **QUICK)
     # Not the radio's own value: Gradio refuses it while the choices change.
     result.heat_class.select(actions.view_class, session, views, **QUICK)
-    # Each click counts, and none while the files are written anew.
+    # Each click counts, except while the files are being written.
     outputs = [result.overlays, *views, result.files]
     result.classes.select(
         actions.switch, session, outputs, trigger_mode='multiple', **BUTTON, show_progress_on=result.overlays

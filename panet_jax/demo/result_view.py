@@ -59,7 +59,7 @@ def results(session: Session, status: str) -> tuple:
 
 
 def overlays(session: Session) -> dict:
-    """The overlays, of which the chosen one is shown large.
+    """The overlays; the chosen one is shown large.
 
     Args:
         session: the visitor's session.
@@ -103,7 +103,8 @@ def view(session: Session) -> tuple:
         session: the visitor's session.
 
     Returns:
-        Values of the heat map, the legend, and the switches of the classes; Gradio's values for no change if there is no such result.
+        Values of the heat map, the legend, and the switches of the classes; Gradio's values for no change if there is no
+            such result.
     """
     result = chosen_result(session, session.heat_class)
     if result is None:

@@ -74,7 +74,7 @@ class Session:
 
     Args:
         segmenter: the Segmenter whose network is shared; its own references stay as they are.
-        home: folder in which the session makes one of its own.
+        home: folder in which the session makes its own folder.
 
     Attributes:
         references: list of ShownReference.
@@ -104,10 +104,10 @@ class Session:
         return self._segmenter.classes
 
     def try_out(self, reference: tuple[str, np.ndarray, Annotation] | None) -> bool:
-        """Has a drawing count before it is added, until another is tried out or a reference is added or removed.
+        """Uses a drawing as a reference before it is added, until another is tried out or a reference is added or removed.
 
         Args:
-            reference: (name, photo, annotation) as for `add`; None if nothing is tried out any longer.
+            reference: (name, photo, annotation) as for `add`; None to try out nothing.
 
         Returns:
             Whether anything has changed.
@@ -161,7 +161,7 @@ class Session:
         return [(self._thumbnail(reference), reference.name) for reference in self.references]
 
     def segment(self) -> list[str]:
-        """Segments the queries with the present references, in place of the earlier results.
+        """Segments the queries with the present references, and replaces the earlier results.
 
         Returns:
             A sentence for each image that could not be read.
@@ -245,7 +245,7 @@ class Session:
         return self._segmenter.extended(self._added, {name: [(photo, annotation)]})
 
     def _keep(self, reference_set):
-        """Has these references count, and no drawing that is tried out."""
+        """Uses these references, without a drawing that is tried out."""
         self._segmenter.references = self._added = reference_set
 
 
@@ -283,7 +283,7 @@ def read_mask(path: str | Path) -> Image.Image:
         raise InputError(_too_large(path))
     mask = open_image(path.read_bytes(), path.name)
     resized = mask.resize(_fitting(mask.size[::-1], LARGEST), Image.Resampling.NEAREST)
-    resized.format = mask.format  # a JPEG, which is no mask, is told by it
+    resized.format = mask.format  # by which a JPEG, which is no mask, is recognized
     return resized
 
 
@@ -313,7 +313,7 @@ def has_too_many_pixels(path: Path) -> bool:
             return image.width * image.height > MOST_PIXELS
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return True
-    except Exception:  # whatever Pillow says of a torn file; whoever decodes it says what is wrong
+    except Exception:  # of many kinds, for a damaged file; decoding it later reports the damage
         return False
 
 

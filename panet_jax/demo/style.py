@@ -20,7 +20,7 @@ EDITOR_SCRIPT = """<script>
   const place = document.createElement('p');
   place.id = 'refused';
   place.role = 'alert';
-  const tell = (text) => { place.textContent = text; document.querySelector('#editor')?.after(place); };
+  const report = (text) => { place.textContent = text; document.querySelector('#editor')?.after(place); };
   const pixels = (file) => new Promise((resolve) => {
     const image = new Image(), address = URL.createObjectURL(file);
     const done = (count) => { URL.revokeObjectURL(address); resolve(count); };
@@ -30,7 +30,7 @@ EDITOR_SCRIPT = """<script>
   });
   window.createImageBitmap = async (source, ...rest) => {
     if (!(source instanceof File)) return decode(source, ...rest);
-    tell('');
+    report('');
     try {
       if (await pixels(source) > MOST_PIXELS)
         throw new Error('has more than MEGAPIXELS million pixels; make it smaller.');
@@ -38,7 +38,7 @@ EDITOR_SCRIPT = """<script>
         throw new Error('is no image that your browser can show; choose another, or save it as JPEG or PNG.');
       });
     } catch (error) {
-      tell(`${source.name} ${error.message}`);
+      report(`${source.name} ${error.message}`);
       throw error;
     }
   };

@@ -1,1 +1,5 @@
-"""Files that survive a crash: they appear complete, downloads go on, one process at a time writes."""
+"""Files that survive a crash.
+
+atomic (files appear complete), downloads (they resume; and the cache folder), locks (one process writes at a time),
+paths (on this machine or in a bucket), read_ahead (in threads), workdir (its files), experiment (it holds only one).
+"""

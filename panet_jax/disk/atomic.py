@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panet_jax.disk.paths import in_bucket, workdir_path
+from panet_jax.disk.paths import AnyPath, in_bucket, workdir_path
 from panet_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def replacing(path: 'str | os.PathLike') -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def append(path: 'str | os.PathLike', data: bytes) -> None:
+def append_bytes(path: AnyPath, data: bytes) -> None:
     """Adds bytes to the end of a file.
 
     An object in a bucket cannot grow, so it is read and written again: it must be small.
@@ -55,7 +55,6 @@ def append(path: 'str | os.PathLike', data: bytes) -> None:
     Raises:
         InputError: a bucket does not take the file.
     """
-    path = workdir_path(path)
     if in_bucket(path):
         write_object(path, (path.read_bytes() if path.exists() else b'') + data)
         return
@@ -64,7 +63,7 @@ def append(path: 'str | os.PathLike', data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def local_copy(path: 'Path | epath.Path') -> Iterator[Path]:
+def local_copy(path: AnyPath) -> Iterator[Path]:
     """Gives a local file with the content of `path`, for libraries that cannot read buckets.
 
     Args:

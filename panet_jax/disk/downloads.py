@@ -1,4 +1,4 @@
-"""Downloads that go on where they broke off, with verified checksums."""
+"""Downloads that resume where they broke off, with verified checksums, and the folder that keeps them."""
 
 import contextlib
 import errno
@@ -66,7 +66,7 @@ def download(what: Download, folder: str | Path, *, pause: float = 0.25) -> Path
     """
     path, part = Path(folder) / what.name, Path(folder) / f'{what.name}.part'
     path.parent.mkdir(parents=True, exist_ok=True)
-    with holding(path.with_name(f'.{what.name}.lock')):  # another process that downloads it is waited for
+    with holding(path.with_name(f'.{what.name}.lock')):  # waits for another process that downloads it
         if not path.exists():
             _download(what, part, pause)
             part.replace(path)
@@ -127,7 +127,7 @@ def _fetch_all(what, file, bar, pause):
 def _fetch(url, file, size, bar):
     request = urllib.request.Request(url, headers={'Range': f'bytes={file.tell()}-'} if file.tell() else {})
     with contextlib.closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as response:
-        if file.tell() and response.status != 206:  # the server cannot send a part, and sends all
+        if file.tell() and response.status != 206:  # the server cannot send a part, and sends the whole file
             file.truncate(0)
             file.seek(0)
             bar.reset(size)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from panet_jax.disk.paths import in_bucket
 
@@ -32,18 +32,29 @@ def holding(path: Path, busy: Callable[[], None] | None = None) -> Iterator[None
         return
     # No fallback to filelock's soft lock, a file that stays behind when its process is killed.
     lock = FileLock(path, fallback_to_soft=False)
-    if not _acquired(lock, timeout=0):
+    if not acquire(lock, timeout=0):
         if busy:
             busy()
-        _acquired(lock, timeout=-1)
+        acquire(lock, timeout=-1)
     try:
         yield
     finally:
         lock.release()  # does nothing if the file system has no locks
 
 
-def _acquired(lock, timeout):
-    """Whether this process may go on: it has the lock, or locks are impossible. False if another process holds it."""
+def acquire(lock: BaseFileLock, timeout: float) -> bool:
+    """Acquires a lock, or logs a warning if the file system has no locks.
+
+    Args:
+        lock: the lock.
+        timeout: seconds to wait for another process; -1 waits without end.
+
+    Returns:
+        Whether this process may go on: it has the lock, or locks are impossible. False if another process holds it.
+
+    Raises:
+        OSError: the lock failed for another reason.
+    """
     try:
         lock.acquire(timeout)
     except Timeout:

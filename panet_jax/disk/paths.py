@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from panet_jax.errors import InputError
 
+# The type of a path on this machine or in a bucket; both have the same methods. Only buckets need etils.
 if TYPE_CHECKING:
     from etils import epath
+
+    AnyPath = Path | epath.Path
+else:
+    AnyPath = Path
 
 BUCKET = 'gs://'
 # An address such as gs://bucket, or gs:/bucket, as pathlib shortens it; C:\ of Windows does not match.
@@ -37,7 +42,7 @@ def local_path(text: str | os.PathLike, setting: str) -> Path:
     return Path(text).expanduser()
 
 
-def workdir_path(text: 'str | os.PathLike', setting: str = 'a workdir') -> 'Path | epath.Path':
+def workdir_path(text: str | os.PathLike, setting: str = 'a workdir') -> AnyPath:
     """A path on this machine, with ~ filled in, or one in a bucket of Google Cloud Storage.
 
     Args:
@@ -64,7 +69,7 @@ def workdir_path(text: 'str | os.PathLike', setting: str = 'a workdir') -> 'Path
     return epath.Path(text)
 
 
-def absolute(text: 'str | os.PathLike') -> 'Path | epath.Path':
+def absolute(text: str | os.PathLike) -> AnyPath:
     """The absolute path of a workdir.
 
     Args:
@@ -80,7 +85,7 @@ def absolute(text: 'str | os.PathLike') -> 'Path | epath.Path':
     return path if in_bucket(path) else path.resolve()  # epath would put the current folder before gs://
 
 
-def in_bucket(path: 'Path | epath.Path') -> bool:
+def in_bucket(path: AnyPath) -> bool:
     """Whether a path is in a bucket.
 
     Args:

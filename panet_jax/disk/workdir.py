@@ -1,4 +1,4 @@
-"""The files of a workdir, and the checks that it holds one experiment only.
+"""The files of a workdir.
 
 config.json            the experiment
 classes.json           the training classes, the data, and the classes that the initial weights had been trained on
@@ -8,6 +8,8 @@ encoder.safetensors    the trained parameters with torchvision's names, written 
 results.json           the latest evaluation;  results.jsonl  all of them
 pictures/              sheets of episodes
 tensorboard/           losses, scores and pictures for TensorBoard
+
+All functions take paths as from `paths.workdir_path`, which converts what a user typed.
 """
 
 import contextlib
@@ -16,15 +18,14 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from panet_jax.disk.atomic import append, replacing, write_object
+from panet_jax.disk.atomic import append_bytes, replacing, write_object
 from panet_jax.disk.locks import holding
-from panet_jax.disk.paths import in_bucket, workdir_path
+from panet_jax.disk.paths import AnyPath, in_bucket
 from panet_jax.errors import InputError
-from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
@@ -67,33 +68,7 @@ def _named(config):
     return f'runs/{config.name}-{root.name}-{hashlib.sha256(str(root).encode()).hexdigest()[:4]}'
 
 
-def check_experiment(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
-    """Checks that an experiment may train in a workdir.
-
-    Args:
-        workdir: the folder.
-        config: the experiment.
-
-    Raises:
-        InputError: the workdir holds the checkpoints of another experiment, or files of a training whose checkpoints
-            are gone.
-    """
-    if checkpoint_steps(workdir):
-        saved, current = _settings(workdir), flat(config.to_dict())
-        names = [name for name in saved | current if is_fixed(name)]
-        if (
-            current['optimizer.schedule'] == 'cosine'
-        ):  # it ends at the last step, so that another end is another training
-            names.append('steps')
-        _refuse(workdir, saved, current, names)
-    elif file_name := _trace_of_training(workdir_path(workdir)):
-        raise InputError(
-            f'{workdir} has {file_name} of a training, but no checkpoint to go on from: training would begin again and write '
-            'over it. Choose another --workdir=, or evaluate what is there with --mode=evaluate.'
-        )
-
-
-def checkpoint_steps(workdir: str | os.PathLike) -> list[int]:
+def checkpoint_steps(workdir: AnyPath) -> list[int]:
     """The steps of the complete checkpoints in a workdir.
 
     Args:
@@ -102,7 +77,7 @@ def checkpoint_steps(workdir: str | os.PathLike) -> list[int]:
     Returns:
         The steps, in ascending order.
     """
-    folder = workdir_path(workdir) / 'checkpoints'
+    folder = workdir / 'checkpoints'
     if in_bucket(folder):  # Orbax cannot rename there, so it writes a file when a checkpoint is complete
         names = [path.parent.name for path in folder.glob('*/commit_success.txt')]
     else:
@@ -110,91 +85,7 @@ def checkpoint_steps(workdir: str | os.PathLike) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def _trace_of_training(workdir):
-    """A file that shows that checkpoints must have existed; '' if none was due yet."""
-    if (workdir / TRAINED).exists():
-        return TRAINED
-    lines = read_json_lines(workdir / 'metrics.jsonl')
-    # Checkpoints are written in the background; at the second one the first is complete.
-    due = (
-        lines
-        and (workdir / 'config.json').exists()
-        and lines[-1]['step'] > 2 * read_config(workdir)['checkpoint_every']
-    )
-    return 'metrics.jsonl' if due else ''
-
-
-def check_split(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
-    """Checks that the unseen classes of an evaluation were unseen in training too.
-
-    Args:
-        workdir: workdir of the training.
-        config: the evaluation.
-
-    Raises:
-        InputError: both have the same data set, but different classes are unseen.
-    """
-    saved, current = _settings(workdir), flat(config.to_dict())
-    if saved['data.name'] == current['data.name']:
-        _refuse(workdir, saved, current, with_role(Role.SPLIT))
-
-
-def check_untrained(workdir: str | os.PathLike, config: 'ConfigDict') -> None:
-    """Checks that an untrained network is the one that a training began with.
-
-    Args:
-        workdir: workdir of the training; nothing is checked if there was none.
-        config: the evaluation of the untrained network.
-
-    Raises:
-        InputError: a setting of the initial network, or of the unseen classes, differs.
-    """
-    if (workdir_path(workdir) / 'config.json').exists():
-        _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
-
-
-def check_same_data(workdir: str | os.PathLike, seen: Sequence[str], data: dict, before: dict) -> None:
-    """Checks that a resumed training has the data it began with, and writes classes.json.
-
-    Args:
-        workdir: workdir of the training.
-        seen: names of the training classes.
-        data: {'fingerprint', 'images', 'list', 'root'} of its Source.
-        before: what its initial weights were trained on, the fields of a History.
-
-    Raises:
-        InputError: the classes or the data have changed.
-    """
-    saved = read_classes(workdir) if checkpoint_steps(workdir) else None
-    if saved is not None:
-        _check_classes(workdir, saved['seen'], list(seen))
-        before = saved.get('before', before)
-        if 'data' not in saved:
-            LOGGER.warning(
-                '%s does not say on which data it was trained; it goes on with %s', workdir, _described(data)
-            )
-        elif saved['data']['fingerprint'] != data['fingerprint']:
-            raise InputError(
-                f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
-                'another --workdir=, or the data it was made with.'
-            )
-    write_json(workdir_path(workdir) / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
-
-
-def _check_classes(workdir, before, now):
-    if before != now:
-        raise InputError(
-            f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(now)}; choose '
-            'another --workdir.'
-        )
-
-
-def _described(data):
-    where = f' in {data["root"]}' if data['root'] else ''
-    return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
-
-
-def read_classes(workdir: str | os.PathLike) -> dict | None:
+def read_classes(workdir: AnyPath) -> dict | None:
     """The content of classes.json.
 
     Args:
@@ -206,7 +97,7 @@ def read_classes(workdir: str | os.PathLike) -> dict | None:
     Raises:
         InputError: the file is damaged.
     """
-    path = workdir_path(workdir) / 'classes.json'
+    path = workdir / 'classes.json'
     try:
         content = json.loads(path.read_text()) if path.exists() else None
         if content is not None and not all(isinstance(name, str) for name in content['seen']):
@@ -217,7 +108,7 @@ def read_classes(workdir: str | os.PathLike) -> dict | None:
 
 
 @contextlib.contextmanager
-def locked(workdir: str | os.PathLike) -> Iterator[None]:
+def locked(workdir: AnyPath) -> Iterator[None]:
     """Keeps other trainings and tables out of a workdir; the lock ends with the process.
 
     Args:
@@ -234,11 +125,11 @@ def locked(workdir: str | os.PathLike) -> Iterator[None]:
     def refuse():
         raise InputError(f'another run is working in {workdir}; wait for it, or choose another --workdir.')
 
-    with holding(workdir_path(workdir) / '.lock', busy=refuse):
+    with holding(workdir / '.lock', busy=refuse):
         yield
 
 
-def make_workdir(workdir: str | os.PathLike) -> None:
+def make_workdir(workdir: AnyPath) -> None:
     """Makes a workdir and checks that it is writable; in a bucket, by writing a small file.
 
     Args:
@@ -247,13 +138,12 @@ def make_workdir(workdir: str | os.PathLike) -> None:
     Raises:
         InputError: it cannot be made or written to.
     """
-    path = workdir_path(workdir)
-    if in_bucket(path):
-        write_object(path / '.writable', b'This file shows that the folder can be written to.\n')
+    if in_bucket(workdir):
+        write_object(workdir / '.writable', b'This file shows that the folder can be written to.\n')
         return
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK):
+        workdir.mkdir(parents=True, exist_ok=True)
+        if not os.access(workdir, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise InputError(
@@ -261,7 +151,7 @@ def make_workdir(workdir: str | os.PathLike) -> None:
         ) from error
 
 
-def read_config(workdir: str | os.PathLike) -> dict:
+def read_config(workdir: AnyPath) -> dict:
     """The configuration that a training wrote.
 
     Args:
@@ -273,7 +163,7 @@ def read_config(workdir: str | os.PathLike) -> dict:
     Raises:
         InputError: there is no config.json, or it is damaged.
     """
-    path = workdir_path(workdir) / 'config.json'
+    path = workdir / 'config.json'
     try:
         content = json.loads(path.read_text())
         if not isinstance(content, dict):
@@ -287,28 +177,7 @@ def read_config(workdir: str | os.PathLike) -> dict:
         raise InputError(f'{path} cannot be read ({error}); name another --workdir.') from error
 
 
-def training_recipe(workdir: str | os.PathLike) -> dict[str, Any]:
-    """The settings on which the network of a workdir depends.
-
-    Args:
-        workdir: workdir of the training, or ''.
-
-    Returns:
-        {setting: value}; {} without a workdir.
-
-    Raises:
-        InputError: as of `read_config`.
-    """
-    settings = flat(read_config(workdir)) if workdir else {}
-    return {name: value for name, value in settings.items() if is_fixed(name)}
-
-
-def _settings(workdir):
-    """{name: value} of a workdir's experiment; settings that its version lacked have their defaults."""
-    return defaults() | flat(read_config(workdir))
-
-
-def write_json(path: str | os.PathLike, content: Any) -> None:
+def write_json(path: AnyPath, content: Any) -> None:
     """Writes a .json file, which appears complete or not at all.
 
     Args:
@@ -318,7 +187,7 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + '\n')
 
 
-def write_text(path: str | os.PathLike, content: str) -> None:
+def write_text(path: AnyPath, content: str) -> None:
     """Writes a text file in UTF-8, which appears complete or not at all.
 
     Args:
@@ -326,21 +195,20 @@ def write_text(path: str | os.PathLike, content: str) -> None:
         content: the text.
     """
     if not in_bucket(path):
-        make_workdir(Path(path).parent)
+        make_workdir(path.parent)
     with replacing(path) as temporary:
         temporary.write_text(content, encoding='utf-8')
 
 
-def append_json_line(path: str | os.PathLike, content: Any) -> None:
+def append_json_line(path: AnyPath, content: Any) -> None:
     """Adds one line to a .jsonl file.
 
     Args:
         path: the file; a new one is made.
         content: JSON values; numbers must be finite.
     """
-    path = workdir_path(path)
     newline = b'\n' if not in_bucket(path) and _is_cut_off(path) else b''
-    append(path, newline + json.dumps(content, allow_nan=False).encode() + b'\n')
+    append_bytes(path, newline + json.dumps(content, allow_nan=False).encode() + b'\n')
 
 
 def _is_cut_off(path):
@@ -352,7 +220,7 @@ def _is_cut_off(path):
         return file.read(1) != b'\n'
 
 
-def read_json_lines(path: str | os.PathLike) -> list:
+def read_json_lines(path: AnyPath) -> list:
     """The lines of a .jsonl file, without one that a crash cut off.
 
     Args:
@@ -361,7 +229,6 @@ def read_json_lines(path: str | os.PathLike) -> list:
     Returns:
         The content of each line; [] if there is no file.
     """
-    path = workdir_path(path)
     lines = []
     for line in path.read_text().splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):
@@ -369,7 +236,7 @@ def read_json_lines(path: str | os.PathLike) -> list:
     return lines
 
 
-def keep_json_lines(path: str | os.PathLike, keep: Callable[[Any], bool]) -> None:
+def keep_json_lines(path: AnyPath, keep: Callable[[Any], bool]) -> None:
     """Rewrites a .jsonl file without the lines for which `keep` is false.
 
     Args:
@@ -377,16 +244,5 @@ def keep_json_lines(path: str | os.PathLike, keep: Callable[[Any], bool]) -> Non
         keep: called with the content of each line.
     """
     kept = [line for line in read_json_lines(path) if keep(line)]
-    if workdir_path(path).exists():
+    if path.exists():
         write_text(path, ''.join(json.dumps(line) + '\n' for line in kept))
-
-
-def _refuse(workdir, saved, current, names):
-    """Raises an InputError if one of the named settings differs."""
-    different = [name for name in names if saved.get(name) != current.get(name)]
-    if different:
-        lines = [f'{name} is {saved.get(name)!r} there and {current.get(name)!r} here' for name in different]
-        raise InputError(
-            f'{workdir} holds another experiment: {"; ".join(lines[:4])}{"; ..." * (len(lines) > 4)}. '
-            'Choose another --workdir, or the settings it was made with.'
-        )

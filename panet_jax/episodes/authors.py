@@ -81,7 +81,7 @@ def authors_images(
         return images, False
     if without_list:
         raise InputError(
-            f"the authors' draw needs the image lists of all classes, but that of class {without_list[0]} is not there; write "
+            f"the authors' draw needs the image lists of all classes, but that of class {without_list[0]} is missing; write "
             f'class{without_list[0]}.txt, or remove those of the others.'
         )
     lists = {number: np.asarray(source.class_lists[number], int) for number in images}

@@ -1,4 +1,4 @@
-"""Draws episode number i of a seed: a Draw has the indices of its images, none of which is read yet."""
+"""Draws episode number i of a seed: a Draw has the indices of its images; no image is read."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping

@@ -154,7 +154,7 @@ def _unshared(iterator):
         if code is None:
             raise
         raise InputError(
-            f'a process of the loader ended by itself, with {_ending(int(code[1]))}, as when the memory or /dev/shm is full; '
+            f'a process of the loader ended with {_ending(int(code[1]))}, as happens if the memory or /dev/shm is full; '
             'type a smaller {loader.workers=}, {loader.threads=} or {batch=}.'
         ) from error
 

@@ -1,22 +1,17 @@
 """The network to evaluate: that of a checkpoint, or the initial one, with which a training begins."""
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.paths import absolute, workdir_path
-from panet_jax.disk.workdir import check_split, check_untrained, read_config
+from panet_jax.disk.experiment import check_split, check_untrained
+from panet_jax.disk.paths import AnyPath, absolute, workdir_path
+from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
-from panet_jax.networks.choose import initial_params
 from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import network_steps, read_network
-
-if TYPE_CHECKING:
-    from etils import epath
+from panet_jax.networks.trained import network_steps, saved_network
+from panet_jax.networks.weights import read_params
 
 
 def check_checkpoint(config: ConfigDict) -> None:
@@ -30,10 +25,10 @@ def check_checkpoint(config: ConfigDict) -> None:
     """
     checkpoint = str(config.checkpoint)
     if checkpoint not in ('', 'latest') and not checkpoint.isdigit():
-        read_config(checkpoint)
+        read_config(workdir_path(checkpoint, '{checkpoint=}'))
 
 
-def network_to_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> Network:
+def network_to_evaluate(config: ConfigDict, workdir: AnyPath) -> Network:
     """The network of config.checkpoint: a trained one or, for '', the initial one.
 
     Args:
@@ -49,11 +44,11 @@ def network_to_evaluate(config: ConfigDict, workdir: str | os.PathLike) -> Netwo
     """
     if config.checkpoint == '':
         hosts.value_from_primary(lambda: check_untrained(workdir, config))
-        params = hosts.primary_first(lambda: initial_params(config.encoder, config.seed))
-        return Network(encoder_of(config.encoder), params, config.data.size)
+        initial = InitialNetwork.of(config.encoder, config.seed)
+        return Network(initial.encoder, hosts.primary_first(initial.load), config.data.size)
     home, step, settings = hosts.value_from_primary(lambda: _checkpoint(config, workdir))
     encoder = encoder_of(settings)
-    params = hosts.from_primary(lambda: read_network(home, step, encoder), encoder.shapes())
+    params = hosts.from_primary(lambda: read_params(saved_network(workdir_path(home), step), encoder), encoder.shapes())
     return Network(encoder, params, config.data.size, home, step)
 
 
@@ -63,11 +58,11 @@ def _checkpoint(config, workdir):
     return str(absolute(home)), step, read_config(home)['encoder']
 
 
-def find_checkpoint(config: ConfigDict, workdir: str | os.PathLike) -> 'tuple[Path | epath.Path, int]':
+def find_checkpoint(config: ConfigDict, workdir: AnyPath) -> tuple[AnyPath, int]:
     """Finds the checkpoint that config.checkpoint names.
 
     Args:
-        config: the experiment; its checkpoint is 'latest', a step, or another workdir, of which the latest step counts.
+        config: the experiment; its checkpoint is 'latest', a step, or another workdir, for its latest step.
         workdir: workdir of 'latest' and of steps.
 
     Returns:
@@ -78,7 +73,7 @@ def find_checkpoint(config: ConfigDict, workdir: str | os.PathLike) -> 'tuple[Pa
     """
     checkpoint = str(config.checkpoint)
     is_own = checkpoint == 'latest' or checkpoint.isdigit()
-    home = workdir_path(workdir) if is_own else workdir_path(checkpoint, '{checkpoint=}')
+    home = workdir if is_own else workdir_path(checkpoint, '{checkpoint=}')
     if not home.is_dir():
         raise InputError(
             f'there is no workdir {home} to evaluate; train first, or type {{checkpoint=}} with latest, a step, '

@@ -3,16 +3,14 @@
 import os
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.paths import workdir_path
-from panet_jax.disk.workdir import training_recipe
+from panet_jax.disk.experiment import training_recipe
+from panet_jax.disk.paths import AnyPath, workdir_path
 from panet_jax.episodes.draws import Draw
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
@@ -20,6 +18,7 @@ from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.evaluation.plain import grid_logits
+from panet_jax.evaluation.protocols import PROTOCOLS
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores
 from panet_jax.method.adapt import HEADS
@@ -28,18 +27,14 @@ from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
 from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import check_unseen, history
+from panet_jax.networks.trained import checked_history
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import picture_name
-from panet_jax.results.protocols import PROTOCOLS
 from panet_jax.results.result import NetworkRecord, Result, Scores
-from panet_jax.results.rows import Row as ResultRow
-from panet_jax.results.rows import comparable_results, results_table, save_results
 from panet_jax.results.sheets import Row, pictured_episodes, save_sheet
+from panet_jax.results.tables import Row as ResultRow
+from panet_jax.results.tables import comparable_results, results_table, save_results
 from panet_jax.results.tensorboard import save_evaluation_events
-
-if TYPE_CHECKING:
-    from etils import epath
 
 
 def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluator | None = None) -> ResultRow:
@@ -59,6 +54,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluato
     Raises:
         InputError: the size, the data, the checkpoint or another setting is wrong.
     """
+    workdir = workdir_path(workdir)
     network = network_to_evaluate(config, workdir)
     network.encoder.check_size(config.data.size, config.data.size)
     runs = evaluation_runs(config)
@@ -69,7 +65,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluato
         if hosts.is_primary():
             save_results(workdir, row)  # before the pictures: an error there cannot lose hours of work
             if config.evaluation.pictures:
-                path = workdir_path(workdir) / 'pictures' / picture_name(row)
+                path = workdir / 'pictures' / picture_name(row)
                 save_pictures(config, path, network, runs[0], draws[0], confusions)
             _save_report(config, workdir, row)
     return row
@@ -123,31 +119,41 @@ def measure(
     identity = evaluation_identity(config, runs, draws, network)
     hosts.check_same('the drawn episodes', identity.episodes_hash)
     record = hosts.value_from_primary(lambda: vars(network_record(network, identity.weights, unseen)))
-    settings = network.encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
-    if evaluator is None or (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) != settings:
-        evaluator = evaluator_of(config, network.encoder)
-    totals = evaluator.count(
+    totals = _fitting(evaluator, config, network.encoder).count(
         network.params,
         [draw for run in draws for draw in run],
         AnnotatedImages(source, class_ids, runs[0].reader, config.data.size, protocol.own_size),
         key=(network.hash, source.fingerprint, identity.split),
     )
     confusions = np.split(totals.confusions, len(runs))
-    counts = [
-        class_counts(
-            run_confusions,
-            np.array([draw.classes for draw in run]),
-            len(source.classes),
-            absent_false_positives=protocol.absent_false_positives,
-        )
-        for run_confusions, run in zip(confusions, draws, strict=True)
-    ]
     all_scores = Scores(
-        **scores(np.array(counts), unseen),
+        **scores(_counts_of_runs(confusions, draws, len(source.classes), protocol), unseen),
         empty_supports=int(totals.empty_supports.sum()),
         seconds=round(time.perf_counter() - start, 1),
     )
     return Result(identity, NetworkRecord(**record), all_scores), confusions[0]
+
+
+def _fitting(evaluator, config, encoder) -> Evaluator:
+    """The evaluator if it has the settings of the experiment and the encoder, else a new one."""
+    settings = encoder, config.encoder.dtype, config.evaluation.batch, config.evaluation.head
+    if evaluator and (evaluator.encoder, evaluator.dtype, evaluator.batch, evaluator.head) == settings:
+        return evaluator
+    return evaluator_of(config, encoder)
+
+
+def _counts_of_runs(confusions, draws, num_classes, protocol):
+    """[R, 3, 1 + num_classes] int: the pixels of each class, in each of R runs."""
+    counts = [
+        class_counts(
+            matrices,
+            np.array([draw.classes for draw in run]),
+            num_classes,
+            absent_false_positives=protocol.absent_false_positives,
+        )
+        for matrices, run in zip(confusions, draws, strict=True)
+    ]
+    return np.array(counts)
 
 
 def network_record(network: Network, weights: str, unseen: Iterable[str]) -> NetworkRecord:
@@ -166,30 +172,29 @@ def network_record(network: Network, weights: str, unseen: Iterable[str]) -> Net
         InputError: the network was trained on some of the classes, or a file of its workdir is damaged.
     """
     checkpoint = network.origin or ''
-    past = history(checkpoint or weights)
-    check_unseen(checkpoint or weights, past, unseen)
-    recipe = training_recipe(checkpoint)
+    past = checked_history(checkpoint or weights, unseen)
+    recipe = training_recipe(workdir_path(checkpoint)) if checkpoint else {}
     return NetworkRecord(checkpoint, network.step, network.hash, past.dataset, past.unknown, recipe)
 
 
 def _save_report(config, workdir, row):
     """Writes report.html and the events for TensorBoard of all evaluations that are comparable with this one."""
-    pictures = workdir_path(workdir) / 'pictures'
+    pictures = workdir / 'pictures'
     rows = comparable_results(workdir, row)
     sheets = [(path.stem.replace('-', ' '), path) for row in rows if (path := pictures / picture_name(row)).exists()]
     tables = [results_table(rows, workdir)]
-    save_report(workdir_path(workdir) / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
+    save_report(workdir / 'report.html', f'panet_jax: {config.name}', tables, sheets, config)
     save_evaluation_events(workdir, rows, pictures)
 
 
 def save_pictures(
     config: ConfigDict,
-    path: 'Path | epath.Path',
+    path: AnyPath,
     network: Network,
     episodes: Episodes,
     draws: Sequence[Draw],
     confusions: np.ndarray,
-) -> 'Path | epath.Path':
+) -> AnyPath:
     """Draws some episodes of a run with their predictions.
 
     Args:

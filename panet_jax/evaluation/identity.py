@@ -5,13 +5,16 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from panet_jax.compute import hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.source import Source
+from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.workdir import read_config
 from panet_jax.episodes.draws import Draw
 from panet_jax.episodes.sampling import Episodes
+from panet_jax.evaluation.protocols import test_list
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import origin
-from panet_jax.results.protocols import test_list
 from panet_jax.results.result import Identity
 
 if TYPE_CHECKING:
@@ -61,12 +64,28 @@ def evaluation_identity(
         protocol=settings.protocol,
         head=settings.head,
         encoder=network.encoder.name,
-        weights=origin(config, network.params, network.origin or ''),
+        weights=weights_before_training(config, network),
         width=network.encoder.width,
         dtype=config.encoder.dtype,
         seed=config.seed,
         left_out_classes=[source.classes[c - 1] for c in unseen_classes(source, data) if c not in class_ids],
     )
+
+
+def weights_before_training(config: 'ConfigDict', network: Network) -> str:
+    """The name of the weights that a network had before its training.
+
+    Args:
+        config: the experiment, whose weights are those of an untrained network.
+        network: the Network to evaluate.
+
+    Returns:
+        The name, as from `InitialNetwork.origin`.
+    """
+    if network.origin is None:
+        return InitialNetwork.of(config.encoder).origin(network.params)
+    settings = hosts.value_from_primary(lambda: read_config(workdir_path(network.origin))['encoder'])
+    return InitialNetwork.of(settings).origin()
 
 
 def authors_order(config: 'ConfigDict', episodes: Episodes) -> bool:

@@ -1,4 +1,4 @@
-"""The episodes of an evaluation: several runs on the unseen classes, each with a seed of its own."""
+"""The episodes of an evaluation: several runs on the unseen classes, each with its own seed."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from panet_jax.episodes.authors import authors_draws, authors_images
 from panet_jax.episodes.draws import Draw, Draws, Task, TooFewImages, drawable_images, images_by_class
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
-from panet_jax.results.protocols import PROTOCOLS, test_list
+from panet_jax.evaluation.protocols import PROTOCOLS, test_list
 
 
 def evaluation_runs(config: ConfigDict) -> list[Episodes]:

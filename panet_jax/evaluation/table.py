@@ -3,32 +3,27 @@
 import itertools
 import json
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from panet_jax.disk.paths import workdir_path
-from panet_jax.disk.workdir import default_workdir, locked, training_recipe, write_json
+from panet_jax.disk.experiment import training_recipe
+from panet_jax.disk.paths import AnyPath, workdir_path
+from panet_jax.disk.workdir import default_workdir, locked, write_json
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.evaluate import evaluator_of, measure, save_pictures
 from panet_jax.evaluation.identity import evaluation_identity
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
-from panet_jax.networks.choose import initial_params
-from panet_jax.networks.trained import origin
+from panet_jax.networks.initial import InitialNetwork
 from panet_jax.results.benchmark_tables import Cells
 from panet_jax.results.charts import table_charts
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import file_name, network_name
 from panet_jax.results.result import EARLIER
-from panet_jax.results.rows import Row, Table, spread
 from panet_jax.results.table_files import write_table
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from etils import epath
+from panet_jax.results.tables import Row, Table, spread
 
 
 class Cell(NamedTuple):
@@ -74,7 +69,7 @@ def make_table(config: ConfigDict, workdir: str | os.PathLike) -> Table:
     evaluated, the table says why.
 
     Args:
-        config: the experiment; each cell has a fold, shots and an annotation of its own.
+        config: the experiment; each cell has its own fold, shots and annotation.
         workdir: workdir of the table.
 
     Returns:
@@ -134,8 +129,9 @@ def table_cells(config: ConfigDict) -> list[Cell]:
 
 def _untrained(config):
     """Name of the initial network."""
-    params = initial_params(config.encoder, config.seed)
-    return network_name({'checkpoint_step': 0, 'weights': origin(config, params, ''), 'encoder': config.encoder.name})
+    initial = InitialNetwork.of(config.encoder, config.seed)
+    weights = initial.origin(initial.load())
+    return network_name({'checkpoint_step': 0, 'weights': weights, 'encoder': initial.encoder.name})
 
 
 def cell_config(config: ConfigDict, cell: Cell) -> ConfigDict:
@@ -165,13 +161,13 @@ def cell_config(config: ConfigDict, cell: Cell) -> ConfigDict:
     return copy
 
 
-def finish_cell(config: ConfigDict, cell: Cell, workdir: 'Path | epath.Path', evaluator: Evaluator) -> tuple[Row, bool]:
+def finish_cell(config: ConfigDict, cell: Cell, workdir: AnyPath, evaluator: Evaluator) -> tuple[Row, bool]:
     """Evaluates one cell, unless it has results of the same setting and network.
 
     Args:
         config: the experiment of the table.
         cell: the Cell.
-        workdir: workdir of the table, a path as from `workdir_path`.
+        workdir: workdir of the table.
         evaluator: the Evaluator of earlier cells.
 
     Returns:
@@ -183,7 +179,7 @@ def finish_cell(config: ConfigDict, cell: Cell, workdir: 'Path | epath.Path', ev
     config = cell_config(config, cell)
     runs = evaluation_runs(config)
     draws = evaluation_draws(config, runs)
-    network = network_to_evaluate(config, default_workdir(config) if cell.trained else workdir)
+    network = network_to_evaluate(config, workdir_path(default_workdir(config)) if cell.trained else workdir)
     path, picture = workdir / 'cells' / f'{cell.file}.json', _picture(workdir, cell)
     network_entries = {
         'checkpoint': network.origin or '',
@@ -195,7 +191,8 @@ def finish_cell(config: ConfigDict, cell: Cell, workdir: 'Path | epath.Path', ev
     earlier = _read(path)
     has_pictures = picture.exists() or not config.evaluation.pictures
     if has_pictures and all(earlier.get(name) == value for name, value in entries.items()):
-        return {'training': training_recipe(network.origin)} | earlier, True
+        recipe = training_recipe(workdir_path(network.origin)) if network.origin else {}
+        return {'training': recipe} | earlier, True
     result, confusions = measure(config, runs, draws, network, evaluator)
     write_json(path, result.row())
     if config.evaluation.pictures:

@@ -1,1 +1,5 @@
-"""One photograph or mask, in NumPy: decoding, resizing, scribbles."""
+"""One photograph or mask, in NumPy.
+
+decode (files), class_masks (what a mask means), resize, scribbles (generated from masks), overlays (and their colors),
+sample (an image with its labels).
+"""

@@ -1,7 +1,7 @@
 """Reads the mask of one class, whatever program painted, resized or compressed it.
 
 There are two kinds: numbers of objects, where 255 is void as in PASCAL VOC; and black and white, where resizing makes
-the edges gray. The layout of the numbers tells them apart: objects are areas, or lie within a rim of void; soft edges
+the edges gray. The arrangement of the numbers distinguishes them: objects are areas, or lie within a rim of void; soft edges
 are slopes, darker on one side and brighter on the other. A mask that fits both kinds, or neither, is refused.
 """
 
@@ -24,14 +24,14 @@ MOST_CONSECUTIVE = 127  # the same for numbers without a gap
 NEARLY_WHITE = 240  # no object has a number from here on
 NEARLY_BLACK = 16  # a palette's color is black if no channel is above this
 FEW_LEVELS = 4  # more levels than this suggest an edge
-FLAT = 0.3  # lowest `Lie.flat` of areas (bands of three pixels have it); edges have less
+FLAT = 0.3  # lowest `Arrangement.flat` of areas (bands of three pixels have it); edges have less
 # The two meanings that 255 may have, in an error.
 VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
 VOID_OR_OBJECT = 'void or an object'
 
 
-class Lie(NamedTuple):
-    """The layout of the numbers between 0 and the largest one in an image, as fractions in [0, 1].
+class Arrangement(NamedTuple):
+    """How the numbers between 0 and the largest one are arranged in an image, as fractions in [0, 1].
 
     Attributes:
         flat: fraction of their pixels whose eight neighbors are equal; the mean over the numbers.
@@ -132,38 +132,38 @@ def _check_dark(numbers, has_void, where):
 
 def _is_void(values, between, where):
     """Whether 255 is void around objects with these numbers, and not the inside of a class with this soft edge."""
-    lie = _lie(values)
+    arrangement = _arrangement(values)
     if _may_be_objects(between):
         mostly_objects = np.count_nonzero(values) > 2 * np.count_nonzero(values == IGNORE)
-        if mostly_objects or lie.flat >= FLAT or lie.enclosed >= 0.5:
+        if mostly_objects or arrangement.flat >= FLAT or arrangement.enclosed >= 0.5:
             return True
         raise _ambiguous(between, where, VOID_OR_INSIDE)
-    thin_edge = lie.flat < FLAT and (lie.sloping >= 0.3 or between[-1] >= NEARLY_WHITE)
-    if thin_edge or _wide_edge(lie, between):
+    thin_edge = arrangement.flat < FLAT and (arrangement.sloping >= 0.3 or between[-1] >= NEARLY_WHITE)
+    if thin_edge or _wide_edge(arrangement, between):
         return False
-    if lie.enclosed >= 0.5 and between[-1] < NEARLY_WHITE:
+    if arrangement.enclosed >= 0.5 and between[-1] < NEARLY_WHITE:
         return True
     raise _ambiguous(between, where, VOID_OR_INSIDE)
 
 
 def _is_soft(values, numbers, where):
     """Whether these numbers are the levels of a soft edge and not objects; none of them is void."""
-    lie = _lie(values)
-    if (lie.flat < FLAT and lie.sloping >= 0.5) or _wide_edge(lie, numbers[:-1]):
+    arrangement = _arrangement(values)
+    if (arrangement.flat < FLAT and arrangement.sloping >= 0.5) or _wide_edge(arrangement, numbers[:-1]):
         return True
-    if len(numbers) == 2 and lie.sloping >= 0.9 and lie.abrupt < 0.1:
+    if len(numbers) == 2 and arrangement.sloping >= 0.9 and arrangement.abrupt < 0.1:
         raise InputError(
             f'{where} has an area of {numbers[0]} around those of {numbers[1]}, which may be an object or a wide edge; '
             'save the class as 255 and all else as 0.'
         )
-    if _may_be_objects(numbers) or lie.flat >= FLAT:
+    if _may_be_objects(numbers) or arrangement.flat >= FLAT:
         return False
-    return len(numbers) > MOST_OBJECTS or (len(numbers) > FEW_LEVELS and lie.sloping >= 0.3)
+    return len(numbers) > MOST_OBJECTS or (len(numbers) > FEW_LEVELS and arrangement.sloping >= 0.3)
 
 
-def _wide_edge(lie, between):
+def _wide_edge(arrangement, between):
     """Whether the levels are nested bands, several pixels wide. One band alone does not count: it may be an object."""
-    return len(between) > 1 and lie.sloping >= 0.7 and lie.abrupt < 0.1
+    return len(between) > 1 and arrangement.sloping >= 0.7 and arrangement.abrupt < 0.1
 
 
 def _may_be_objects(numbers):
@@ -171,8 +171,8 @@ def _may_be_objects(numbers):
     return numbers[-1] <= MOST_OBJECTS or len(numbers) == numbers[-1] <= MOST_CONSECUTIVE
 
 
-def _lie(values):
-    """The Lie of a mask that has at least one number between 0 and its largest one."""
+def _arrangement(values):
+    """The Arrangement of a mask that has at least one number between 0 and its largest one."""
     rows, columns = (np.flatnonzero((values > 0).any(axis)) for axis in (1, 0))
     values = values[max(rows[0] - 1, 0) : rows[-1] + 2, max(columns[0] - 1, 0) : columns[-1] + 2]
     values = np.searchsorted(np.union1d(values, 0), values)  # ranks: only the order of the numbers counts
@@ -189,7 +189,7 @@ def _lie(values):
     sloping = 4 * np.minimum(darker, brighter) > np.maximum(darker, brighter)
     enclosed = (4 * darker <= brighter) & (brighter > 0)
     steps = np.maximum(highest - values, values - lowest)
-    return Lie(
+    return Arrangement(
         flat=(flat[pixels > 0] / pixels[pixels > 0]).mean(),
         sloping=sizes[sloping].sum() / sizes.sum(),
         enclosed=sizes[enclosed].sum() / sizes.sum(),

@@ -66,7 +66,7 @@ def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) 
         image = upright
     if shape is not None and image.size != shape[::-1]:
         raise InputError(
-            f'{where} is {image.size} pixels but its mask is {shape[::-1]} (width, height); mend it or leave it out.'
+            f'{where} is {image.size} pixels but its mask is {shape[::-1]} (width, height); repair it or leave it out.'
         )
     return np.asarray(to_rgb(image, where))
 

@@ -1,1 +1,5 @@
-"""The paper: pure functions of one episode, and the encoder that they run on."""
+"""The method: pure functions of one episode.
+
+The paper's in episode, panet, prototypes and losses; adapt (the adapted head), presence (is a class in a photograph
+at all); encoder (what an encoder is), vgg16, resnet, dinov2 and their layers; metrics.
+"""

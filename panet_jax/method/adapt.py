@@ -41,7 +41,7 @@ class Adaptation(NamedTuple):
 PAPER, ADAPTED = Adaptation(rounds=0), Adaptation()
 # With several references the prototypes need less of the query: a higher threshold was better on the classes tuned on.
 SEVERAL = ADAPTED._replace(foreground=0.6)
-# The heads that evaluation has: the setting `evaluation.head`.
+# The heads by their names in the setting `evaluation.head`.
 HEADS = {'panet': PAPER, 'adapted': ADAPTED}
 
 

@@ -35,7 +35,7 @@ class Encoder:
         width: multiplier of the channels of its layers, 1 for the network as published.
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
         initial: (PRNG key) -> random parameters.
-        multiple: number of pixels of which both sides of an image must be multiples.
+        multiple: both sides of an image must be multiples of this number of pixels.
         block_of: (path of a parameter) -> number of its block, counted from 1 at the image; 0 for what no training
             changes, such as the statistics of a frozen batch norm.
     """
@@ -118,7 +118,7 @@ class Encoder:
                 below = max(1, side // self.multiple) * self.multiple
                 raise InputError(
                     f'{self.name} takes images whose sides are multiples of {self.multiple} pixels, got {height} x {width}; '
-                    f'next to {side} are {below} and {below + self.multiple}.'
+                    f'the nearest to {side} are {below} and {below + self.multiple}.'
                 )
 
     def encode(

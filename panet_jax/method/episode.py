@@ -96,7 +96,7 @@ def prepare(episode: Episode) -> Episode:
 
 
 def check_is_episode(episode: Episode) -> None:
-    """Checks that an argument is an Episode, as it is not where arguments were swapped.
+    """Checks that an argument is an Episode, which finds swapped arguments.
 
     Args:
         episode: the argument.
@@ -138,7 +138,7 @@ def check_episode(episode: Episode) -> None:
     for name, (shape, kind) in wanted.items():
         value = getattr(episode, name)
         if value.shape != shape:
-            raise ValueError(f'{name} must have shape {shape} beside support_images {images.shape}, got {value.shape}.')
+            raise ValueError(f'{name} must have shape {shape} to fit support_images {images.shape}, got {value.shape}.')
         if not jnp.issubdtype(value.dtype, kind):
             hint = ' (pj.normalize makes images float32)' if name.endswith('images') else ' (use .astype)'
             raise TypeError(f'{name} must be {kind.__name__}, got {value.dtype}{hint}.')

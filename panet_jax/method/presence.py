@@ -268,6 +268,6 @@ def _check(found, prototypes, views):
     }
     for name, (shape, right) in wanted.items():
         if shape != right:
-            raise InputError(f'{name} must have shape {right} beside prototypes {prototypes.shape}, got {shape}.')
+            raise InputError(f'{name} must have shape {right} to fit prototypes {prototypes.shape}, got {shape}.')
     if not len(found):
-        raise InputError('presence wants one photograph at least, got none.')
+        raise InputError('presence wants at least one photograph, got none.')

@@ -16,12 +16,12 @@ from panet_jax.method.initial import draw_params, he_std
 STEM_CHANNELS = 64  # at width 1
 EXPANSION = 4  # of the last convolution of a block
 EPSILON = 1e-5  # of the batch norms
-# Strides of the four stages and dilations of their blocks; stages 3 and 4 are dilated in place of a stride.
+# Strides of the four stages and dilations of their blocks; stages 3 and 4 are dilated instead of strided.
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)
 STRIDE = 8
 BLOCKS = {'resnet50': (3, 4, 6, 3), 'resnet101': (3, 4, 23, 3), 'resnet-tiny': (1, 1, 1, 1)}
-STAGE4 = '-stage4'  # ends the name of one whose features are those after stage 4
+STAGE4 = '-stage4'  # ends the name of a network whose features are those after stage 4
 NAMES = tuple(name + end for name in BLOCKS for end in ('', STAGE4))
 
 

@@ -199,7 +199,7 @@ def _vgg16(width):
 
 
 def encode(params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False) -> jax.Array:
-    """Features of images by VGG-16; its parameters tell its width.
+    """Features of images by VGG-16, of the width that its parameters have.
 
     Args:
         params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.

@@ -1,1 +1,5 @@
-"""Parameters of an encoder, from wherever they are and back to files."""
+"""Encoders by name, and their parameters: published, trained, in files of any library.
+
+choose (what a user names -> a Network), encoders (name -> Encoder), initial (before training), trained (in a workdir),
+published and imagenet (downloads), weights and layouts (files), checkpoints.
+"""

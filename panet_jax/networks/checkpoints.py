@@ -86,7 +86,7 @@ class Checkpoints:
         if free < 1.1 * needed:
             raise InputError(
                 f'no room to save step {step}: {self.folder} needs {gigabytes(needed)}, {gigabytes(free)} are free; make '
-                f'room, and the same command goes on from step {max(self.steps(), default=0)}.'
+                f'room, and the same command resumes from step {max(self.steps(), default=0)}.'
             )
 
     def restore(self, state: TrainState) -> TrainState:
@@ -133,7 +133,7 @@ class Checkpoints:
         except (KeyError, OSError, ValueError) as error:
             raise InputError(
                 f'the checkpoint {self.folder / str(step)} cannot be read ({str(error).strip(chr(39))[:200]}); copy it '
-                'again, or remove that folder to go on from the one before.'
+                'again, or remove that folder to resume from the one before.'
             ) from error
 
 

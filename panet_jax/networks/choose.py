@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import jax
@@ -11,14 +10,12 @@ from panet_jax.disk.paths import absolute, workdir_path
 from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
-from panet_jax.method.resnet import STAGE4
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
-from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named, encoder_of
-from panet_jax.networks.imagenet import imagenet_params
+from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named
 from panet_jax.networks.network import Network
-from panet_jax.networks.published import default_weights, published_name, published_params
-from panet_jax.networks.trained import newest_network, newest_params
-from panet_jax.networks.weights import encoder_of_file, read_params
+from panet_jax.networks.published import default_weights, published_params
+from panet_jax.networks.trained import newest_network
+from panet_jax.networks.weights import read_encoder, read_params
 
 
 def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: int | None = None) -> Network:
@@ -62,7 +59,8 @@ def load_encoder_params(
     if source is None:
         source = 'imagenet' if width in (None, 1) else 'random'
     if width is None and source not in ('imagenet', 'random'):
-        encoder, params = _read(workdir_path(source))[:2]
+        path = workdir_path(source)
+        encoder, params = read_encoder(newest_network(path)[0] if path.is_dir() else path)
         if encoder.name != 'vgg16':
             raise InputError(f'{source} has a {encoder.name}, no VGG-16; load it with pj.load_network.')
         return _to_device(params)
@@ -90,31 +88,10 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
                 "random encoder weights need a key, for instance key=jax.random.key(0), or weights='imagenet'."
             )
         return encoder.initial(key)
-    path = workdir_path(source)
     if source == 'imagenet' or source in ENCODERS:
-        params = _published(source, encoder)
-    elif path.is_dir():
-        params = newest_params(path, encoder)
-    else:
-        params = read_params(path, encoder)
-    return _to_device(params)
-
-
-def initial_params(settings: Mapping, seed: int) -> Params:
-    """The parameters that a training begins with, and that the evaluation of an untrained network uses.
-
-    Args:
-        settings: section `encoder` of a configuration.
-        seed: seed of random parameters.
-
-    Returns:
-        A tree of float32 arrays on the device.
-
-    Raises:
-        InputError: as of `load_params`.
-    """
-    encoder = encoder_of(settings)
-    return load_params(settings['weights'] or default_weights(encoder), encoder, key=jax.random.key(seed))
+        return _to_device(published_params(source, encoder))
+    path = workdir_path(source)
+    return _to_device(read_params(newest_network(path)[0] if path.is_dir() else path, encoder))
 
 
 def _network(source):
@@ -138,38 +115,11 @@ def _network(source):
             return Network(vgg16(encoder_width(params)), params, encoder.size, 'imagenet')
         return Network(encoder, params, encoder.size, str(source))
     path = workdir_path(source)
-    trained_size = read_config(path)['data']['size'] if path.is_dir() else None
-    encoder, params, step = _read(path)
-    size = trained_size or encoder.size
-    return Network(encoder, _to_device(params), size, str(absolute(path)), step)
-
-
-def _read(path):
-    """Encoder, parameters and step of a workdir or a file; step 0 if it is unknown."""
+    size, (file, step) = None, (path, 0)
     if path.is_dir():
-        return newest_network(path)
-    encoder = encoder_of_file(path)
-    return encoder, read_params(path, encoder), 0
-
-
-def _published(source, encoder):
-    """Published parameters, of which it is checked that they are those of the encoder."""
-    source = source.removesuffix(STAGE4)
-    if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
-        if encoder.width != 1:
-            raise InputError(
-                f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
-            )
-        return imagenet_params()
-    own = published_name(encoder)
-    if own is None:
-        what = 'ImageNet' if source == 'imagenet' else source
-        raise InputError(f"there are no {what} weights for {encoder.name}; use weights='random', or name a file.")
-    if source != own and not (source == 'imagenet' and own.startswith('resnet')):
-        raise InputError(
-            f'there are no {source} weights for {encoder.name}; type {{encoder.weights=}}{own}, or name a file.'
-        )
-    return published_params(encoder)
+        size, (file, step) = read_config(path)['data']['size'], newest_network(path)
+    encoder, params = read_encoder(file)
+    return Network(encoder, _to_device(params), size or encoder.size, str(absolute(path)), step)
 
 
 def _to_device(params):

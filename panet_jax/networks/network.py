@@ -18,7 +18,8 @@ class Network:
         encoder: computes the features.
         params: a tree of float32 arrays with the structure of `encoder.shapes()`.
         size: side in pixels of the images for this network.
-        origin: the argument with which `load_network` loads it again, 'imagenet', an encoder's name or a path; None if there is none.
+        origin: the argument with which `load_network` loads it again: 'imagenet', an encoder's name or a path; None if
+            there is none.
         step: step of its training; 0 if it was not trained here, or the step is unknown.
     """
 

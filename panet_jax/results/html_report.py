@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,16 +10,17 @@ import jinja2
 from ml_collections import ConfigDict
 from PIL import Image
 
+from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import write_text
 from panet_jax.results.charts import Chart
-from panet_jax.results.rows import Table, upright
+from panet_jax.results.tables import Table, upright
 
 PAGE = 'report.html.jinja'
 QUALITY = 85  # quality of the pictures, which are WebP
 
 
 def save_report(
-    path: str | os.PathLike,
+    path: AnyPath,
     title: str,
     tables: Iterable[Table],
     sheets: Iterable[tuple[str, Path]],

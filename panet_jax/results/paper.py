@@ -5,7 +5,6 @@ From Wang et al., ICCV 2019, tables 1 to 5. Not every number could be checked in
 
 from typing import NamedTuple
 
-from panet_jax.results.protocols import PANET2019
 from panet_jax.results.result import EARLIER
 from panet_jax.settings import defaults
 
@@ -58,7 +57,7 @@ TRAIN_LIST = {'pascal5i': 'trainaug', 'coco20i': 'train2014'}
 # The settings that an evaluation must have to compare with the paper's.
 EVALUATION = {
     **{
-        'protocol': (PANET2019.name,),
+        'protocol': ('panet2019',),
         'head': ('panet',),
         'size': (417,),
         'fold_rule': ('contiguous',),

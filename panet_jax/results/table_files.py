@@ -2,20 +2,20 @@
 
 import csv
 import io
-from pathlib import Path
 
+from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import write_json, write_text
 from panet_jax.results.benchmark_tables import Cells, fold_table, summary_table
 from panet_jax.results.fold_means import paper_of_fold
-from panet_jax.results.rows import Table
+from panet_jax.results.tables import Table
 
 
-def write_table(cells: Cells, workdir: Path) -> list[Table]:
+def write_table(cells: Cells, workdir: AnyPath) -> list[Table]:
     """Writes table.md, table.csv and table.json.
 
     Args:
         cells: the cells of the table.
-        workdir: workdir of the table, a path as from `workdir_path`.
+        workdir: workdir of the table.
 
     Returns:
         The summary, and a Table for each fold with results.

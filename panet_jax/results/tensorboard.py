@@ -12,7 +12,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -20,8 +19,8 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from panet_jax.disk.atomic import append, replacing
-from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.atomic import append_bytes, replacing
+from panet_jax.disk.paths import AnyPath
 from panet_jax.results.names import picture_name, setting_name
 
 FOLDER = 'tensorboard'  # in a workdir
@@ -30,7 +29,7 @@ VERSION = 'brain.Event:2'  # version of the format, for the first record of a fi
 SCORES = ('mean_iou', 'binary_iou', 'background_iou', 'foreground_iou')
 
 
-def begin_training_events(workdir: str | os.PathLike, start: int) -> Path:
+def begin_training_events(workdir: AnyPath, start: int) -> AnyPath:
     """Begins an event file for a training.
 
     Args:
@@ -40,13 +39,13 @@ def begin_training_events(workdir: str | os.PathLike, start: int) -> Path:
     Returns:
         The path of the file, for `add_training_events`.
     """
-    path = workdir_path(workdir) / FOLDER / 'training' / _new_name()
+    path = workdir / FOLDER / 'training' / _new_name()
     with replacing(path) as temporary:
         temporary.write_bytes(_first_records(start + 1))
     return path
 
 
-def add_training_events(path: Path, step: int, values: Mapping[str, float]) -> None:
+def add_training_events(path: AnyPath, step: int, values: Mapping[str, float]) -> None:
     """Adds the metrics of a step to the event file of a training.
 
     Args:
@@ -54,18 +53,18 @@ def add_training_events(path: Path, step: int, values: Mapping[str, float]) -> N
         step: the step.
         values: {name: value}.
     """
-    append(path, _record(step, [_scalar(f'training/{name}', value) for name, value in values.items()]))
+    append_bytes(path, _record(step, [_scalar(f'training/{name}', value) for name, value in values.items()]))
 
 
-def save_evaluation_events(workdir: str | os.PathLike, rows: Sequence[dict[str, Any]], pictures: Path) -> None:
+def save_evaluation_events(workdir: AnyPath, rows: Sequence[dict[str, Any]], pictures: AnyPath) -> None:
     """Writes all evaluations of one setting into a new event file, which replaces the previous one.
 
     Args:
         workdir: workdir to write to.
         rows: evaluations on the same episodes by step, as from `comparable_results`.
-        pictures: folder of the sheets, a path as from `workdir_path`; missing ones are left out.
+        pictures: folder of the sheets; missing ones are left out.
     """
-    folder = workdir_path(workdir) / FOLDER / f'evaluation-{setting_name(rows[0])}'
+    folder = workdir / FOLDER / f'evaluation-{setting_name(rows[0])}'
     before = sorted(folder.glob('*tfevents*'))
     records = [_first_records(0), *(_record(row['checkpoint_step'], _values(row, pictures)) for row in rows)]
     # A new name: TensorBoard does not reread a file from its beginning.

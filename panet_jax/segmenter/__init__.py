@@ -1,1 +1,1 @@
-"""Classes that are shown on a few photographs are found in others."""
+"""The Segmenter: it is shown classes on a few photographs, and finds them in others."""

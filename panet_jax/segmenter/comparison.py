@@ -1,4 +1,4 @@
-"""The comparison of one image with the references, of which a Segmentation comes."""
+"""Compares one image with the references; the result is a Segmentation."""
 
 import functools
 import numbers
@@ -51,7 +51,7 @@ class Comparison:
             logits = _logits(features, self._prototypes, adaptation=self._adaptation)
             return Segmentation(np.asarray(logits), shape, self._classes, absent)
         probabilities = class_probabilities(features, self._prototypes, self._views)
-        # Prototypes are adapted after the decision: a class that is not there would find itself support.
+        # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
         kept = np.concatenate([[True], probabilities > self._present_above])
         logits = np.full((*features.shape[:2], len(kept)), NEVER, np.float32)
         logits[..., kept] = _logits(features, self._prototypes[kept], adaptation=self._adaptation)

@@ -18,7 +18,7 @@ _find = jax.jit(find)
 
 @functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
 def reference_views(references: ReferenceSet) -> Views:
-    """What is found in the images of the references, of which it is known which classes they show.
+    """What is found in the references' own images, whose classes are known.
 
     Args:
         references: the set, with the features of its images.
@@ -31,8 +31,8 @@ def reference_views(references: ReferenceSet) -> Views:
     """
     if any(map(references.lacks_features, references.images)):
         raise InputError(
-            'a saved segmenter keeps no features of its images, which deciding what is present needs; fit anew, or leave '
-            'out {segmenter.present_above}.'
+            'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, '
+            'or leave out {segmenter.present_above}.'
         )
     images = references.images.values()
     grids = np.stack([image.features for image in images])

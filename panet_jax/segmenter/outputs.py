@@ -15,7 +15,7 @@ from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
 from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
-LEAST_SHARE = 0.001  # of an image; a class with fewer pixels is not said to be found
+LEAST_SHARE = 0.001  # of an image; a class with fewer pixels counts as not found
 SAME = ('classes', 'weights', 'size', 'head')  # settings that all results of one folder have in common
 LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a fraction of the photograph's shorter side
 
@@ -85,7 +85,7 @@ def earlier_stems(earlier: Results) -> dict[Path, str]:
 
 
 def check_same(out: Path, earlier: Results, settings: Mapping[str, Any], queries: Iterable[Path]) -> None:
-    """Checks that new results belong into one folder with the earlier results of other images.
+    """Checks that new results may share a folder with the earlier results of other images.
 
     Args:
         out: the folder.
@@ -169,7 +169,7 @@ def make_out(out: Path) -> None:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:  # of file systems that no check foresees
+    except OSError as error:  # the check cannot foresee all that a file system refuses
         raise InputError(f'--out {out} cannot be made ({error.strerror}); name another folder.') from error
 
 
@@ -206,7 +206,9 @@ def write_prediction(
         label_image.save(temporary, 'png')
     with replacing(out / overlay_file) as temporary:
         drawing = _overlay(photo, segmentation)
-        (_with_legend(drawing, segmentation) if legend else drawing).save(temporary, 'jpeg', quality=90)
+        (_with_legend(drawing, legend_rows(segmentation.shares)) if legend else drawing).save(
+            temporary, 'jpeg', quality=90
+        )
     if probabilities:
         values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
@@ -222,18 +224,42 @@ def write_prediction(
 
 def _overlay(photo, segmentation) -> Image.Image:
     """The photograph with its labels in colors."""
-    bands = [slice(first, first + BAND) for first in range(0, len(photo), BAND)]  # for the memory's sake
+    bands = [slice(first, first + BAND) for first in range(0, len(photo), BAND)]  # which saves memory
     return Image.fromarray(np.concatenate([overlay(photo[band], segmentation.labels[band], rest=1) for band in bands]))
 
 
-def _with_legend(drawing: Image.Image, segmentation) -> Image.Image:
-    """An overlay above a black strip that names the classes in the image, with their colors and shares."""
-    shares = segmentation.shares
+def legend_rows(shares: Mapping[str, float]) -> list[tuple[tuple[int, int, int], str]]:
+    """The rows of a legend: the classes of an image, without those that cover less than LEAST_SHARE.
+
+    Args:
+        shares: {class: share of the image in [0, 1]}, in the order of the labels.
+
+    Returns:
+        A list of (color, text).
+    """
     rows = [
-        (tuple(way_color(label)), f'{name} {shares[name]:.1%}')
-        for label, name in enumerate(segmentation.classes, 1)
-        if shares[name] >= LEAST_SHARE
-    ] or [('black', 'nothing found')]
+        (tuple(way_color(label)), f'{name} {share:.1%}')
+        for label, (name, share) in enumerate(shares.items(), 1)
+        if share >= LEAST_SHARE
+    ]
+    return rows or [((0, 0, 0), 'nothing found')]
+
+
+def images_with(classes: Iterable[str], entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Counts the images in which each class covers at least LEAST_SHARE.
+
+    Args:
+        classes: names of the classes.
+        entries: entries of images in predictions.json.
+
+    Returns:
+        {class: number of images}.
+    """
+    return {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in entries) for name in classes}
+
+
+def _with_legend(drawing: Image.Image, rows) -> Image.Image:
+    """An overlay above a black strip with the rows of a legend."""
     height, font, places = _legend_places([text for _, text in rows], *drawing.size)
     picture = Image.new('RGB', (drawing.width, drawing.height + height * (1 + places[-1][1])))
     picture.paste(drawing)

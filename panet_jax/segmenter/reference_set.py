@@ -125,7 +125,9 @@ class ReferenceSet:
         """
         image = self.references[number].image
         if self.lacks_features(image):
-            raise InputError('a saved segmenter keeps no features of its images to remove a reference; fit anew.')
+            raise InputError(
+                'a saved segmenter has no features of its images, which are needed to remove a reference; fit again.'
+            )
         references = self.references[:number] + self.references[number + 1 :]
         return self._of(references, {image: self.images[image].features})
 
@@ -153,7 +155,7 @@ class ReferenceSet:
         """
         if not any(image.background.count for image in self.images.values()):
             raise InputError(
-                'the references show no background at all; add one whose annotation leaves some of its image.'
+                'the references show no background; add one whose annotation does not cover its whole image.'
             )
 
     def _of(self, references, grids):

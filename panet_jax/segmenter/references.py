@@ -292,5 +292,5 @@ def _check_shape(mask, shape, source_name):
 
 
 def _described(value, array):
-    """What an error says of a value in place of which an array was wanted; `array` is numpy's reading of it."""
+    """Describes a value that is no right array, for an error; `array` is what numpy makes of it."""
     return f'an array of {array.dtype}' if hasattr(value, 'dtype') else f'{type(value).__name__} {str(value)[:40]!r}'

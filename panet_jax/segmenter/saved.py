@@ -1,4 +1,4 @@
-"""The Segmenter's references on disk: a .safetensors file of arrays, whose header says in JSON what they mean."""
+"""The Segmenter's references on disk: a .safetensors file of arrays, with a header in JSON that describes them."""
 
 import json
 import zipfile
@@ -26,7 +26,7 @@ NO_SEGMENTER = 'holds arrays, but no segmenter; name a file that --save-segmente
 
 
 class Settings(TypedDict):
-    """What a segmenter is besides its references.
+    """The settings of a saved segmenter.
 
     Attributes:
         size: side in pixels of the images that the network sees.
@@ -56,8 +56,8 @@ def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -
 
     Args:
         path: file to write, NAME.safetensors.
-        settings: what the segmenter is.
-        references: what it was shown.
+        settings: settings of the segmenter.
+        references: its references.
 
     Raises:
         InputError: the path has another ending, or there is no such folder.
@@ -90,7 +90,7 @@ def read_file(path: str | Path) -> tuple[Settings, ReferenceSet]:
         path: file to read.
 
     Returns:
-        What the segmenter is, and what it was shown, without the features of the images.
+        The settings and the references, which lack the features of their images.
 
     Raises:
         InputError: there is no such file, or it is something else.

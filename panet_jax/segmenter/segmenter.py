@@ -47,8 +47,8 @@ class Segmenter:
     and loaded does without them.
 
     Args:
-        weights: 'imagenet'; the name of an encoder, for its published weights; the workdir of a training, whose newest network is taken; a file of weights, as for
-            `load_network`; the parameters of a VGG-16; or a Network.
+        weights: 'imagenet'; the name of an encoder, for its published weights; the workdir of a training, for its newest
+            network; a file of weights, as for `load_network`; the parameters of a VGG-16; or a Network.
         size: side in pixels to which images are squashed for the network, from 8. By default the size that the
             workdir's network was trained with, otherwise the encoder's own, 417 for VGG-16.
         dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
@@ -284,13 +284,13 @@ class Segmenter:
             segmenter = cls(weights, settings['size'], settings['dtype'], batch, head=settings['head'])
         except InputError as error:
             raise InputError(
-                f'the weights of {path} cannot be had ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
+                f'the weights of {path} cannot be loaded ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
             ) from error
         network = segmenter.network
         if network.hash != settings['network'] or network.channels != reference_set.channels:
             raise InputError(
-                f'{path} was made with other weights than {segmenter.weights or "those given"}: their hash is '
-                f'{network.hash}, wanted {settings["network"]}; name the right ones as {{segmenter.weights=}}, or fit anew.'
+                f'{path} was made with other weights than {segmenter.weights or "those given"}: the hash of these is '
+                f'{network.hash}, wanted {settings["network"]}; name the right ones as {{segmenter.weights=}}, or fit again.'
             )
         segmenter.references = reference_set
         return segmenter

@@ -1,4 +1,5 @@
 """Training.
 
-train (a configuration from first to last step), loop, step (pure), log (metrics), run (files of the workdir).
+train (a configuration from first to last step), episodes (what it trains on), loop (when to save and to log), step
+(pure, with the optimizer and its learning rates), log (metrics), run (files of the workdir).
 """

@@ -1,7 +1,6 @@
 """The training loop: batches in, steps on the devices, checkpoints and metrics out."""
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 
 import jax
@@ -14,17 +13,14 @@ from panet_jax.compute.interrupts import STOP, Requests, caught_signals
 from panet_jax.episodes.loader import Readers, episode_batches
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.episode import Episode
-from panet_jax.method.panet import encode_episodes
-from panet_jax.networks.encoders import encoder_of
 from panet_jax.training.log import Log
 from panet_jax.training.run import Run
-from panet_jax.training.step import train_step
 
 
 def run_steps(
     config: ConfigDict,
-    episodes: Episodes,
-    used: list[jax.Device],
+    step_function: Callable,
+    batches: Iterator[Episode],
     state: TrainState,
     run: Run,
     after_step: Callable[[int], None] | None = None,
@@ -33,9 +29,9 @@ def run_steps(
 
     Args:
         config: the experiment.
-        episodes: the sequence of training episodes.
-        used: devices that share a batch.
-        state: the state, on these devices; its memory is reused.
+        step_function: the compiled step, as from `compiled_step`.
+        batches: the batches of the steps after that of the state, as from `placed_batches`.
+        state: the state, on the devices of the step; its memory is reused.
         run: keeps checkpoints and metrics.
         after_step: called with the number of each step.
 
@@ -46,12 +42,8 @@ def run_steps(
         InputError: a loss or a gradient became non-finite.
         Interrupted: a signal asked for the end; the last step is saved.
     """
-    start, step_function = int(state.step), compiled_step(config, used)
-    with (
-        _placed_batches(config, episodes, used, start) as batches,
-        caught_signals() as caught,
-        Log(config, run, start) as log,
-    ):
+    start = int(state.step)
+    with caught_signals() as caught, Log(config, run, start) as log:
         requests = Requests(caught, hosts.Votes())
         for step in range(start + 1, config.steps + 1):
             with _saved_on_failure(state, step - 1, run, log):
@@ -74,29 +66,21 @@ def run_steps(
     return state
 
 
-def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
-    """Compiles the training step of a configuration, `train_step` in parallel.
+@contextlib.contextmanager
+def placed_batches(
+    config: ConfigDict, episodes: Episodes, used: list[jax.Device], start: int
+) -> Iterator[Iterator[Episode]]:
+    """Reads the batches of a training ahead, and sends them to the devices.
 
     Args:
         config: the experiment.
+        episodes: the sequence of training episodes.
         used: devices that share a batch.
+        start: last finished step, 0 for a new training.
 
-    Returns:
-        A function as from `devices.parallel`.
+    Yields:
+        An iterator of the batches of the steps after `start`, each as from `devices.split`.
     """
-    encode = functools.partial(
-        encode_episodes,
-        encode=functools.partial(encoder_of(config.encoder).encode_frozen, frozen=config.encoder.frozen),
-        dtype=config.encoder.dtype,
-        rematerialize=config.encoder.rematerialize,
-    )
-    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
-    return devices.parallel(step, used)
-
-
-@contextlib.contextmanager
-def _placed_batches(config, episodes, used, start) -> Iterator[Iterator[Episode]]:
-    """The batches of the steps after `start`, on the devices."""
     readers, share = Readers(**config.loader), hosts.own_share()
     with episode_batches(episodes, config.batch, config.steps, start=start, readers=readers, share=share) as batches:
         yield devices.prefetched(batches, used)

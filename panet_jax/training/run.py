@@ -1,28 +1,33 @@
 """The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary touches them."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
+import optax
 from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.paths import workdir_path
-from panet_jax.disk.workdir import TRAINED, append_json_line, check_same_data, keep_json_lines, locked, write_json
+from panet_jax.disk.experiment import check_same_data
+from panet_jax.disk.paths import AnyPath
+from panet_jax.disk.workdir import TRAINED, append_json_line, keep_json_lines, locked, write_json
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
-from panet_jax.networks.trained import about_training, check_unseen, history, origin
+from panet_jax.networks.initial import InitialNetwork
+from panet_jax.networks.trained import about_training, checked_history
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
+from panet_jax.training.step import create_state
 
 
 @contextlib.contextmanager
-def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float] = time.monotonic) -> Iterator['Run']:
+def open_run(workdir: AnyPath, config: ConfigDict, *, now: Callable[[], float] = time.monotonic) -> Iterator['Run']:
     """Opens the Run of a training, and locks its workdir.
 
     Args:
@@ -43,7 +48,7 @@ def open_run(workdir: str | Path, config: ConfigDict, *, now: Callable[[], float
             return stack.enter_context(Checkpoints(workdir, config.checkpoints_kept))
 
         checkpoints = hosts.on_primary(open_checkpoints)
-        yield Run(workdir_path(workdir), checkpoints, Clock(config.checkpoint_minutes, now))
+        yield Run(workdir, config, checkpoints, Clock(config.checkpoint_minutes, now))
 
 
 class Run:
@@ -56,51 +61,51 @@ class Run:
         saved: step of the newest checkpoint, 0 for none; the same on every process.
     """
 
-    def __init__(self, workdir: Path, checkpoints: Checkpoints | None, clock: 'Clock'):
-        self._workdir, self._checkpoints, self._clock = workdir, checkpoints, clock
+    def __init__(self, workdir: AnyPath, config: ConfigDict, checkpoints: Checkpoints | None, clock: 'Clock'):
+        self._workdir, self._config, self._checkpoints, self._clock = workdir, config, checkpoints, clock
         self._events = None
         self.saved = 0
 
-    @hosts.primary_only
-    def restore(self, fresh: TrainState) -> TrainState:
-        """Reads the state of the newest checkpoint.
+    def first_state(
+        self, initial: InitialNetwork, optimizer: optax.GradientTransformation, episodes: Episodes
+    ) -> TrainState:
+        """The state to train from: that of the newest checkpoint or, without one, of the initial network.
+
+        Writes config.json and classes.json.
 
         Args:
-            fresh: an initial state.
+            initial: the network before its training.
+            optimizer: the optimizer.
+            episodes: the training episodes.
 
         Returns:
-            The newest state; `fresh` if there is no checkpoint.
+            The state, the same on every process.
 
         Raises:
-            InputError: the checkpoint is damaged.
+            InputError: a checkpoint is damaged or beyond config.steps, the data have changed, or the initial network was
+                trained on unseen classes.
         """
-        return self._checkpoints.restore(fresh)
+        fresh = functools.partial(create_state, optimizer=optimizer)
 
-    @hosts.primary_only
-    def note_experiment(self, config: ConfigDict, episodes: Episodes, params: Params, step: int) -> None:
-        """Checks that an experiment may begin or resume here, and writes config.json and classes.json.
+        def restored():
+            params = initial.load()
+            state = self._checkpoints.restore(fresh(params))
+            self._note_experiment(episodes, initial.origin(params), int(state.step))
+            return state
 
-        Args:
-            config: the experiment.
-            episodes: the training episodes.
-            params: the initial parameters.
-            step: last finished step, 0 for a new training.
+        return hosts.from_primary(restored, jax.eval_shape(fresh, initial.encoder.shapes()))
 
-        Raises:
-            InputError: the step is beyond config.steps, the data have changed, or the initial network was trained on
-                unseen classes.
-        """
-        if step > config.steps:
-            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{config.steps}.')
-        source, data = episodes.source, config.data
+    def _note_experiment(self, episodes, weights, step):
+        """Checks that the experiment may begin or resume here, and notes it."""
+        if step > self._config.steps:
+            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{self._config.steps}.')
+        source, data = episodes.source, self._config.data
         seen = [source.classes[number - 1] for number in episodes.classes]
-        weights = origin(config, params, '')
-        before = history(weights)
-        check_unseen(weights, before, [name for name in source.classes if name not in seen])
+        before = checked_history(weights, [name for name in source.classes if name not in seen])
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''
         facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
         check_same_data(self._workdir, seen, facts, before._asdict())
-        write_json(self._workdir / 'config.json', config.to_dict())
+        write_json(self._workdir / 'config.json', self._config.to_dict())
 
     def begin_steps(self, start: int) -> None:
         """Prepares metrics.jsonl and the events for the next steps.

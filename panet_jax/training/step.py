@@ -10,10 +10,9 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import devices
-from panet_jax.method.encoder import Params
+from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.episode import Episode, prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
-from panet_jax.networks.encoders import encoder_of
 
 
 def train_step(
@@ -80,6 +79,27 @@ def _mean_over_parts(function, params, episodes, count):
     return jax.tree.map(lambda x: x / count, sums)
 
 
+def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) -> Callable:
+    """Compiles the training step of a configuration, `train_step` in parallel.
+
+    Args:
+        config: the experiment.
+        encoder: the encoder to train.
+        used: devices that share a batch.
+
+    Returns:
+        A function as from `devices.parallel`.
+    """
+    encode = functools.partial(
+        encode_episodes,
+        encode=functools.partial(encoder.encode_frozen, frozen=config.encoder.frozen),
+        dtype=config.encoder.dtype,
+        rematerialize=config.encoder.rematerialize,
+    )
+    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
+    return devices.parallel(step, used)
+
+
 def schedule_of(config: ConfigDict) -> optax.Schedule:
     """The learning rates of a configuration.
 
@@ -99,11 +119,12 @@ def schedule_of(config: ConfigDict) -> optax.Schedule:
     return lambda step: schedule(step) * jnp.minimum(1.0, (jnp.asarray(step, jnp.float32) + 1) / settings.warmup)
 
 
-def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
-    """The optimizer of a configuration. It does not change the blocks of `encoder.frozen`.
+def optimizer_of(config: ConfigDict, trained: Params) -> optax.GradientTransformation:
+    """The optimizer of a configuration.
 
     Args:
         config: the experiment.
+        trained: a tree of bool like the parameters, True for those to change.
 
     Returns:
         The optimizer, as from `make_optimizer`.
@@ -115,7 +136,7 @@ def optimizer_of(config: ConfigDict) -> optax.GradientTransformation:
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
-        trained=encoder_of(config.encoder).trained(config.encoder.frozen),
+        trained=trained,
     )
 
 

@@ -4,24 +4,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import flax.traverse_util
-import jax
-from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import devices, hosts
-from panet_jax.datasets.folds import unseen_classes
-from panet_jax.datasets.open import open_source
-from panet_jax.disk.workdir import check_experiment
-from panet_jax.episodes.annotations import SupportReader
-from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
+from panet_jax.disk.experiment import check_experiment
+from panet_jax.disk.paths import workdir_path
 from panet_jax.episodes.sampling import Episodes
-from panet_jax.errors import InputError
-from panet_jax.networks.choose import initial_params
-from panet_jax.networks.encoders import encoder_of
-from panet_jax.training.loop import run_steps
-from panet_jax.training.run import Run, open_run
-from panet_jax.training.step import create_state, optimizer_of
+from panet_jax.networks.initial import InitialNetwork
+from panet_jax.training.episodes import training_episodes
+from panet_jax.training.loop import placed_batches, run_steps
+from panet_jax.training.run import open_run
+from panet_jax.training.step import compiled_step, optimizer_of
 
 
 def train(
@@ -47,84 +40,16 @@ def train(
         InputError: the workdir holds another experiment, or the loss became non-finite.
         Interrupted: a signal asked for the end; the last step is saved.
     """
+    workdir = workdir_path(workdir)
     hosts.on_primary(check_experiment, workdir, config)
-    _check_encoder(config)
-    used = training_devices(config)
+    initial = InitialNetwork.of(config.encoder, config.seed)
+    trained = initial.trained(config.data.size, config.encoder.frozen)
+    used = devices.training_devices(config.batch, config.accumulate)
     episodes = episodes or training_episodes(config)
+    optimizer, step_function = optimizer_of(config, trained), compiled_step(config, initial.encoder, used)
     with open_run(workdir, config, now=now) as run:
-        state = devices.replicate(_first_state(config, episodes, run), used)
+        state = devices.replicate(run.first_state(initial, optimizer, episodes), used)
         if int(state.step) < config.steps:
-            state = run_steps(config, episodes, used, state, run, after_step)
-        run.save_network(encoder_of(config.encoder), state)
-
-
-def _check_encoder(config):
-    """Checks the size of images for the encoder, and that it has something to train."""
-    encoder = encoder_of(config.encoder)
-    encoder.check_size(config.data.size, config.data.size)
-    if not any(jax.tree.leaves(encoder.trained(config.encoder.frozen))):
-        paths = flax.traverse_util.flatten_dict(encoder.shapes())
-        raise InputError(
-            f'encoder.frozen must be below {max(map(encoder.block_of, paths))}, the number of blocks of {encoder.name}, or '
-            f'nothing is trained, got {config.encoder.frozen}.'
-        )
-
-
-def training_devices(config: ConfigDict) -> list[jax.Device]:
-    """The devices of a training, of all processes.
-
-    Args:
-        config: the experiment.
-
-    Returns:
-        The devices.
-
-    Raises:
-        InputError: config.batch does not divide among them, or config.accumulate does not divide the share of a device.
-    """
-    used = devices.training_devices(config.batch)
-    share = config.batch // len(used)
-    if share % config.accumulate:
-        raise InputError(
-            f'accumulate must divide the {share} episode(s) that each of {len(used)} device(s) has of a batch of '
-            f'{config.batch}, got {config.accumulate}.'
-        )
-    return used
-
-
-def training_episodes(config: ConfigDict) -> Episodes:
-    """The training episodes of a configuration: seen classes only, mirrored at random.
-
-    Args:
-        config: the experiment.
-
-    Returns:
-        The sequence of Episodes.
-
-    Raises:
-        InputError: the data are missing or damaged, or have too few images.
-    """
-    data, task = config.data, Task(**config.episode)
-    source = hosts.primary_first(lambda: open_source(data, data.train_split, resized=True))
-    hosts.check_same('the training data', source.fingerprint)
-    unseen = unseen_classes(source, data)
-    seen = [number for number in range(1, len(source.classes) + 1) if number not in unseen]
-    without = unseen if data.unseen_images == 'drop' else ()
-    drawable = drawable_images(source, smallest_object=data.smallest_object, without=without)
-    images = images_by_class(source, seen, task, drawable=drawable, split=data.train_split)
-    reader = SupportReader(config.annotation, seed=data.annotation_seed)
-    return Episodes(source, Draws(images, task, config.seed, data.flip), size=data.size, reader=reader)
-
-
-def _first_state(config: ConfigDict, episodes: Episodes, run: Run) -> TrainState:
-    """The newest or the initial state, the same on every process."""
-    optimizer = optimizer_of(config)
-
-    def restored():
-        params = initial_params(config.encoder, config.seed)
-        state = run.restore(create_state(params, optimizer))
-        run.note_experiment(config, episodes, params, int(state.step))
-        return state
-
-    shapes = jax.eval_shape(lambda params: create_state(params, optimizer), encoder_of(config.encoder).shapes())
-    return hosts.from_primary(restored, shapes)
+            with placed_batches(config, episodes, used, int(state.step)) as batches:
+                state = run_steps(config, step_function, batches, state, run, after_step)
+        run.save_network(initial.encoder, state)

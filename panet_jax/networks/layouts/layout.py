@@ -67,7 +67,7 @@ def short_names(names: Mapping[str, str]) -> dict[str, str]:
     for name, short in names.items():
         if short in result:
             raise InputError(
-                f'the file has more than one network: {result[short]} and {name}; write one of them to a file of its own.'
+                f'the file has more than one network: {result[short]} and {name}; write one of them to its own file.'
             )
         result[short] = name
     return result

@@ -1,11 +1,10 @@
 """Results on disk and as a table."""
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from panet_jax.disk.paths import absolute, workdir_path
+from panet_jax.disk.paths import AnyPath, absolute
 from panet_jax.disk.workdir import append_json_line, read_json_lines, write_json
 from panet_jax.results.names import head_clause, network_name
 from panet_jax.results.result import EARLIER, IDENTITY
@@ -14,18 +13,18 @@ MOST_COLUMNS = 8  # columns of a table on a page, if it has fewer rows
 Row = dict[str, Any]  # a row of results, as in results.json
 
 
-def save_results(workdir: str | os.PathLike, results: Row) -> None:
+def save_results(workdir: AnyPath, results: Row) -> None:
     """Writes an evaluation to results.json, the latest one, and adds it to results.jsonl, the list of all.
 
     Args:
         workdir: workdir to write to.
         results: the evaluation.
     """
-    write_json(workdir_path(workdir) / 'results.json', results)
-    append_json_line(workdir_path(workdir) / 'results.jsonl', results)
+    write_json(workdir / 'results.json', results)
+    append_json_line(workdir / 'results.jsonl', results)
 
 
-def comparable_results(workdir: str | os.PathLike, results: Row) -> list[Row]:
+def comparable_results(workdir: AnyPath, results: Row) -> list[Row]:
     """The evaluations in a workdir on the same episodes, the latest of each network.
 
     Args:
@@ -36,7 +35,7 @@ def comparable_results(workdir: str | os.PathLike, results: Row) -> list[Row]:
         The evaluations, sorted by step.
     """
     latest = {}
-    for line in read_json_lines(workdir_path(workdir) / 'results.jsonl'):
+    for line in read_json_lines(workdir / 'results.jsonl'):
         row = EARLIER | line
         compares = all(row.get(name) == results[name] for name in IDENTITY)
         if compares and list(row['class_iou']) == list(results['class_iou']):
@@ -90,7 +89,7 @@ def format_table(table: Table) -> str:
     return '\n'.join([table.heading, *text, *(f'({note})' for note in table.notes)])
 
 
-def results_table(rows: Sequence[Row], workdir: str | os.PathLike) -> Table:
+def results_table(rows: Sequence[Row], workdir: AnyPath) -> Table:
     """A table of evaluations on the same episodes.
 
     Args:
@@ -161,13 +160,13 @@ def remarks(row: Row) -> list[str]:
     """
     sentences = []
     if row['draw'] == 'panet2019' and not row['authors_order']:
-        sentences.append(f"not the authors' very episodes, though drawn as theirs: {_other_order(row)}")
+        sentences.append(f"drawn by the authors' rules, but not exactly their episodes: {_other_order(row)}")
     if row['trained_on'] not in ('', row['dataset']):
         sentences.append(
-            f'the network was trained on {row["trained_on"]}: whether it saw these classes is not checked but by name'
+            f'the network was trained on {row["trained_on"]}; that it saw none of these classes is checked by their names only'
         )
     if unknown := row.get('unknown_training'):  # not in rows of earlier versions
-        sentences.append(f'on what {unknown} was trained is not known, and so not whether it saw these classes')
+        sentences.append(f'it is unknown what {unknown} was trained on, and so whether it saw these classes')
     absent = [name for name, value in row['class_iou'].items() if value is None]
     if absent:
         sentences.append(f'no query showed {", ".join(absent)}: left out of the mean')
@@ -194,8 +193,8 @@ def _other_order(row):
     }
     true_reasons = [reason for reason, holds in reasons.items() if holds]
     return '; '.join(true_reasons) or (
-        "the order of a class's images is that of the list, for want of their class1.txt, class2.txt, ..., or of images that "
-        'those name'
+        'the images of a class have the order of the list, because class1.txt, class2.txt, ... or images that they name are '
+        'missing'
     )
 
 

@@ -1,0 +1,156 @@
+"""The checks that a workdir holds one experiment only, on one set of data."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from panet_jax.disk.paths import AnyPath
+from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines, write_json
+from panet_jax.errors import InputError
+from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+LOGGER = logging.getLogger(__name__)
+
+
+def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
+    """Checks that an experiment may train in a workdir.
+
+    Args:
+        workdir: the folder.
+        config: the experiment.
+
+    Raises:
+        InputError: the workdir holds the checkpoints of another experiment, or files of a training whose checkpoints
+            are gone.
+    """
+    if checkpoint_steps(workdir):
+        saved, current = _settings(workdir), flat(config.to_dict())
+        names = [name for name in saved | current if is_fixed(name)]
+        if (
+            current['optimizer.schedule'] == 'cosine'
+        ):  # its end is the last step, so the number of steps is part of the experiment
+            names.append('steps')
+        _refuse(workdir, saved, current, names)
+    elif file_name := _trace_of_training(workdir):
+        raise InputError(
+            f'{workdir} has {file_name} of a training, but no checkpoint to resume from: training would start again and replace '
+            'it. Choose another --workdir=, or evaluate this one with --mode=evaluate.'
+        )
+
+
+def _trace_of_training(workdir):
+    """A file that shows that checkpoints must have existed; '' if none was due yet."""
+    if (workdir / TRAINED).exists():
+        return TRAINED
+    lines = read_json_lines(workdir / 'metrics.jsonl')
+    # Checkpoints are written in the background; at the second one the first is complete.
+    due = (
+        lines
+        and (workdir / 'config.json').exists()
+        and lines[-1]['step'] > 2 * read_config(workdir)['checkpoint_every']
+    )
+    return 'metrics.jsonl' if due else ''
+
+
+def check_split(workdir: AnyPath, config: 'ConfigDict') -> None:
+    """Checks that the unseen classes of an evaluation were unseen in training too.
+
+    Args:
+        workdir: workdir of the training.
+        config: the evaluation.
+
+    Raises:
+        InputError: both have the same data set, but different classes are unseen.
+    """
+    saved, current = _settings(workdir), flat(config.to_dict())
+    if saved['data.name'] == current['data.name']:
+        _refuse(workdir, saved, current, with_role(Role.SPLIT))
+
+
+def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
+    """Checks that an untrained network is the one that a training began with.
+
+    Args:
+        workdir: workdir of the training; nothing is checked if there was none.
+        config: the evaluation of the untrained network.
+
+    Raises:
+        InputError: a setting of the initial network, or of the unseen classes, differs.
+    """
+    if (workdir / 'config.json').exists():
+        _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
+
+
+def check_same_data(workdir: AnyPath, seen: Sequence[str], data: dict, before: dict) -> None:
+    """Checks that a resumed training has the data it began with, and writes classes.json.
+
+    Args:
+        workdir: workdir of the training.
+        seen: names of the training classes.
+        data: {'fingerprint', 'images', 'list', 'root'} of its Source.
+        before: what its initial weights were trained on, the fields of a History.
+
+    Raises:
+        InputError: the classes or the data have changed.
+    """
+    saved = read_classes(workdir) if checkpoint_steps(workdir) else None
+    if saved is not None:
+        _check_classes(workdir, saved['seen'], list(seen))
+        before = saved.get('before', before)
+        if 'data' not in saved:
+            LOGGER.warning(
+                '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data)
+            )
+        elif saved['data']['fingerprint'] != data['fingerprint']:
+            raise InputError(
+                f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
+                'another --workdir=, or the data it was made with.'
+            )
+    write_json(workdir / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
+
+
+def _check_classes(workdir, before, now):
+    if before != now:
+        raise InputError(
+            f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(now)}; choose '
+            'another --workdir.'
+        )
+
+
+def _described(data):
+    where = f' in {data["root"]}' if data['root'] else ''
+    return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
+
+
+def training_recipe(workdir: AnyPath) -> dict[str, Any]:
+    """The settings on which the network of a workdir depends.
+
+    Args:
+        workdir: workdir of the training.
+
+    Returns:
+        {setting: value}.
+
+    Raises:
+        InputError: as of `read_config`.
+    """
+    return {name: value for name, value in flat(read_config(workdir)).items() if is_fixed(name)}
+
+
+def _settings(workdir):
+    """{name: value} of a workdir's experiment; settings that its version lacked have their defaults."""
+    return defaults() | flat(read_config(workdir))
+
+
+def _refuse(workdir, saved, current, names):
+    """Raises an InputError if one of the named settings differs."""
+    different = [name for name in names if saved.get(name) != current.get(name)]
+    if different:
+        lines = [f'{name} is {saved.get(name)!r} there and {current.get(name)!r} here' for name in different]
+        raise InputError(
+            f'{workdir} holds another experiment: {"; ".join(lines[:4])}{"; ..." * (len(lines) > 4)}. '
+            'Choose another --workdir, or the settings it was made with.'
+        )

@@ -1,0 +1,90 @@
+"""The network before its training, which is also the untrained network of an evaluation."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.traverse_util
+import jax
+
+from panet_jax.errors import InputError
+from panet_jax.method.encoder import Encoder, Params
+from panet_jax.networks.choose import load_params
+from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_of
+from panet_jax.networks.imagenet import is_imagenet
+from panet_jax.networks.published import default_weights, published_name
+
+
+@dataclasses.dataclass(frozen=True)
+class InitialNetwork:
+    """The settings of a network before its training.
+
+    Attributes:
+        encoder: the encoder.
+        weights: a source as for `load_params`.
+        seed: seed of random parameters.
+    """
+
+    encoder: Encoder
+    weights: str
+    seed: int = 0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], seed: int = 0) -> 'InitialNetwork':
+        """Reads the settings of a configuration.
+
+        Args:
+            settings: section `encoder` of the configuration; without `weights`, the encoder's published ones are meant, and
+                random ones if there are none.
+            seed: seed of random parameters.
+
+        Returns:
+            The InitialNetwork.
+
+        Raises:
+            InputError: there is no encoder of this name.
+        """
+        encoder = encoder_of(settings)
+        return cls(encoder, settings['weights'] or default_weights(encoder), seed)
+
+    def load(self) -> Params:
+        """Loads the parameters, a tree of float32 arrays on the device; raises an InputError as `load_params` does."""
+        return load_params(self.weights, self.encoder, key=jax.random.key(self.seed))
+
+    def origin(self, params: Params | None = None) -> str:
+        """The name of the weights, one for all their synonyms.
+
+        Args:
+            params: the loaded parameters, by which a copy of the ImageNet weights is recognized.
+
+        Returns:
+            'imagenet', 'random', the name of an encoder, or a path.
+        """
+        if self.weights in ('imagenet', *ENCODERS):
+            return 'imagenet' if self.encoder.name == DEFAULT else published_name(self.encoder) or self.weights
+        is_copy = self.weights != 'random' and params is not None and is_imagenet(params)
+        return 'imagenet' if is_copy else self.weights
+
+    def trained(self, size: int, frozen: int) -> Params:
+        """Which parameters a training changes.
+
+        Args:
+            size: side of the images in pixels.
+            frozen: number of blocks, counted from the image, that training does not change.
+
+        Returns:
+            A tree of bool, as from `Encoder.trained`.
+
+        Raises:
+            InputError: the encoder takes no images of this size, or all of its blocks are frozen.
+        """
+        encoder = self.encoder
+        encoder.check_size(size, size)
+        trained = encoder.trained(frozen)
+        if not any(jax.tree.leaves(trained)):
+            blocks = max(map(encoder.block_of, flax.traverse_util.flatten_dict(encoder.shapes())))
+            raise InputError(
+                f'encoder.frozen must be below {blocks}, the number of blocks of {encoder.name}, or nothing is trained, got '
+                f'{frozen}.'
+            )
+        return trained
