@@ -1,4 +1,5 @@
 from .errors import InputError as InputError
+from .images.objects import Object as Object
 from .method.episode import IGNORE as IGNORE
 from .method.episode import Episode as Episode
 from .method.episode import normalize as normalize

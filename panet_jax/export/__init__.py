@@ -1,0 +1,1 @@
+"""LABELS FOR OTHER PROGRAMS: COCO, YOLO, VOC and CVAT, Label Studio, TIFF."""
