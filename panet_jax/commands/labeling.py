@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +14,6 @@ from panet_jax.errors import InputError
 
 if TYPE_CHECKING:
     import panet_jax as pj
-    from panet_jax.export.labeled_image import LabeledImage
 
 
 class Job(NamedTuple):
@@ -50,29 +49,25 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     Raises:
         InputError: other results in the folder were made with other settings.
     """
-    from panet_jax.segmenter.outputs import RESULTS, check_same, make_out, together
+    from panet_jax.segmenter.outputs import check_same, make_out
 
     about = _about(segmenter)
     check_same(job.out, job.earlier, about, job.stems)
     _print_replaced(job, about)
     run = _run(segmenter, job.options)
-    done = {path: entry for path, stem in job.stems.items() if (entry := _done_before(path, stem, run['id'], job))}
+    done = _done_before(run['id'], job)
     rest = [path for path in job.stems if path not in done]
     # It checks the references before anything is written.
     results = segmenter.stream_photos(rest, on_error='yield', present_above=job.options.present_above)
     make_out(job.out)
     about['runs'] = _runs(job.earlier, run)
     # First, so that what a kill leaves is known for results, which the same command goes on with.
-    write_json(job.out / RESULTS, together(job.earlier, about, done.values()))
-    if done:
-        print(f'{len(done)} image(s) were done before and stay as they are', flush=True)
-    outcomes = dict(done)
+    _write_results(job, about, done)
     try:
-        _write_all(results, rest, run['id'], job, outcomes)
+        _write_all(results, rest, run['id'], job, done)
     finally:  # also after Ctrl-C or another signal
-        entries = [outcomes[path] for path in job.stems if path in outcomes]
-        all_results = together(job.earlier, about, entries)
-        write_json(job.out / RESULTS, all_results)
+        all_results = _write_results(job, about, done)
+        entries = [done[path] for path in job.stems if path in done]
         _print_done(job.out, entries, segmenter.classes)
     _export(all_results, job)
     return _print_failed(entries)
@@ -99,8 +94,25 @@ def _runs(earlier, run) -> list[dict[str, Any]]:
     return [other for other in earlier.get('runs', []) if other['id'] in used - {run['id']}] + [run]
 
 
-def _done_before(path: Path, stem: str, run: str, job: Job) -> dict[str, Any] | None:
-    """The entry of a photograph that the same command has segmented, if all its files are there."""
+def _write_results(job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, dict[str, Any]]) -> dict[str, Any]:
+    """Writes predictions.json: earlier results of other photographs, and these. Returns its content."""
+    from panet_jax.segmenter.outputs import RESULTS, together
+
+    results = together(job.earlier, about, [outcomes[path] for path in job.stems if path in outcomes])
+    write_json(job.out / RESULTS, results)
+    return results
+
+
+def _done_before(run: str, job: Job) -> dict[Path, dict[str, Any]]:
+    """The entries of the photographs that the same command has segmented, if all their files are there."""
+    entries = {path: _entry_before(path, stem, run, job) for path, stem in job.stems.items()}
+    done = {path: entry for path, entry in entries.items() if entry}
+    if done:
+        print(f'{len(done)} image(s) were done before and stay as they are', flush=True)
+    return done
+
+
+def _entry_before(path: Path, stem: str, run: str, job: Job) -> dict[str, Any] | None:
     from panet_jax.export.records import read_entries
 
     record = read_entries(job.out, stem)
@@ -163,48 +175,21 @@ def _export(results: Mapping[str, Any], job: Job) -> None:
     """Writes the formats and the sheet that were asked for, of all results in the folder."""
     from panet_jax.export.formats import export_labels
     from panet_jax.export.names import FORMATS
+    from panet_jax.export.records import Records
 
     options = job.options
-    stems = [Path(entry['labels']).stem for entry in results['images']]
     if options.format:
-        source = _Exported(job.out, stems, options.min_area)
+        records = Records(job.out, [Path(entry['labels']).stem for entry in results['images']], options.min_area)
         remarks = export_labels(
-            *(job.out, source, results['classes']),
+            *(job.out, lambda: progress(records(), 'exporting', len(records)), results['classes']),
             formats=options.format,
-            image_root=source.image_root,
+            image_root=records.image_root,
             polygons=options.polygons,
         )
-        print(*(f'{form}: {", ".join(FORMATS[form])} in {job.out}' for form in dict.fromkeys(options.format)), sep='\n')
-        print(*remarks, sep='\n', end='\n' if remarks else '')
+        print(*(f'{form}: {job.out / FORMATS[form][-1]}' for form in dict.fromkeys(options.format)), *remarks, sep='\n')
     if options.sheet:
         count = draw_sheet(Path(options.sheet), results, job.out)
         print(f'{count} image(s) are drawn in {options.sheet}')
-
-
-class _Exported:
-    """The images of a folder of results, anew at each call, one in memory at a time."""
-
-    def __init__(self, out: Path, stems: list[str], min_area: int):
-        from panet_jax.export.records import common_root
-
-        self._out, self._stems, self._min_area = out, stems, min_area
-        self._root = common_root(out, stems)
-
-    @property
-    def image_root(self) -> str:
-        """The folder of the photographs, relative to that of the results."""
-        from panet_jax.export.records import relative_path
-
-        return relative_path(self._root, self._out)
-
-    def __call__(self) -> Iterator['LabeledImage | InputError']:
-        from panet_jax.export.records import read_record
-
-        for stem in progress(self._stems, 'exporting', len(self._stems)):
-            try:
-                yield read_record(self._out, stem, self._root).larger_than(self._min_area)
-            except InputError as error:
-                yield error
 
 
 def _print_replaced(job, about):

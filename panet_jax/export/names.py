@@ -1,10 +1,10 @@
-"""Names of the formats, and of the files and folders that each writes; nothing heavy is loaded for them."""
+"""Names of the formats, and of the files and folders that each writes, the main one last; nothing heavy is loaded for them."""
 
 FORMATS = {
     'coco': ('annotations.json',),
     'yolo': ('labels', 'images', 'train.txt', 'val.txt', 'data.yaml'),
-    'voc': ('JPEGImages', 'SegmentationClass', 'SegmentationObject', 'ImageSets', 'labelmap.txt'),
-    'label-studio': ('label_studio.json', 'label_studio.xml'),
+    'voc': ('JPEGImages', 'SegmentationObject', 'ImageSets', 'labelmap.txt', 'SegmentationClass'),
+    'label-studio': ('label_studio.xml', 'label_studio.json'),
     'tiff': ('tiff',),
 }
 # Folders of copied photographs.

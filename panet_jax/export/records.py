@@ -1,7 +1,9 @@
 """A file for each image that keeps its objects: an export reads these, and an interrupted run sees what is done."""
 
+import functools
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,19 +96,43 @@ def read_record(out: Path, stem: str, root: Path) -> LabeledImage:
         ) from error
 
 
-def common_root(out: Path, stems: list[str]) -> Path:
-    """The folder to which the file names of all images are relative.
+class Records:
+    """The images of a folder of results, one in memory at a time; each call gives them anew, for `export_labels`.
+
+    File names are relative to the folder that the runs named, or to the one above all of them if they named several.
 
     Args:
         out: folder of the results.
-        stems: names of the images' results.
-
-    Returns:
-        The folder that the runs named; the one above all of them if they named several.
+        stems: names of the images' results, in the order of the exports.
+        min_area: objects with fewer pixels are left out.
     """
-    records = (read_entries(out, stem) for stem in stems)
-    roots = {os.path.normpath(out.absolute() / record['root']) for record in records if record and 'root' in record}
-    return Path(os.path.commonpath(roots)) if roots else out
+
+    def __init__(self, out: Path, stems: Sequence[str], min_area: int = 1):
+        self._out, self._stems, self._min_area = out, stems, min_area
+
+    def __len__(self):
+        return len(self._stems)
+
+    @property
+    def image_root(self) -> str:
+        """The folder of the photographs, relative to that of the results."""
+        return relative_path(self._root, self._out)
+
+    @functools.cached_property
+    def _root(self):
+        records = (read_entries(self._out, stem) for stem in self._stems)
+        roots = {
+            os.path.normpath(self._out.absolute() / record['root']) for record in records if 'root' in (record or {})
+        }
+        return Path(os.path.commonpath(roots)) if roots else self._out
+
+    def __call__(self) -> Iterator[LabeledImage | InputError]:
+        """Yields each image; an InputError in its place if its record is missing or damaged."""
+        for stem in self._stems:
+            try:
+                yield read_record(self._out, stem, self._root).larger_than(self._min_area)
+            except InputError as error:
+                yield error
 
 
 def relative_path(path: Path, out: Path) -> str:

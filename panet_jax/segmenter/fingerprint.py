@@ -21,7 +21,9 @@ def fingerprint(segmenter: 'Segmenter', *settings: object) -> str:
     Returns:
         The digits; other references, weights, settings or another version of this package give others.
     """
-    parts = (pj.__version__, segmenter.network.hash, segmenter.size, segmenter.dtype, segmenter.head, *settings)
+    options = {name: value for name, value in vars(segmenter).items() if isinstance(value, str | int | float | None)}
+    options.pop('batch', None)  # it changes the speed alone
+    parts = (pj.__version__, segmenter.network.hash, segmenter.size, sorted(options.items()), *settings)
     digest = hashlib.sha256(repr(parts).encode())
     for reference in segmenter.references.references:
         digest.update(f'{reference.name!r} {reference.image}'.encode())

@@ -235,11 +235,12 @@ def summary(objects: Sequence[Object], classes: Sequence[str]) -> dict[str, Any]
         classes: names of the classes.
 
     Returns:
-        {'regions': {class: number of objects}, 'boxes': {class: [left, top, right, bottom] around all of them, or None},
+        {'present': names of the classes that have pixels, 'regions': {class: number of objects}, 'boxes': {class: [left, top, right, bottom] around all of them, or None},
         'scores': {class: mean probability over their pixels, or None}}.
     """
     of_class = {name: [one for one in objects if one.name == name] for name in classes}
     return {
+        'present': [name for name, members in of_class.items() if members],
         'regions': {name: len(members) for name, members in of_class.items()},
         'boxes': {name: _box_around(members) for name, members in of_class.items()},
         'scores': {name: _mean_score(members) for name, members in of_class.items()},
