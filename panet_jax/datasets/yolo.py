@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
-from PIL import Image, ImageDraw
+from skimage.draw import polygon, polygon_perimeter
 
 from panet_jax.datasets.files import Files
 from panet_jax.datasets.masks import ALL
@@ -155,7 +155,8 @@ def _read_line(words: list[str], shape: tuple[int, int], classes: int, where: st
 
 def _painted(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """The pixels of a polygon through the centers of the outermost ones, as OpenCV paints it."""
-    image = Image.new('1', shape[::-1])
-    corners = np.rint(points * shape[::-1]).astype(int)
-    ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners.tolist()], fill=1, outline=1)
-    return np.array(image)
+    columns, rows = np.rint(points * shape[::-1]).astype(int).T
+    mask = np.zeros(shape, bool)
+    for pixels in (polygon(rows, columns, shape), polygon_perimeter(rows, columns, shape, clip=True)):
+        mask[pixels] = True
+    return mask

@@ -50,12 +50,17 @@ def write_voc(out: Path, images: Iterable[LabeledImage], classes: Sequence[str])
         dropped += max(0, len(image.objects) - MOST_OBJECTS)
         instances = image.instances
         _write_map(out / 'SegmentationObject' / f'{image.stem}.png', np.where(instances > MOST_OBJECTS, 0, instances))
-        stems.append(image.stem)
+        stems.append(_quoted(image.stem))
     _write_text(out / LIST, stems)
     colors = (f'{name}:{_rgb(number)}::' for number, name in enumerate(('background', *classes)))
     _write_text(out / LABEL_MAP, ['# label:color_rgb:parts:actions', *colors])
     remark = f'SegmentationObject/: {dropped} object(s) of images with more than {MOST_OBJECTS} have no number'
     return [*failed, remark] if dropped else failed
+
+
+def _quoted(stem: str) -> str:
+    """A name in a list, in quotes if it has a space, as Datumaro writes and reads it."""
+    return f'"{stem}"' if len(stem.split()) > 1 else stem
 
 
 def _rgb(number: int) -> str:
