@@ -26,7 +26,10 @@ def save_photo(path):
     Image.fromarray(draw_disc(0, SHAPE)[0]).save(path)
 
 
-def yolo(root, line='1 ' + ' '.join(f'{x / 60} {y / 40}' for x, y in [[10, 5], [29, 5], [29, 24], [10, 24]])):
+POLYGON = '1 ' + ' '.join(f'{x / 60} {y / 40}' for x, y in [[10, 5], [29, 5], [29, 24], [10, 24]])
+
+
+def yolo(root, line=POLYGON):
     for part in ('train', 'valid'):  # as Roboflow writes it
         save_photo(root / f'{part}/images/{part}.jpg')
         save_photo(root / f'{part}/images/empty-{part}.jpg')

@@ -188,7 +188,7 @@ def _export(results: Mapping[str, Any], job: Job) -> None:
         )
         print(*(f'{form}: {job.out / FORMATS[form][-1]}' for form in dict.fromkeys(options.format)), *remarks, sep='\n')
     if options.sheet:
-        count = draw_sheet(Path(options.sheet), results, job.out)
+        count = draw_sheet(options.sheet, results, job.out)
         print(f'{count} image(s) are drawn in {options.sheet}')
 
 

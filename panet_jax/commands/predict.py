@@ -8,7 +8,7 @@ from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.labeling import Job, label_photos
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
 from panet_jax.commands.queries import check_unsearched, find_queries, query_root
-from panet_jax.commands.result_sheet import MOST_ON_SHEET
+from panet_jax.commands.result_sheet import MOST_ON_SHEET, sheet_path
 from panet_jax.commands.supports import Support, parse_support
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
@@ -171,7 +171,10 @@ def _add_export_options(parser):
         '--polygons', action='store_true', help='polygons without holes in annotations.json, in place of run lengths'
     )
     parser.add_argument(
-        '--sheet', metavar='FILE', help=f'also draw {MOST_ON_SHEET} of the results, small, in one picture'
+        '--sheet',
+        type=sheet_path,
+        metavar='FILE',
+        help=f'also draw {MOST_ON_SHEET} of the results, small, in one picture',
     )
 
 

@@ -1,5 +1,6 @@
 """A picture of some results, small, to look through many at once."""
 
+import argparse
 import contextlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,25 @@ from typing import Any
 from panet_jax.errors import InputError
 
 MOST_ON_SHEET = 24  # photographs
+ENDINGS = ('.png', '.jpg', '.pdf')
+
+
+def sheet_path(text: str) -> Path:
+    """A type for options: a picture to write.
+
+    Args:
+        text: the path as typed.
+
+    Returns:
+        The path.
+
+    Raises:
+        ArgumentTypeError: it has another ending.
+    """
+    path = Path(text).expanduser()
+    if path.suffix.lower() not in ENDINGS:
+        raise argparse.ArgumentTypeError(f'{text} must end in {", ".join(ENDINGS)}')
+    return path
 
 
 def draw_sheet(path: Path, results: Mapping[str, Any], out: Path) -> int:
