@@ -1,6 +1,7 @@
 """Objects of label maps, and the files that other programs read: what is read back is what was written."""
 
 import contextlib
+import dataclasses
 import io
 import json
 
@@ -212,6 +213,16 @@ def test_yolo_has_a_line_for_each_object_and_lists_of_copies(exported):
     assert custom_lists(out) == ('train', 'val', 'all')
 
 
+def test_names_in_lists_of_voc_have_no_spaces(tmp_path):
+    (image, *_), _ = labeled_images(tmp_path / 'in')
+    stems = ('a b', 'a_b', 'a  b', 'c')
+    images = [dataclasses.replace(image, stem=stem, number=number) for number, stem in enumerate(stems)]
+    pj.export_labels(tmp_path, lambda: images, CLASSES, formats=['voc'])
+    names = (tmp_path / 'ImageSets/Segmentation/default.txt').read_text().split()
+    assert len(set(names)) == 4
+    assert {path.stem for path in (tmp_path / 'JPEGImages').iterdir()} == set(names)
+
+
 def test_tiff_has_classes_and_objects(exported):
     out, maps, _ = exported('tiff')
     for number, labels in enumerate(maps, 1):
@@ -233,9 +244,7 @@ def test_photographs_are_copied_once_and_turned_ones_upright(tmp_path):
     times = []
     for _ in range(2):
         pj.export_labels(tmp_path, lambda: [image, one], CLASSES, formats=['yolo', 'voc'])
-        copies = [
-            tmp_path / folder / f'{stem}.jpg' for folder in ('images', 'JPEGImages') for stem in ('photo 1', 'turned')
-        ]
+        copies = [tmp_path / name for name in ('images/photo 1.jpg', 'images/turned.jpg', 'JPEGImages/photo_1.jpg')]
         times.append([copy.stat().st_ctime_ns for copy in copies])
     assert times[0] == times[1]
     assert copies[0].read_bytes() == copies[2].read_bytes() == image.photo.read_bytes()

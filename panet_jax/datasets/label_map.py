@@ -1,21 +1,19 @@
 """VOC's layout with classes of one's own, whose colors are in labelmap.txt: CVAT's Segmentation mask 1.1."""
 
 import functools
-import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from panet_jax.datasets.masks import ALL, BACKGROUND
-from panet_jax.datasets.voc import LISTS, VocLayout, voc_lists
+from panet_jax.datasets.voc import LISTS, PHOTOS, VocLayout, voc_lists
 from panet_jax.errors import InputError
 from panet_jax.images.decode import open_image
 from panet_jax.images.overlays import voc_color
 from panet_jax.method.episode import IGNORE
 
 LABEL_MAP = 'labelmap.txt'
-QUOTED = re.compile(r'"(.+)"|(\S+)')
 VOID = 0xE0E0C0  # VOC's color of void
 
 
@@ -70,10 +68,14 @@ class LabelMapLayout(VocLayout):
             raise InputError(f'{self._where} cannot be read ({error}); a line is NAME:R,G,B::.') from error
 
     def _read_list(self, split):
-        """A name a line, in quotes if it has a space; what follows, as in VOC's lists, does not count."""
-        lines = self._files.read_text(f'{LISTS}/{split}.txt').splitlines()
-        names = (QUOTED.match(line.strip()) for line in lines if line.strip())
-        return list(dict.fromkeys(PurePosixPath(name[1] or name[2]).name for name in names))
+        """The names of a list, one a line. A name with spaces may be in quotes; what follows it, as in VOC, does not count."""
+        lines = (line.strip() for line in self._files.read_text(f'{LISTS}/{split}.txt').splitlines())
+        return list(dict.fromkeys(self._name_in(line) for line in lines if line))
+
+    def _name_in(self, line):
+        if line.startswith('"'):
+            return line.split('"')[1]
+        return line if self._find(PHOTOS, line) else PurePosixPath(line.split()[0]).stem
 
     def _read_label(self, name):
         colors, where = _colors_of(self._files.read(name), self._files.where(name)), self._files.where(name)

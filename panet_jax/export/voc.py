@@ -1,6 +1,6 @@
 """PASCAL VOC's layout with a list of the classes' colors, which CVAT calls Segmentation mask 1.1."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ def write_voc(out: Path, images: Iterable[LabeledImage], classes: Sequence[str])
 
     OUT/JPEGImages/STEM.jpg, copies of the photographs; OUT/SegmentationClass/STEM.png, class numbers with VOC's colors;
     OUT/SegmentationObject/STEM.png, numbers of objects; OUT/ImageSets/Segmentation/default.txt, and OUT/labelmap.txt with
-    names and colors. The format has no scores.
+    names and colors. Spaces in names become underscores. The format has no scores.
 
     Args:
         out: folder to write to.
@@ -39,28 +39,30 @@ def write_voc(out: Path, images: Iterable[LabeledImage], classes: Sequence[str])
         raise InputError(
             f"VOC's {LABEL_MAP} cannot hold the name {wrong[0]!r}; leave out colons, # and spaces around it."
         )
-    stems, failed, dropped = [], [], 0
+    stems, failed, dropped = {}, [], 0
     for image in images:
+        stem = _without_spaces(image.stem, stems.values())
         try:
-            copy_photo(image.photo, out / 'JPEGImages', image.stem, only_jpeg=True)
+            copy_photo(image.photo, out / 'JPEGImages', stem, only_jpeg=True)
         except InputError as error:
             failed.append(str(error))
             continue
-        _write_map(out / 'SegmentationClass' / f'{image.stem}.png', image.labels)
+        _write_map(out / 'SegmentationClass' / f'{stem}.png', image.labels)
         dropped += max(0, len(image.objects) - MOST_OBJECTS)
         instances = image.instances
-        _write_map(out / 'SegmentationObject' / f'{image.stem}.png', np.where(instances > MOST_OBJECTS, 0, instances))
-        stems.append(_quoted(image.stem))
-    _write_text(out / LIST, stems)
+        _write_map(out / 'SegmentationObject' / f'{stem}.png', np.where(instances > MOST_OBJECTS, 0, instances))
+        stems[image.stem] = stem
+    _write_text(out / LIST, list(stems.values()))
     colors = (f'{name}:{_rgb(number)}::' for number, name in enumerate(('background', *classes)))
     _write_text(out / LABEL_MAP, ['# label:color_rgb:parts:actions', *colors])
     remark = f'SegmentationObject/: {dropped} object(s) of images with more than {MOST_OBJECTS} have no number'
     return [*failed, remark] if dropped else failed
 
 
-def _quoted(stem: str) -> str:
-    """A name in a list, in quotes if it has a space, as Datumaro writes and reads it."""
-    return f'"{stem}"' if len(stem.split()) > 1 else stem
+def _without_spaces(stem: str, used: Collection[str]) -> str:
+    """A name for a list in which some readers take a space for the end of a name."""
+    name = '_'.join(stem.split())
+    return name if name not in used else _without_spaces(f'{stem} {len(used)}', used)
 
 
 def _rgb(number: int) -> str:
