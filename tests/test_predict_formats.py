@@ -39,7 +39,7 @@ def command(current_folder, capsys, narrow_params):
 
 
 CAT = ('--support', 'cat=cat.jpg:cat.png')
-QUERY = (*CAT, '--query', 'in/**/*.jpg', '--out', 'out')
+QUERY = (*CAT, '--query', 'in/**/*.jpg', '--out', 'out', '--batch', '1')
 
 
 def annotations(folder):

@@ -104,9 +104,14 @@ def _write_results(job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, d
 
 
 def _done_before(run: str, job: Job) -> dict[Path, dict[str, Any]]:
-    """The entries of the photographs that the same command has segmented, if all their files are there."""
+    """The entries of the photographs that the same command has segmented, if all their files are there.
+
+    Photographs that go through the encoder together are done again together: the last bits of the results depend on it.
+    """
     entries = {path: _entry_before(path, stem, run, job) for path, stem in job.stems.items()}
-    done = {path: entry for path, entry in entries.items() if entry}
+    paths, size = list(entries), job.options.batch
+    steps = [paths[first : first + size] for first in range(0, len(paths), size)]
+    done = {path: entries[path] for step in steps if all(entries[path] for path in step) for path in step}
     if done:
         print(f'{len(done)} image(s) were done before and stay as they are', flush=True)
     return done
