@@ -30,7 +30,16 @@ from panet_jax.commands.demo_page import session as sessions
 from panet_jax.commands.demo_page.drawing import BACKGROUND_COLOR, CLASS_COLOR, annotation
 from panet_jax.commands.demo_page.example import example_queries, example_references
 from panet_jax.commands.demo_page.folder import PREFIX, remove_leftovers, visitors_folder
-from panet_jax.commands.demo_page.session import LIKELY, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
+from panet_jax.commands.demo_page.session import (
+    LIKELY,
+    MOST_IMAGES,
+    UNSURE,
+    Session,
+    class_heat_map,
+    presence,
+    read_mask,
+    shrunk,
+)
 from panet_jax.images.overlays import overlay
 from panet_jax.segmenter import segmenter
 from panet_jax.segmenter.references import read_marks
@@ -304,15 +313,14 @@ def test_an_image_of_too_many_pixels_is_told_before_it_is_decoded(session, huge,
         read_mask(huge)
 
 
-def test_there_are_so_many_images_and_references_at_most(session, tmp_path, monkeypatch):
-    monkeypatch.setattr('panet_jax.commands.demo_page.session.MOST_IMAGES', 2)
-    session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
-    session.add('cat', *draw_disc(0))
-    assert session.segment() == ['The page searches 2 images at once; the last 1 are left out.']
-    assert [result.path.name for result in session.results] == ['0.png', '1.png']
-    session.add('cat', *draw_disc(1))
-    with pytest.raises(pj.InputError, match='There are 2 references, and the page takes no more'):
-        session.add('cat', *draw_disc(2))
+def test_there_are_so_many_images_and_references_at_most(session, tmp_path):
+    session.queries = [photo(tmp_path)] * (MOST_IMAGES + 1)
+    assert session.check() == [f'The page searches {MOST_IMAGES} images at once; the last 1 are left out.']
+    for _ in range(MOST_IMAGES):
+        session.add('cat', *draw_disc(0))
+    with pytest.raises(pj.InputError, match=f'There are {MOST_IMAGES} references, and the page takes no more'):
+        session.add('cat', *draw_disc(0))
+    assert len(session.references) == MOST_IMAGES
 
 
 def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):

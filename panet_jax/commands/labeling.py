@@ -206,12 +206,11 @@ def _print_replaced(job, about):
 
 
 def _print_done(out, entries, classes):
-    from panet_jax.segmenter.outputs import LEAST_SHARE, RESULTS
+    from panet_jax.segmenter.outputs import RESULTS, images_with
 
     done = [entry for entry in entries if 'error' not in entry]
     print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
-    counts = {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in done) for name in classes}
-    print(', '.join(f'{name} is found in {count}' for name, count in counts.items()))
+    print(', '.join(f'{name} is found in {count}' for name, count in images_with(classes, done).items()))
 
 
 def _print_failed(entries):
