@@ -1,4 +1,7 @@
 from .errors import InputError as InputError
+from .export.formats import export_labels as export_labels
+from .export.labeled_image import LabeledImage as LabeledImage
+from .images.objects import Object as Object
 from .method.episode import IGNORE as IGNORE
 from .method.episode import Episode as Episode
 from .method.episode import normalize as normalize

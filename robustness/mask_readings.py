@@ -17,8 +17,8 @@ from cases import main
 from PIL import Image
 from scipy import ndimage
 
+from panet_jax.commands.demo_page.session import read_mask
 from panet_jax.datasets.custom import open_custom
-from panet_jax.demo.session import read_mask
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_map
 from panet_jax.segmenter.references import read_marks

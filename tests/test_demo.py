@@ -26,11 +26,20 @@ from PIL import Image
 
 import panet_jax as pj
 from panet_jax.commands import cli
-from panet_jax.demo import session as sessions
-from panet_jax.demo.drawing import BACKGROUND_COLOR, CLASS_COLOR, annotation
-from panet_jax.demo.example import example_queries, example_references
-from panet_jax.demo.folder import PREFIX, remove_leftovers, visitors_folder
-from panet_jax.demo.session import LIKELY, MOST_IMAGES, UNSURE, Session, class_heat_map, presence, read_mask, shrunk
+from panet_jax.commands.demo_page import session as sessions
+from panet_jax.commands.demo_page.drawing import BACKGROUND_COLOR, CLASS_COLOR, annotation
+from panet_jax.commands.demo_page.example import example_queries, example_references
+from panet_jax.commands.demo_page.folder import PREFIX, remove_leftovers, visitors_folder
+from panet_jax.commands.demo_page.session import (
+    LIKELY,
+    MOST_IMAGES,
+    UNSURE,
+    Session,
+    class_heat_map,
+    presence,
+    read_mask,
+    shrunk,
+)
 from panet_jax.images.overlays import overlay
 from panet_jax.segmenter import segmenter
 from panet_jax.segmenter.references import read_marks
@@ -326,7 +335,7 @@ def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
 def actions():
     """The module of what happens on the page."""
     pytest.importorskip('gradio')
-    return importlib.import_module('panet_jax.demo.actions')
+    return importlib.import_module('panet_jax.commands.demo_page.actions')
 
 
 def test_a_tab_that_outlived_its_session_is_told_to_reload(actions):
@@ -374,7 +383,7 @@ def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
 
 
 def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):
-    from panet_jax.demo.page import ReferencePart, ResultPart
+    from panet_jax.commands.demo_page.page import ReferencePart, ResultPart
 
     session.queries = [photo(tmp_path)]
     (nothing,) = actions.segment(session)

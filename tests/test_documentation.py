@@ -219,17 +219,24 @@ OF_THE_AUTHORS = {'test.py'} | {
 }
 
 
+# Files of the data sets of other programs.
+OF_FORMATS = {
+    *('labelmap.txt', 'ImageSets/Segmentation/default.txt', 'ImageSets/Segmentation/LIST.txt', 'tiff/classes.txt'),
+    *('train.txt', 'val.txt', 'labels/NAME.txt'),
+}
+
+
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_files_on_the_pages_exist(page):
     mentioned = set(re.findall(r'(?:`|\b)((?:[\w-]+/)*[\w-]+\.(?:py|txt|ipynb))\b', prose(page)))
-    of_users = {'classes.txt', 'class1.txt'}
+    of_users = {'classes.txt', 'class1.txt', *OF_FORMATS}
     homes = [ROOT, PACKAGE, *FOLDERS]
     theirs = OF_THE_AUTHORS if page.stem == 'from-pytorch' else set()
     assert not [name for name in mentioned - of_users - theirs if not any((home / name).exists() for home in homes)]
 
 
 # Endings that make `metrics.jsonl` a file and not a name in metrics.py.
-FILE_ENDINGS = ('ckpt', 'pth', 'py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors')
+FILE_ENDINGS = ('ckpt', 'pth', 'py', 'md', 'csv', 'html', 'json', 'jsonl', 'safetensors', 'txt', 'xml', 'yaml')
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)

@@ -376,7 +376,7 @@ def test_mistakes_in_folders_per_class(tmp_path):
     Image.fromarray(np.zeros((3, 3), np.uint8)).save(tmp_path / 'masks/dog/photo 3.png')
     with pytest.raises(InputError, match=r'dog/photo 3\.png is \(3, 3\) pixels but the other masks'):
         open_custom(tmp_path, 'all').record('photo 3')
-    with pytest.raises(InputError, match='has neither'):
+    with pytest.raises(InputError, match='has none of: images/ and masks/'):
         open_custom(tmp_path / 'images', 'all')
 
 

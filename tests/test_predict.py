@@ -65,7 +65,7 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     ]
     assert (results['classes'], results['failed']) == (['cat', 'dog'], [])
     names = {path.name for path in (tmp_path / 'found').iterdir()}
-    assert names == {'predictions.json'} | {
+    assert names == {'predictions.json', 'objects'} | {
         f'{stem}{end}' for stem in ('a', 'b', 'a-2') for end in ('.png', '-overlay.jpg', '.npz')
     }
     segmenter_ = pj.Segmenter('narrow.safetensors', size=33, batch=2)

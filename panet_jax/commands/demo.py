@@ -49,12 +49,12 @@ def run(arguments: Sequence[str]) -> int:
     for number in ENDS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup has SIGHUP ignored
             signal.signal(number, _end)
-    from panet_jax.demo.folder import visitors_folder
+    from panet_jax.commands.demo_page.folder import visitors_folder
 
     with visitors_folder(Path(tempfile.gettempdir())) as home:
         # Gradio reads these when imported: no analytics, and uploads go into a folder that is deleted at the end.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
-        from panet_jax.demo.page import build_page
+        from panet_jax.commands.demo_page.page import build_page
 
         _serve(build_page(segmenter, home), options)
     return 0
@@ -62,8 +62,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _compiled_segmenter(options):
     """The Segmenter, with its programs compiled: otherwise the first visitor would wait for that."""
+    from panet_jax.commands.demo_page.example import example_references
     from panet_jax.compute.compilation_cache import keep_compiled
-    from panet_jax.demo.example import example_references
 
     keep_compiled()
     segmenter = pj.Segmenter(options.weights, size=options.size)
@@ -76,7 +76,7 @@ def _bound_pillow():
     """Makes Pillow refuse too large images everywhere; the session already refuses them with a message."""
     from PIL import Image
 
-    from panet_jax.demo.session import MOST_PIXELS
+    from panet_jax.commands.demo_page.session import MOST_PIXELS
 
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns above this, and refuses above twice this
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
@@ -91,7 +91,7 @@ def _end(*_):
 
 def _serve(page, options):
     """Serves the page until Ctrl-C or an ending signal."""
-    from panet_jax.demo.style import EDITOR_SCRIPT, STYLE, THEME
+    from panet_jax.commands.demo_page.style import EDITOR_SCRIPT, STYLE, THEME
 
     try:
         _, address, _ = page.launch(

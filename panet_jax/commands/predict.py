@@ -1,20 +1,18 @@
 """`panet-jax predict`: finds the classes of a few annotated photographs in others."""
 
 import argparse
-import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import panet_jax as pj
 from panet_jax.commands.ending import FrontEnd
+from panet_jax.commands.labeling import Job, label_photos
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
-from panet_jax.commands.progress import progress
-from panet_jax.commands.queries import check_unsearched, find_queries
+from panet_jax.commands.queries import check_unsearched, find_queries, query_root
+from panet_jax.commands.result_sheet import MOST_ON_SHEET, sheet_path
 from panet_jax.commands.supports import Support, parse_support
 from panet_jax.disk.paths import local_path
-from panet_jax.disk.read_ahead import in_threads
-from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
+from panet_jax.export.names import COPIES, FORMATS
 from panet_jax.images.decode import ENDINGS
 from panet_jax.settings import SETTINGS
 
@@ -25,6 +23,7 @@ FRONT_END = FrontEnd(
         'segmenter.size': '--size',
         'segmenter.batch': '--batch',
     },
+    again='goes on there',
     memory='to segment; type a smaller {segmenter.batch=} or {segmenter.size=}',
 )
 EPILOG = """\
@@ -54,30 +53,34 @@ def run(arguments: Sequence[str]) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    if not options.support and not options.segmenter:
-        parser.error('show what to look for with --support NAME=IMAGE:ANNOTATION, or with --segmenter FILE')
+    if not (options.support or options.support_dir or options.segmenter):
+        parser.error(
+            'show what to look for with --support NAME=IMAGE:ANNOTATION, --support-dir FOLDER or --segmenter FILE'
+        )
     if not options.query and not options.save_segmenter:
         parser.error('name the images to segment with --query, or save the references with --save-segmenter FILE')
     supports = [parse_support(text) for text in options.support]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
-    stems, earlier = _names_of_results(out, supports, queries, options.query) if queries else ({}, {})
+    stems, earlier = _names_of_results(out, supports, queries, options) if queries else ({}, {})
     _check_target(options.save_segmenter)
     if others:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
     segmenter = _prepared_segmenter(options, supports)
-    return _segment(segmenter, stems, out, earlier, options) if queries else 0
+    return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, options)) if queries else 0
 
 
-def _names_of_results(out, supports, queries, patterns):
+def _names_of_results(out, supports, queries, options):
     """{image: name of its results}, and the earlier content of predictions.json; checks that no other file is replaced."""
     from panet_jax.segmenter.outputs import check_out, earlier_stems, output_stems, read_earlier
 
     earlier = read_earlier(out)
     stems = output_stems(queries, earlier_stems(earlier))
-    check_out(out, stems, [*queries, *(path for support in supports for path in support.files)])
-    check_unsearched(out, stems, patterns, queries)
+    files = [name for form in options.format for name in FORMATS[form]]
+    check_out(out, stems, [*queries, *(path for support in supports for path in support.files)], more=files)
+    copies = [COPIES[form] for form in options.format if form in COPIES]
+    check_unsearched(out, stems, options.query, queries, copies=copies)
     return dict(zip(queries, stems, strict=True)), earlier
 
 
@@ -109,6 +112,14 @@ def _parser():
         help='an annotated image of a class; may be repeated, for one class or several',
     )
     parser.add_argument(
+        '--support-dir',
+        action='append',
+        default=[],
+        metavar='FOLDER',
+        help='a folder of annotated images: masks, COCO, YOLO, VOC, CVAT, Label Studio or labelme, as `panet-jax data '
+        'check` reads it; may be repeated',
+    )
+    parser.add_argument(
         '--query', action='extend', nargs='+', default=[], metavar='FILE', help='images, folders or globs to segment'
     )
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
@@ -135,8 +146,36 @@ def _parser():
         help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is not '
         'above this, such as 0.1',
     )
+    _add_export_options(parser)
     parser.add_argument('--probabilities', action='store_true', help='also write NAME.npz, [1 + N, H, W] float16')
     return parser
+
+
+def _add_export_options(parser):
+    parser.add_argument(
+        '--format',
+        action='append',
+        default=[],
+        choices=list(FORMATS),
+        help='also write labels for other programs; may be repeated: coco (annotations.json), yolo (data.yaml, labels/ and '
+        'copies in images/), voc (as CVAT reads it), label-studio (predictions), tiff (label maps)',
+    )
+    parser.add_argument(
+        '--min-area',
+        type=whole_number(1),
+        default=1,
+        metavar='PIXELS',
+        help='leave smaller objects out of --format (%(default)s); NAME.png keeps them',
+    )
+    parser.add_argument(
+        '--polygons', action='store_true', help='polygons without holes in annotations.json, in place of run lengths'
+    )
+    parser.add_argument(
+        '--sheet',
+        type=sheet_path,
+        metavar='FILE',
+        help=f'also draw {MOST_ON_SHEET} of the results, small, in one picture',
+    )
 
 
 def _prepared_segmenter(options, supports):
@@ -154,90 +193,26 @@ def _prepared_segmenter(options, supports):
 
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
+    references = _references(supports, options.support_dir)
     typed = {name: value for name in ('size', 'dtype', 'head') if (value := getattr(options, name)) is not None}
     if not options.segmenter:
-        references = {}
-        for support in supports:
-            references.setdefault(support.name, []).append((support.image, support.annotation))
         return pj.Segmenter(options.weights or 'imagenet', batch=options.batch, **typed).fit(references)
     if typed:
         raise InputError(f'a saved segmenter keeps the {" and ".join(typed)} it was made with; leave that out.')
     segmenter = pj.Segmenter.load(options.segmenter, weights=options.weights, batch=options.batch)
-    for support in supports:
-        segmenter.add(support.name, support.image, support.annotation)
+    if references:
+        segmenter.references = segmenter.extended(segmenter.references, references)
     return segmenter
 
 
-def _segment(segmenter, stems, out, earlier, options):
-    """Segments and draws all images, and prints failures at the end. Returns the exit status."""
-    from panet_jax.segmenter.outputs import RESULTS, check_same, make_out, together
-    from panet_jax.segmenter.segmenter import THREADS
+def _references(supports: list[Support], folders: Sequence[str]) -> dict[str, list[tuple]]:
+    """The references of --support and --support-dir, for `Segmenter.fit`."""
+    from panet_jax.segmenter.folder_references import folder_references
 
-    about = {
-        'classes': list(segmenter.classes),
-        'weights': segmenter.weights,
-        'size': segmenter.size,
-        'head': segmenter.head,
-    }
-    check_same(out, earlier, about, stems)
-    _print_replaced(out, earlier, about)
-    results = segmenter.stream_photos(
-        stems, on_error='yield', present_above=options.present_above
-    )  # checks the references before anything is written
-    make_out(out)
-    # Written first: if the command is killed, the next one knows that these files are results, and replaces them.
-    write_json(out / RESULTS, together(earlier, about, []))
-    outcomes = {}
-
-    def finish(item):
-        path, (segmentation, photo) = item
-        outcomes[path] = {'image': str(path), **_written(segmentation, photo, out, stems[path], options)}
-
-    try:
-        items = zip(stems, results, strict=True)
-        with contextlib.closing(in_threads(finish, items, THREADS, ahead=1)) as finished:  # each holds a photograph
-            for _ in progress(finished, 'segmenting', len(stems)):
-                pass
-    finally:  # also after Ctrl-C or another signal
-        entries = [outcomes[path] for path in stems if path in outcomes]
-        write_json(out / RESULTS, together(earlier, about, entries))
-        _print_done(out, entries, segmenter.classes)
-    return _print_failed(entries)
-
-
-def _print_replaced(out, earlier, about):
-    made = ', '.join(f'{name} {earlier.get(name)}' for name in about if earlier.get(name) != about[name])
-    if earlier['images'] and made:
-        count = len(earlier['images'])
-        print(f'{out} has the results of {count} image(s), made with {made}; they are replaced', flush=True)
-
-
-def _written(segmentation, photo, out: Path, stem: str, options: argparse.Namespace) -> dict:
-    """Writes the results of a photograph. Returns its entry of predictions.json, or the error."""
-    from panet_jax.segmenter.outputs import write_prediction
-
-    try:
-        if isinstance(segmentation, InputError):
-            raise segmentation
-        if options.absent_above is not None:
-            segmentation = segmentation.present(options.absent_above)
-        return write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
-    except InputError as error:
-        return {'error': str(error)}
-
-
-def _print_done(out, entries, classes):
-    from panet_jax.segmenter.outputs import RESULTS, images_with
-
-    done = [entry for entry in entries if 'error' not in entry]
-    print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
-    print(', '.join(f'{name} is found in {count}' for name, count in images_with(classes, done).items()))
-
-
-def _print_failed(entries):
-    """Prints the errors of images that could not be segmented. Returns the exit status."""
-    failed = [entry['error'] for entry in entries if 'error' in entry]
-    if failed:
-        print(f'{len(failed)} image(s) could not be segmented:')
-        print(*(f'  {error}' for error in failed), sep='\n')
-    return 1 if failed else 0
+    references = {}
+    for support in supports:
+        references.setdefault(support.name, []).append((support.image, support.annotation))
+    for folder in folders:
+        for name, pairs in folder_references(folder).items():
+            references.setdefault(name, []).extend(pairs)
+    return references

@@ -2,6 +2,7 @@
 
 import fnmatch
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +36,29 @@ def find_queries(patterns: Sequence[str]) -> tuple[list[Path], list[Path]]:
     return list(images.values()), sorted(others.values())
 
 
-def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], queries: Sequence[Path]) -> None:
+def query_root(patterns: Sequence[str]) -> Path:
+    """The folder of the photographs, to which file names in exports are relative.
+
+    Args:
+        patterns: files, folders and globs, as typed after --query.
+
+    Returns:
+        The folder that --query names, or that is before the first * of a glob; the one above all of them if there are
+        several.
+    """
+    return Path(os.path.commonpath([_home(Path(pattern).expanduser()) for pattern in patterns]))
+
+
+def _home(path):
+    """The absolute path of the folder that a pattern names."""
+    if path.is_dir():
+        return path.absolute()
+    return (path.parent if path.is_file() else _folder_and_rest(path)[0]).absolute()
+
+
+def check_unsearched(
+    out: Path, stems: Sequence[str], patterns: Sequence[str], queries: Sequence[Path], *, copies: Sequence[str] = ()
+) -> None:
     """Checks that the next run of the same command would not take results for photographs.
 
     Args:
@@ -43,13 +66,16 @@ def check_unsearched(out: Path, stems: Sequence[str], patterns: Sequence[str], q
         stems: names of the results, without ending.
         patterns: files, folders and globs, as typed after --query.
         queries: the images that they name.
+        copies: folders below `out` that get copies of the photographs.
 
     Raises:
         InputError: a result would lie where --query looks.
     """
     home = out.resolve()
     results = [home / name for stem in stems for name in (f'{stem}.png', f'{stem}-overlay.jpg')]
-    beside = home in {query.parent.resolve() for query in queries}
+    results += [home / folder / f'{stem}{ending}' for folder in copies for stem in stems for ending in ('.jpg', '.png')]
+    folders = {home, *(home / folder for folder in copies)}
+    beside = folders & {query.parent.resolve() for query in queries}
     if beside or any(_searches(pattern, result) for pattern in patterns for result in results):
         raise InputError(
             f'--query looks into --out {out} too, so the next run would take these results for photographs; name another '

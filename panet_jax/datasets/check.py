@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from panet_jax.datasets.coco import CocoLayout, coco_lists
-from panet_jax.datasets.custom import custom_lists, open_custom
+from panet_jax.datasets.custom import kind_of
 from panet_jax.datasets.folds import FOLDS
 from panet_jax.datasets.official import ARCHIVES, NEEDED
 from panet_jax.datasets.prepare import THREADS, VERSION, checked_example, is_prepared
 from panet_jax.datasets.prepared import Prepared
-from panet_jax.datasets.voc import VOC_ARCHIVE, VocLayout, voc_lists
 from panet_jax.disk.downloads import gigabytes
 from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
@@ -84,9 +82,9 @@ def check_folder(root: str | Path) -> tuple[str, list[str], list[ListReport]]:
     root = Path(root)
     if not root.is_dir():
         raise InputError(f'there is no folder {str(root)!r}.')
-    heading, lists, open_layout, remarks = _recognize(root)
-    outcomes = {}
-    return heading, remarks, [_check_list(open_layout, root, name, outcomes) for name in lists]
+    kind, outcomes = kind_of(root), {}
+    reports = [_check_list(kind.open, root, name, outcomes) for name in kind.lists(root)]
+    return f'{root}: {kind.heading}', kind.remarks(root), reports
 
 
 def sample_images(root: str | Path, most: int) -> tuple[list[tuple], tuple[str, ...]]:
@@ -103,11 +101,11 @@ def sample_images(root: str | Path, most: int) -> tuple[list[tuple], tuple[str, 
         InputError: the layout of the folder is unknown.
     """
     root = Path(root)
-    _, lists, open_layout, _ = _recognize(root)
+    kind = kind_of(root)
     layouts, classes = {}, ()  # layouts: {image name: Layout that reads it}
-    for split in lists:
+    for split in kind.lists(root):
         with contextlib.suppress(InputError):  # the report names the problem
-            layout = open_layout(root, split)
+            layout = kind.open(root, split)
             layouts |= dict.fromkeys(layout.names, layout)
             classes = classes or layout.classes
     names = list(layouts)
@@ -201,26 +199,6 @@ def _problems(reports):
     more = len(problems) - MOST_PROBLEMS
     shown = [f'  {problem}' for problem in problems[:MOST_PROBLEMS]]
     return [f'{len(problems)} problem(s):', *shown, *([f'  and {more} more'] if more > 0 else [])]
-
-
-def _recognize(root):
-    """Detects the layout of a folder: a heading, the names of its lists, a function that opens one, and remarks."""
-    if (root / 'masks').is_dir():
-        without = open_custom(root, 'all').without_masks()
-        remarks = []
-        if without:
-            remarks.append(f'{len(without)} image(s) without a mask are left out, the first is {without[0]}')
-        if not (root / 'instances').is_dir():
-            remarks.append('no instances/: connected regions serve as objects')
-        return f'{root}: images/ with masks/', custom_lists(root), open_custom, remarks
-    if (root / 'JPEGImages').is_dir() or not coco_lists(root):
-        try:
-            return f"{root}: PASCAL VOC's layout", voc_lists(root), VocLayout, VocLayout(root, '').remarks()
-        except InputError as error:
-            raise InputError(
-                f"{str(root)!r} has none of: images/ and masks/; a json in COCO's format; JPEGImages/ or {VOC_ARCHIVE}."
-            ) from error
-    return f"{root}: COCO's layout", coco_lists(root), CocoLayout, []
 
 
 def _check_list(open_layout, root, name, outcomes):

@@ -19,6 +19,7 @@ FIELDS = {
     'categories': {'id': int, 'name': str},
     'annotations': {'id': int | str, 'image_id': int | str, 'category_id': int, 'segmentation': object},
 }
+IMAGE_ROOT, HEAD = re.compile(rb'"image_root"\s*:\s*("(?:[^"\\]|\\.)*")'), 4096  # bytes of a json in which it may be
 YEARS = ('2014', '2017')
 NAMED, TEXT_AFTER = b'"file_name"', re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 JSONS = ('annotations/instances_{}.json', 'annotations/{}.json', '{}.json')
@@ -50,8 +51,8 @@ class CocoLayout:
                 f'{", ".join(_lists(self._files)) or "none"}. Choose with {{data.root=}}, '
                 '{data.train_split=|data.test_split=}.'
             )
-        folders = (f'{split}', f'images/{split}', 'images', '')
-        self._folder = next((folder for folder in folders if self._files.listing(folder)), '')
+        folders = (_noted_folder(self._root / self._json), f'{split}', f'images/{split}', 'images')
+        self._folder = next((folder for folder in folders if folder and self._files.listing(folder)), '')
 
     @functools.cached_property
     def classes(self) -> tuple[str, ...]:
@@ -188,6 +189,15 @@ class CocoLayout:
             ) from error
 
 
+def _noted_folder(path):
+    """The folder of the photographs that our own exports note at the beginning of the json, relative to its place; or ''."""
+    if not path.is_file():  # in an archive
+        return ''
+    with open(path, 'rb') as file:
+        noted = IMAGE_ROOT.search(file.read(HEAD))
+    return json.loads(noted[1]) if noted else ''
+
+
 def _check_polygons(polygons, shape):
     """Refuses lists that pycocotools would read as a box, and polygons that would fill the memory."""
     for polygon in polygons:
@@ -242,9 +252,14 @@ def _open(root, split):
 
 def _lists(files):
     names = [name for name in files.listing('annotations') if name.endswith('.json')]
-    names += [name for name in files.listing('') if name.endswith('.json') and '"annotations"' in files.read_text(name)]
+    names += [name for name in files.listing('') if name.endswith('.json') and _may_be_coco(files.read_text(name))]
     stems = {Path(name).stem.removeprefix('instances_') for name in names}
     return tuple(sorted(stem for stem in stems if not stem.startswith(('captions_', 'person_keypoints_', 'panoptic_'))))
+
+
+def _may_be_coco(text):
+    """Whether a json may be COCO's; Label Studio's is a list of tasks with annotations."""
+    return text.lstrip()[:1] == '{' and '"annotations"' in text
 
 
 def _photos_in(content):

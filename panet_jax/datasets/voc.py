@@ -10,7 +10,7 @@ import scipy.io
 from panet_jax.datasets.files import Archive, Files, Folder
 from panet_jax.datasets.record import Record, objects_of, read_scribbles
 from panet_jax.errors import InputError
-from panet_jax.images.decode import decode_mask
+from panet_jax.images.decode import ENDINGS, decode_mask
 from panet_jax.method.episode import IGNORE
 
 VOC_CLASSES = (
@@ -21,7 +21,7 @@ VOC_CLASSES = (
 )
 # Possible places of VOC's folder below the one that a user names; the last is its place in the official archive.
 BELOW = ('', 'VOC2012/', 'VOCdevkit/VOC2012/')
-PHOTOS = ('JPEGImages/{}.jpg',)
+PHOTOS = tuple(f'JPEGImages/{{}}{ending}' for ending in ENDINGS)  # VOC's own are .jpg
 # SBD's masks as PNGs, which authors of segmentation papers share, come first; SBD's own files come last.
 LABELS = ('SegmentationClassAug/{}.png', 'SegmentationClass/{}.png', 'cls/{}.mat')
 INSTANCES = ('SegmentationObjectAug/{}.png', 'SegmentationObject/{}.png', 'inst/{}.mat')
@@ -89,7 +89,7 @@ class VocLayout:
             InputError: a file is damaged, or a mask has a wrong value or size.
         """
         label_file = self._find(LABELS, name)
-        label = self._read_mask(label_file, 'GTcls')
+        label = self._read_label(label_file)
         wrong = label[(label > len(self.classes)) & (label != IGNORE)]
         if wrong.size:
             raise InputError(
@@ -100,7 +100,7 @@ class VocLayout:
         if instance_file is None:
             instances = objects_of(label)
         else:
-            instances = self._read_mask(instance_file, 'GTinst')
+            instances = self._read_instances(instance_file)
             if instances.shape != label.shape:
                 raise InputError(
                     f'{self._files.where(instance_file)} is {instances.shape[::-1]} pixels but the class mask is '
@@ -169,6 +169,12 @@ class VocLayout:
                     f'{len(missing)} of the {len(names)} images of {self._split!r} have no {what}, the first is '
                     f'{places[0].format(missing[0])}.'
                 )
+
+    def _read_label(self, name):
+        return self._read_mask(name, 'GTcls')
+
+    def _read_instances(self, name):
+        return self._read_mask(name, 'GTinst')
 
     def _read_mask(self, name, key):
         data, where = self._files.read(name), self._files.where(name)

@@ -83,11 +83,21 @@ def way_color(way: int) -> np.ndarray:
     Returns:
         [3] int in 0..255, RGB.
     """
-    if way <= len(WAY_COLORS):
-        return WAY_COLORS[way - 1]
+    return WAY_COLORS[way - 1] if way <= len(WAY_COLORS) else voc_color(way)
+
+
+def voc_color(number: int) -> np.ndarray:
+    """The color of a number in PASCAL VOC's color map.
+
+    Args:
+        number: 0..255.
+
+    Returns:
+        [3] int in 0..255, RGB.
+    """
     color = np.zeros(3, int)
     for bit in range(8):
-        color[bit % 3] |= (int(way) >> bit & 1) << 7 - bit // 3
+        color[bit % 3] |= (int(number) >> bit & 1) << 7 - bit // 3
     return color
 
 

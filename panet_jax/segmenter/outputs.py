@@ -1,5 +1,6 @@
 """What `panet-jax predict` writes: label maps, overlays and probabilities. A file appears whole or not at all."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
+from panet_jax.export.records import record_path
+from panet_jax.images.objects import Object
 from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
 from panet_jax.segmenter.segmentation import BAND, Segmentation
 
@@ -133,13 +136,14 @@ def _image(entry):
     return Path(entry['image']).resolve()
 
 
-def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path]) -> None:
+def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path], *, more: Iterable[str] = ()) -> None:
     """Checks that results can be written, and replace nothing but earlier results. It changes nothing.
 
     Args:
         out: folder of the results.
         stems: names of the results, as from `output_stems`.
         inputs: paths of all files that are read.
+        more: names of further files and folders that will be written.
 
     Raises:
         InputError: the folder cannot be made or written to, or another file would be replaced.
@@ -149,7 +153,8 @@ def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path]) -> None:
         raise InputError(f'--out {out} cannot be made, because {parent} is a file; name another folder.')
     if not os.access(parent, os.W_OK):
         raise InputError(f'--out {out} cannot be written to; name another folder.')
-    outputs = [out / name for stem in stems for name in _names(stem)]
+    outputs = [out / name for name in (*more, *(name for stem in stems for name in _names(stem)))]
+    outputs += [record_path(out, stem) for stem in stems]
     input_files = {path.resolve() for path in inputs}
     replaced = [path for path in outputs if path.resolve() in input_files]
     if not replaced and not (out / RESULTS).exists():
@@ -220,6 +225,53 @@ def write_prediction(
         if values is not None
     }
     return {'labels': label_file, **numbers}
+
+
+def summary(objects: Sequence[Object], classes: Sequence[str]) -> dict[str, Any]:
+    """What an entry of predictions.json says of the objects in an image.
+
+    Args:
+        objects: the objects.
+        classes: names of the classes.
+
+    Returns:
+        {'present': names of the classes that have pixels, 'regions': {class: number of objects}, 'boxes': {class: [left, top, right, bottom] around all of them, or None},
+        'scores': {class: mean probability over their pixels, or None}}.
+    """
+    of_class = {name: [one for one in objects if one.name == name] for name in classes}
+    return {
+        'present': [name for name, members in of_class.items() if members],
+        'regions': {name: len(members) for name, members in of_class.items()},
+        'boxes': {name: _box_around(members) for name, members in of_class.items()},
+        'scores': {name: _mean_score(members) for name, members in of_class.items()},
+    }
+
+
+def _box_around(objects):
+    if not objects:
+        return None
+    left, top, right, bottom = zip(*(one.box for one in objects), strict=True)
+    return [min(left), min(top), max(right), max(bottom)]
+
+
+def _mean_score(objects):
+    area = sum(one.area for one in objects)
+    return round(sum(one.score * one.area for one in objects) / area, 4) if area else None
+
+
+def numbers_of(queries: Iterable[Path], earlier: Results) -> dict[Path, int]:
+    """The number of each image, of which its ids in exports are made. An image keeps the one that it had.
+
+    Args:
+        queries: paths of the images.
+        earlier: results, as from `read_earlier`.
+
+    Returns:
+        {path: number}, from 1.
+    """
+    known = {_image(entry): entry['id'] for entry in earlier['images'] if 'id' in entry}
+    new = itertools.count(1 + max(known.values(), default=0))
+    return {path: known.get(path.resolve()) or next(new) for path in queries}
 
 
 def _overlay(photo, segmentation) -> Image.Image:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from panet_jax.errors import InputError
+from panet_jax.images.objects import Object, find_objects
 from panet_jax.method.prototypes import LENGTH_EPSILON, bilinear_matrix, masked_sum, resample, unit
 
 # Images are resampled in bands of so many rows: photographs of many megapixels then take little memory. Widths are
@@ -58,6 +59,27 @@ class Segmentation:
     def __repr__(self) -> str:
         classes = (f'{name} {share:.1%} (absent {self.absent[name]:.2f})' for name, share in self.shares.items())
         return f'Segmentation({self.shape[0]} x {self.shape[1]}, {", ".join(classes)})'
+
+    def objects(self, min_area: int = 1, split: bool = True) -> list[Object]:
+        """The objects that were found: the connected regions of each class, with holes as they are.
+
+        Two instances that touch are one object: only connection tells them apart.
+
+        Args:
+            min_area: objects with fewer pixels are left out.
+            split: whether connected regions are objects of their own; otherwise all pixels of a class are one object.
+
+        Returns:
+            The objects, by class and, in a class, the largest first. A score is the mean probability of the object's
+            label over its pixels, in [0, 1].
+
+        Raises:
+            InputError: min_area is no whole number.
+        """
+        if not isinstance(min_area, numbers.Integral):
+            raise InputError(f'min_area must be a whole number of pixels, got {min_area!r}.')
+        confidence = _in_bands(_band_confidence, self.logits, self.shape)
+        return find_objects(self.labels, self.classes, confidence=confidence, min_area=min_area, split=split)
 
     def present(self, absent_above: float) -> 'Segmentation':
         """The segmentation without the classes that are probably not in the image.
@@ -139,6 +161,12 @@ def _band_labels(logits, rows, columns):
 @jax.jit
 def _band_probabilities(logits, rows, columns):
     return jax.nn.softmax(resample(logits, rows, columns), axis=-1).transpose(2, 0, 1)
+
+
+@jax.jit
+def _band_confidence(logits, rows, columns):
+    """The probability of the likeliest label of each pixel."""
+    return jax.nn.softmax(resample(logits, rows, columns), axis=-1).max(-1)
 
 
 def _in_bands(function: Callable, logits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

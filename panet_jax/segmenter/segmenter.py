@@ -20,6 +20,7 @@ from panet_jax.method.episode import IGNORE, normalize
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
+from panet_jax.segmenter.folder_references import folder_references
 from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
@@ -128,6 +129,21 @@ class Segmenter:
         reference_set.check_background()
         self.references = reference_set
         return self
+
+    def fit_folder(self, folder: str | Path) -> Self:
+        """Takes the annotated photographs of a folder in place of all earlier references.
+
+        Args:
+            folder: images/ with masks/, or a folder of COCO, YOLO, VOC, CVAT, Label Studio or labelme; docs/own-data.md
+                describes them.
+
+        Returns:
+            The Segmenter itself.
+
+        Raises:
+            InputError: the folder cannot be read, or nothing is annotated in it. Nothing has changed.
+        """
+        return self.fit(folder_references(folder))
 
     def add(self, name: str, image: Photo, annotation: Annotation) -> Self:
         """Takes one more reference. Only its image is encoded, and not even that if another reference is of it.

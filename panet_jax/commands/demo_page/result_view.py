@@ -4,7 +4,7 @@ import html
 
 import gradio as gr
 
-from panet_jax.demo.session import Result, Session, class_heat_map, presence
+from panet_jax.commands.demo_page.session import Result, Session, class_heat_map, presence
 from panet_jax.images.overlays import way_color
 
 # What is missing, by whether there are references and images.

@@ -10,10 +10,10 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 
-from panet_jax.demo import result_view
-from panet_jax.demo.drawing import annotation
-from panet_jax.demo.example import example_queries, example_references
-from panet_jax.demo.session import Session, read_mask, shrunk
+from panet_jax.commands.demo_page import result_view
+from panet_jax.commands.demo_page.drawing import annotation
+from panet_jax.commands.demo_page.example import example_queries, example_references
+from panet_jax.commands.demo_page.session import Session, read_mask, shrunk
 from panet_jax.errors import InputError
 from panet_jax.segmenter.references import Annotation
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from panet_jax.demo import actions
-from panet_jax.demo.drawing import BACKGROUND_COLOR, CLASS_COLOR
-from panet_jax.demo.result_view import MISSING
-from panet_jax.demo.session import Session
+from panet_jax.commands.demo_page import actions
+from panet_jax.commands.demo_page.drawing import BACKGROUND_COLOR, CLASS_COLOR
+from panet_jax.commands.demo_page.result_view import MISSING
+from panet_jax.commands.demo_page.session import Session
 from panet_jax.segmenter.segmenter import Segmenter
 
 # An action that needs the network waits its turn: two at once would only be slower.

@@ -1,0 +1,222 @@
+"""Segments photographs, and writes what is found: of each one as soon as it is done, so that a run can go on later."""
+
+import argparse
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from panet_jax.commands.progress import progress
+from panet_jax.commands.result_sheet import draw_sheet
+from panet_jax.disk.read_ahead import in_threads
+from panet_jax.disk.workdir import write_json
+from panet_jax.errors import InputError
+
+if TYPE_CHECKING:
+    import panet_jax as pj
+
+
+class Job(NamedTuple):
+    """The photographs of a run, and where its results go.
+
+    Attributes:
+        out: folder of the results.
+        root: folder of the photographs.
+        stems: {photograph: name of its results}.
+        earlier: results of earlier runs, as from `read_earlier`.
+        options: what was typed.
+    """
+
+    out: Path
+    root: Path
+    stems: Mapping[Path, str]
+    earlier: Mapping[str, Any]
+    options: argparse.Namespace
+
+
+def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
+    """Segments and draws photographs, exports the labels, and prints failures at the end.
+
+    A photograph that the same command has done before is left as it is.
+
+    Args:
+        segmenter: the Segmenter with its references.
+        job: what is to be done.
+
+    Returns:
+        The exit status: 0, or 1 if some photographs failed.
+
+    Raises:
+        InputError: other results in the folder were made with other settings.
+    """
+    from panet_jax.segmenter.outputs import check_same, make_out
+
+    about = _about(segmenter)
+    check_same(job.out, job.earlier, about, job.stems)
+    _print_replaced(job, about)
+    run = _run(segmenter, job.options)
+    done = _done_before(run['id'], job)
+    rest = [path for path in job.stems if path not in done]
+    # It checks the references before anything is written.
+    results = segmenter.stream_photos(rest, on_error='yield', present_above=job.options.present_above)
+    make_out(job.out)
+    about['runs'] = _runs(job.earlier, run)
+    # First, so that what a kill leaves is known for results, which the same command goes on with.
+    _write_results(job, about, done)
+    try:
+        _write_all(results, rest, run['id'], job, done)
+    finally:  # also after Ctrl-C or another signal
+        all_results = _write_results(job, about, done)
+        entries = [done[path] for path in job.stems if path in done]
+        _print_done(job.out, entries, segmenter.classes)
+    _export(all_results, job)
+    return _print_failed(entries)
+
+
+def _about(segmenter) -> dict[str, Any]:
+    """The settings that all results of one folder have in common."""
+    names = ('weights', 'size', 'head')
+    return {'classes': list(segmenter.classes), **{name: getattr(segmenter, name) for name in names}}
+
+
+def _run(segmenter, options) -> dict[str, Any]:
+    """What predictions.json says of a run; its id differs if the results may differ."""
+    from panet_jax.segmenter.fingerprint import fingerprint
+
+    thresholds = {name: getattr(options, name) for name in ('absent_above', 'present_above')}
+    references = {'references': options.support, 'folders': options.support_dir, 'segmenter': options.segmenter}
+    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds}
+
+
+def _runs(earlier, run) -> list[dict[str, Any]]:
+    """The runs of which there are results, and this one."""
+    used = {entry.get('run') for entry in earlier['images']}
+    return [other for other in earlier.get('runs', []) if other['id'] in used - {run['id']}] + [run]
+
+
+def _write_results(job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, dict[str, Any]]) -> dict[str, Any]:
+    """Writes predictions.json: earlier results of other photographs, and these. Returns its content."""
+    from panet_jax.segmenter.outputs import RESULTS, together
+
+    results = together(job.earlier, about, [outcomes[path] for path in job.stems if path in outcomes])
+    write_json(job.out / RESULTS, results)
+    return results
+
+
+def _done_before(run: str, job: Job) -> dict[Path, dict[str, Any]]:
+    """The entries of the photographs that the same command has segmented, if all their files are there.
+
+    Photographs that go through the encoder together are done again together: the last bits of the results depend on it.
+    """
+    entries = {path: _entry_before(path, stem, run, job) for path, stem in job.stems.items()}
+    paths, size = list(entries), job.options.batch
+    steps = [paths[first : first + size] for first in range(0, len(paths), size)]
+    done = {path: entries[path] for step in steps if all(entries[path] for path in step) for path in step}
+    if done:
+        print(f'{len(done)} image(s) were done before and stay as they are', flush=True)
+    return done
+
+
+def _entry_before(path: Path, stem: str, run: str, job: Job) -> dict[str, Any] | None:
+    from panet_jax.export.records import read_entries
+
+    record = read_entries(job.out, stem)
+    if not record or (record.get('run'), record.get('stamp')) != (run, _stamp(path)):
+        return None
+    endings = ['.png', '-overlay.jpg', *(['.npz'] if job.options.probabilities else [])]
+    is_whole = all((job.out / f'{stem}{ending}').is_file() for ending in endings)
+    return {**record['entry'], 'image': str(path)} if is_whole else None
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Size and time of a file; None if they cannot be read."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _write_all(results, paths: Sequence[Path], run: str, job: Job, outcomes: dict[Path, dict[str, Any]]) -> None:
+    """Writes the results of photographs in threads. Adds the entry of each, or its error, to `outcomes` at once."""
+    from panet_jax.segmenter.outputs import numbers_of
+    from panet_jax.segmenter.segmenter import THREADS
+
+    numbers = numbers_of(job.stems, job.earlier)
+
+    def finish(item):
+        path, (segmentation, photo) = item
+        outcomes[path] = {'image': str(path), **_write(path, segmentation, photo, numbers[path], run, job)}
+
+    items = zip(paths, results, strict=True)
+    with contextlib.closing(in_threads(finish, items, THREADS, ahead=1)) as finished:  # each holds a photograph
+        for _ in progress(finished, 'segmenting', len(paths)):
+            pass
+
+
+def _write(path: Path, segmentation, photo, number: int, run: str, job: Job) -> dict[str, Any]:
+    """Writes the results of a photograph; its record last, which tells that it is done. Returns its entry or its error."""
+    from panet_jax.export.labeled_image import LabeledImage
+    from panet_jax.export.records import write_record
+    from panet_jax.segmenter.outputs import summary, write_prediction
+
+    out, stem, options = job.out, job.stems[path], job.options
+    try:
+        if isinstance(segmentation, InputError):
+            raise segmentation
+        if options.absent_above is not None:
+            segmentation = segmentation.present(options.absent_above)
+        objects = tuple(segmentation.objects())
+        entry = write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
+        entry = {'id': number, **entry, **summary(objects, segmentation.classes), 'run': run}
+        image = LabeledImage(path, path.name, stem, number, segmentation.shape, objects)
+        write_record(out, image, job.root, {'run': run, 'stamp': _stamp(path), 'entry': entry})
+        return entry
+    except InputError as error:
+        return {'error': str(error)}
+
+
+def _export(results: Mapping[str, Any], job: Job) -> None:
+    """Writes the formats and the sheet that were asked for, of all results in the folder."""
+    from panet_jax.export.formats import export_labels
+    from panet_jax.export.names import FORMATS
+    from panet_jax.export.records import Records
+
+    options = job.options
+    if options.format:
+        records = Records(job.out, [Path(entry['labels']).stem for entry in results['images']], options.min_area)
+        remarks = export_labels(
+            *(job.out, lambda: progress(records(), 'exporting', len(records)), results['classes']),
+            formats=options.format,
+            image_root=records.image_root,
+            polygons=options.polygons,
+        )
+        print(*(f'{form}: {job.out / FORMATS[form][-1]}' for form in dict.fromkeys(options.format)), *remarks, sep='\n')
+    if options.sheet:
+        count = draw_sheet(options.sheet, results, job.out)
+        print(f'{count} image(s) are drawn in {options.sheet}')
+
+
+def _print_replaced(job, about):
+    earlier = job.earlier
+    made = ', '.join(f'{name} {earlier.get(name)}' for name in about if earlier.get(name) != about[name])
+    if earlier['images'] and made:
+        count = len(earlier['images'])
+        print(f'{job.out} has the results of {count} image(s), made with {made}; they are replaced', flush=True)
+
+
+def _print_done(out, entries, classes):
+    from panet_jax.segmenter.outputs import RESULTS, images_with
+
+    done = [entry for entry in entries if 'error' not in entry]
+    print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
+    print(', '.join(f'{name} is found in {count}' for name, count in images_with(classes, done).items()))
+
+
+def _print_failed(entries):
+    """Prints the errors of images that could not be segmented. Returns the exit status."""
+    failed = [entry['error'] for entry in entries if 'error' in entry]
+    if failed:
+        print(f'{len(failed)} image(s) could not be segmented:')
+        print(*(f'  {error}' for error in failed), sep='\n')
+    return 1 if failed else 0

@@ -1,0 +1,32 @@
+"""A text that tells whether two segmenters give the same results."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import panet_jax as pj
+
+if TYPE_CHECKING:
+    from panet_jax.segmenter.segmenter import Segmenter
+
+
+def fingerprint(segmenter: 'Segmenter', *settings: object) -> str:
+    """Twelve hexadecimal digits of everything on which a segmenter's results depend.
+
+    Args:
+        segmenter: the segmenter with its references.
+        *settings: further values on which the results depend, such as thresholds.
+
+    Returns:
+        The digits; other references, weights, settings or another version of this package give others.
+    """
+    options = {name: value for name, value in vars(segmenter).items() if isinstance(value, str | int | float | None)}
+    options.pop('batch', None)  # it changes the speed alone
+    parts = (pj.__version__, segmenter.network.hash, segmenter.size, sorted(options.items()), *settings)
+    digest = hashlib.sha256(repr(parts).encode())
+    for reference in segmenter.references.references:
+        digest.update(f'{reference.name!r} {reference.image}'.encode())
+        for marks in reference.marks:
+            digest.update(np.ascontiguousarray(marks).tobytes())
+    return digest.hexdigest()[:12]
