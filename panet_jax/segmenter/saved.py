@@ -32,6 +32,7 @@ class Settings(TypedDict):
         size: side in pixels of the images that the network sees.
         dtype: the encoder's computation, as in `encode`.
         head: 'adapted' or 'panet', which all files of version 1 had.
+        understand: whether points and boxes become regions; False in files that do not say so.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -40,12 +41,13 @@ class Settings(TypedDict):
     size: int
     dtype: str
     head: str
+    understand: bool
     encoder: str
     weights: str | None
     network: str
 
 
-KINDS = {'size': int, 'dtype': str, 'head': str, 'encoder': str, 'weights': str | None, 'network': str}
+KINDS = {'size': int, 'dtype': str, 'head': str, 'understand': bool, 'encoder': str, 'weights': str | None, 'network': str}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
@@ -104,7 +106,7 @@ def read_file(path: str | Path) -> tuple[Settings, ReferenceSet]:
         raise InputError(f'there is no file {path}.')
     try:
         about, arrays = _read_earlier(path) if path.suffix == EARLIER_ENDING else _read(path)
-        return _settings(about), _reference_set(about, arrays)
+        return _settings({'understand': False, **about}), _reference_set(about, arrays)
     except InputError:
         raise
     except Exception as error:  # a broken or hostile file can raise almost anything
