@@ -10,6 +10,7 @@ from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
 from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import check_unsearched, find_queries
+from panet_jax.commands.reference_files import reference_stems, write_reference_pictures
 from panet_jax.commands.supports import Support, parse_support
 from panet_jax.disk.paths import local_path
 from panet_jax.disk.read_ahead import in_threads
@@ -67,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
     segmenter = _prepared_segmenter(options, supports)
-    return _segment(segmenter, stems, out, earlier, options) if queries else 0
+    return _segment(segmenter, supports, stems, out, earlier, options) if queries else 0
 
 
 def _names_of_results(out, supports, queries, patterns):
@@ -76,7 +77,9 @@ def _names_of_results(out, supports, queries, patterns):
 
     earlier = read_earlier(out)
     stems = output_stems(queries, earlier_stems(earlier))
-    check_out(out, stems, [*queries, *(path for support in supports for path in support.files)])
+    check_out(
+        out, [*stems, *reference_stems(supports)], [*queries, *(path for support in supports for path in support.files)]
+    )
     check_unsearched(out, stems, patterns, queries)
     return dict(zip(queries, stems, strict=True)), earlier
 
@@ -119,6 +122,11 @@ def _parser():
         choices=SETTINGS['evaluation.head'].choices,
         help='prototypes adapted to each image (adapted, the default), or the same for all, as in the paper (panet)',
     )
+    parser.add_argument(
+        '--as-drawn',
+        action='store_true',
+        help='take the pixels under points and boxes as the class, in place of the region that looks like them',
+    )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
@@ -159,7 +167,11 @@ def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segm
         references = {}
         for support in supports:
             references.setdefault(support.name, []).append((support.image, support.annotation))
-        return pj.Segmenter(options.weights or 'imagenet', batch=options.batch, **typed).fit(references)
+        understand = not options.as_drawn
+        weights = options.weights or 'imagenet'
+        return pj.Segmenter(weights, batch=options.batch, understand=understand, **typed).fit(references)
+    if options.as_drawn:
+        raise InputError('a saved segmenter takes points and boxes as it was made to; leave --as-drawn out.')
     if typed:
         raise InputError(f'a saved segmenter keeps the {" and ".join(typed)} it was made with; leave that out.')
     segmenter = pj.Segmenter.load(options.segmenter, weights=options.weights, batch=options.batch)
@@ -168,7 +180,7 @@ def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segm
     return segmenter
 
 
-def _segment(segmenter, stems, out, earlier, options):
+def _segment(segmenter, supports, stems, out, earlier, options):
     """Segments and draws all images, and prints failures at the end. Returns the exit status."""
     from panet_jax.segmenter.outputs import RESULTS, check_same, make_out, together
     from panet_jax.segmenter.segmenter import THREADS
@@ -187,6 +199,7 @@ def _segment(segmenter, stems, out, earlier, options):
     make_out(out)
     # Written first: if the command is killed, the next one knows that these files are results, and replaces them.
     write_json(out / RESULTS, together(earlier, about, []))
+    write_reference_pictures(segmenter, supports, out)
     outcomes = {}
 
     def finish(item):

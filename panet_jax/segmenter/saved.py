@@ -47,7 +47,15 @@ class Settings(TypedDict):
     network: str
 
 
-KINDS = {'size': int, 'dtype': str, 'head': str, 'understand': bool, 'encoder': str, 'weights': str | None, 'network': str}
+KINDS = {
+    'size': int,
+    'dtype': str,
+    'head': str,
+    'understand': bool,
+    'encoder': str,
+    'weights': str | None,
+    'network': str,
+}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:

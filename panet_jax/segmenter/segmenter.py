@@ -184,8 +184,8 @@ class Segmenter:
     def understood(self, image: Photo, annotation: Annotation) -> np.ndarray:
         """The region of an image that an annotation stands for, as `fit` and `add` take it.
 
-        Look at it, and correct it with a further point on the class or on the background. The image that was encoded
-        last is not encoded again.
+        Look at it, and correct it with a further point on the class or on the background. Images of the references and
+        the image that was encoded last are not encoded again.
 
         Args:
             image: path, Pillow image or array, as for `read_photo`.
@@ -198,8 +198,9 @@ class Segmenter:
             InputError: the image or the annotation is wrong.
         """
         photo = read_photo(image, 'the image')
-        reference_set = self.extended(ReferenceSet(), {'it': [(photo, annotation)]})
-        return resize_mask(reference_set.references[0].marks.foreground, photo.shape[:2])
+        name = self.classes[0] if self.classes else 'class'
+        reference_set = self.extended(self.references, {name: [(photo, annotation)]})
+        return resize_mask(reference_set.references[-1].marks.foreground, photo.shape[:2])
 
     def predict(
         self, images: Photo | Sequence[Photo], *, present_above: float | None = None
