@@ -40,7 +40,7 @@ def test_a_point_becomes_the_object_that_it_lies_on_and_no_other_like_it():
 
 
 def test_a_point_on_the_background_takes_away_what_looks_like_it():
-    features = np.zeros((16, 16, 3), np.float32) + (0, 1, 0)
+    features = np.tile(np.float32([0, 1, 0]), (16, 16, 1))
     features[6:10, 1:9] = 1, 0, 0
     features[6:10, 5:9, 2] = 0.8  # the right half of the object looks a little different
     left, right = ((np.s_[24:40, first : first + 16]) for first in (4, 20))

@@ -33,7 +33,6 @@ def write_reference_pictures(segmenter: 'pj.Segmenter', supports: Sequence[Suppo
     """
     from panet_jax.segmenter.reference_pictures import reference_picture, write_picture
     from panet_jax.segmenter.references import read_marks, read_photo
-
     from panet_jax.segmenter.understanding import KINDS
 
     stems = zip(supports, reference_stems(supports), strict=True)
