@@ -11,7 +11,7 @@ from panet_jax.commands.option_parser import OptionParser, add_network_options, 
 from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import check_unsearched, find_queries
 from panet_jax.commands.reference_files import reference_stems, write_reference_pictures
-from panet_jax.commands.supports import Support, parse_support
+from panet_jax.commands.supports import Support, parse_negative, parse_support
 from panet_jax.disk.paths import local_path
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.disk.workdir import write_json
@@ -60,18 +60,19 @@ def run(arguments: Sequence[str]) -> int:
     if not options.query and not options.save_segmenter:
         parser.error('name the images to segment with --query, or save the references with --save-segmenter FILE')
     supports = [parse_support(text) for text in options.support]
+    negatives = [parse_negative(text) for text in options.negative]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
-    stems, earlier = _names_of_results(out, supports, queries, options.query) if queries else ({}, {})
+    stems, earlier = _names_of_results(out, supports, negatives, queries, options.query) if queries else ({}, {})
     _check_target(options.save_segmenter)
     if others:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
-    segmenter = _prepared_segmenter(options, supports)
+    segmenter = _prepared_segmenter(options, supports, negatives)
     return _segment(segmenter, supports, stems, out, earlier, options) if queries else 0
 
 
-def _names_of_results(out, supports, queries, patterns):
+def _names_of_results(out, supports, negatives, queries, patterns):
     """{image: name of its results}, and the earlier content of predictions.json; checks that no other file is replaced."""
     from panet_jax.segmenter.outputs import check_out, earlier_stems, output_stems, read_earlier
 
@@ -112,6 +113,13 @@ def _parser():
         help='an annotated image of a class; may be repeated, for one class or several',
     )
     parser.add_argument(
+        '--negative',
+        action='append',
+        default=[],
+        metavar='IMAGE[:ANNOTATION]',
+        help='an image that shows no class, or what in it shows none, though it looks like one; may be repeated',
+    )
+    parser.add_argument(
         '--query', action='extend', nargs='+', default=[], metavar='FILE', help='images, folders or globs to segment'
     )
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
@@ -147,13 +155,15 @@ def _parser():
     return parser
 
 
-def _prepared_segmenter(options, supports):
+def _prepared_segmenter(options, supports, negatives):
     """The Segmenter with its references; saves it if --save-segmenter was typed."""
     from panet_jax.compute.compilation_cache import keep_compiled
 
     keep_compiled()
     print('reading weights and references', flush=True)
     segmenter = _segmenter(options, supports)
+    for negative in negatives:
+        segmenter.add_negative(negative.image, negative.annotation)
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
     if options.save_segmenter:
         segmenter.save(options.save_segmenter)

@@ -20,7 +20,7 @@ from panet_jax.method.episode import IGNORE, normalize
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
-from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
+from panet_jax.segmenter.reference_set import Negative, NewReference, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
@@ -115,7 +115,7 @@ class Segmenter:
         return f'Segmenter({network}, {", ".join(counts) or "no references"})'
 
     def fit(self, references: Pairs) -> Self:
-        """Takes these references in place of all earlier ones. If one is wrong, nothing changes.
+        """Takes these references in place of all earlier ones and of all negatives. If one is wrong, nothing changes.
 
         Args:
             references: {class: [(image, annotation), ...]}. An image is a path, a Pillow image or an array, as for
@@ -153,6 +153,32 @@ class Segmenter:
             InputError: the image or the annotation is wrong, or there are more than 254 classes. Nothing has changed.
         """
         self.references = self.extended(self.references, {name: [(image, annotation)]})
+        return self
+
+    def add_negative(self, image: Photo, annotation: Annotation | None = None) -> Self:
+        """Takes an image that shows no class, though something in it may look like one: it becomes background.
+
+        The best negatives are images in which something is found that is not there.
+
+        Args:
+            image: path, Pillow image or array, as for `read_photo`.
+            annotation: what shows no class, where a part of the image may show one: mask, Box, Points or Scribble, as for
+                `read_marks`; points and boxes become regions. None is the whole image, which is better if it is true.
+
+        Returns:
+            The Segmenter itself.
+
+        Raises:
+            InputError: the image or the annotation is wrong. Nothing has changed.
+        """
+        photo = read_photo(image, 'the negative')
+        source_name = str(image) if isinstance(image, str | Path) else 'the negative'
+        region = np.ones(photo.shape[:2], bool) if annotation is None else annotation
+        new, pixels = self._read_reference('negative', photo, region, source_name)
+        features = self._lacking(self.references, [(new, pixels)]).get(new.image)
+        grid = self.references.images[new.image].features if features is None else features
+        marks = understood(grid, new.marks) if self.understand else new.marks
+        self.references = self.references.with_negative(Negative(new.image, marks.foreground), features)
         return self
 
     def extended(self, reference_set: ReferenceSet, references: Pairs) -> ReferenceSet:
