@@ -1,6 +1,6 @@
 """How good masks are, and whether absent classes are found: the tables by which the head and the decision are judged.
 
-    python benchmarks/quality.py --root=FOLDER [--classes all|tune|report] [--annotations dense box] [--shots 1 3]
+    python benchmarks/quality.py --root=FOLDER [--classes all|tune|report] [--annotations dense box points click scribble] [--shots 1 3]
         [--draws 3] [--folder-draws 3] [--together 8] [--size 417] [--weights imagenet] [--features FILE.npy]
 
 FOLDER is one as `panet-jax data check` reads it: images/ with masks/, or a json in COCO's format. Constants are chosen
@@ -9,7 +9,9 @@ are kept in a file and read from it the next time.
 
 The first table is the easy case. Each class is searched alone, on up to five photographs that it covers 5 % of, with
 references that it covers 3 % of, at the network's size: the mean over the classes of IoU, the share of masks above 0.5,
-the boundary F-score, and the milliseconds a query without the encoder's.
+the boundary F-score, and the milliseconds a query without the encoder's. `points` are three clicks on the largest object
+and three on the background, `click` is one on the object alone; rows `adapted, understood` are of the region that they
+stand for, as the Segmenter takes them, and `adapted` of what is drawn.
 
 The second is a folder in which most photographs do not show what is sought: --together classes at once, three references
 each, all other photographs. IoU is over the pixels of the folder, and its mean over the classes; precision and recall are
@@ -28,6 +30,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotators import points
 from scipy import ndimage, optimize, special
 from tqdm import tqdm
 
@@ -37,11 +40,15 @@ from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
-from panet_jax.images.resize import resize
+from panet_jax.images.resize import resize, resize_map
 from panet_jax.method.adapt import HEADS, SEVERAL, adapted_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, views_of_references
 from panet_jax.method.prototypes import Pooled, pool, transposed_upsample, upsample
+from panet_jax.segmenter.reference_set import background
+from panet_jax.segmenter.references import Marks, read_marks
+from panet_jax.segmenter.understanding import KINDS as UNDERSTOOD
+from panet_jax.segmenter.understanding import understood
 
 SHOWN, SOUGHT = 0.03, 0.05  # shares of the photograph that a class covers on references and on queries
 MOST_QUERIES = 5
@@ -49,6 +56,7 @@ FOLDER_SHOTS = 3
 TOLERANCE = 0.008  # of the diagonal, by which a boundary may be off: DAVIS's
 COVERED = 0.02  # of a position, from which it is taken for a part of the object
 BINS = 0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01
+CLICKS = {'click': (1, 0), 'points': (3, 3)}  # on the object and on the background
 OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
 
 
@@ -94,7 +102,9 @@ def parse():
     parser.add_argument('--root', required=True, help='the folder of images and annotations')
     parser.add_argument('--list', default='all', help='of images (%(default)s)')
     parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
-    parser.add_argument('--annotations', nargs='*', default=['dense', 'box'], choices=tuple(KINDS))
+    parser.add_argument(
+        '--annotations', nargs='*', default=['dense', 'box', 'points', 'click'], choices=(*KINDS, *CLICKS)
+    )
     parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
     parser.add_argument('--names', nargs='*', help='of the classes of the second table, in place of drawn ones')
     parser.add_argument('--weights', default='imagenet')
@@ -142,24 +152,38 @@ def half(shares, which):
     return [column for place, column in enumerate(order) if place % 4 in wanted]
 
 
-def show(photographs, drawn, kind):
+def show(photographs, drawn, kind, understand=False):
     """Shown of {column of a class: indices of its references}."""
-    reader, images = SupportReader(kind), sorted({index for some in drawn.values() for index in some})
-    foreground, background, covered = [], [], []
+    images = sorted({index for some in drawn.values() for index in some})
+    foreground, outside, covered = [], [], []
     for index in images:
-        of_image = [column for column, some in drawn.items() if index in some]
-        masks = reader.classes(photographs.source, index, photographs.labels[index], [c + 1 for c in of_image])
-        own, outside = np.asarray(masks[0], np.float32), np.asarray(masks[1]).all(0) & ~np.asarray(masks[0]).any(0)
         features = np.asarray(photographs.features[index], np.float32)
-        pools = {c: _pool(features, mask) for c, mask in zip(of_image, own, strict=True)}
+        marks = {c: read_annotation(photographs, index, c, kind) for c, some in drawn.items() if index in some}
+        if understand:
+            marks = {column: understood(features, one) for column, one in marks.items()}
+        own = {column: one.foreground.astype(np.float32) for column, one in marks.items()}
+        pools = {column: _pool(features, mask) for column, mask in own.items()}
         none = Pooled(np.zeros(features.shape[-1], np.float32), np.float32(0))
         foreground.append(_stacked([pools.get(column, none) for column in drawn]))
-        background.append(_pool(features, outside.astype(np.float32)))
+        outside.append(_pool(features, background(list(marks.values())).astype(np.float32)))
+        union = np.max(list(own.values()), 0)
         parts, whole = (
-            np.asarray(transposed_upsample(mask, features.shape[:2])) for mask in (own.max(0), np.ones_like(own[0]))
+            np.asarray(transposed_upsample(mask, features.shape[:2])) for mask in (union, np.ones_like(union))
         )
         covered.append(np.where(parts > COVERED * whole, parts / whole, 0))
-    return Shown(images, _stacked(foreground), _stacked(background), np.stack(covered))
+    return Shown(images, _stacked(foreground), _stacked(outside), np.stack(covered))
+
+
+def read_annotation(photographs, index, column, kind) -> Marks:
+    """Marks of one class on one photograph, of the kind that --annotations names."""
+    label, source = photographs.labels[index], photographs.source
+    if kind in CLICKS:
+        instances = resize_map(source.instances(index), label.shape[0])
+        clicked = points(label, instances, column + 1, CLICKS[kind], (index, column))
+        return read_marks(clicked, label.shape, label.shape[0], 'the clicks')
+    masks = SupportReader(kind).classes(source, index, label, [column + 1])
+    name = 'mask' if kind == 'dense' else kind
+    return Marks(*(np.asarray(mask[0]) for mask in masks), drawn=kind == 'scribble', kind=name)
 
 
 @jax.jit
@@ -180,31 +204,37 @@ def segment_by(head, shots, size):
 
 def easy_case(photographs, classes, arguments):
     """Prints the first table."""
-    print(f'\n{"the class is there":24} {"head":8} {"IoU":>6} {"> 0.5":>6} {"edge F":>6} {"ms":>6} classes, queries')
-    for kind in arguments.annotations:
-        for shots in arguments.shots:
-            scores = {head: {} for head in HEADS}
-            segments = {head: segment_by(head, shots, photographs.labels.shape[1]) for head in HEADS}
+    print(f'\n{"the class is there":24} {"head":20} {"IoU":>6} {"> 0.5":>6} {"edge F":>6} {"ms":>6} classes, queries')
+    for kind, shots in itertools.product(arguments.annotations, arguments.shots):
+        rows = [('panet', False), ('adapted', False)] + [('adapted', True)] * (kind in (*UNDERSTOOD, *CLICKS))
+        for head, understand in rows:
+            segment = segment_by(head, shots, photographs.labels.shape[1])
+            scores = {}
             for column, drawn, queries in episodes(photographs, classes, shots, arguments.draws):
-                prototypes = show(photographs, {column: drawn}, kind).prototypes()
-                for head, index in ((head, index) for head in HEADS for index in queries):
-                    label = photographs.labels[index]
-                    segments[head](photographs.features[index], prototypes)  # compiled, and in the cache, as the next
-                    start = time.perf_counter()
-                    found = segments[head](photographs.features[index], prototypes) == 1
-                    taken = 1000 * (time.perf_counter() - start)
-                    of_class = scores[head].setdefault(column, [])
-                    of_class.append((*mask_scores(found, label == column + 1, label != IGNORE), taken))
-            for head, of_classes in scores.items():
-                if not of_classes:
-                    raise pj.InputError(
-                        f'no class covers {SHOWN:.0%} of {shots} photograph(s) and {SOUGHT:.0%} of more.'
-                    )
-                means = np.mean([np.mean(some, 0) for some in of_classes.values()], 0)
-                count = sum(map(len, of_classes.values()))
-                name = f'{kind}, {shots} reference(s)'
-                numbers = ' '.join(f'{value:6.3f}' for value in means[:3])
-                print(f'{name:24} {head:8} {numbers} {means[3]:6.1f} {len(of_classes)}, {count}', flush=True)
+                prototypes = show(photographs, {column: drawn}, kind, understand).prototypes()
+                found = [query_scores(photographs, index, column, segment, prototypes) for index in queries]
+                scores.setdefault(column, []).extend(found)
+            print_row(f'{kind}, {shots} reference(s)', head + ', understood' * understand, scores)
+
+
+def query_scores(photographs, index, column, segment, prototypes):
+    """IoU, whether it is above 0.5, the boundary F-score, and milliseconds, of one query."""
+    label, features = photographs.labels[index], photographs.features[index]
+    segment(features, prototypes)  # compiled, and in the cache, as the next
+    start = time.perf_counter()
+    found = segment(features, prototypes) == 1
+    taken = 1000 * (time.perf_counter() - start)
+    return *mask_scores(found, label == column + 1, label != IGNORE), taken
+
+
+def print_row(annotation, way, scores):
+    """Prints the mean over the classes, {column: scores of its queries}."""
+    if not scores:
+        raise pj.InputError(f'no class covers {SHOWN:.0%} of the references and {SOUGHT:.0%} of more photographs.')
+    means = np.mean([np.mean(some, 0) for some in scores.values()], 0)
+    numbers = ' '.join(f'{value:6.3f}' for value in means[:3])
+    count = sum(map(len, scores.values()))
+    print(f'{annotation:24} {way:20} {numbers} {means[3]:6.1f} {len(scores)}, {count}', flush=True)
 
 
 def episodes(photographs, classes, shots, draws):

@@ -173,6 +173,19 @@ def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
     assert (session.classes, len(session.references)) == (('cat', 'cow'), 2)
 
 
+def test_a_click_is_shown_as_the_region_that_it_is_understood_as(session):
+    image, mask = draw_disc(0, (40, 60))
+    center = pj.Points([np.argwhere(mask).mean(0)[::-1]])
+    picture = session.preview('cat', image, center)
+    assert picture.shape == (40, 60, 3)
+    assert session.classes == ()
+    session.add('cat', image, center)
+    ((thumbnail, _),) = session.thumbnails()
+    np.testing.assert_array_equal(thumbnail, picture)
+    (reference,) = session.references
+    assert reference.region.sum() > 3 * reference.marks.foreground.sum()
+
+
 def test_a_mistake_changes_nothing(session):
     image, mask = draw_disc(0)
     session.add('cat', image, mask)

@@ -65,9 +65,11 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     ]
     assert (results['classes'], results['failed']) == (['cat', 'dog'], [])
     names = {path.name for path in (tmp_path / 'found').iterdir()}
-    assert names == {'predictions.json', 'objects'} | {
+    assert names == {'predictions.json', 'objects', 'references'} | {
         f'{stem}{end}' for stem in ('a', 'b', 'a-2') for end in ('.png', '-overlay.jpg', '.npz')
     }
+    # Of the box alone: a mask is taken as it is.
+    assert [path.name for path in (tmp_path / 'found/references').iterdir()] == ['2-overlay.jpg']
     segmenter_ = pj.Segmenter('narrow.safetensors', size=33, batch=2)
     segmenter_.fit({'cat': [('cat.jpg', 'cat.png')], 'dog': [('dog.jpg', pj.Box(20, 10, 40, 30))]})
     for entry in results['images']:

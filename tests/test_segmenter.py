@@ -377,8 +377,8 @@ def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
         assert file.get_tensor('sums').dtype == np.float32
     assert about.pop('images') == list(segmenter_.references.images)
     assert about == {
-        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'encoder': 'vgg16'},
-        **{'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'understand': True},
+        **{'encoder': 'vgg16', 'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
     }
 
 

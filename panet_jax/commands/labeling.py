@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from panet_jax.commands.progress import progress
+from panet_jax.commands.reference_files import write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
+from panet_jax.commands.supports import Support
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
@@ -24,6 +26,7 @@ class Job(NamedTuple):
         root: folder of the photographs.
         stems: {photograph: name of its results}.
         earlier: results of earlier runs, as from `read_earlier`.
+        supports: the references that were typed.
         options: what was typed.
     """
 
@@ -31,6 +34,7 @@ class Job(NamedTuple):
     root: Path
     stems: Mapping[Path, str]
     earlier: Mapping[str, Any]
+    supports: Sequence[Support]
     options: argparse.Namespace
 
 
@@ -63,6 +67,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     about['runs'] = _runs(job.earlier, run)
     # First, so that what a kill leaves is known for results, which the same command goes on with.
     _write_results(job, about, done)
+    write_reference_pictures(segmenter, job.supports, job.out)
     try:
         _write_all(results, rest, run['id'], job, done)
     finally:  # also after Ctrl-C or another signal
@@ -84,7 +89,12 @@ def _run(segmenter, options) -> dict[str, Any]:
     from panet_jax.segmenter.fingerprint import fingerprint
 
     thresholds = {name: getattr(options, name) for name in ('absent_above', 'present_above')}
-    references = {'references': options.support, 'folders': options.support_dir, 'segmenter': options.segmenter}
+    references = {
+        'references': options.support,
+        'negatives': options.negative,
+        'folders': options.support_dir,
+        'segmenter': options.segmenter,
+    }
     return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds}
 
 

@@ -8,8 +8,9 @@ from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.labeling import Job, label_photos
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
 from panet_jax.commands.queries import check_unsearched, find_queries, query_root
+from panet_jax.commands.reference_files import reference_stems
 from panet_jax.commands.result_sheet import MOST_ON_SHEET, sheet_path
-from panet_jax.commands.supports import Support, parse_support
+from panet_jax.commands.supports import Support, parse_negative, parse_support
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 from panet_jax.export.names import COPIES, FORMATS
@@ -60,25 +61,29 @@ def run(arguments: Sequence[str]) -> int:
     if not options.query and not options.save_segmenter:
         parser.error('name the images to segment with --query, or save the references with --save-segmenter FILE')
     supports = [parse_support(text) for text in options.support]
+    negatives = [parse_negative(text) for text in options.negative]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
-    stems, earlier = _names_of_results(out, supports, queries, options) if queries else ({}, {})
+    stems, earlier = _names_of_results(out, supports, negatives, queries, options) if queries else ({}, {})
     _check_target(options.save_segmenter)
     if others:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
-    segmenter = _prepared_segmenter(options, supports)
-    return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, options)) if queries else 0
+    segmenter = _prepared_segmenter(options, supports, negatives)
+    if not queries:
+        return 0
+    return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, supports, options))
 
 
-def _names_of_results(out, supports, queries, options):
+def _names_of_results(out, supports, negatives, queries, options):
     """{image: name of its results}, and the earlier content of predictions.json; checks that no other file is replaced."""
     from panet_jax.segmenter.outputs import check_out, earlier_stems, output_stems, read_earlier
 
     earlier = read_earlier(out)
     stems = output_stems(queries, earlier_stems(earlier))
     files = [name for form in options.format for name in FORMATS[form]]
-    check_out(out, stems, [*queries, *(path for support in supports for path in support.files)], more=files)
+    inputs = [*queries, *(path for support in (*supports, *negatives) for path in support.files)]
+    check_out(out, [*stems, *reference_stems(supports)], inputs, more=files)
     copies = [COPIES[form] for form in options.format if form in COPIES]
     check_unsearched(out, stems, options.query, queries, copies=copies)
     return dict(zip(queries, stems, strict=True)), earlier
@@ -120,6 +125,13 @@ def _parser():
         'check` reads it; may be repeated',
     )
     parser.add_argument(
+        '--negative',
+        action='append',
+        default=[],
+        metavar='IMAGE[:ANNOTATION]',
+        help='an image that shows no class, or what in it shows none, though it looks like one; may be repeated',
+    )
+    parser.add_argument(
         '--query', action='extend', nargs='+', default=[], metavar='FILE', help='images, folders or globs to segment'
     )
     parser.add_argument('--out', default='predictions', metavar='FOLDER', help='where results go (%(default)s)')
@@ -129,6 +141,11 @@ def _parser():
         '--head',
         choices=SETTINGS['evaluation.head'].choices,
         help='prototypes adapted to each image (adapted, the default), or the same for all, as in the paper (panet)',
+    )
+    parser.add_argument(
+        '--as-drawn',
+        action='store_true',
+        help='take the pixels under points and boxes as the class, in place of the region that looks like them',
     )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
@@ -178,13 +195,15 @@ def _add_export_options(parser):
     )
 
 
-def _prepared_segmenter(options, supports):
+def _prepared_segmenter(options, supports, negatives):
     """The Segmenter with its references; saves it if --save-segmenter was typed."""
     from panet_jax.compute.compilation_cache import keep_compiled
 
     keep_compiled()
     print('reading weights and references', flush=True)
     segmenter = _segmenter(options, supports)
+    for negative in negatives:
+        segmenter.add_negative(negative.image, negative.annotation)
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
     if options.save_segmenter:
         segmenter.save(options.save_segmenter)
@@ -196,7 +215,11 @@ def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segm
     references = _references(supports, options.support_dir)
     typed = {name: value for name in ('size', 'dtype', 'head') if (value := getattr(options, name)) is not None}
     if not options.segmenter:
-        return pj.Segmenter(options.weights or 'imagenet', batch=options.batch, **typed).fit(references)
+        understand = not options.as_drawn
+        weights = options.weights or 'imagenet'
+        return pj.Segmenter(weights, batch=options.batch, understand=understand, **typed).fit(references)
+    if options.as_drawn:
+        raise InputError('a saved segmenter takes points and boxes as it was made to; leave --as-drawn out.')
     if typed:
         raise InputError(f'a saved segmenter keeps the {" and ".join(typed)} it was made with; leave that out.')
     segmenter = pj.Segmenter.load(options.segmenter, weights=options.weights, batch=options.batch)

@@ -1,4 +1,4 @@
-"""Reads the references of --support: NAME=IMAGE:ANNOTATION."""
+"""Reads the references of --support, NAME=IMAGE:ANNOTATION, and of --negative, IMAGE or IMAGE:ANNOTATION."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,18 +13,18 @@ class Support(NamedTuple):
     Attributes:
         name: name of the class.
         image: the photograph.
-        kind: 'mask', 'box', 'points' or 'scribble'.
-        value: the file of a mask or scribble; the numbers of a box; (points, background points).
+        kind: 'mask', 'box', 'points' or 'scribble'; 'image' of a negative that is the whole image.
+        value: the file of a mask or scribble; the numbers of a box; (points, background points); None of an image.
     """
 
     name: str
     image: Path
     kind: str
-    value: Path | list | tuple
+    value: Path | list | tuple | None
 
     @property
-    def annotation(self) -> 'Path | pj.Box | pj.Points | pj.Scribble':
-        """The annotation, for the Segmenter."""
+    def annotation(self) -> 'Path | pj.Box | pj.Points | pj.Scribble | None':
+        """The annotation, for the Segmenter; None for the whole image."""
         if self.kind == 'box':
             return pj.Box(*self.value)
         if self.kind == 'points':
@@ -52,49 +52,72 @@ def parse_support(text: str) -> Support:
         InputError: a part is missing or wrong.
     """
     name, equals, rest = text.partition('=')
-    colons = [index for index, letter in enumerate(rest) if letter == ':']
-    if not (name and equals and colons):
+    if not (name and equals and ':' in rest):
         raise InputError(
             f'--support wants NAME=IMAGE:ANNOTATION, such as cat=cat1.jpg:cat1.png or cat=cat1.jpg:box=10,20,200,180, got '
             f'{text!r}.'
         )
-    colon = next((colon for colon in colons if Path(rest[:colon]).expanduser().is_file()), colons[-1])
-    image = Path(rest[:colon]).expanduser()
+    return Support(name, *_image_and_annotation(rest, f'--support {text}'))
+
+
+def parse_negative(text: str) -> Support:
+    """Reads IMAGE or IMAGE:ANNOTATION.
+
+    Args:
+        text: the text after --negative.
+
+    Returns:
+        A Support, whose name is empty.
+
+    Raises:
+        InputError: there is no such image, or the annotation is wrong.
+    """
+    image = Path(text).expanduser()
+    if image.is_file():
+        return Support('', image, 'image', None)
+    if ':' not in text:
+        raise InputError(f'there is no image {image}, which --negative {text} names.')
+    return Support('', *_image_and_annotation(text, f'--negative {text}'))
+
+
+def _image_and_annotation(text, typed):
+    """(image, kind, value) of a Support, of IMAGE:ANNOTATION."""
+    colons = [index for index, letter in enumerate(text) if letter == ':']
+    colon = next((colon for colon in colons if Path(text[:colon]).expanduser().is_file()), colons[-1])
+    image = Path(text[:colon]).expanduser()
     if not image.is_file():
-        raise InputError(f'there is no image {image}, which --support {text} names.')
-    return Support(name, image, *_annotation(rest[colon + 1 :], text))
+        raise InputError(f'there is no image {image}, which {typed} names.')
+    return image, *_annotation(text[colon + 1 :], typed)
 
 
-def _annotation(text, support):
+def _annotation(text, typed):
     """(kind, value) of a Support."""
     kind, _, rest = text.partition('=')
     if kind == 'box':
-        corners = _numbers(rest, support)
+        corners = _numbers(rest, typed)
         if len(corners) != 4:
-            raise InputError(
-                f'a box is box=LEFT,TOP,RIGHT,BOTTOM, got {len(corners)} number(s) in --support {support}.'
-            )
+            raise InputError(f'a box is box=LEFT,TOP,RIGHT,BOTTOM, got {len(corners)} number(s) in {typed}.')
         return kind, corners
     if kind == 'points':
         foreground, _, background = rest.partition('/')
-        return kind, (_pairs(foreground, support), _pairs(background, support) if background else [])
+        return kind, (_pairs(foreground, typed), _pairs(background, typed) if background else [])
     path = Path(rest if kind == 'scribble' else text).expanduser()
     if not path.is_file():
         raise InputError(
-            f'there is no annotation {path}, which --support {support} names; wanted a PNG, box=, points= or scribble=.'
+            f'there is no annotation {path}, which {typed} names; wanted a PNG, box=, points= or scribble=.'
         )
     return 'scribble' if kind == 'scribble' else 'mask', path
 
 
-def _numbers(text, support):
+def _numbers(text, typed):
     try:
         return [float(number) for number in text.split(',')]
     except ValueError as error:
-        raise InputError(f'wanted numbers with commas between them, got {text!r} in --support {support}.') from error
+        raise InputError(f'wanted numbers with commas between them, got {text!r} in {typed}.') from error
 
 
-def _pairs(text, support):
-    coordinates = _numbers(text, support)
+def _pairs(text, typed):
+    coordinates = _numbers(text, typed)
     if len(coordinates) % 2:
-        raise InputError(f'points are X,Y,X,Y,..., got {len(coordinates)} number(s) in --support {support}.')
+        raise InputError(f'points are X,Y,X,Y,..., got {len(coordinates)} number(s) in {typed}.')
     return list(zip(coordinates[::2], coordinates[1::2], strict=True))

@@ -48,6 +48,19 @@ def resize_map(numbers: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(numbers.astype(np.int32)).resize((size, size), Image.Resampling.NEAREST))
 
 
+def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resizes a mask by nearest neighbor.
+
+    Args:
+        mask: [H, W] bool.
+        shape: (height, width) of the result in pixels.
+
+    Returns:
+        [height, width] bool.
+    """
+    return np.asarray(Image.fromarray(mask).resize(shape[::-1], Image.Resampling.NEAREST))
+
+
 def mirror(sample: Sample) -> Sample:
     """Flips a sample left to right.
 

@@ -34,12 +34,16 @@ def reference_views(references: ReferenceSet) -> Views:
             'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, '
             'or leave out {segmenter.present_above}.'
         )
-    images = references.images.values()
+    # Of an image with a negative on a part of it, nothing is known of the rest.
+    annotated = {reference.image for reference in references.references}
+    whole = {negative.image for negative in references.negatives if negative.region.all()}
+    kept = {name: image for name, image in references.images.items() if name in annotated | whole}
+    images = kept.values()
     grids = np.stack([image.features for image in images])
     return views_of_references(
         grids,
-        np.stack([_covered(references, image, grids.shape[1:3]) for image in references.images]),
-        _foreground(references),
+        np.stack([_covered(references, image, grids.shape[1:3]) for image in kept]),
+        _foreground(references, list(kept)),
         Pooled(np.stack([image.background.sum for image in images]), np.stack([i.background.count for i in images])),
     )
 
@@ -58,11 +62,10 @@ def class_probabilities(features: np.ndarray, prototypes: np.ndarray, views: Vie
     return presence(np.asarray(_find(features, prototypes))[None], prototypes[1:], views)[0]
 
 
-def _foreground(references):
+def _foreground(references, images):
     """Pooled, [I, N, C] and [I, N]: the features under each class of each image."""
-    shape = len(references.images), len(references.classes)
+    shape = len(images), len(references.classes)
     sums, counts = np.zeros((*shape, references.channels), np.float32), np.zeros(shape, np.float32)
-    images = list(references.images)
     for reference in references.references:
         place = images.index(reference.image), references.classes.index(reference.name)
         sums[place] += reference.foreground.sum
@@ -75,6 +78,8 @@ def _covered(references, image, grid):
     marks = [reference.marks for reference in references.references if reference.image == image]
     if any(annotation.drawn for annotation in marks):
         return np.ones(grid, np.float32)
+    if not marks:  # the image shows no class
+        return np.zeros(grid, np.float32)
     mask = np.any([annotation.foreground for annotation in marks], 0).astype(np.float32)
     parts, whole = (np.asarray(transposed_upsample(array, grid)) for array in (mask, np.ones_like(mask)))
     return np.where(parts > COVERED * whole, parts / whole, 0)

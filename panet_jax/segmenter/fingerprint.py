@@ -29,4 +29,6 @@ def fingerprint(segmenter: 'Segmenter', *settings: object) -> str:
         digest.update(f'{reference.name!r} {reference.image}'.encode())
         for marks in reference.marks:
             digest.update(np.ascontiguousarray(marks).tobytes())
+    for negative in segmenter.references.negatives:
+        digest.update(negative.image.encode() + np.packbits(negative.region).tobytes())
     return digest.hexdigest()[:12]

@@ -26,6 +26,18 @@ class NewReference(NamedTuple):
     marks: Marks
 
 
+class Negative(NamedTuple):
+    """What is none of the classes.
+
+    Attributes:
+        image: hash of the image's pixels.
+        region: [S, S] bool, pixels that show no class.
+    """
+
+    image: str
+    region: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reference:
     """One annotation of one image, and the features under it.
@@ -66,11 +78,13 @@ class ReferenceSet:
 
     Attributes:
         references: in the order in which they came.
-        images: {hash: ReferenceImage} of the images that the references are of, in the same order.
+        images: {hash: ReferenceImage} of the images that the references are of, in the same order; then of the negatives.
+        negatives: what is none of the classes; it is background.
     """
 
     references: tuple[Reference, ...] = ()
     images: Mapping[str, ReferenceImage] = dataclasses.field(default_factory=dict)
+    negatives: tuple[Negative, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,7 +123,21 @@ class ReferenceSet:
             Reference(*reference, pooled(grids[reference.image], reference.marks.foreground))
             for reference in references
         )
-        return self._of(self.references + further, {reference.image: grids[reference.image] for reference in further})
+        changed = {reference.image: grids[reference.image] for reference in further}
+        return self._of(self.references + further, self.negatives, changed)
+
+    def with_negative(self, negative: Negative, features: np.ndarray | None = None) -> 'ReferenceSet':
+        """The set with one more negative.
+
+        Args:
+            negative: what is none of the classes.
+            features: [h, w, C] float32 of its image, if the set lacks them.
+
+        Returns:
+            The larger set, with more background.
+        """
+        features = self.images[negative.image].features if features is None else features
+        return self._of(self.references, (*self.negatives, negative), {negative.image: features})
 
     def without(self, number: int) -> 'ReferenceSet':
         """The set without one reference.
@@ -129,7 +157,7 @@ class ReferenceSet:
                 'a saved segmenter has no features of its images, which are needed to remove a reference; fit again.'
             )
         references = self.references[:number] + self.references[number + 1 :]
-        return self._of(references, {image: self.images[image].features})
+        return self._of(references, self.negatives, {image: self.images[image].features})
 
     def prototypes(self) -> np.ndarray:
         """The prototypes of background and classes, as `class_prototypes` has them.
@@ -158,35 +186,43 @@ class ReferenceSet:
                 'the references show no background; add one whose annotation does not cover its whole image.'
             )
 
-    def _of(self, references, grids):
+    def _of(self, references, negatives, grids):
         """A set of references; the background of the images in `grids`, {hash: [h, w, C]}, is pooled anew."""
-        marks = {}
+        marks, regions = {}, {}
         for reference in references:
             marks.setdefault(reference.image, []).append(reference.marks)
+        for negative in negatives:
+            regions.setdefault(negative.image, []).append(negative.region)
         images = {
-            image: ReferenceImage(grids[image], pooled(grids[image], background(marks_of_image)))
+            image: ReferenceImage(
+                grids[image], pooled(grids[image], background(marks.get(image, ()), regions.get(image, ())))
+            )
             if image in grids
             else self.images[image]
-            for image, marks_of_image in marks.items()
+            for image in (marks | regions)
         }
-        return ReferenceSet(references, images)
+        return ReferenceSet(references, images, negatives)
 
 
-def background(marks: Sequence[Marks]) -> np.ndarray:
-    """The background of one image, from all its annotations.
+def background(marks: Sequence[Marks], negatives: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """The background of one image, from all its annotations; there is one at least.
 
-    If strokes or points mark background, that is it. Otherwise it is what all annotations leave. The foreground of any
-    class is no background.
+    If strokes or points mark background, that is it. Otherwise it is what all annotations leave. What negatives mark is
+    background too. The foreground of any class is no background.
 
     Args:
         marks: the annotations of the image.
+        negatives: [S, S] bool each, regions of the image that show no class.
 
     Returns:
         [S, S] bool.
     """
     marked = [annotation.background for annotation in marks if annotation.drawn]
-    outside = np.any(marked, 0) if marked else np.all([annotation.background for annotation in marks], 0)
-    return outside & ~np.any([annotation.foreground for annotation in marks], 0)
+    if not marked and marks:
+        marked = [np.all([annotation.background for annotation in marks], 0)]
+    foreground = [annotation.foreground for annotation in marks]
+    outside = np.any([*marked, *negatives], 0)
+    return outside & ~np.any(foreground, 0) if foreground else outside
 
 
 def pooled(features: np.ndarray, mask: np.ndarray) -> Pooled:

@@ -7,7 +7,7 @@ import dataclasses
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -67,6 +67,7 @@ class Scribble:
 
 Photo = str | Path | Image.Image | np.ndarray
 Annotation = Photo | Box | Points | Scribble | Sequence[float] | Sequence[tuple[float, float]]
+Kind = Literal['mask', 'box', 'points', 'scribble']
 
 
 class Marks(NamedTuple):
@@ -76,11 +77,13 @@ class Marks(NamedTuple):
         foreground: [S, S] bool, pixels of the class.
         background: [S, S] bool, pixels that are not of the class.
         drawn: whether the background is marked by strokes or points, and not merely what the foreground leaves.
+        kind: what was annotated. It does not matter once features are pooled, and files do not keep it.
     """
 
     foreground: np.ndarray
     background: np.ndarray
     drawn: bool = False
+    kind: Kind = 'mask'
 
 
 def read_photo(photo: Photo, source_name: str) -> np.ndarray:
@@ -192,7 +195,7 @@ def _box_marks(box, shape, size, source_name):
     foreground = np.zeros((size, size), bool)
     rows, columns = _cover(box.top, box.bottom, shape[0], size), _cover(box.left, box.right, shape[1], size)
     foreground[rows, columns] = True
-    return Marks(foreground, ~foreground)
+    return Marks(foreground, ~foreground, kind='box')
 
 
 def _cover(first, last, length, size):
@@ -206,7 +209,7 @@ def _point_marks(points, shape, size, source_name):
     if not len(points.points):
         raise InputError(f'{source_name} must have a point on the class, got none.')
     foreground, background = (_discs(marked, shape, size, source_name) for marked in (points.points, points.background))
-    return _drawn_marks(foreground, background)
+    return _drawn_marks(foreground, background, 'points')
 
 
 def _discs(points, shape, size, source_name):
@@ -242,20 +245,31 @@ def _stroke_marks(scribble, shape, size, source_name):
             f'{source_name} has no stroke on the class; wanted 0 on strokes on the background, {IGNORE} where there is none, '
             'another number on the class.'
         )
-    return _drawn_marks(_cells(foreground, size), _cells(values == 0, size))
+    return _drawn_marks(_cells(foreground, size), _cells(values == 0, size), 'scribble')
 
 
-def _drawn_marks(foreground, background):
-    """Marks of strokes or points. If none is on the background, the background is what lies farthest from them.
+def _drawn_marks(foreground, background, kind):
+    """Marks of strokes or points. If none is on the background, the background is what lies farthest from them."""
+    if background.any():
+        return Marks(foreground, background & ~foreground, drawn=True, kind=kind)
+    return Marks(foreground, farthest(foreground), kind=kind)
+
+
+def farthest(foreground: np.ndarray) -> np.ndarray:
+    """The quarter of an image that lies farthest from what is marked.
 
     "All that is not marked" would hold most of the object. With three points, mean-IoU of the ImageNet network on 512
     pairs of COCO's photographs was 12 % with all that, 18 % with the farthest quarter, and 19 % with three points on the
     background.
+
+    Args:
+        foreground: [S, S] bool, where points or strokes are.
+
+    Returns:
+        [S, S] bool.
     """
-    if background.any():
-        return Marks(foreground, background & ~foreground, drawn=True)
     distance = ndimage.distance_transform_edt(~foreground)
-    return Marks(foreground, distance > np.quantile(distance, 1 - FAR))
+    return distance > np.quantile(distance, 1 - FAR)
 
 
 def _cells(mask, size):

@@ -13,7 +13,7 @@ import safetensors.numpy
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.method.prototypes import Pooled
-from panet_jax.segmenter.reference_set import Reference, ReferenceImage, ReferenceSet
+from panet_jax.segmenter.reference_set import Negative, Reference, ReferenceImage, ReferenceSet
 from panet_jax.segmenter.references import Marks
 
 VERSION = 2
@@ -32,6 +32,7 @@ class Settings(TypedDict):
         size: side in pixels of the images that the network sees.
         dtype: the encoder's computation, as in `encode`.
         head: 'adapted' or 'panet', which all files of version 1 had.
+        understand: whether points and boxes become regions; False in files that do not say so.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -40,12 +41,21 @@ class Settings(TypedDict):
     size: int
     dtype: str
     head: str
+    understand: bool
     encoder: str
     weights: str | None
     network: str
 
 
-KINDS = {'size': int, 'dtype': str, 'head': str, 'encoder': str, 'weights': str | None, 'network': str}
+KINDS = {
+    'size': int,
+    'dtype': str,
+    'head': str,
+    'understand': bool,
+    'encoder': str,
+    'weights': str | None,
+    'network': str,
+}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
@@ -79,6 +89,9 @@ def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -
         'background_sums': np.stack([background.sum for background in backgrounds]),
         'background_pixels': np.stack([background.count for background in backgrounds]),
     }
+    if references.negatives:
+        arrays['negative_of'] = np.array([images.index(negative.image) for negative in references.negatives], np.int32)
+        arrays['negatives'] = np.packbits([negative.region for negative in references.negatives], axis=-1)
     with replacing(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(arrays, metadata={KEY: json.dumps(about)}))
 
@@ -104,7 +117,7 @@ def read_file(path: str | Path) -> tuple[Settings, ReferenceSet]:
         raise InputError(f'there is no file {path}.')
     try:
         about, arrays = _read_earlier(path) if path.suffix == EARLIER_ENDING else _read(path)
-        return _settings(about), _reference_set(about, arrays)
+        return _settings({'understand': False, **about}), _reference_set(about, arrays)
     except InputError:
         raise
     except Exception as error:  # a broken or hostile file can raise almost anything
@@ -178,9 +191,12 @@ def _settings(about) -> Settings:
 def _reference_set(about, arrays) -> ReferenceSet:
     classes, images = (_texts(about, name) for name in ('classes', 'images'))
     arrays = _checked(arrays, len(images), about['size'])
-    for numbers, texts in (('class_of', classes), ('image_of', images)):
-        if list(dict.fromkeys(arrays[numbers].tolist())) != list(range(len(texts))):
-            raise ValueError(f'its {numbers} must number all {len(texts)}, in the order in which they came')
+    for name, numbers, texts in (
+        ('class_of', arrays['class_of'], classes),
+        ('image_of', np.r_[arrays['image_of'], arrays['negative_of']], images),
+    ):
+        if list(dict.fromkeys(numbers.tolist())) != list(range(len(texts))):
+            raise ValueError(f'its {name} must number all {len(texts)}, in the order in which they came')
     marks = np.unpackbits(arrays['marks'], axis=-1, count=about['size']).astype(bool)
     foregrounds, backgrounds = (
         [Pooled(total.astype(np.float32), np.float32(count)) for total, count in zip(sums, counts, strict=True)]
@@ -194,7 +210,11 @@ def _reference_set(about, arrays) -> ReferenceSet:
         for row, (masks, drawn, pooled) in enumerate(zip(marks, arrays['drawn'], foregrounds, strict=True))
     )
     of_images = {image: ReferenceImage(None, pooled) for image, pooled in zip(images, backgrounds, strict=True)}
-    return ReferenceSet(references, of_images)
+    regions = np.unpackbits(arrays['negatives'], axis=-1, count=about['size']).astype(bool)
+    negatives = tuple(
+        Negative(images[image], region) for image, region in zip(arrays['negative_of'], regions, strict=True)
+    )
+    return ReferenceSet(references, of_images, negatives)
 
 
 def _texts(about, name) -> list[str]:
@@ -208,15 +228,20 @@ def _texts(about, name) -> list[str]:
 def _checked(arrays, images, size):
     """The arrays that belong to a segmenter, all of the right shapes and finite."""
     count, channels = arrays['sums'].shape
+    row = -(-size // 8)
+    none = {'negative_of': np.zeros(0, np.int32), 'negatives': np.zeros((0, size, row), np.uint8)}
+    arrays = none | arrays  # files have no empty arrays
     shapes = {
         'class_of': (count,),
         'image_of': (count,),
-        'marks': (count, 2, size, -(-size // 8)),
+        'marks': (count, 2, size, row),
         'drawn': (count,),
         'sums': (count, channels),
         'pixels': (count,),
         'background_sums': (images, channels),
         'background_pixels': (images,),
+        'negative_of': (len(arrays['negatives']),),
+        'negatives': (len(arrays['negatives']), size, row),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():

@@ -13,7 +13,7 @@ import numpy as np
 
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
-from panet_jax.images.resize import resize_image
+from panet_jax.images.resize import resize_image, resize_mask
 from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.method.episode import IGNORE, normalize
@@ -21,10 +21,11 @@ from panet_jax.networks.choose import load_network
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
 from panet_jax.segmenter.folder_references import folder_references
-from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
+from panet_jax.segmenter.reference_set import Negative, NewReference, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
 from panet_jax.segmenter.saved import read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
+from panet_jax.segmenter.understanding import understood
 
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
@@ -55,12 +56,15 @@ class Segmenter:
         dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
         batch: number of images in a step of the encoder, from 1. The last few images of a list go one by one.
         head: 'adapted', whose prototypes are adapted to each image, which makes better masks; or 'panet', the paper's.
+        understand: whether points and boxes become the region that they stand for, as `understood` returns it, before
+            they become a prototype. Otherwise the pixels that they cover are taken as they are.
 
     Attributes:
         network: the Network.
         dtype: how the encoder computes.
         batch: number of images in a step of the encoder.
         head: the head, 'adapted' or 'panet'.
+        understand: whether points and boxes become regions.
         references: the ReferenceSet; another one may be assigned.
 
     Raises:
@@ -75,6 +79,7 @@ class Segmenter:
         batch: int = 4,
         *,
         head: str = 'adapted',
+        understand: bool = True,
     ):
         _check_whole('batch', batch, 1)
         if size is not None:
@@ -86,7 +91,9 @@ class Segmenter:
         self.network = load_network(weights, size=size)
         self.network.encoder.check_size(self.size, self.size)
         self.dtype, self.batch, self.head = dtype, int(batch), head
+        self.understand = understand
         self.references = ReferenceSet()
+        self._latest: dict[str, np.ndarray] = {}  # features of the image that was encoded last
 
     @property
     def weights(self) -> str | None:
@@ -109,7 +116,7 @@ class Segmenter:
         return f'Segmenter({network}, {", ".join(counts) or "no references"})'
 
     def fit(self, references: Pairs) -> Self:
-        """Takes these references in place of all earlier ones. If one is wrong, nothing changes.
+        """Takes these references in place of all earlier ones and of all negatives. If one is wrong, nothing changes.
 
         Args:
             references: {class: [(image, annotation), ...]}. An image is a path, a Pillow image or an array, as for
@@ -164,6 +171,32 @@ class Segmenter:
         self.references = self.extended(self.references, {name: [(image, annotation)]})
         return self
 
+    def add_negative(self, image: Photo, annotation: Annotation | None = None) -> Self:
+        """Takes an image that shows no class, though something in it may look like one: it becomes background.
+
+        The best negatives are images in which something is found that is not there.
+
+        Args:
+            image: path, Pillow image or array, as for `read_photo`.
+            annotation: what shows no class, where a part of the image may show one: mask, Box, Points or Scribble, as for
+                `read_marks`; points and boxes become regions. None is the whole image, which is better if it is true.
+
+        Returns:
+            The Segmenter itself.
+
+        Raises:
+            InputError: the image or the annotation is wrong. Nothing has changed.
+        """
+        photo = read_photo(image, 'the negative')
+        source_name = str(image) if isinstance(image, str | Path) else 'the negative'
+        region = np.ones(photo.shape[:2], bool) if annotation is None else annotation
+        new, pixels = self._read_reference('negative', photo, region, source_name)
+        features = self._lacking(self.references, [(new, pixels)]).get(new.image)
+        grid = self.references.images[new.image].features if features is None else features
+        marks = understood(grid, new.marks) if self.understand else new.marks
+        self.references = self.references.with_negative(Negative(new.image, marks.foreground), features)
+        return self
+
     def extended(self, reference_set: ReferenceSet, references: Pairs) -> ReferenceSet:
         """A set of references with further ones. The Segmenter's own set stays as it is.
 
@@ -183,11 +216,33 @@ class Segmenter:
             raise InputError(
                 f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(class_names)}.'
             )
-        images = {
-            reference.image: pixels for reference, pixels in items if reference_set.lacks_features(reference.image)
-        }
-        features = dict(zip(images, map(np.asarray, self._encode(images.values())), strict=True))
-        return reference_set.with_references([reference for reference, _ in items], features)
+        features = self._lacking(reference_set, items)
+        grids = {**{name: image.features for name, image in reference_set.images.items()}, **features}
+        new = [reference for reference, _ in items]
+        if self.understand:
+            new = [new_._replace(marks=understood(grids[new_.image], new_.marks)) for new_ in new]
+        return reference_set.with_references(new, features)
+
+    def understood(self, image: Photo, annotation: Annotation) -> np.ndarray:
+        """The region of an image that an annotation stands for, as `fit` and `add` take it.
+
+        Look at it, and correct it with a further point on the class or on the background. Images of the references and
+        the image that was encoded last are not encoded again.
+
+        Args:
+            image: path, Pillow image or array, as for `read_photo`.
+            annotation: mask, Box, Points or Scribble, as for `read_marks`.
+
+        Returns:
+            [H, W] bool, at the size of the image. Masks and scribbles stay as they are.
+
+        Raises:
+            InputError: the image or the annotation is wrong.
+        """
+        photo = read_photo(image, 'the image')
+        name = self.classes[0] if self.classes else 'class'
+        reference_set = self.extended(self.references, {name: [(photo, annotation)]})
+        return resize_mask(reference_set.references[-1].marks.foreground, photo.shape[:2])
 
     def predict(
         self, images: Photo | Sequence[Photo], *, present_above: float | None = None
@@ -267,6 +322,7 @@ class Segmenter:
             'size': self.size,
             'dtype': self.dtype,
             'head': self.head,
+            'understand': self.understand,
             'encoder': self.network.encoder.name,
             'weights': self.weights,
             'network': self.network.hash,
@@ -297,7 +353,8 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            segmenter = cls(weights, settings['size'], settings['dtype'], batch, head=settings['head'])
+            kept = {name: settings[name] for name in ('size', 'dtype', 'head', 'understand')}
+            segmenter = cls(weights, batch=batch, **kept)
         except InputError as error:
             raise InputError(
                 f'the weights of {path} cannot be loaded ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
@@ -320,6 +377,17 @@ class Segmenter:
         image_name = image if isinstance(image, str | Path) else source_name
         marks = read_marks(annotation, photo.shape[:2], self.size, f'the annotation of {image_name}')
         return NewReference(name, hashlib.sha256(pixels.tobytes()).hexdigest()[:16], marks), pixels
+
+    def _lacking(self, reference_set, items):
+        """{hash: features} of the images of new references (NewReference, pixels) whose features a set lacks."""
+        images = {
+            reference.image: pixels for reference, pixels in items if reference_set.lacks_features(reference.image)
+        }
+        new = {name: pixels for name, pixels in images.items() if name not in self._latest}
+        encoded = dict(zip(new, map(np.asarray, self._encode(new.values())), strict=True))
+        features = {name: encoded[name] if name in encoded else self._latest[name] for name in images}
+        self._latest = dict(list(features.items())[-1:]) or self._latest
+        return features
 
     def _encode(self, images):
         """Yields the features [h, w, C] of images [S, S, 3] uint8: full batches, then one by one."""

@@ -20,8 +20,10 @@ from panet_jax.segmenter.references import Annotation
 # Kinds of annotation, and what to draw for each.
 KINDS = {
     'scribble': 'Draw over some of the object in orange, and over some of its surroundings in blue (palette at the left).',
-    'box': 'Draw anything in orange that reaches to all ends of the object: its bounding box counts.',
-    'points': 'Dab the object in orange and its surroundings in blue (palette at the left): each blob is a point.',
+    'box': 'Draw anything in orange that reaches to all ends of the object: what in its bounding box differs from the '
+    'surroundings counts.',
+    'points': 'Dab the object in orange: what looks like it there is taken for it, and shown below. Too much? Dab what it '
+    'is not in blue (palette at the left). Too little? Dab the object once more.',
     'mask': 'Outline the object in orange, or fill it: everything inside a closed line is the class.',
     'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 around objects with numbers is void.',
 }
@@ -93,6 +95,26 @@ def shrink(drawing: Drawing | None) -> np.ndarray | dict:
         return gr.skip()
     image = shrunk(drawing['background'])
     return gr.skip() if image.shape == drawing['background'].shape else image[..., :3]
+
+
+@shows_mistakes
+def preview(session: Session, kind: str, drawing: Drawing | None, mask: str | None, name: str) -> dict:
+    """Shows what a drawing is understood as, before it is added.
+
+    Args:
+        session: the visitor's session.
+        kind: one of KINDS.
+        drawing: what the editor holds.
+        mask: path of the mask file, if one was uploaded.
+        name: name of the class; it may be empty.
+
+    Returns:
+        An update of the picture; it is hidden while the drawing is not finished.
+    """
+    with contextlib.suppress(InputError):  # `add` will say what is missing
+        picture = session.preview(*_reference(kind, drawing, mask, name.strip() or UNNAMED))
+        return gr.update(value=picture, visible=True)
+    return gr.update(value=None, visible=False)
 
 
 @shows_mistakes

@@ -29,6 +29,7 @@ class MarkingPart(NamedTuple):
     hint: gr.Markdown
     editor: gr.ImageEditor
     mask: gr.File
+    understood: gr.Image
     live: gr.Checkbox
     add: gr.Button
     example: gr.Button
@@ -93,11 +94,14 @@ def _marking_part() -> MarkingPart:
     hint = gr.Markdown(actions.KINDS['scribble'])
     editor = _editor()
     mask = gr.File(label='Its mask', type='filepath', file_types=['image'], visible=False, height=120, elem_id='mask')
+    understood = gr.Image(
+        label='What is understood', visible=False, interactive=False, buttons=[], height=240, elem_id='understood'
+    )
     live = gr.Checkbox(True, label='Show at once what a drawing finds, before it is added', elem_id='live')
     with gr.Row():
         add = gr.Button('Add this reference', variant='primary', elem_id='add')
         example = gr.Button('Try an example', elem_id='example')
-    return MarkingPart(name, kind, hint, editor, mask, live, add, example)
+    return MarkingPart(name, kind, hint, editor, mask, understood, live, add, example)
 
 
 def _editor() -> gr.ImageEditor:
@@ -116,7 +120,7 @@ def _editor() -> gr.ImageEditor:
 
 
 def _reference_part() -> ReferencePart:
-    gr.Markdown('**References**, in white what was marked as background')
+    gr.Markdown('**References**, in color what was understood, in white what was marked as background')
     gallery = gr.Gallery(show_label=False, columns=4, height=170, interactive=False, elem_id='references', **IMAGES)
     with gr.Row():
         remove = gr.Button(actions.PICK, size='sm', interactive=False, elem_id='remove')
@@ -186,14 +190,23 @@ def _wire_marking(session, marking, references, result):
     editor, mask, drawing = marking.editor, marking.mask, [marking.kind, marking.editor, marking.mask, marking.name]
     editor.upload(actions.shrink, editor, editor, **QUICK)
     marking.kind.change(actions.explain, marking.kind, [marking.hint, mask], **QUICK)
-    gr.on(
-        [editor.input, marking.kind.input, marking.name.submit, mask.change, marking.live.input],
-        actions.try_out,
-        [session, marking.live, *drawing],
-        list(result),
+    changes = [editor.input, marking.kind.input, marking.name.submit, mask.change]
+    event = gr.on(
+        changes,
+        actions.preview,
+        [session, *drawing],
+        marking.understood,
         **ANEW,
-        show_progress_on=result.overlays,
+        show_progress_on=marking.understood,
     )
+    for search in (event.then, marking.live.input):
+        search(
+            actions.try_out,
+            [session, marking.live, *drawing],
+            list(result),
+            **ANEW,
+            show_progress_on=result.overlays,
+        )
     event = marking.add.click(
         actions.add,
         [session, *drawing],
@@ -201,6 +214,7 @@ def _wire_marking(session, marking, references, result):
         **BUTTON,
         show_progress_on=references.gallery,
     )
+    event.success(lambda: gr.update(value=None, visible=False), None, marking.understood, **QUICK)
     _search_after(event, session, result)
 
 

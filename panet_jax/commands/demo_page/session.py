@@ -13,11 +13,12 @@ from PIL import Image
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.decode import open_image
-from panet_jax.images.overlays import annotated, heat_map
+from panet_jax.images.overlays import heat_map
 from panet_jax.images.resize import resize_image
 from panet_jax.segmenter.outputs import output_stems, write_prediction
+from panet_jax.segmenter.reference_pictures import reference_picture
 from panet_jax.segmenter.reference_set import ReferenceSet
-from panet_jax.segmenter.references import Annotation, Box, Marks, Points, Scribble, read_marks, read_photo
+from panet_jax.segmenter.references import Annotation, Marks, read_marks, read_photo
 from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.segmenter import THREADS, Segmenter
 
@@ -36,15 +37,15 @@ class ShownReference(NamedTuple):
         name: name of the class.
         photo: [S, S, 3] uint8, as the network sees it.
         shape: (H, W) of the photograph.
-        marks: the annotation at the size of the network.
-        kind: how the annotation is drawn, as `annotated` takes it.
+        marks: the annotation as it was drawn, at the size of the network.
+        region: [S, S] bool, what was understood from it.
     """
 
     name: str
     photo: np.ndarray
     shape: tuple[int, int]
     marks: Marks
-    kind: str
+    region: np.ndarray
 
 
 class Result(NamedTuple):
@@ -88,7 +89,11 @@ class Session:
 
     def __init__(self, segmenter: Segmenter, home: Path):
         self._segmenter = Segmenter(
-            segmenter.network, dtype=segmenter.dtype, batch=segmenter.batch, head=segmenter.head
+            segmenter.network,
+            dtype=segmenter.dtype,
+            batch=segmenter.batch,
+            head=segmenter.head,
+            understand=segmenter.understand,
         )
         self._added = self._segmenter.references  # without the drawing that is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))
@@ -135,12 +140,26 @@ class Session:
             raise InputError('Say what it is, such as cat, before you add it.')
         if len(self.references) >= MOST_IMAGES:
             raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
-        shape, size = photo.shape[:2], self._segmenter.size
-        marks = read_marks(annotation, shape, size, f'the annotation of {name!r}')
-        self._keep(self._with(name, photo, annotation))
-        kind = 'box' if isinstance(annotation, Box) else 'dense'
-        kind = 'scribble' if isinstance(annotation, Scribble | Points) else kind
-        self.references = [*self.references, ShownReference(name, resize_image(photo, size), shape, marks, kind)]
+        reference_set, shown = self._shown(name, photo, annotation)
+        self._keep(reference_set)
+        self.references = [*self.references, shown]
+
+    def preview(self, name: str, photo: np.ndarray, annotation: Annotation) -> np.ndarray:
+        """What a drawing would be understood as, before it is added; nothing changes.
+
+        Args:
+            name: name of the class.
+            photo: [H, W, 3] uint8.
+            annotation: annotation as for `read_marks`.
+
+        Returns:
+            [h, w, 3] uint8, the photograph with the drawing and its region in the color of the class.
+
+        Raises:
+            InputError: the annotation is wrong.
+        """
+        reference_set, shown = self._shown(name, photo, annotation)
+        return _reference_thumbnail(shown, 1 + reference_set.classes.index(name))
 
     def remove(self, index: int) -> None:
         """Removes a reference.
@@ -157,8 +176,11 @@ class Session:
         self.references = []
 
     def thumbnails(self) -> list[tuple[np.ndarray, str]]:
-        """(picture [H, W, 3] uint8, name of the class) of each reference, with its marks in the color of the class."""
-        return [(self._thumbnail(reference), reference.name) for reference in self.references]
+        """(picture [H, W, 3] uint8, name of the class) of each reference, with marks and region in the class's color."""
+        return [
+            (_reference_thumbnail(reference, 1 + self.classes.index(reference.name)), reference.name)
+            for reference in self.references
+        ]
 
     def segment(self) -> list[str]:
         """Segments the queries with the present references, and replaces the earlier results.
@@ -235,10 +257,13 @@ class Session:
             path, stem, full, segmentation, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'
         )
 
-    def _thumbnail(self, reference):
-        way, marks = 1 + self.classes.index(reference.name), reference.marks
-        picture = annotated(reference.photo, marks.foreground, marks.background & marks.drawn, way, reference.kind)
-        return np.asarray(Image.fromarray(picture).resize(_fitting(reference.shape, len(picture))))
+    def _shown(self, name, photo, annotation) -> tuple[ReferenceSet, ShownReference]:
+        """The references that were added and one more, and that one as the page shows it."""
+        shape, size = photo.shape[:2], self._segmenter.size
+        marks = read_marks(annotation, shape, size, f'the annotation of {name!r}')
+        reference_set = self._with(name, photo, annotation)
+        region = reference_set.references[-1].marks.foreground
+        return reference_set, ShownReference(name, resize_image(photo, size), shape, marks, region)
 
     def _with(self, name, photo, annotation):
         """The references that were added, and one more."""
@@ -247,6 +272,11 @@ class Session:
     def _keep(self, reference_set):
         """Uses these references, without a drawing that is tried out."""
         self._segmenter.references = self._added = reference_set
+
+
+def _reference_thumbnail(reference: ShownReference, way: int) -> np.ndarray:
+    picture = reference_picture(reference.photo, reference.marks, reference.region, way)
+    return np.asarray(Image.fromarray(picture).resize(_fitting(reference.shape, len(picture))))
 
 
 def class_heat_map(result: Result, name: str) -> np.ndarray:

@@ -1,0 +1,95 @@
+"""What a negative does: less is found where nothing is, and as much where something is.
+
+    python benchmarks/negatives.py --root=FOLDER [--classes all|tune|report] [--shots 1 3] [--draws 1] [--others 10]
+        [--size 417] [--weights imagenet] [--features FILE.npy]
+
+Episodes and options are those of quality.py, with masks as annotations. Of --others photographs without the class, the
+ones in which most is found become negatives, whole, as a user would choose them. IoU is on photographs that show the class;
+`found` is the share of the pixels that is found of it on --others further photographs without it. Means over the classes.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from quality import OPTIONS, Photographs, episodes, half, mask_scores, read, segment_by, show
+
+from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.option_parser import OptionParser, whole_number
+from panet_jax.method.episode import IGNORE
+
+COUNTS = 0, 1, 2  # of negatives
+
+
+def main():
+    """Prints the table; a user's mistake is one sentence, and exit status 2."""
+    with exiting(FrontEnd('negatives.py', OPTIONS)), tempfile.TemporaryDirectory() as folder:
+        arguments = parse()
+        photographs = read(arguments, folder)
+        print(f'{"references":>10} {"negatives":>9} {"IoU":>6} {"found":>6} classes')
+        for shots in arguments.shots:
+            print_rows(photographs, shots, arguments)
+
+
+def parse():
+    parser = OptionParser(
+        prog='negatives.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--root', required=True, help='the folder of images and annotations')
+    parser.add_argument('--list', default='all', help='of images (%(default)s)')
+    parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
+    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
+    parser.add_argument('--weights', default='imagenet')
+    parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
+    for name, default, least in (('draws', 1, 1), ('others', 10, 1), ('size', 417, 8)):
+        parser.add_argument(f'--{name}', type=whole_number(least), default=default)
+    return parser.parse_args()
+
+
+def print_rows(photographs, shots, arguments):
+    """Prints a row for each number of negatives."""
+    segment = segment_by('adapted', shots, photographs.labels.shape[1])
+    scores = {count: {} for count in COUNTS}
+    for number, (column, drawn, queries) in enumerate(
+        episodes(photographs, half(photographs.shares, arguments.classes), shots, arguments.draws)
+    ):
+        without = np.flatnonzero(photographs.shares[:, column] == 0)
+        without = np.random.default_rng([column, number]).permutation(without)[: 2 * arguments.others]
+        candidates, others = without[: arguments.others], without[arguments.others :]
+        shown = show(photographs, {column: drawn}, 'dense')
+        found = [found_share(photographs, index, segment, shown.prototypes()) for index in candidates]
+        worst = candidates[np.argsort(found)[::-1]]
+        for count, of_classes in scores.items():
+            prototypes = with_negatives(photographs, shown, worst[:count])
+            ious = [iou(photographs, index, column, segment, prototypes) for index in queries]
+            shares = [found_share(photographs, index, segment, prototypes) for index in others]
+            of_classes.setdefault(column, []).append((np.mean(ious), np.mean(shares)))
+    for count, of_classes in scores.items():
+        means = np.mean([np.mean(some, 0) for some in of_classes.values()], 0)
+        print(f'{shots:10} {count:9} {means[0]:6.3f} {means[1]:6.3f} {len(of_classes)}', flush=True)
+
+
+def with_negatives(photographs: Photographs, shown, negatives):
+    """[2, C]: the prototypes with negatives as further backgrounds, as `Segmenter.add_negative` has them."""
+    backgrounds = [
+        *shown.background.mean(),
+        *(photographs.features[i].astype(np.float32).mean((0, 1)) for i in negatives),
+    ]
+    return np.stack([np.mean(backgrounds, 0), shown.prototypes()[1]]).astype(np.float32)
+
+
+def found_share(photographs, index, segment, prototypes):
+    """The share of the pixels of a photograph that is found."""
+    return (segment(photographs.features[index], prototypes) == 1).mean()
+
+
+def iou(photographs, index, column, segment, prototypes):
+    """IoU of one photograph that shows the class."""
+    label = photographs.labels[index]
+    found = segment(photographs.features[index], prototypes) == 1
+    return mask_scores(found, label == column + 1, label != IGNORE)[0]
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,47 @@
+"""Pictures of what `panet-jax predict` understood from --support: OUT/references/NUMBER-overlay.jpg."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import panet_jax as pj
+from panet_jax.commands.supports import Support
+
+FOLDER = 'references'
+
+
+def reference_stems(supports: Sequence[Support]) -> list[str]:
+    """The names that the pictures may have, as `check_out` takes them.
+
+    Args:
+        supports: the references in the order in which they were typed.
+
+    Returns:
+        A name for each, without its ending.
+    """
+    return [f'{FOLDER}/{number}' for number in range(1, 1 + len(supports))]
+
+
+def write_reference_pictures(segmenter: 'pj.Segmenter', supports: Sequence[Support], out: Path) -> None:
+    """Writes each reference with its box or points and the region that they stand for, and prints where these are.
+
+    Masks and scribbles are taken as they are, and have no picture.
+
+    Args:
+        segmenter: the Segmenter that has these references.
+        supports: the references.
+        out: folder of the results.
+    """
+    from panet_jax.segmenter.reference_pictures import reference_picture, write_picture
+    from panet_jax.segmenter.references import read_marks, read_photo
+    from panet_jax.segmenter.understanding import KINDS
+
+    stems = zip(supports, reference_stems(supports), strict=True)
+    drawn = [(support, stem) for support, stem in stems if segmenter.understand and support.kind in KINDS]
+    for support, stem in drawn:
+        photo = read_photo(support.image, str(support.image))
+        marks = read_marks(support.annotation, photo.shape[:2], segmenter.size, f'the annotation of {support.image}')
+        region = segmenter.understood(photo, support.annotation)
+        picture = reference_picture(photo, marks, region, 1 + segmenter.classes.index(support.name))
+        write_picture(picture, out / f'{stem}-overlay.jpg')
+    if drawn:
+        print(f'what was understood from boxes and points is drawn in {out / FOLDER}', flush=True)
