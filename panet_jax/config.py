@@ -1,6 +1,9 @@
 """The paper's experiment as a configuration; the files in configs/ change it."""
 
+import difflib
 import math
+import runpy
+from pathlib import Path
 
 import ml_collections
 
@@ -11,6 +14,50 @@ from panet_jax.settings import SETTINGS, Setting
 # A choice, or numbers of episodes.
 PICTURED = SETTINGS['evaluation.pictured']
 PATHS = {'local': local_path, 'workdir': workdir_path}
+# In an installed package the files of configs/ are inside of it; in a clone they are beside it.
+PACKAGE = Path(__file__).parent
+CONFIGS = PACKAGE / 'configs' if (PACKAGE / 'configs').is_dir() else PACKAGE.with_name('configs')
+
+
+def config_names() -> tuple[str, ...]:
+    """The names of the configurations that come with the package, such as 'shapes'."""
+    return tuple(sorted(path.stem for path in CONFIGS.glob('*.py')))
+
+
+def config_file(name: str) -> Path:
+    """The file of a configuration that comes with the package.
+
+    Args:
+        name: one of `config_names`.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: there is no such configuration.
+    """
+    names = config_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(names)}, and files of your own.'
+        raise InputError(f'there is no configuration {name!r}; {hint}')
+    return CONFIGS / f'{name}.py'
+
+
+def named_config(name: str, preset: str = '') -> ml_collections.ConfigDict:
+    """A configuration that comes with the package, for a file of your own to change.
+
+    Args:
+        name: one of `config_names`, such as 'pascal5i'.
+        preset: '' or 'lite'.
+
+    Returns:
+        The locked ConfigDict.
+
+    Raises:
+        InputError: there is no such configuration or preset.
+    """
+    return runpy.run_path(str(config_file(name)))['get_config'](preset)
 
 
 def base_config(name: str, preset: str = '') -> ml_collections.ConfigDict:

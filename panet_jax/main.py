@@ -5,7 +5,6 @@ The command is parsed and checked before JAX is imported, so that a mistake is r
 
 import argparse
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,15 +13,14 @@ import ml_collections
 from panet_jax import __version__
 from panet_jax.commands.config_flag import take_config
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.experiment_options import make_parser
 from panet_jax.commands.messages import show_messages
-from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.compute.interrupts import heed_signals
-from panet_jax.config import check_config
+from panet_jax.config import check_config, config_names
 from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import default_table_workdir, default_workdir
 from panet_jax.errors import InputError
 
-MODES = ('train', 'evaluate', 'table')
 # What the same command does after a signal has stopped it, by mode; a training resumes.
 AGAIN = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
 # What needs too much memory, with the values of the settings that the memory depends on.
@@ -60,7 +58,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.Conf
     Raises:
         InputError: a word is unknown or wrong, or --config is missing.
     """
-    parser = _parser()
+    parser = make_parser()
     if {'-h', '--help', '-help'} & set(words):
         parser.parse_args(['--help'])
     if '--version' in words:
@@ -69,68 +67,8 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.Conf
     config, others = take_config(words)
     options = parser.parse_args(others)
     if config is None:
-        raise InputError('name an experiment, for instance --config=configs/shapes.py.')
+        raise InputError(f'say which experiment, for instance --config=shapes; there are {", ".join(config_names())}.')
     return options, config
-
-
-def _parser():
-    parser = OptionParser(
-        prog='panet-jax',
-        description='Trains and evaluates an experiment.',
-        allow_abbrev=False,
-        usage='%(prog)s --config=FILE [--config.NAME=VALUE ...] [options]',
-        epilog='--config.NAME=VALUE changes a setting; docs/settings.md and panet_jax/settings.py list them.',
-    )
-    parser.add_argument(
-        '--config',
-        metavar='FILE',
-        help='the experiment: a file such as configs/shapes.py, configs/shapes.py:lite for a small run, or the config.json of '
-        'a workdir to repeat its run',
-    )
-    parser.add_argument(
-        '--workdir', help='folder for checkpoints, metrics and results (default: in runs/, named after the experiment)'
-    )
-    parser.add_argument(
-        '--mode',
-        choices=MODES,
-        help='what to do (default: train, then evaluate); table evaluates all folds, shots and kinds of support, and compares '
-        'them with the paper',
-    )
-    _add_process_options(parser)
-    return parser
-
-
-def _add_process_options(parser):
-    """Adds the options on where the program runs: its compiled programs, and a job of several processes."""
-    parser.add_argument(
-        '--compilation_cache',
-        metavar='FOLDER',
-        help="folder of compiled programs, with which a second run starts at once; '' keeps none (default: compiled/ in "
-        '$PANET_JAX_CACHE or ~/.cache/panet_jax); $JAX_COMPILATION_CACHE_DIR takes precedence',
-    )
-    parser.add_argument(
-        '--distributed',
-        action='store_true',
-        help='run as one of several processes, all started with the same command; on Cloud TPU, under SLURM and under Open MPI '
-        'they find each other, elsewhere they need the next three options',
-    )
-    parser.add_argument(
-        '--coordinator',
-        default=os.environ.get('JAX_COORDINATOR_ADDRESS'),
-        metavar='HOST:PORT',
-        help='address of process 0; implies --distributed ($JAX_COORDINATOR_ADDRESS)',
-    )
-    for name, variable, what in (
-        ('processes', 'JAX_NUM_PROCESSES', 'number of processes'),
-        ('process', 'JAX_PROCESS_ID', 'number of this process, from 0'),
-    ):
-        value = os.environ.get(variable, '')
-        parser.add_argument(
-            f'--{name}',
-            type=whole_number(0),
-            default=int(value) if value.isdigit() else None,
-            help=f'{what} (${variable})',
-        )
 
 
 def _run(options, config):

@@ -1,4 +1,4 @@
-"""What README.md and docs/ hold: fenced blocks, the commands in them, links, headings."""
+"""What README.md, CONTRIBUTING.md and docs/ hold: fenced blocks, the commands in them, links, headings."""
 
 import re
 import shlex
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tiny import ROOT
 
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
 FENCE = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 

@@ -1,5 +1,10 @@
 """`panet-jax` as typed: the commands, and the message on one that does not exist."""
 
+import importlib.metadata
+import pathlib
+import shutil
+import subprocess
+
 import pytest
 
 import panet_jax
@@ -24,8 +29,9 @@ def command(capsys):
 def test_without_arguments_it_says_what_there_is_and_what_to_type(command):
     status, _, err = command()
     assert status == 2
-    for name in (*cli.COMMANDS, '--config=FILE', '--support cat=cat.jpg:box='):
-        assert f'panet-jax {name}' in err or name in err
+    for name in (*cli.COMMANDS, *cli.EXPERIMENTS):
+        assert f'panet-jax {name}' in err
+    assert 'Try it: ' in err
 
 
 def test_version(command):
@@ -33,10 +39,15 @@ def test_version(command):
 
 
 MISTAKES = {
-    'mode': (['train'], 'type panet-jax --config=FILE --mode=train, for instance'),
-    'other word': (['eval', '--config=x'], '--config=FILE --mode=evaluate'),
+    'no experiment': (['train'], 'wants an experiment first: coco20i, custom, pascal5i,'),
+    'option first': (['table', '--workdir=x'], 'panet-jax table wants an experiment first'),
+    'experiment': (['train', 'shape'], "there is no configuration 'shape'; did you mean shapes?"),
+    'other word': (['eval', 'shapes'], 'did you mean panet-jax evaluate?'),
+    'no command': (['shapes:lite'], 'did you mean panet-jax train shapes:lite?'),
+    'shell': (['completion', 'bsh'], "got 'bsh'; did you mean bash?"),
+    'stray word of doctor': (['doctor', 'x'], "takes no further argument, got 'x'"),
     'near': (['predikt'], 'did you mean panet-jax predict?'),
-    'far': (['xyz'], 'wanted data, demo, predict or --config=FILE.'),
+    'far': (['xyz'], 'there are predict, demo, data, export, doctor, completion, train, evaluate, table.'),
     'option': (['predict', '--suport', 'cat=cat.jpg'], 'has no option --suport; did you mean --support?'),
     'option with value': (['predict', '--ot=x'], 'has no option --ot; did you mean --out?'),
     'far option': (['demo', '--xyz'], 'panet-jax demo has no option --xyz; panet-jax demo --help lists'),
@@ -77,3 +88,44 @@ def test_a_mistake_is_one_line_without_usage(command, arguments, sentence):
     assert sentence in err
     assert err.startswith('panet_jax: ')
     assert err.count('\n') == 1
+
+
+@pytest.mark.parametrize('name', sorted(cli.EXPERIMENTS))
+def test_commands_of_experiments_help(command, name):
+    status, out, _ = command(name, '--help')
+    assert status == 0
+    assert 'panet-jax train EXPERIMENT' in out
+
+
+def completed(script, words, word):
+    """What bash offers for the last word of a command."""
+    ask = f'source {script}; COMP_WORDS=({words} {word}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); '
+    ask += f'_shtab_panet_jax panet-jax "{word}"; echo "${{COMPREPLY[@]}}"'
+    return subprocess.run(['bash', '-c', ask], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.skipif(not shutil.which('bash'), reason='there is no bash')
+def test_the_tab_key_completes_commands_options_settings_and_names(command, tmp_path):
+    status, script, _ = command('completion', 'bash')
+    assert status == 0
+    (tmp_path / 'script').write_text(script)
+    for words, word, wanted in (
+        ('panet-jax', 'pre', 'predict'),
+        ('panet-jax predict', '--sup', '--support'),
+        ('panet-jax data', 'che', 'check'),
+        ('panet-jax train', 'sha', 'shapes'),
+        ('panet-jax train shapes', '--config.data.fold_r', '--config.data.fold_rule'),
+        ('panet-jax table pascal5i --mode', 'ta', 'table'),
+    ):
+        assert wanted in completed(tmp_path / 'script', words, word), (words, word)
+
+
+def test_the_doctor_says_what_there_is_and_what_to_type(command):
+    status, out, _ = command('doctor')
+    assert status == 0
+    for part in ('versions', 'devices', 'folders', 'weights', 'data', 'optional parts'):
+        assert f'\n{part}\n' in f'\n{out}'
+    assert f'panet_jax {panet_jax.__version__} in ' in out
+    assert f'jax {importlib.metadata.version("jax")},' in out
+    assert str(pathlib.Path.home()) + '/' not in out
+    assert 'resnet101: missing; get it from https://' in out

@@ -7,6 +7,7 @@ from tiny import ROOT, load_config
 from typed import run_typed
 
 from panet_jax.commands.config_flag import take_config
+from panet_jax.config import config_names, named_config
 
 SHAPES = f'--config={ROOT}/configs/shapes.py'
 HEAD = 'from panet_jax.config import base_config\n\ndef get_config():\n    config = base_config("own")\n'
@@ -66,6 +67,21 @@ def test_settings_that_an_older_config_json_lacks_have_their_defaults(tmp_path):
     assert parsed(f'--config={tmp_path}/config.json').to_dict() == load_config('shapes').to_dict()
 
 
+@pytest.mark.parametrize('name', config_names())
+def test_a_configuration_is_named_or_a_file(name):
+    assert parsed(f'--config={name}:lite').to_dict() == parsed(f'--config={ROOT}/configs/{name}.py:lite').to_dict()
+    assert parsed(f'--config={name}').to_dict() == named_config(name).to_dict()
+
+
+def test_a_file_inherits_from_a_configuration_by_its_name(tmp_path):
+    lines = ['from panet_jax.config import named_config', 'def get_config(preset=""):']
+    lines += ['    config = named_config("pascal5i", preset)', '    config.data.fold = 2', '    return config']
+    (tmp_path / 'own.py').write_text('\n'.join(lines))
+    whole, lite = (parsed(f'--config={tmp_path}/own.py{preset}') for preset in ('', ':lite'))
+    assert (whole.name, whole.data.fold, whole.steps) == ('pascal5i', 2, named_config('pascal5i').steps)
+    assert (lite.name, lite.data.fold, lite.steps) == ('pascal5i-lite', 2, 200)
+
+
 def own(lines):
     return {'own.py': HEAD + ''.join(f'    {line}\n' for line in lines)}
 
@@ -99,6 +115,9 @@ MISTAKES = {
     'no value': ({}, ['--config.steps'], '--config.steps wants a value.'),
     'order': ({}, ['--config.steps=3', SHAPES], '--config=FILE must come before --config.steps=3'),
     'preset': ({'own.json': '{}'}, ['--config=own.json:lite'], 'has no presets; leave out :lite'),
+    'name': ({}, ['--config=shape'], "there is no configuration 'shape'; did you mean shapes?"),
+    'far name': ({}, ['--config=xyz'], 'there are coco20i, custom, pascal5i,'),
+    'file of a name': ({}, ['--config=nowhere/shapes.py'], 'type --config=shapes for the one that comes with'),
     'folder': ({}, ['--config=.'], '--config=. is a folder; name a file in it, such as config.json'),
 }
 

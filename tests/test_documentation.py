@@ -102,7 +102,9 @@ def check_command(words, folder, only_parse=False):
     match words:
         case ['pip', 'install', *what]:  # not run: it would change the environment of the tests
             check_packages(what)
-        case ['pytest'] | ['cd', _]:
+        case ['pytest' | 'ruff' | 'lint-imports' | 'pre-commit', *_] | ['cd', _]:
+            pass
+        case ['python3', '-m', 'venv', 'venv'] | ['.', 'venv/bin/activate']:
             pass
         case ['srun', *rest]:
             check_command(rest, folder, only_parse=True)
@@ -114,14 +116,17 @@ def check_command(words, folder, only_parse=False):
             root = [f'--config.data.root={path}' for name, path in ROOTS.items() if name in config]
             parse = only_parse or set(rest) & set(ONLY_PARSED)
             succeed('parsed program' if parse else 'program', ['main', config, *SMALL, *root, *rest], folder)
+        case ['panet-jax', 'train' | 'evaluate' | 'table' as command, name, *rest]:
+            mode = {'train': [], 'evaluate': ['--mode=evaluate'], 'table': ['--mode=table']}[command]
+            check_command(['python', '-m', 'panet_jax.main', f'--config={name}', *mode, *rest], folder, only_parse)
         case ['python', script, *_] if script.startswith(('benchmarks/', 'robustness/')):  # minutes each
             succeed('parsed script', words[1:], folder)
         case ['panet-jax', 'data', 'prepare', name, *rest]:
             succeed('console script', [*words[:4], f'--root={ROOTS[name]}', *rest], folder)
-        case ['panet-jax', 'data' | 'predict', *_]:
+        case ['panet-jax', 'data' | 'predict' | 'export' | 'doctor', *_]:
             succeed('console script', words, folder)
         case ['panet-jax', 'demo', *options]:  # serves until Ctrl-C; tests/test_demo.py opens the page
-            demo.parser().parse_args(options)
+            demo.make_parser().parse_args(options)
         case _:
             pytest.fail(f'no rule for the command {" ".join(words)}')
 
@@ -229,7 +234,7 @@ OF_FORMATS = {
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_files_on_the_pages_exist(page):
     mentioned = set(re.findall(r'(?:`|\b)((?:[\w-]+/)*[\w-]+\.(?:py|txt|ipynb))\b', prose(page)))
-    of_users = {'classes.txt', 'class1.txt', *OF_FORMATS}
+    of_users = {'classes.txt', 'class1.txt', 'own.py', *OF_FORMATS}
     homes = [ROOT, PACKAGE, *FOLDERS]
     theirs = OF_THE_AUTHORS if page.stem == 'from-pytorch' else set()
     assert not [name for name in mentioned - of_users - theirs if not any((home / name).exists() for home in homes)]
@@ -258,7 +263,7 @@ def test_the_page_of_settings_is_their_table():
 
 
 def test_the_reading_path_names_every_folder():
-    rows = re.findall(r'^\| (`\w+/`.*?) \| \d \|', (ROOT / 'README.md').read_text(), re.MULTILINE)
+    rows = re.findall(r'^\| (`\w+/`.*?) \| \d \|', (ROOT / 'docs/architecture.md').read_text(), re.MULTILINE)
     named = [name for row in rows for name in re.findall(r'`(\w+)/`', row)]
     assert sorted(named) == [folder.name for folder in FOLDERS]
 

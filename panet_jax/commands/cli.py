@@ -1,4 +1,4 @@
-"""The console script: `panet-jax --config=...` runs an experiment; `data`, `predict` and `demo` are commands."""
+"""The console script: `panet-jax train shapes` runs an experiment; `predict`, `demo`, `data` and others are commands."""
 
 import difflib
 import importlib
@@ -8,33 +8,48 @@ from collections.abc import Sequence
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.messages import show_messages
 from panet_jax.compute.interrupts import heed_signals
+from panet_jax.config import config_names
 from panet_jax.errors import InputError
 
-# Module of each command; it has FRONT_END, and run(arguments) -> exit status.
+# Module of each command; it has FRONT_END, make_parser(), and run(arguments) -> exit status.
 COMMANDS = {
-    'data': 'panet_jax.commands.data',
-    'demo': 'panet_jax.commands.demo',
     'predict': 'panet_jax.commands.predict',
+    'demo': 'panet_jax.commands.demo',
+    'data': 'panet_jax.commands.data',
+    'export': 'panet_jax.commands.export',
+    'doctor': 'panet_jax.commands.doctor',
+    'completion': 'panet_jax.commands.completion',
 }
+# Options of the main program for each command that runs an experiment.
+EXPERIMENTS = {'train': (), 'evaluate': ('--mode=evaluate',), 'table': ('--mode=table',)}
 
 OVERVIEW = """\
-panet-jax predict           segments photographs, given a few annotated ones
-panet-jax demo              a page to draw on
-panet-jax data              checks a folder, prepares a benchmark, removes outdated lists
-panet-jax --config=FILE     trains and evaluates; its flags are below
-panet-jax --version         prints the version
+Segment photographs
+  panet-jax predict              finds classes of a few annotated photographs in others
+  panet-jax demo                 a page to draw on
+Run experiments
+  panet-jax train EXPERIMENT     trains and evaluates; EXPERIMENT is a name such as shapes, or a file
+  panet-jax evaluate EXPERIMENT  evaluates again
+  panet-jax table EXPERIMENT     all folds, shots and kinds of support, beside the paper
+  panet-jax data                 checks a folder, prepares a benchmark, removes what is out of date
+  panet-jax export               a trained network to share, a saved segmenter to run elsewhere
+This machine
+  panet-jax doctor               versions, devices, caches, weights and data, and what is missing for what
+  panet-jax completion SHELL     completion of commands and options by the Tab key
+  panet-jax --version            says which version this is
 
 panet-jax COMMAND --help describes a command.
 """
 FIRST_STEPS = """\
-Try it: panet-jax demo, or, with a photograph of your own and the box of a cat in it (pixels from the upper left corner),
+Try it: panet-jax train shapes:lite, or panet-jax demo, or, with a photograph of your own and the box of a cat in it
+(pixels from the upper left corner),
 panet-jax predict --support cat=cat.jpg:box=LEFT,TOP,RIGHT,BOTTOM --query FOLDER
 """
-# Words that people type in place of --config, with the mode that they mean.
-MODES = {
-    **dict.fromkeys(('train', 'training', 'fit', 'run'), 'train'),
-    **dict.fromkeys(('evaluate', 'eval', 'test'), 'evaluate'),
-    'table': 'table',
+# Words that people type in place of a command.
+SYNONYMS = {
+    **dict.fromkeys(('training', 'fit', 'run'), 'train'),
+    **dict.fromkeys(('eval', 'test'), 'evaluate'),
+    **dict.fromkeys(('segment', 'infer'), 'predict'),
 }
 
 
@@ -51,11 +66,13 @@ def run(words: Sequence[str] | None = None) -> None:
     first = ''.join(words[:1])
     with exiting(FrontEnd()):
         if not first:
-            print(OVERVIEW.replace('; its flags are below', ''), FIRST_STEPS, sep='\n', end='', file=sys.stderr)
+            print(OVERVIEW, FIRST_STEPS, sep='\n', end='', file=sys.stderr)
             sys.exit(2)
         if first in COMMANDS:
             _run_command(importlib.import_module(COMMANDS[first]), words[1:])
-        if not first.startswith('-'):
+        if first in EXPERIMENTS:
+            words = _experiment_words(first, words[1:])
+        elif not first.startswith('-'):
             raise InputError(_no_command(first))
     if first in ('-h', '--help'):
         print(OVERVIEW)
@@ -70,13 +87,24 @@ def _run_command(command, arguments):
         sys.exit(command.run(arguments))
 
 
+def _experiment_words(command, words):
+    """The words of the main program for `panet-jax train EXPERIMENT ...`."""
+    if not words or (words[0].startswith('-') and not {'-h', '--help'} & set(words)):
+        raise InputError(
+            f'panet-jax {command} wants an experiment first: {", ".join(config_names())}, or a file; for instance '
+            f'panet-jax {command} shapes.'
+        )
+    if words[0].startswith('-'):
+        return ['--help']
+    return [f'--config={words[0]}', *EXPERIMENTS[command], *words[1:]]
+
+
 def _no_command(word):
     """A sentence on a command that does not exist, with what to type instead."""
-    if word in MODES:
-        return (
-            f'there is no command {word!r}; type panet-jax --config=FILE --mode={MODES[word]}, for instance with '
-            '--config=configs/shapes.py.'
-        )
-    near = difflib.get_close_matches(word, COMMANDS, 1)
-    hint = f'did you mean panet-jax {near[0]}?' if near else f'wanted {", ".join(COMMANDS)} or --config=FILE.'
-    return f'there is no command {word!r}; {hint}'
+    commands = (*COMMANDS, *EXPERIMENTS)
+    near = [SYNONYMS[word]] if word in SYNONYMS else difflib.get_close_matches(word, commands, 1)
+    if near:
+        return f'there is no command {word!r}; did you mean panet-jax {near[0]}?'
+    if word.partition(':')[0] in config_names():
+        return f'there is no command {word!r}; did you mean panet-jax train {word}?'
+    return f'there is no command {word!r}; there are {", ".join(commands)}.'

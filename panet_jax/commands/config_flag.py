@@ -1,4 +1,4 @@
-"""Reads --config=FILE, a Python file or the config.json of a run, and the settings typed after it."""
+"""Reads --config=NAME or FILE, a Python file or the config.json of a run, and the settings typed after it."""
 
 import ast
 import difflib
@@ -12,7 +12,7 @@ from typing import Any
 
 import ml_collections
 
-from panet_jax.config import base_config
+from panet_jax.config import base_config, config_file, config_names
 from panet_jax.errors import InputError
 from panet_jax.settings import SETTINGS
 
@@ -52,7 +52,8 @@ def read_config(path: str) -> ml_collections.ConfigDict:
     """Reads a configuration file.
 
     Args:
-        path: FILE.py or FILE.py:PRESET, whose get_config returns the ConfigDict; or a config.json, to repeat its run.
+        path: the name of a configuration that comes with the package, such as shapes; FILE.py, whose get_config returns
+            the ConfigDict; either with :PRESET; or a config.json, to repeat its run.
 
     Returns:
         The ConfigDict, locked.
@@ -61,18 +62,28 @@ def read_config(path: str) -> ml_collections.ConfigDict:
         InputError: the file is missing or wrong; the message has the line.
     """
     file, colon, preset = path.partition(':')
-    if Path(file).is_dir():
-        raise InputError(f'--config={file} is a folder; name a file in it, such as config.json to repeat its run.')
-    if not Path(file).is_file():
-        raise InputError(
-            f'there is no configuration file {file!r} in {Path.cwd()}; shapes.py, pascal5i.py, coco20i.py and '
-            'custom.py are in configs/ of the repository.'
-        )
+    file = _file(file)
     if file.endswith('.json') and colon:
         raise InputError(f'{file} describes one run and has no presets; leave out :{preset}.')
     config = _from_json(file) if file.endswith('.json') else _from_python(file, (preset,) if colon else ())
     config.lock()
     return config
+
+
+def _file(text) -> str:
+    """The path of a configuration, given its name or its path."""
+    if text in config_names():
+        return str(config_file(text))
+    path = Path(text)
+    if path.is_dir():
+        raise InputError(f'--config={text} is a folder; name a file in it, such as config.json to repeat its run.')
+    if path.is_file():
+        return text
+    if path.name == text and not path.suffix:  # a name, and no file
+        return str(config_file(text))
+    known = f'; type --config={path.stem} for the one that comes with panet_jax' if path.stem in config_names() else ''
+    names = f'; names without a file are {", ".join(config_names())}'
+    raise InputError(f'there is no configuration file {text!r} in {Path.cwd()}{known or names}.')
 
 
 def _next(words, name):

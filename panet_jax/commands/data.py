@@ -36,11 +36,12 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: a mistake of the user.
     """
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     return options.action(options)
 
 
-def _parser():
+def make_parser() -> OptionParser:
+    """The parser of the command's options."""
     parser = OptionParser(
         prog='panet-jax data', description='Checks and prepares data sets, and removes outdated prepared lists.'
     )

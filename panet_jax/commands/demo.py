@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: a mistake of the user.
     """
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     if importlib.util.find_spec('gradio') is None:
         raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
     warn_of_size(options.size)
@@ -128,7 +128,7 @@ def _is_relevant(record):
     return not (record.exc_info and isinstance(record.exc_info[1], ClientDisconnect))
 
 
-def parser() -> OptionParser:
+def make_parser() -> OptionParser:
     """The parser of the command's options."""
     options = OptionParser(
         prog='panet-jax demo',

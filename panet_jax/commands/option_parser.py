@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from panet_jax.disk.paths import workdir_path
 from panet_jax.errors import InputError
-from panet_jax.networks.names import ENCODER_NAMES
+from panet_jax.networks.names import ENCODER_NAMES, HUB
 
 # argparse's messages on an option without its value, and what this program says instead.
 MISSING_VALUE = dict.fromkeys(('expected one argument', 'expected at least one argument'), 'wants a value')
@@ -127,9 +127,10 @@ def add_network_options(parser: argparse.ArgumentParser, default: str | None) ->
     """
     parser.add_argument(
         '--weights',
-        type=_weights,
+        type=weights_source,
         default=default,
-        help='imagenet (the default), dinov2-small or another encoder, the workdir of a training, or a file',
+        help='imagenet (the default), dinov2-small or another encoder, the workdir of a training, an exported network, '
+        'hf://USER/NAME on the Hugging Face hub, or a file',
     )
     parser.add_argument(
         '--size',
@@ -153,8 +154,20 @@ def warn_of_size(size: int | None) -> None:
         )
 
 
-def _weights(text):
-    """A type for options: imagenet, the name of an encoder, or an existing workdir or file of weights."""
+def weights_source(text: str) -> str:
+    """A type for options: imagenet, the name of an encoder, an address on the hub, or a training or weights there are.
+
+    Args:
+        text: the weights as typed.
+
+    Returns:
+        The text.
+
+    Raises:
+        ArgumentTypeError: there are no such weights.
+    """
+    if text.startswith(HUB):
+        return text
     try:
         exists = text in ('imagenet', *ENCODER_NAMES) or (text != 'random' and workdir_path(text, '').exists())
     except InputError as error:  # an address, but not that of a bucket

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     Raises:
         InputError: a mistake of the user.
     """
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(arguments)
     if not (options.support or options.support_dir or options.segmenter):
         parser.error(
@@ -102,7 +102,8 @@ def _first(paths):
     return ', '.join(map(str, paths[:3])) + ', ...' * (len(paths) > 3)
 
 
-def _parser():
+def make_parser() -> OptionParser:
+    """The parser of the command's options."""
     parser = OptionParser(
         prog='panet-jax predict',
         description='Segments photographs, given a few annotated ones of each class.',

@@ -7,11 +7,13 @@ from pathlib import Path
 import jax
 
 from panet_jax.disk.paths import absolute, workdir_path
-from panet_jax.disk.workdir import read_config
+from panet_jax.disk.workdir import TRAINED, read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
 from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named
+from panet_jax.networks.exported import as_exported, is_exported
+from panet_jax.networks.hub import fetch_exported, is_on_hub
 from panet_jax.networks.network import Network
 from panet_jax.networks.published import default_weights, published_params
 from panet_jax.networks.trained import newest_network
@@ -23,8 +25,9 @@ def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: 
 
     Args:
         source: the name of an encoder with published weights, such as 'dinov2-small' or 'resnet50'; 'imagenet' or
-            'vgg16', which are the same; the workdir of a training, for its newest network; a file of weights; the
-            parameters of a VGG-16; or a Network.
+            'vgg16', which are the same; the workdir of a training, for its newest network; a folder from `panet-jax
+            export`, or 'hf://USER/NAME', where one is on the Hugging Face hub; a file of weights; the parameters of a
+            VGG-16; or a Network.
         size: side in pixels of the images for the network. By default the size of the workdir's training, or the
             preferred size of the encoder.
 
@@ -114,7 +117,11 @@ def _network(source):
         if encoder.name == DEFAULT:
             return Network(vgg16(encoder_width(params)), params, encoder.size, 'imagenet')
         return Network(encoder, params, encoder.size, str(source))
+    if is_on_hub(source):
+        return dataclasses.replace(_network(fetch_exported(str(source))), origin=str(source))
     path = workdir_path(source)
+    if is_exported(path):
+        return as_exported(_network(path / TRAINED), path)
     size, (file, step) = None, (path, 0)
     if path.is_dir():
         size, (file, step) = read_config(path)['data']['size'], newest_network(path)

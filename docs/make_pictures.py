@@ -1,0 +1,147 @@
+"""The pictures of README.md and of the site, made by this program: python docs/make_pictures.py
+
+Photographs: `skimage.data.coins` (Brooklyn Museum) and `skimage.data.immunohistochemistry` (Center for Microscopy and
+Molecular Imaging), both without known copyright restrictions. Each is cut into a reference and queries that do not overlap it.
+The other pictures are of drawn shapes, by a network that `panet-jax train shapes` trains, or that --workdir names.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import skimage.data
+from PIL import Image, ImageDraw
+
+import panet_jax as pj
+from panet_jax.images.overlays import overlay
+
+PICTURES = Path(__file__).parent / 'pictures'
+MOST_BYTES = 300_000
+CELL = (300, 225)  # width and height of a photograph in the picture
+GAP = 8
+MARK = (230, 30, 30)
+
+
+class Scene(NamedTuple):
+    """A photograph: (left, top, right, bottom) of a reference and of queries; the object's box within the reference."""
+
+    name: str
+    photograph: np.ndarray
+    reference: tuple[int, int, int, int]
+    box: tuple[int, int, int, int]
+    queries: Sequence[tuple[int, int, int, int]]
+
+
+def scenes() -> list[Scene]:
+    """The photographs and their parts."""
+    coins = np.stack([skimage.data.coins()] * 3, -1)
+    tissue = skimage.data.immunohistochemistry()
+    return [
+        Scene(
+            'coin',
+            coins,
+            (10, 8, 130, 92),
+            (12, 26, 56, 68),
+            [(0, 160, 190, 303), (190, 160, 384, 303), (132, 8, 300, 150)],
+        ),
+        Scene(
+            'gland',
+            tissue,
+            (200, 270, 420, 512),
+            (52, 36, 184, 238),
+            [(0, 0, 290, 218), (0, 180, 200, 330), (230, 0, 512, 212)],
+        ),
+    ]
+
+
+def cut(photograph: np.ndarray, part: tuple[int, int, int, int], scale: int = 3) -> np.ndarray:
+    """A part of a photograph, enlarged."""
+    left, top, right, bottom = part
+    size = ((right - left) * scale, (bottom - top) * scale)
+    return np.asarray(Image.fromarray(photograph[top:bottom, left:right]).resize(size))
+
+
+def cell(image: np.ndarray, box: Sequence[int] = ()) -> Image.Image:
+    """An image as a cell of the picture, with a box drawn on it."""
+    drawn = Image.fromarray(image)
+    if box:
+        ImageDraw.Draw(drawn).rectangle(list(box), outline=MARK, width=max(image.shape) // 60)
+    drawn.thumbnail(CELL)
+    framed = Image.new('RGB', CELL, 'white')
+    framed.paste(drawn, ((CELL[0] - drawn.width) // 2, (CELL[1] - drawn.height) // 2))
+    return framed
+
+
+def row(segmenter: pj.Segmenter, scene: Scene) -> list[Image.Image]:
+    """The reference with its box, and the queries with what is found."""
+    box = [3 * number for number in scene.box]
+    reference, queries = cut(scene.photograph, scene.reference), [cut(scene.photograph, part) for part in scene.queries]
+    results = segmenter.fit({scene.name: [(reference, pj.Box(*box))]}).predict(queries)
+    found = [cell(overlay(query, result.labels)) for query, result in zip(queries, results, strict=True)]
+    return [cell(reference, box), *found]
+
+
+def grid(rows: list[list[Image.Image]]) -> Image.Image:
+    """Cells in rows and columns."""
+    width, height = CELL[0] + GAP, CELL[1] + GAP
+    picture = Image.new('RGB', (len(rows[0]) * width - GAP, len(rows) * height - GAP), 'white')
+    for j, cells in enumerate(rows):
+        for i, one in enumerate(cells):
+            picture.paste(one, (i * width, j * height))
+    return picture
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Writes a picture of docs/pictures/; one that is too large is an error."""
+    path = PICTURES / name
+    picture.save(path, quality=85)
+    if path.stat().st_size > MOST_BYTES:
+        sys.exit(f'{path} has {path.stat().st_size} bytes, more than {MOST_BYTES}')
+    print(path)
+
+
+def panet_jax(*words: str) -> None:
+    """Runs a command of ours."""
+    subprocess.run([sys.executable, '-c', 'from panet_jax.commands.cli import run; run()', *words], check=True)
+
+
+def episodes(workdir: Path, annotation: str) -> Image.Image:
+    """The sheet that the program draws of 2-way 2-shot episodes."""
+    words = [
+        f'--config.evaluation.{word}'
+        for word in ('runs=1', 'episodes=20', 'pictures=2', 'untrained=False', f'annotation={annotation}')
+    ]
+    panet_jax(
+        'evaluate', 'shapes', f'--workdir={workdir}', '--config.episode.ways=2', '--config.episode.shots=2', *words
+    )
+    sheet = max((workdir / 'pictures').glob('*.png'), key=lambda path: path.stat().st_mtime)
+    picture = Image.open(sheet).convert('RGB')
+    picture.thumbnail((1200, 1200))
+    return picture
+
+
+def main() -> None:
+    """Makes all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--workdir', type=Path, help='a training of shapes; without it, one is made (two to three minutes)'
+    )
+    workdir = parser.parse_args().workdir
+    PICTURES.mkdir(exist_ok=True)
+    segmenter = pj.Segmenter('imagenet')
+    save(grid([row(segmenter, scene) for scene in scenes()]), 'photographs.jpg')
+    with tempfile.TemporaryDirectory() as temporary:
+        if workdir is None:
+            workdir = Path(temporary)
+            panet_jax('train', 'shapes', '--mode=train', f'--workdir={workdir}')
+        for annotation in ('dense', 'scribble', 'box'):
+            save(episodes(workdir, annotation), f'shapes-{annotation}.jpg')
+
+
+if __name__ == '__main__':
+    main()

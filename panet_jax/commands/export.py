@@ -1,0 +1,105 @@
+"""`panet-jax export`: a trained network as a folder that travels, or a saved segmenter as a program for other runtimes."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from panet_jax.commands.ending import FrontEnd
+from panet_jax.commands.option_parser import OptionParser, weights_source
+from panet_jax.disk.paths import local_path, workdir_path
+from panet_jax.errors import InputError
+
+FRONT_END = FrontEnd(options={'segmenter.weights': '--weights'})
+EPILOG = """\
+  panet-jax export runs/shapes-fold0-1way-1shot --out my-network
+      makes my-network/ with encoder.safetensors, model.json and a model card, README.md. It is loaded by
+      pj.Segmenter('my-network') and --weights my-network. Published with
+      hf upload USER/NAME my-network
+      it is loaded by pj.Segmenter('hf://USER/NAME') and --weights hf://USER/NAME.
+  panet-jax export pets.safetensors --stablehlo pets.stablehlo
+      makes one file with network and references, from an image to probabilities, which
+      jax.export.deserialize(bytearray(Path('pets.stablehlo').read_bytes())).call(image)
+      runs on a CPU, a GPU or a TPU with jax and flatbuffers, without panet_jax.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: words after `panet-jax export`.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        InputError: a mistake of the user.
+    """
+    options = make_parser().parse_args(arguments)
+    path = workdir_path(options.source, 'what to export')
+    if not path.exists():
+        raise InputError(f'there is no {path}; name the workdir of a training, or a saved segmenter.')
+    if path.is_dir():
+        _check_absent(options, ('stablehlo', 'weights'), f'is for a saved segmenter, and {path} is a folder')
+        _export_network(path, local_path(options.out or f'{path.resolve().name}-network', '--out'))
+    else:
+        _check_absent(options, ('out',), f'is for a training, and {path} is a file')
+        if not options.stablehlo:
+            raise InputError(f'{path} is a file; name the file to write with --stablehlo FILE.')
+        _export_program(path, local_path(options.stablehlo, '--stablehlo'), options.weights)
+    return 0
+
+
+def make_parser() -> OptionParser:
+    """The parser of the command's options."""
+    parser = OptionParser(
+        prog='panet-jax export',
+        description='Exports a trained network to share, or a saved segmenter to run elsewhere.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('source', metavar='RUN_OR_SEGMENTER', help='the workdir of a training, or a saved segmenter')
+    parser.add_argument('--out', metavar='FOLDER', help='where a network goes (RUN-network in the current folder)')
+    parser.add_argument('--stablehlo', metavar='FILE', help='write the program of a segmenter')
+    parser.add_argument('--weights', type=weights_source, help='of the segmenter, if they have moved')
+    return parser
+
+
+def _check_absent(options, names, why):
+    for name in names:
+        if getattr(options, name):
+            raise InputError(f'--{name} {why}.')
+
+
+def _export_network(run_path, out: Path) -> None:
+    """Writes the newest network of a workdir, with what is known of it."""
+    from panet_jax.networks.choose import load_network
+    from panet_jax.networks.exported import describe, write_exported
+    from panet_jax.networks.trained import history
+    from panet_jax.results.model_card import model_card
+    from panet_jax.results.tables import published_results, results_table
+
+    network = load_network(run_path)
+    rows = published_results(run_path, network.hash)
+    about = describe(network, history(run_path), rows)
+    tables = [results_table([row], Path()) for row in rows]
+    write_exported(out, network, about, model_card(out.name, out.name, about, tables))
+    print(f'the {about["encoder"]} of step {about["step"]} and {len(rows)} result(s) are in {out}')
+    print(f"load it with pj.Segmenter('{out}') or --weights {out}; publish it with: hf upload USER/NAME {out}")
+
+
+def _export_program(path: Path, target: Path, weights: str | None) -> None:
+    """Writes the program of a saved segmenter."""
+    from panet_jax.disk.atomic import replacing
+    from panet_jax.disk.downloads import gigabytes
+    from panet_jax.segmenter.program import exported_program
+    from panet_jax.segmenter.segmenter import Segmenter
+
+    if not target.parent.is_dir():
+        raise InputError(f'there is no folder {target.parent} for {target.name}; make it first, or name another one.')
+    segmenter = Segmenter.load(path, weights)
+    with replacing(target) as temporary:
+        temporary.write_bytes(exported_program(segmenter))
+    side, labels = segmenter.size, ', '.join(['background', *segmenter.classes])
+    print(f'{target}, {gigabytes(target.stat().st_size)}: an image [1, {side}, {side}, 3] uint8 ->')
+    print(f'probabilities [1, {side}, {side}, {1 + len(segmenter.classes)}] float32 of {labels}')
