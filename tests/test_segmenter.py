@@ -20,6 +20,7 @@ import panet_jax as pj
 from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
 from panet_jax.method.adapt import ADAPTED, SEVERAL, adapted_logits
+from panet_jax.method.edges import edge_logits
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.segmenter import segmentation
 from panet_jax.segmenter.reference_set import background
@@ -49,7 +50,7 @@ def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
     references = [[draw_disc(10 * way + shot, color=color) for shot in range(2)] for way, color in enumerate(colors)]
     query, _ = draw_disc(99, shape=(SIZE, SIZE))
     segmenter_ = make(head='panet').fit({f'class {way}': pairs for way, pairs in enumerate(references)})
-    result = segmenter_.predict(query)
+    result = segmenter_.predict(query, edges=False)
     expected = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
     np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), expected, atol=1e-4)
     np.testing.assert_array_equal(result.labels, expected.argmax(-1))
@@ -62,12 +63,22 @@ def test_the_head_is_adapted_to_each_image_unless_the_papers_is_asked_for(make, 
     for pairs, adaptation in ((references, SEVERAL), (references[:1], ADAPTED)):
         segmenter_ = make().fit({'disc': pairs})
         expected = adapted_logits(features, segmenter_.references.prototypes(), adaptation)
-        np.testing.assert_allclose(segmenter_.predict(query).logits, expected, atol=1e-4)
+        np.testing.assert_allclose(segmenter_.predict(query, edges=False).logits, expected, atol=1e-4)
     segmenter_ = make(head='panet').fit({'disc': references})
     expected = pj.cosine_logits(features, segmenter_.references.prototypes())
-    np.testing.assert_allclose(segmenter_.predict(query).logits, expected, atol=1e-4)
+    np.testing.assert_allclose(segmenter_.predict(query, edges=False).logits, expected, atol=1e-4)
     with pytest.raises(pj.InputError, match="head must be panet or adapted, got 'best'"):
         make(head='best')
+
+
+def test_masks_follow_the_edges_of_the_image(make):
+    segmenter_ = make().fit({'disc': [draw_disc(0), draw_disc(1)]})
+    query = draw_disc(2, shape=(50, 40))[0]
+    grid = segmenter_.predict(query, edges=False)
+    result = segmenter_.predict(query)
+    expected = edge_logits(grid.logits, resize_image(query, SIZE))
+    np.testing.assert_allclose(result.logits, expected, atol=1e-3)
+    assert result.absent == grid.absent  # edges change the mask alone
 
 
 def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):

@@ -23,7 +23,8 @@ class Segmentation:
     """The segmentation of one image.
 
     Attributes:
-        logits: [h, w, 1 + N] float32, 20 times the cosines on the network's grid, background first.
+        logits: [h, w, 1 + N] float32, background first: logarithms of probabilities at the working size of `edge_logits`,
+            or, where masks do not follow edges, 20 times the cosines on the network's grid.
         shape: (H, W) of the image, upright.
         classes: names of the N classes; label n is classes[n - 1].
         absent: {class: confidence in [0, 1] that the class is not in the image}; see `absence`.

@@ -174,7 +174,7 @@ class Segmenter:
         return reference_set.with_references([reference for reference, _ in items], features)
 
     def predict(
-        self, images: Photo | Sequence[Photo], *, present_above: float | None = None
+        self, images: Photo | Sequence[Photo], *, present_above: float | None = None, edges: bool = True
     ) -> Segmentation | list[Segmentation]:
         """Segments images.
 
@@ -182,6 +182,7 @@ class Segmenter:
             images: one image, as for `read_photo`, or a list of images of any sizes.
             present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
                 image shows it is not above the threshold. None takes every class to be in every image.
+            edges: whether masks follow the edges of the image; without it they end where the network's grid does.
 
         Returns:
             A Segmentation, or a list of them.
@@ -190,11 +191,16 @@ class Segmenter:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
         if isinstance(images, list | tuple):
-            return list(self.stream(images, present_above=present_above))
-        return next(self.stream([images], present_above=present_above))
+            return list(self.stream(images, present_above=present_above, edges=edges))
+        return next(self.stream([images], present_above=present_above, edges=edges))
 
     def stream(
-        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
+        self,
+        images: Iterable[Photo],
+        *,
+        on_error: OnError = 'raise',
+        present_above: float | None = None,
+        edges: bool = True,
     ) -> Iterator[Segmentation | InputError]:
         """Segments any number of images, one batch after the other. Images are read a little ahead, in threads.
 
@@ -202,6 +208,7 @@ class Segmenter:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
             present_above: threshold as for `predict`.
+            edges: whether masks follow the edges, as for `predict`.
 
         Returns:
             An iterator of Segmentations, in the order of the images.
@@ -209,11 +216,16 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        results = self._results(images, on_error, present_above, keep_photos=False)
+        results = self._results(images, on_error, present_above, edges, keep_photos=False)
         return (segmentation for segmentation, _ in results)
 
     def stream_photos(
-        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
+        self,
+        images: Iterable[Photo],
+        *,
+        on_error: OnError = 'raise',
+        present_above: float | None = None,
+        edges: bool = True,
     ) -> Iterator[tuple[Segmentation, np.ndarray] | tuple[InputError, None]]:
         """Segments images as `stream` does, and gives the decoded photographs too, for whoever draws on them.
 
@@ -223,6 +235,7 @@ class Segmenter:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
             present_above: threshold as for `predict`.
+            edges: whether masks follow the edges, as for `predict`.
 
         Returns:
             An iterator of pairs, in the order of the images: a Segmentation and its photograph, [H, W, 3] uint8 and
@@ -231,7 +244,7 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        return self._results(images, on_error, present_above, keep_photos=True)
+        return self._results(images, on_error, present_above, edges, keep_photos=True)
 
     def save(self, path: str | Path) -> None:
         """Writes the references, and which weights they belong to. The file appears whole or not at all.
@@ -313,11 +326,11 @@ class Segmenter:
         for step in steps + [[image] for image in images[full:]]:
             yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
 
-    def _results(self, images, on_error, present_above, keep_photos):
+    def _results(self, images, on_error, present_above, edges, keep_photos):
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        compare = Comparison(self.references, self.head, present_above)
+        compare = Comparison(self.references, self.head, present_above, edges=edges)
         segment = functools.partial(self._segment, compare=compare)
         read_query = functools.partial(self._read_query, keep_photo=keep_photos)
         ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
@@ -353,7 +366,7 @@ class Segmenter:
             if isinstance(query, InputError):
                 yield query, None
             else:
-                yield compare(next(features), query.shape), query.photo
+                yield compare(next(features), query.pixels, query.shape), query.photo
 
 
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
