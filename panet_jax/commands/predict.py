@@ -119,6 +119,13 @@ def _parser():
         choices=SETTINGS['evaluation.head'].choices,
         help='prototypes adapted to each image (adapted, the default), or the same for all, as in the paper (panet)',
     )
+    parser.add_argument(
+        '--no-edges',
+        dest='edges',
+        action='store_false',
+        default=None,
+        help='masks need not follow the edges of the images',
+    )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
@@ -154,7 +161,9 @@ def _prepared_segmenter(options, supports):
 
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
-    typed = {name: value for name in ('size', 'dtype', 'head') if (value := getattr(options, name)) is not None}
+    typed = {
+        name: value for name in ('size', 'dtype', 'head', 'edges') if (value := getattr(options, name)) is not None
+    }
     if not options.segmenter:
         references = {}
         for support in supports:
@@ -178,6 +187,7 @@ def _segment(segmenter, stems, out, earlier, options):
         'weights': segmenter.weights,
         'size': segmenter.size,
         'head': segmenter.head,
+        'edges': segmenter.edges,
     }
     check_same(out, earlier, about, stems)
     _print_replaced(out, earlier, about)

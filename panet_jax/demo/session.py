@@ -88,7 +88,11 @@ class Session:
 
     def __init__(self, segmenter: Segmenter, home: Path):
         self._segmenter = Segmenter(
-            segmenter.network, dtype=segmenter.dtype, batch=segmenter.batch, head=segmenter.head
+            segmenter.network,
+            dtype=segmenter.dtype,
+            batch=segmenter.batch,
+            head=segmenter.head,
+            edges=segmenter.edges,
         )
         self._added = self._segmenter.references  # without the drawing that is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))

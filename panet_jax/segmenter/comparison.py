@@ -1,6 +1,7 @@
 """Compares one image with the references; the result is a Segmentation."""
 
 import functools
+import itertools
 import numbers
 
 import jax
@@ -8,8 +9,9 @@ import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
-from panet_jax.method.adapt import ADAPTED, PAPER, SEVERAL, adapted_logits
+from panet_jax.method.adapt import ADAPTED, SEVERAL, adapted_logits
 from panet_jax.method.edges import SIDE, edge_logits
+from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
 from panet_jax.segmenter.decision import class_probabilities, reference_views
 from panet_jax.segmenter.reference_set import ReferenceSet
@@ -33,7 +35,7 @@ class Comparison:
 
     def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None, *, edges: bool = True):
         self._prototypes, self._classes = references.prototypes(), references.classes
-        self._adaptation, self._edges = _adaptation(references, head), edges
+        self._head, self._adaptation, self._edges = head, _adaptation(references), edges
         self._present_above, self._views = present_above, None
         if present_above is not None:
             _check_share(present_above)
@@ -52,37 +54,40 @@ class Comparison:
         """
         absent = self._by_class(_absence(features, self._prototypes))
         if self._views is None:
-            return Segmentation(self._logits(features, self._prototypes, pixels), shape, self._classes, absent)
+            logits, expected = self._logits(features, self._prototypes, pixels)
+            return Segmentation(logits, shape, self._classes, absent, expected_iou=self._by_class(expected))
         probabilities = class_probabilities(features, self._prototypes, self._views)
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
         kept = np.concatenate([[True], probabilities > self._present_above])
-        of_kept = self._logits(features, self._prototypes[kept], pixels)
+        of_kept, expected = self._logits(features, self._prototypes[kept], pixels)
         logits = np.full((*of_kept.shape[:2], len(kept)), NEVER, np.float32)
         logits[..., kept] = of_kept
-        return Segmentation(logits, shape, self._classes, absent, self._by_class(probabilities))
+        names = itertools.compress(self._classes, kept[1:])
+        expected = dict(zip(names, expected.tolist(), strict=True))
+        return Segmentation(logits, shape, self._classes, absent, self._by_class(probabilities), expected)
 
     def _logits(self, features, prototypes, pixels):
-        """The logits of an image, on the grid or at the working size of its edges."""
-        logits = _logits(features, prototypes, adaptation=self._adaptation)
+        """The logits of an image, on the grid or at the working size of its edges, and the expected IoU, [N]."""
+        logits, expected = _logits(features, prototypes, head=self._head, adaptation=self._adaptation)
         if self._edges:
             logits = _edge_logits(logits, resize_image(pixels, min(len(pixels), SIDE)))
-        return np.asarray(logits)
+        return np.asarray(logits), np.asarray(expected)
 
     def _by_class(self, values):
         return dict(zip(self._classes, np.asarray(values).tolist(), strict=True))
 
 
-def _adaptation(references, head):
+def _adaptation(references):
     """How prototypes are adapted to an image; several references of a class leave less to adapt."""
-    if head == 'panet':
-        return PAPER
     several = any(len(references.of_class(name)) > 1 for name in references.classes)
     return SEVERAL if several else ADAPTED
 
 
-@functools.partial(jax.jit, static_argnames='adaptation')
-def _logits(features, prototypes, adaptation):
-    return adapted_logits(features, prototypes, adaptation)
+@functools.partial(jax.jit, static_argnames=('head', 'adaptation'))
+def _logits(features, prototypes, head, adaptation):
+    """The logits of a head, and the expected IoU, which takes those of both."""
+    plain, adapted = cosine_logits(features, prototypes), adapted_logits(features, prototypes, adaptation)
+    return plain if head == 'panet' else adapted, expected_iou(plain, adapted)
 
 
 _edge_logits = jax.jit(edge_logits)

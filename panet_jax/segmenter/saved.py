@@ -32,6 +32,7 @@ class Settings(TypedDict):
         size: side in pixels of the images that the network sees.
         dtype: the encoder's computation, as in `encode`.
         head: 'adapted' or 'panet', which all files of version 1 had.
+        edges: whether masks follow edges; earlier files do not say so, and theirs did not.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -40,12 +41,13 @@ class Settings(TypedDict):
     size: int
     dtype: str
     head: str
+    edges: bool
     encoder: str
     weights: str | None
     network: str
 
 
-KINDS = {'size': int, 'dtype': str, 'head': str, 'encoder': str, 'weights': str | None, 'network': str}
+KINDS = {'size': int, 'dtype': str, 'head': str, 'edges': bool, 'encoder': str, 'weights': str | None, 'network': str}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
@@ -143,7 +145,7 @@ def _read(path):
             raise InputError(f'{path} {NO_SEGMENTER}')
         about = json.loads(text)
         _check_version(about, VERSION)
-        return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+        return {'edges': False, **about}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
 
 
 def _read_earlier(path):
@@ -160,7 +162,7 @@ def _read_earlier(path):
         classes = list(dict.fromkeys(names))
         class_of = np.array([classes.index(name) for name in names], np.int32)
         arrays = {**file, 'class_of': class_of, 'image_of': np.array(about['image_of'], np.int32)}
-    return {'encoder': '', 'head': 'panet', **about, 'classes': classes}, arrays
+    return {'encoder': '', 'head': 'panet', 'edges': False, **about, 'classes': classes}, arrays
 
 
 def _check_version(about: Mapping, version: int) -> None:

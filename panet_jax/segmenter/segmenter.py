@@ -54,12 +54,15 @@ class Segmenter:
         dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
         batch: number of images in a step of the encoder, from 1. The last few images of a list go one by one.
         head: 'adapted', whose prototypes are adapted to each image, which makes better masks; or 'panet', the paper's.
+        edges: whether masks follow the edges of the image, which makes better masks; if not, they end where the grid of the
+            features does, as in the paper.
 
     Attributes:
         network: the Network.
         dtype: how the encoder computes.
         batch: number of images in a step of the encoder.
         head: the head, 'adapted' or 'panet'.
+        edges: whether masks follow edges.
         references: the ReferenceSet; another one may be assigned.
 
     Raises:
@@ -74,6 +77,7 @@ class Segmenter:
         batch: int = 4,
         *,
         head: str = 'adapted',
+        edges: bool = True,
     ):
         _check_whole('batch', batch, 1)
         if size is not None:
@@ -84,7 +88,7 @@ class Segmenter:
             raise InputError(f'head must be {" or ".join(HEADS)}, got {head!r}.')
         self.network = load_network(weights, size=size)
         self.network.encoder.check_size(self.size, self.size)
-        self.dtype, self.batch, self.head = dtype, int(batch), head
+        self.dtype, self.batch, self.head, self.edges = dtype, int(batch), head, bool(edges)
         self.references = ReferenceSet()
 
     @property
@@ -174,7 +178,7 @@ class Segmenter:
         return reference_set.with_references([reference for reference, _ in items], features)
 
     def predict(
-        self, images: Photo | Sequence[Photo], *, present_above: float | None = None, edges: bool = True
+        self, images: Photo | Sequence[Photo], *, present_above: float | None = None
     ) -> Segmentation | list[Segmentation]:
         """Segments images.
 
@@ -182,7 +186,6 @@ class Segmenter:
             images: one image, as for `read_photo`, or a list of images of any sizes.
             present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
                 image shows it is not above the threshold. None takes every class to be in every image.
-            edges: whether masks follow the edges of the image; without it they end where the network's grid does.
 
         Returns:
             A Segmentation, or a list of them.
@@ -191,16 +194,11 @@ class Segmenter:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
         if isinstance(images, list | tuple):
-            return list(self.stream(images, present_above=present_above, edges=edges))
-        return next(self.stream([images], present_above=present_above, edges=edges))
+            return list(self.stream(images, present_above=present_above))
+        return next(self.stream([images], present_above=present_above))
 
     def stream(
-        self,
-        images: Iterable[Photo],
-        *,
-        on_error: OnError = 'raise',
-        present_above: float | None = None,
-        edges: bool = True,
+        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
     ) -> Iterator[Segmentation | InputError]:
         """Segments any number of images, one batch after the other. Images are read a little ahead, in threads.
 
@@ -208,7 +206,6 @@ class Segmenter:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
             present_above: threshold as for `predict`.
-            edges: whether masks follow the edges, as for `predict`.
 
         Returns:
             An iterator of Segmentations, in the order of the images.
@@ -216,16 +213,11 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        results = self._results(images, on_error, present_above, edges, keep_photos=False)
+        results = self._results(images, on_error, present_above, keep_photos=False)
         return (segmentation for segmentation, _ in results)
 
     def stream_photos(
-        self,
-        images: Iterable[Photo],
-        *,
-        on_error: OnError = 'raise',
-        present_above: float | None = None,
-        edges: bool = True,
+        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
     ) -> Iterator[tuple[Segmentation, np.ndarray] | tuple[InputError, None]]:
         """Segments images as `stream` does, and gives the decoded photographs too, for whoever draws on them.
 
@@ -235,7 +227,6 @@ class Segmenter:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
             present_above: threshold as for `predict`.
-            edges: whether masks follow the edges, as for `predict`.
 
         Returns:
             An iterator of pairs, in the order of the images: a Segmentation and its photograph, [H, W, 3] uint8 and
@@ -244,7 +235,7 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        return self._results(images, on_error, present_above, edges, keep_photos=True)
+        return self._results(images, on_error, present_above, keep_photos=True)
 
     def save(self, path: str | Path) -> None:
         """Writes the references, and which weights they belong to. The file appears whole or not at all.
@@ -264,6 +255,7 @@ class Segmenter:
             'size': self.size,
             'dtype': self.dtype,
             'head': self.head,
+            'edges': self.edges,
             'encoder': self.network.encoder.name,
             'weights': self.weights,
             'network': self.network.hash,
@@ -294,7 +286,8 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            segmenter = cls(weights, settings['size'], settings['dtype'], batch, head=settings['head'])
+            head, edges = settings['head'], settings['edges']
+            segmenter = cls(weights, settings['size'], settings['dtype'], batch, head=head, edges=edges)
         except InputError as error:
             raise InputError(
                 f'the weights of {path} cannot be loaded ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
@@ -326,11 +319,11 @@ class Segmenter:
         for step in steps + [[image] for image in images[full:]]:
             yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
 
-    def _results(self, images, on_error, present_above, edges, keep_photos):
+    def _results(self, images, on_error, present_above, keep_photos):
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        compare = Comparison(self.references, self.head, present_above, edges=edges)
+        compare = Comparison(self.references, self.head, present_above, edges=self.edges)
         segment = functools.partial(self._segment, compare=compare)
         read_query = functools.partial(self._read_query, keep_photo=keep_photos)
         ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
