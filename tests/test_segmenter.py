@@ -388,7 +388,7 @@ def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
         assert file.get_tensor('sums').dtype == np.float32
     assert about.pop('images') == list(segmenter_.references.images)
     assert about == {
-        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'encoder': 'vgg16'},
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'edges': True, 'encoder': 'vgg16'},
         **{'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
     }
 
@@ -418,7 +418,7 @@ def earlier_file(path, segmenter_):
 def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
     image, cat = draw_disc(0, center=(20, 15))
     points = pj.Points([(45, 20)], background=[(30, 5)])
-    first = make(head='panet').fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
+    first = make(head='panet', edges=False).fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
     earlier_file(tmp_path / 'pets.npz', first)
     second = pj.Segmenter.load(tmp_path / 'pets.npz', narrow_params, 2)
     assert second.classes == ('cat', 'dog')
