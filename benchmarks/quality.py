@@ -126,7 +126,8 @@ def main(words):
         with tempfile.TemporaryDirectory() as folder:
             photographs = read(arguments, folder)
             classes = half(photographs.shares, arguments.classes)
-            easy_case(photographs, classes, arguments)
+            if arguments.annotations:
+                easy_case(photographs, classes, arguments)
             if arguments.folder_draws:
                 whole_folder(photographs, classes, arguments)
 
