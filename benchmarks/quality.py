@@ -1,17 +1,22 @@
 """How good masks are, and whether absent classes are found: the tables by which the head and the decision are judged.
 
-    python benchmarks/quality.py --root=FOLDER [--classes all|tune|report] [--annotations dense box points click scribble] [--shots 1 3]
-        [--draws 3] [--folder-draws 3] [--together 8] [--size 417] [--weights imagenet] [--features FILE.npy]
+    python benchmarks/quality.py --root=FOLDER [--dataset custom] [--list all] [--classes all|tune|report]
+        [--annotations dense box points click scribble] [--shots 1 3] [--draws 3] [--folder-draws 3] [--together 8]
+        [--size 417] [--weights imagenet] [--features FILE.npy]
 
-FOLDER is one as `panet-jax data check` reads it: images/ with masks/, or a json in COCO's format. Constants are chosen
+FOLDER is one as `panet-jax data check` reads it: images/ with masks/, or a json in COCO's format; with
+--dataset=pascal5i or coco20i it has the layout of that benchmark. Constants are chosen
 with --classes=tune, one half of the classes, and reported with --classes=report, the other. With --features the features
 are kept in a file and read from it the next time.
 
 The first table is the easy case. Each class is searched alone, on up to five photographs that it covers 5 % of, with
 references that it covers 3 % of, at the network's size: the mean over the classes of IoU, the share of masks above 0.5,
 the boundary F-score, and the milliseconds a query without the encoder's. `points` are three clicks on the largest object
-and three on the background, `click` is one on the object alone; rows `adapted, understood` are of the region that they
-stand for, as the Segmenter takes them, and `adapted` of what is drawn.
+and three on the background, `click` is one on the object alone. `panet` is the paper's head, `adapted` has prototypes adapted
+to the query, `edges` also follows the edges of the image, and `understood` takes points and boxes as the region that they
+stand for: the Segmenter's defaults are the last row. Below it stands how well `expected_iou` sorts the masks of these rows: its
+rank correlation with IoU, the probability that a mask above 0.5 ranks before one below (AUC), and the mean IoU of the better
+and the worse half.
 
 The second is a folder in which most photographs do not show what is sought: --together classes at once, three references
 each, all other photographs. IoU is over the pixels of the folder, and its mean over the classes; precision and recall are
@@ -21,7 +26,9 @@ presence.py that would suit these pairs best: those there came from --classes=tu
 """
 
 import argparse
+import functools
 import itertools
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -31,7 +38,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from annotators import points
-from scipy import ndimage, optimize, special
+from scipy import ndimage, optimize, special, stats
 from tqdm import tqdm
 
 import panet_jax as pj
@@ -40,11 +47,13 @@ from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
-from panet_jax.images.resize import resize, resize_map
-from panet_jax.method.adapt import HEADS, SEVERAL, adapted_logits
+from panet_jax.images.resize import resize, resize_image, resize_map
+from panet_jax.method.adapt import ADAPTED, PAPER, SEVERAL, adapted_logits
+from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.episode import IGNORE
+from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, views_of_references
-from panet_jax.method.prototypes import Pooled, pool, transposed_upsample, upsample
+from panet_jax.method.prototypes import Pooled, cosine_logits, pool, transposed_upsample, upsample
 from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import Marks, read_marks
 from panet_jax.segmenter.understanding import KINDS as UNDERSTOOD
@@ -57,6 +66,8 @@ TOLERANCE = 0.008  # of the diagonal, by which a boundary may be off: DAVIS's
 COVERED = 0.02  # of a position, from which it is taken for a part of the object
 BINS = 0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01
 CLICKS = {'click': (1, 0), 'points': (3, 3)}  # on the object and on the background
+HEADS = 'panet', 'adapted', 'edges'
+LISTS = {'custom': 'all', 'pascal5i': 'trainval', 'coco20i': 'instances'}  # defaults of --list
 OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
 
 
@@ -66,12 +77,14 @@ class Photographs(NamedTuple):
     Attributes:
         source: where they are from.
         labels: [I, S, S] uint8.
+        images: [I, s, s, 3] uint8, at the working size of `edge_logits`.
         features: [I, h, w, C] float16.
         shares: [I, U] of the pixels that each class covers.
     """
 
     source: Prepared
     labels: np.ndarray
+    images: np.ndarray
     features: np.ndarray
     shares: np.ndarray
 
@@ -97,10 +110,11 @@ class Shown(NamedTuple):
         return np.concatenate([self.background.mean().mean(0)[None], of_classes]).astype(np.float32)
 
 
-def parse():
+def parse(words):
     parser = OptionParser(prog='quality.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--root', required=True, help='the folder of images and annotations')
-    parser.add_argument('--list', default='all', help='of images (%(default)s)')
+    parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
+    parser.add_argument('--list', help=f'image list ({", ".join(f"{name}: {of}" for name, of in LISTS.items())})')
     parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
     parser.add_argument(
         '--annotations', nargs='*', default=['dense', 'box', 'points', 'click'], choices=(*KINDS, *CLICKS)
@@ -111,38 +125,42 @@ def parse():
     parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
     for name, default, least in (('draws', 3, 1), ('folder-draws', 3, 0), ('together', 8, 1), ('size', 417, 8)):
         parser.add_argument(f'--{name}', type=whole_number(least), default=default)
-    return parser.parse_args()
+    arguments = parser.parse_args(words)
+    arguments.list = arguments.list or LISTS[arguments.dataset]
+    return arguments
 
 
-def main():
+def main(words):
     """Prints both tables; a user's mistake is one sentence, and exit status 2."""
     with exiting(FrontEnd('quality.py', OPTIONS)):
-        arguments = parse()
+        arguments = parse(words)
         with tempfile.TemporaryDirectory() as folder:
             photographs = read(arguments, folder)
             classes = half(photographs.shares, arguments.classes)
-            easy_case(photographs, classes, arguments)
+            if arguments.annotations:
+                easy_case(photographs, classes, arguments)
             if arguments.folder_draws:
                 whole_folder(photographs, classes, arguments)
 
 
 def read(arguments, folder):
     """Photographs, encoded or read from --features."""
-    source = Prepared(prepare_list('custom', arguments.list, arguments.root, folder))
+    source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
     samples = [resize(source[index], arguments.size) for index in range(len(source))]
     labels = np.stack([sample.label for sample in samples])
+    images = np.stack([resize_image(sample.image, min(SIDE, arguments.size)) for sample in samples])
     shares = np.stack([(labels == number).mean((1, 2)) for number in range(1, 1 + len(source.classes))], 1)
     if arguments.features and arguments.features.exists():
         features = np.load(arguments.features)
         if len(features) != len(source):
             raise pj.InputError(f'{arguments.features} has features of {len(features)} images, not of {len(source)}.')
-        return Photographs(source, labels, features, shares)
+        return Photographs(source, labels, images, features, shares)
     network = pj.load_network(arguments.weights, size=arguments.size)
     encode = jax.jit(lambda image: network.encoder.encode(network.params, pj.normalize(image)).astype(jnp.float16))
     features = np.stack([encode(sample.image) for sample in tqdm(samples, 'encoding', disable=None)])
     if arguments.features:
         np.save(arguments.features, features)
-    return Photographs(source, labels, features, shares)
+    return Photographs(source, labels, images, features, shares)
 
 
 def half(shares, which):
@@ -195,34 +213,58 @@ def _stacked(pools):
     return Pooled(*(np.stack([np.asarray(each) for each in part]) for part in zip(*pools, strict=True)))
 
 
+@functools.cache
 def segment_by(head, shots, size):
-    """A jitted function (features, prototypes) -> labels [S, S] of one head, for so many references of a class."""
-    adaptation = SEVERAL if head == 'adapted' and shots > 1 else HEADS[head]
-    segment = jax.jit(lambda f, p: upsample(adapted_logits(f, p, adaptation), (size, size)).argmax(-1))
-    return lambda features, prototypes: np.asarray(segment(np.asarray(features, np.float32), prototypes))
+    """A function (photographs, index, prototypes) -> labels [S, S] of one head, for so many references of a class."""
+    adaptation = PAPER if head == 'panet' else _adaptation(shots)
+
+    @jax.jit
+    def segment(features, image, prototypes):
+        logits = adapted_logits(features.astype(jnp.float32), prototypes, adaptation)
+        logits = edge_logits(logits, image) if head == 'edges' else logits
+        return upsample(logits, (size, size)).argmax(-1)
+
+    return lambda photographs, index, prototypes: np.asarray(
+        segment(photographs.features[index], photographs.images[index], prototypes)
+    )
+
+
+def _adaptation(shots):
+    return SEVERAL if shots > 1 else ADAPTED
+
+
+@functools.partial(jax.jit, static_argnames='adaptation')
+def _expected(features, prototypes, adaptation):
+    features = features.astype(jnp.float32)
+    return expected_iou(cosine_logits(features, prototypes), adapted_logits(features, prototypes, adaptation))
 
 
 def easy_case(photographs, classes, arguments):
     """Prints the first table."""
     print(f'\n{"the class is there":24} {"head":20} {"IoU":>6} {"> 0.5":>6} {"edge F":>6} {"ms":>6} classes, queries')
+    pairs = []
     for kind, shots in itertools.product(arguments.annotations, arguments.shots):
-        rows = [('panet', False), ('adapted', False)] + [('adapted', True)] * (kind in (*UNDERSTOOD, *CLICKS))
+        rows = [(head, False) for head in HEADS] + [(HEADS[-1], True)] * (kind in (*UNDERSTOOD, *CLICKS))
         for head, understand in rows:
-            segment = segment_by(head, shots, photographs.labels.shape[1])
+            segment = segment_by(head, shots, arguments.size)
             scores = {}
             for column, drawn, queries in episodes(photographs, classes, shots, arguments.draws):
                 prototypes = show(photographs, {column: drawn}, kind, understand).prototypes()
-                found = [query_scores(photographs, index, column, segment, prototypes) for index in queries]
+                found = [score_query(photographs, index, prototypes, column, segment) for index in queries]
                 scores.setdefault(column, []).extend(found)
+                if (head, understand) == rows[-1]:
+                    expected = (_expected(photographs.features[i], prototypes, _adaptation(shots))[0] for i in queries)
+                    pairs.extend((one, of_query[0]) for one, of_query in zip(expected, found, strict=True))
             print_row(f'{kind}, {shots} reference(s)', head + ', understood' * understand, scores)
+    print_sorting(*np.array(pairs).T)
 
 
-def query_scores(photographs, index, column, segment, prototypes):
-    """IoU, whether it is above 0.5, the boundary F-score, and milliseconds, of one query."""
-    label, features = photographs.labels[index], photographs.features[index]
-    segment(features, prototypes)  # compiled, and in the cache, as the next
+def score_query(photographs, index, prototypes, column, segment):
+    """Scores of the mask of one query, as `mask_scores`, and the milliseconds."""
+    label = photographs.labels[index]
+    segment(photographs, index, prototypes)  # compiled, and in the cache, as the next
     start = time.perf_counter()
-    found = segment(features, prototypes) == 1
+    found = segment(photographs, index, prototypes) == 1
     taken = 1000 * (time.perf_counter() - start)
     return *mask_scores(found, label == column + 1, label != IGNORE), taken
 
@@ -235,6 +277,18 @@ def print_row(annotation, way, scores):
     numbers = ' '.join(f'{value:6.3f}' for value in means[:3])
     count = sum(map(len, scores.values()))
     print(f'{annotation:24} {way:20} {numbers} {means[3]:6.1f} {len(scores)}, {count}', flush=True)
+
+
+def print_sorting(expected, ious):
+    """Prints how well the expected IoU sorts masks."""
+    better, worse = np.array_split(ious[np.argsort(-expected, kind='stable')], 2)
+    good = ious > 0.5
+    wins = (expected[good][:, None] > expected[~good]).mean() if good.any() and not good.all() else np.nan
+    print(
+        f'expected IoU of {len(ious)} masks: {expected.mean():.2f}, true {ious.mean():.2f}; rank correlation '
+        f'{stats.spearmanr(expected, ious).statistic:.2f}, AUC {wins:.2f}; IoU of the better half {better.mean():.2f}, of the '
+        f'worse {worse.mean():.2f}'
+    )
 
 
 def episodes(photographs, classes, shots, draws):
@@ -265,7 +319,6 @@ def mask_scores(found, truth, counted):
 
 def whole_folder(photographs, classes, arguments):
     """Prints the second table."""
-    segments = {head: segment_by(head, FOLDER_SHOTS, photographs.labels.shape[1]) for head in HEADS}
     rows, pairs = {}, []
     for draw in range(arguments.folder_draws):
         drawn = folder_references(photographs, classes, draw, arguments)
@@ -279,7 +332,15 @@ def whole_folder(photographs, classes, arguments):
         decisions |= {f'presence > {share}': likely > share for share in (0.1, PRESENT_ABOVE)}
         for (way, taken), head in ((item, head) for item in decisions.items() for head in HEADS):
             rows.setdefault((way, head), []).append(
-                folder_scores(photographs, others, columns, prototypes, taken, truth, segments[head])
+                folder_scores(
+                    photographs,
+                    others,
+                    columns,
+                    prototypes,
+                    taken,
+                    truth,
+                    segment_by(head, FOLDER_SHOTS, arguments.size),
+                )
             )
     print(
         f'\n{"a folder of " + str(len(others)):24} {"head":8} {"IoU":>6} {"precis":>6} {"recall":>6} of {truth.mean():.1%} that show it'
@@ -337,7 +398,7 @@ def folder_scores(photographs, others, columns, prototypes, taken, truth, segmen
     counts, reported = np.zeros((2, len(columns))), np.zeros_like(truth)
     for row, index in enumerate(others):
         label, present = photographs.labels[index], np.flatnonzero(taken[row])
-        found = segment(photographs.features[index], prototypes[np.r_[0, 1 + present]])
+        found = segment(photographs, index, prototypes[np.r_[0, 1 + present]])
         found = np.r_[0, 1 + present][found]
         for place, column in enumerate(columns):
             own, right = (found == place + 1) & (label != IGNORE), label == column + 1
@@ -348,4 +409,4 @@ def folder_scores(photographs, others, columns, prototypes, taken, truth, segmen
 
 
 if __name__ == '__main__':
-    main()
+    main(sys.argv[1:])

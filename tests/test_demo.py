@@ -391,7 +391,9 @@ def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     assert classes['value'] == ['cat']
     share = f'{session.results[0].segmentation.shares["cat"]:.1%}'
     rows = [re.findall('<td>(.*?)</td>', row) for row in legend.split('<tr>')[2:]]
-    assert [row[1:] for row in rows] == [[share, presence(absent['cat'])], ['switched off', presence(absent['d<g'])]]
+    words = [[share, presence(absent['cat'])], ['switched off', presence(absent['d<g'])]]
+    expected = [f'{value:.2f}' for value in session.results[0].full.expected_iou.values()]
+    assert [row[1:] for row in rows] == [[*row, iou] for row, iou in zip(words, expected, strict=True)]
     assert 'd&lt;g' in rows[1][0]
 
 

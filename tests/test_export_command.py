@@ -122,7 +122,7 @@ def test_the_segmenter_loads_what_the_hubs_cache_has(folder, tmp_path):
 
 def segmenter_of(network, head):
     """A segmenter with two classes and three references."""
-    segmenter = pj.Segmenter(network, head=head)
+    segmenter = pj.Segmenter(network, head=head, edges=False)
     photos = [draw_disc(seed, shape=(60, 70), center=(25, 30), radius=14) for seed in range(3)]
     return segmenter.fit({'disc': photos[:2], 'other': photos[2:]})
 

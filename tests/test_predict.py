@@ -264,17 +264,23 @@ def test_classes_that_are_probably_not_there_are_left_out_and_the_head_is_chosen
     dog = ('--support', 'dog=dog.jpg:dog.png')
     assert command(*NETWORK, *CAT, *dog, '--query', 'photos', '--present-above=1', '--out', 'none')[0] == 0
     results = results_in(tmp_path / 'none')
-    assert results['head'] == 'adapted'
+    assert (results['head'], results['edges']) == ('adapted', True)
     for entry in results['images']:
         assert set(entry['presence']) == {'cat', 'dog'}
         assert all(0 <= value <= 1 for value in entry['presence'].values())
         assert set(entry['shares'].values()) == {0.0}
-    assert command(*NETWORK, *CAT, *dog, '--query', 'photos', '--head=panet', '--out', 'paper')[0] == 0
+        assert entry['expected_iou'] == {}  # of what is left out there is no mask
+    options = ('--head=panet', '--no-edges', '--out', 'paper')
+    assert command(*NETWORK, *CAT, *dog, '--query', 'photos', *options)[0] == 0
     results = results_in(tmp_path / 'paper')
-    assert results['head'] == 'panet'
+    assert (results['head'], results['edges']) == ('panet', False)
     assert 'presence' not in results['images'][0]
+    assert set(results['images'][0]['expected_iou']) == {'cat', 'dog'}
     status, _, err = command(*NETWORK, *CAT, *dog, '--query', 'photos/b.png', '--out', 'paper')
-    assert (status, 'but made with head panet there and adapted here' in err) == (2, True)
+    assert (status, 'but made with head panet there and adapted here; edges False there and True here' in err) == (
+        2,
+        True,
+    )
     command(*NETWORK, *CAT, '--save-segmenter', 'cat.safetensors')
     arguments = ('--segmenter=cat.safetensors', '--query=photos', '--present-above=0.1', '--out=saved')
     status, _, err = command(*arguments)

@@ -20,6 +20,7 @@ import panet_jax as pj
 from panet_jax.images.class_masks import class_mask
 from panet_jax.images.resize import resize_image, resize_map
 from panet_jax.method.adapt import ADAPTED, SEVERAL, adapted_logits
+from panet_jax.method.edges import edge_logits
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.segmenter import segmentation
 from panet_jax.segmenter.reference_set import background
@@ -48,7 +49,7 @@ def test_dense_masks_give_the_logits_of_the_episode(make, narrow_params, ways):
     colors = ((220, 40, 30), (20, 60, 240))[:ways]
     references = [[draw_disc(10 * way + shot, color=color) for shot in range(2)] for way, color in enumerate(colors)]
     query, _ = draw_disc(99, shape=(SIZE, SIZE))
-    segmenter_ = make(head='panet').fit({f'class {way}': pairs for way, pairs in enumerate(references)})
+    segmenter_ = make(head='panet', edges=False).fit({f'class {way}': pairs for way, pairs in enumerate(references)})
     result = segmenter_.predict(query)
     expected = jax.jit(pj.episode_logits)(narrow_params, episode_of(references, query))[0]
     np.testing.assert_allclose(pj.upsample(result.logits, (SIZE, SIZE)), expected, atol=1e-4)
@@ -60,14 +61,24 @@ def test_the_head_is_adapted_to_each_image_unless_the_papers_is_asked_for(make, 
     references, query = [draw_disc(0), draw_disc(1)], draw_disc(2)[0]
     features = make().network.encode(pj.normalize(resize_image(query, SIZE)))
     for pairs, adaptation in ((references, SEVERAL), (references[:1], ADAPTED)):
-        segmenter_ = make().fit({'disc': pairs})
+        segmenter_ = make(edges=False).fit({'disc': pairs})
         expected = adapted_logits(features, segmenter_.references.prototypes(), adaptation)
         np.testing.assert_allclose(segmenter_.predict(query).logits, expected, atol=1e-4)
-    segmenter_ = make(head='panet').fit({'disc': references})
+    segmenter_ = make(head='panet', edges=False).fit({'disc': references})
     expected = pj.cosine_logits(features, segmenter_.references.prototypes())
     np.testing.assert_allclose(segmenter_.predict(query).logits, expected, atol=1e-4)
     with pytest.raises(pj.InputError, match="head must be panet or adapted, got 'best'"):
         make(head='best')
+
+
+def test_masks_follow_the_edges_of_the_image(make, tmp_path):
+    references, query = {'disc': [draw_disc(0), draw_disc(1)]}, draw_disc(2, shape=(50, 40))[0]
+    segmenter_, on_grid = make().fit(references), make(edges=False).fit(references)
+    result, expected = segmenter_.predict(query), on_grid.predict(query)
+    np.testing.assert_allclose(result.logits, edge_logits(expected.logits, resize_image(query, SIZE)), atol=1e-3)
+    assert result.absent == expected.absent  # edges change the mask alone
+    on_grid.save(tmp_path / 'grid.safetensors')
+    assert not pj.Segmenter.load(tmp_path / 'grid.safetensors', on_grid.network).edges
 
 
 def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
@@ -377,7 +388,7 @@ def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
         assert file.get_tensor('sums').dtype == np.float32
     assert about.pop('images') == list(segmenter_.references.images)
     assert about == {
-        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'understand': True},
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'understand': True, 'edges': True},
         **{'encoder': 'vgg16', 'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
     }
 
@@ -407,7 +418,7 @@ def earlier_file(path, segmenter_):
 def test_files_of_version_1_still_load(make, narrow_params, tmp_path):
     image, cat = draw_disc(0, center=(20, 15))
     points = pj.Points([(45, 20)], background=[(30, 5)])
-    first = make(head='panet').fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
+    first = make(head='panet', edges=False).fit({'cat': [(image, cat), draw_disc(1)], 'dog': [(image, points)]})
     earlier_file(tmp_path / 'pets.npz', first)
     second = pj.Segmenter.load(tmp_path / 'pets.npz', narrow_params, 2)
     assert second.classes == ('cat', 'dog')

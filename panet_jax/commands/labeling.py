@@ -80,8 +80,10 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
 
 def _about(segmenter) -> dict[str, Any]:
     """The settings that all results of one folder have in common."""
-    names = ('weights', 'size', 'head')
-    return {'classes': list(segmenter.classes), **{name: getattr(segmenter, name) for name in names}}
+    from panet_jax.segmenter.outputs import SAME
+
+    settings = {name: getattr(segmenter, name) for name in SAME}
+    return {**settings, 'classes': list(settings['classes'])}
 
 
 def _run(segmenter, options) -> dict[str, Any]:

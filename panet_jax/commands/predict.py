@@ -148,6 +148,13 @@ def make_parser() -> OptionParser:
         action='store_true',
         help='take the pixels under points and boxes as the class, in place of the region that looks like them',
     )
+    parser.add_argument(
+        '--no-edges',
+        dest='edges',
+        action='store_false',
+        default=None,
+        help='masks need not follow the edges of the images',
+    )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
@@ -214,7 +221,8 @@ def _prepared_segmenter(options, supports, negatives):
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
     references = _references(supports, options.support_dir)
-    typed = {name: value for name in ('size', 'dtype', 'head') if (value := getattr(options, name)) is not None}
+    settings = {name: getattr(options, name) for name in ('size', 'dtype', 'head', 'edges')}
+    typed = {name: value for name, value in settings.items() if value is not None}
     if not options.segmenter:
         understand = not options.as_drawn
         weights = options.weights or 'imagenet'

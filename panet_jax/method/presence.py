@@ -20,7 +20,7 @@ import numpy as np
 from panet_jax.errors import InputError
 from panet_jax.method.adapt import ADAPTED, adapted_logits, confidence
 from panet_jax.method.axes import check_axes
-from panet_jax.method.prototypes import Pooled, cosine_logits, masked_sum, unit
+from panet_jax.method.prototypes import Pooled, cosine_logits, margins, masked_sum, unit
 
 KINDS = 2
 # A position counts by exp(3 (margin - largest margin)) of logits: about the best hundredth of the grid.
@@ -71,11 +71,7 @@ def find(features: jax.Array, prototypes: jax.Array, counted: jax.Array | None =
     """
     counted = jnp.ones(features.shape[:-1], features.dtype) if counted is None else counted
     check_axes('find', features=(features, 'h w C'), prototypes=(prototypes, '1+N C'), counted=(counted, 'h w'))
-    logits = jnp.moveaxis(cosine_logits(features, prototypes), -1, 0)
-    classes = jnp.arange(1, len(logits))
-    others = jnp.arange(len(logits))[None] != classes[:, None]
-    highest = jnp.where(others[..., None, None], logits[None], -jnp.inf).max(1)
-    nearest = _sharp(logits[1:] - highest, counted)
+    nearest = _sharp(margins(cosine_logits(features, prototypes)), counted)
     alone = jax.vmap(lambda own: _alone(features, jnp.stack([prototypes[0], own]), counted))(prototypes[1:])
     return jnp.stack([_means(features, nearest), _means(features, alone)])
 

@@ -226,3 +226,19 @@ def cosine_logits(features: jax.Array, prototypes: jax.Array) -> jax.Array:
     """
     check_axes('cosine_logits', features=(features, '... h w C'), prototypes=(prototypes, 'L C'))
     return COSINE_SCALE * _einsum('...hwC,LC->...hwL', unit(features), unit(prototypes))
+
+
+def margins(logits: jax.Array) -> jax.Array:
+    """By how much the logit of each class exceeds those of all other labels.
+
+    Args:
+        logits: [h, w, 1 + N] float32, background first.
+
+    Returns:
+        [N, h, w] float32, above 0 where the position is segmented as the class.
+    """
+    check_axes('margins', logits=(logits, 'h w L'))
+    by_label = jnp.moveaxis(logits, -1, 0)
+    others = ~jnp.eye(len(by_label), dtype=bool)[1:]
+    highest = jnp.where(others[..., None, None], by_label[None], -jnp.inf).max(1)
+    return by_label[1:] - highest

@@ -1,13 +1,17 @@
 """Compares one image with the references; the result is a Segmentation."""
 
 import functools
+import itertools
 import numbers
 
 import jax
 import numpy as np
 
 from panet_jax.errors import InputError
+from panet_jax.images.resize import resize_image
 from panet_jax.method.adapt import ADAPTED, PAPER, SEVERAL, Adaptation, adapted_logits
+from panet_jax.method.edges import SIDE, edge_logits
+from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
 from panet_jax.segmenter.decision import class_probabilities, reference_views
 from panet_jax.segmenter.reference_set import ReferenceSet
@@ -22,25 +26,28 @@ class Comparison:
         head: 'adapted' or 'panet', as for the Segmenter.
         present_above: threshold in [0, 1] of the probability that an image shows a class, below which the class is left
             out; None takes every class to be in every image.
+        edges: whether masks follow the edges of the image, as `edge_logits` has them.
 
     Raises:
         InputError: there are no references, they show no background, the threshold is wrong, or the references lack
             what a decision needs.
     """
 
-    def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None):
+    def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None, *, edges: bool = True):
         self._prototypes, self._classes = references.prototypes(), references.classes
-        self._adaptation = adaptation_of(references, head)
+        self._head, self._edges = head, edges
+        self._adaptation = adaptation_of(references, 'adapted')  # the expected IoU takes it with either head
         self._present_above, self._views = present_above, None
         if present_above is not None:
             _check_share(present_above)
             self._views = reference_views(references)
 
-    def __call__(self, features: np.ndarray, shape: tuple[int, int]) -> Segmentation:
+    def __call__(self, features: np.ndarray, pixels: np.ndarray, shape: tuple[int, int]) -> Segmentation:
         """The Segmentation of an image.
 
         Args:
             features: [h, w, C] float32, features of the image.
+            pixels: [S, S, 3] uint8, the image as the network sees it.
             shape: (H, W) of the image.
 
         Returns:
@@ -48,14 +55,24 @@ class Comparison:
         """
         absent = self._by_class(_absence(features, self._prototypes))
         if self._views is None:
-            logits = _logits(features, self._prototypes, adaptation=self._adaptation)
-            return Segmentation(np.asarray(logits), shape, self._classes, absent)
+            logits, expected = self._logits(features, self._prototypes, pixels)
+            return Segmentation(logits, shape, self._classes, absent, expected_iou=self._by_class(expected))
         probabilities = class_probabilities(features, self._prototypes, self._views)
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
         kept = np.concatenate([[True], probabilities > self._present_above])
-        logits = np.full((*features.shape[:2], len(kept)), NEVER, np.float32)
-        logits[..., kept] = _logits(features, self._prototypes[kept], adaptation=self._adaptation)
-        return Segmentation(logits, shape, self._classes, absent, self._by_class(probabilities))
+        of_kept, expected = self._logits(features, self._prototypes[kept], pixels)
+        logits = np.full((*of_kept.shape[:2], len(kept)), NEVER, np.float32)
+        logits[..., kept] = of_kept
+        names = itertools.compress(self._classes, kept[1:])
+        expected = dict(zip(names, expected.tolist(), strict=True))
+        return Segmentation(logits, shape, self._classes, absent, self._by_class(probabilities), expected)
+
+    def _logits(self, features, prototypes, pixels):
+        """The logits of an image, on the grid or at the working size of its edges, and the expected IoU, [N]."""
+        logits, expected = _logits(features, prototypes, head=self._head, adaptation=self._adaptation)
+        if self._edges:
+            logits = _edge_logits(logits, resize_image(pixels, min(len(pixels), SIDE)))
+        return np.asarray(logits), np.asarray(expected)
 
     def _by_class(self, values):
         return dict(zip(self._classes, np.asarray(values).tolist(), strict=True))
@@ -77,9 +94,14 @@ def adaptation_of(references: ReferenceSet, head: str) -> Adaptation:
     return SEVERAL if several else ADAPTED
 
 
-@functools.partial(jax.jit, static_argnames='adaptation')
-def _logits(features, prototypes, adaptation):
-    return adapted_logits(features, prototypes, adaptation)
+@functools.partial(jax.jit, static_argnames=('head', 'adaptation'))
+def _logits(features, prototypes, head, adaptation):
+    """The logits of a head, and the expected IoU, which takes those of both."""
+    plain, adapted = cosine_logits(features, prototypes), adapted_logits(features, prototypes, adaptation)
+    return plain if head == 'panet' else adapted, expected_iou(plain, adapted)
+
+
+_edge_logits = jax.jit(edge_logits)
 
 
 @jax.jit

@@ -19,7 +19,7 @@ from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
 LEAST_SHARE = 0.001  # of an image; a class with fewer pixels counts as not found
-SAME = ('classes', 'weights', 'size', 'head')  # settings that all results of one folder have in common
+SAME = ('classes', 'weights', 'size', 'head', 'edges')  # settings that all results of one folder have in common
 LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a fraction of the photograph's shorter side
 
 Results = dict[str, Any]  # the content of predictions.json: SAME, and the entries 'images' and 'failed'
@@ -68,7 +68,7 @@ def read_earlier(out: Path) -> Results:
         for entry in (*results['images'], *results['failed']):
             _image(entry)
         earlier_stems(results)
-        return {'head': 'panet', **results}  # the only head of earlier versions
+        return {'head': 'panet', 'edges': False, **results}  # what earlier versions had
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(
             f'{path} cannot be read ({type(error).__name__}: {error}); name another folder with --out.'
@@ -93,7 +93,7 @@ def check_same(out: Path, earlier: Results, settings: Mapping[str, Any], queries
     Args:
         out: the folder.
         earlier: results, as from `read_earlier`.
-        settings: {'classes', 'weights', 'size'} of the new results.
+        settings: {'classes', 'weights', 'size', 'head', 'edges'} of the new results.
         queries: paths of the images, whose earlier results are replaced.
 
     Raises:
@@ -115,7 +115,7 @@ def together(earlier: Results, settings: Mapping[str, Any], entries: Iterable[Ma
 
     Args:
         earlier: results, as from `read_earlier`.
-        settings: {'classes', 'weights', 'size'} of the new results. Earlier ones with others are left out.
+        settings: {'classes', 'weights', 'size', 'head', 'edges'} of the new results. Earlier ones with others are left out.
         entries: entries of images; those that could not be segmented have an 'error'.
 
     Returns:
@@ -218,7 +218,7 @@ def write_prediction(
         values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
             np.savez_compressed(file, probabilities=values, classes=segmentation.classes)
-    by_class = {name: getattr(segmentation, name) for name in ('shares', 'absent', 'presence')}
+    by_class = {name: getattr(segmentation, name) for name in ('shares', 'absent', 'presence', 'expected_iou')}
     numbers = {
         name: {class_name: round(value, 4) for class_name, value in values.items()}
         for name, values in by_class.items()

@@ -16,7 +16,9 @@ PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
 
 
 def program_of(segmenter: Segmenter) -> Callable[[jax.Array], jax.Array]:
-    """The function that `predict` computes of an image, at the size of the network.
+    """The function that `predict` computes of an image, at the size of the network, but with masks on the grid.
+
+    Masks that follow edges are left to the Segmenter: its results are these with `edges=False`.
 
     Args:
         segmenter: a Segmenter with references.

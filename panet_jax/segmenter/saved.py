@@ -33,6 +33,7 @@ class Settings(TypedDict):
         dtype: the encoder's computation, as in `encode`.
         head: 'adapted' or 'panet', which all files of version 1 had.
         understand: whether points and boxes become regions; False in files that do not say so.
+        edges: whether masks follow edges; earlier files do not say so, and theirs did not.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -42,6 +43,7 @@ class Settings(TypedDict):
     dtype: str
     head: str
     understand: bool
+    edges: bool
     encoder: str
     weights: str | None
     network: str
@@ -52,6 +54,7 @@ KINDS = {
     'dtype': str,
     'head': str,
     'understand': bool,
+    'edges': bool,
     'encoder': str,
     'weights': str | None,
     'network': str,
@@ -156,7 +159,7 @@ def _read(path):
             raise InputError(f'{path} {NO_SEGMENTER}')
         about = json.loads(text)
         _check_version(about, VERSION)
-        return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+        return {'edges': False, **about}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
 
 
 def _read_earlier(path):
@@ -173,7 +176,7 @@ def _read_earlier(path):
         classes = list(dict.fromkeys(names))
         class_of = np.array([classes.index(name) for name in names], np.int32)
         arrays = {**file, 'class_of': class_of, 'image_of': np.array(about['image_of'], np.int32)}
-    return {'encoder': '', 'head': 'panet', **about, 'classes': classes}, arrays
+    return {'encoder': '', 'head': 'panet', 'edges': False, **about, 'classes': classes}, arrays
 
 
 def _check_version(about: Mapping, version: int) -> None:

@@ -24,11 +24,14 @@ class Segmentation:
     """The segmentation of one image.
 
     Attributes:
-        logits: [h, w, 1 + N] float32, 20 times the cosines on the network's grid, background first.
+        logits: [h, w, 1 + N] float32, background first: logarithms of probabilities at the working size of `edge_logits`,
+            or, where masks do not follow edges, 20 times the cosines on the network's grid.
         shape: (H, W) of the image, upright.
         classes: names of the N classes; label n is classes[n - 1].
         absent: {class: confidence in [0, 1] that the class is not in the image}; see `absence`.
         presence: {class: probability in [0, 1] that the image shows it}; None if it was not asked for.
+        expected_iou: {class: the IoU in [0, 1] that its mask probably has, if the image shows it}, of the classes that
+            were not left out by `presence`; None if it is unknown. Masks with a low one are worth a look first.
     """
 
     logits: np.ndarray
@@ -36,6 +39,7 @@ class Segmentation:
     classes: tuple[str, ...]
     absent: dict[str, float]
     presence: dict[str, float] | None = None
+    expected_iou: dict[str, float] | None = None
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

@@ -59,6 +59,8 @@ class Segmenter:
         head: 'adapted', whose prototypes are adapted to each image, which makes better masks; or 'panet', the paper's.
         understand: whether points and boxes become the region that they stand for, as `understood` returns it, before
             they become a prototype. Otherwise the pixels that they cover are taken as they are.
+        edges: whether masks follow the edges of the image, which makes better masks; if not, they end where the grid of the
+            features does, as in the paper.
 
     Attributes:
         network: the Network.
@@ -66,6 +68,7 @@ class Segmenter:
         batch: number of images in a step of the encoder.
         head: the head, 'adapted' or 'panet'.
         understand: whether points and boxes become regions.
+        edges: whether masks follow edges.
         references: the ReferenceSet; another one may be assigned.
 
     Raises:
@@ -81,6 +84,7 @@ class Segmenter:
         *,
         head: str = 'adapted',
         understand: bool = True,
+        edges: bool = True,
     ):
         _check_whole('batch', batch, 1)
         if size is not None:
@@ -92,7 +96,7 @@ class Segmenter:
         self.network = load_network(weights, size=size)
         self.network.encoder.check_size(self.size, self.size)
         self.dtype, self.batch, self.head = dtype, int(batch), head
-        self.understand = understand
+        self.understand, self.edges = bool(understand), bool(edges)
         self.references = ReferenceSet()
         self._latest: dict[str, np.ndarray] = {}  # features of the image that was encoded last
 
@@ -324,6 +328,7 @@ class Segmenter:
             'dtype': self.dtype,
             'head': self.head,
             'understand': self.understand,
+            'edges': self.edges,
             'encoder': self.network.encoder.name,
             'weights': self.weights,
             'network': self.network.hash,
@@ -354,7 +359,7 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            kept = {name: settings[name] for name in ('size', 'dtype', 'head', 'understand')}
+            kept = {name: settings[name] for name in ('size', 'dtype', 'head', 'understand', 'edges')}
             segmenter = cls(weights, batch=batch, **kept)
         except InputError as error:
             raise InputError(
@@ -402,7 +407,7 @@ class Segmenter:
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
-        compare = Comparison(self.references, self.head, present_above)
+        compare = Comparison(self.references, self.head, present_above, edges=self.edges)
         segment = functools.partial(self._segment, compare=compare)
         read_query = functools.partial(self._read_query, keep_photo=keep_photos)
         ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
@@ -438,7 +443,7 @@ class Segmenter:
             if isinstance(query, InputError):
                 yield query, None
             else:
-                yield compare(next(features), query.shape), query.photo
+                yield compare(next(features), query.pixels, query.shape), query.photo
 
 
 @functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))

@@ -138,8 +138,8 @@ def _legend(result, names_off):
     rows = [
         f'<tr><td><i style="background: rgb{tuple(way_color(label).tolist())}"></i>{html.escape(name)}</td>'
         f'<td>{"switched off" if name in names_off else f"{segmentation.shares[name]:.1%}"}</td>'
-        f'<td>{presence(segmentation.absent[name])}</td></tr>'
+        f'<td>{presence(segmentation.absent[name])}</td><td>{segmentation.expected_iou[name]:.2f}</td></tr>'
         for label, name in enumerate(segmentation.classes, 1)
     ]
-    head = '<tr><th>class</th><th>of the image</th><th>present?</th></tr>'
+    head = '<tr><th>class</th><th>of the image</th><th>present?</th><th>expected IoU</th></tr>'
     return f'<table class="legend">{head}{"".join(rows)}</table><small>{PRESENCE}</small>'

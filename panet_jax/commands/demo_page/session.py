@@ -94,6 +94,7 @@ class Session:
             batch=segmenter.batch,
             head=segmenter.head,
             understand=segmenter.understand,
+            edges=segmenter.edges,
         )
         self._added = self._segmenter.references  # without the drawing that is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))

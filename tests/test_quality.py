@@ -1,0 +1,60 @@
+"""benchmarks/quality.py on a user's folder."""
+
+import re
+
+import numpy as np
+import pytest
+import quality
+from folders import make_own
+
+import panet_jax as pj
+
+
+@pytest.fixture
+def script(current_folder, capsys, narrow_params):
+    """Runs the script in a folder with narrow weights, and data in own/."""
+    pj.save_encoder_params('narrow.safetensors', narrow_params)
+    make_own(current_folder / 'own', count=8)
+
+    def run(*arguments):
+        try:
+            quality.main(['--weights=narrow.safetensors', '--size=33', *arguments])
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_masks_are_scored_by_head_and_annotation(script):
+    status, out, _ = script('--root=own', '--shots', '1', '--draws=1', '--folder-draws=0')
+    assert status == 0
+    rows = re.findall(r'^(\w+), 1 reference\(s\) +(\w+) +(\S+) +(\S+) +(\S+) +(\S+) 2, (\d+)$', out, re.MULTILINE)
+    assert [row[:2] for row in rows] == [(kind, head) for kind in ('dense', 'box') for head in quality.HEADS]
+    for row in rows:
+        assert all(0 <= float(value) <= 1 for value in row[2:5])
+    assert re.search(r'expected IoU of \d+ masks: 0\.\d+, true 0\.\d+; rank correlation', out)
+
+
+def test_a_mistake_is_one_sentence(script):
+    for arguments, sentence in (
+        (['--root=own', '--shots', '20'], 'no class covers 3% of 20 photograph'),
+        (['--root=nowhere'], "'nowhere' has neither; name yours with --root=FOLDER"),
+    ):
+        status, _, err = script(*arguments)
+        assert status == 2
+        assert sentence in err
+        assert 'Traceback' not in err
+
+
+def test_a_mask_is_scored_by_overlap_and_boundary():
+    truth = np.zeros((50, 50), bool)
+    truth[10:30, 10:30] = True
+    everywhere = np.ones_like(truth)
+    assert quality.mask_scores(truth, truth, everywhere) == (1, True, 1)
+    shifted = np.roll(truth, 10, 1)
+    iou, above, edges = quality.mask_scores(shifted, truth, everywhere)
+    assert iou == pytest.approx(1 / 3)
+    assert not above
+    assert 0 < edges < 0.6
