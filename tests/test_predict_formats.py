@@ -92,8 +92,8 @@ def test_predictions_tell_of_objects_and_of_their_run(command, tmp_path):
 
 def test_what_is_done_is_not_done_again(command, tmp_path):
     assert command(*QUERY)[0] == 0
-    (tmp_path / 'out/predictions.json').unlink()  # as after a kill, before it was written
-    (tmp_path / 'out/predictions.json').write_text('{"images": [], "failed": []}')
+    whole = (tmp_path / 'out/predictions.json').read_text()
+    (tmp_path / 'out/predictions.json').write_text('{"images": [], "failed": []}')  # as after a kill
     for name in ('objects/b.json', 'a-2-overlay.jpg'):
         (tmp_path / 'out' / name).unlink()
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'out').glob('*.png')}
@@ -101,6 +101,7 @@ def test_what_is_done_is_not_done_again(command, tmp_path):
     assert (status, '1 image(s) were done before' in out, '3 image(s) in out' in out) == (0, True, True)
     changed = {path.name for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert changed == {'b.png', 'a-2.png'}
+    assert (tmp_path / 'out/predictions.json').read_text() == whole
     assert len(annotations(tmp_path / 'out').imgs) == 3
 
 

@@ -137,7 +137,7 @@ def _entry_before(path: Path, stem: str, run: str, job: Job) -> dict[str, Any] |
         return None
     endings = ['.png', '-overlay.jpg', *(['.npz'] if job.options.probabilities else [])]
     is_whole = all((job.out / f'{stem}{ending}').is_file() for ending in endings)
-    return {**record['entry'], 'image': str(path)} if is_whole else None
+    return {'image': str(path), **record['entry']} if is_whole else None
 
 
 def _stamp(path: Path) -> list[int] | None:

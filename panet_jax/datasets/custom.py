@@ -103,7 +103,7 @@ def kind_of(root: str | Path) -> Kind:
     if kind is None:
         raise InputError(
             f"{str(root)!r} has none of: images/ and masks/; a json in COCO's format; JPEGImages/ or {VOC_ARCHIVE}; YOLO's "
-            "data.yaml; Label Studio's json; labelme's jsons; name another folder with {data.root=FOLDER}."
+            "data.yaml; Label Studio's json; labelme's jsons; name another folder."
         )
     return kind
 
