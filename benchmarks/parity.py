@@ -1,11 +1,11 @@
 """Our encoders beside those of torchvision and transformers, with the same random weights.
 
     pip install 'panet-jax[parity]'
-    python benchmarks/parity.py [--record tests/golden]
+    python benchmarks/parity.py [--encoders NAME ...] [--record tests/golden]
 
 Prints, for each network and size of image, the relative L2 distance of the features, and that of the gradients' norms.
 Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --record it writes the
-features that transformers computes with the small network of tests/test_encoders.py, for the tests, which have no torch.
+features that transformers computes with the small networks of tests/recorded.py, for the tests, which have no torch.
 """
 
 import argparse
@@ -23,28 +23,31 @@ import panet_jax as pj
 from panet_jax.networks.choose import load_params
 from panet_jax.networks.encoders import encoder_named
 
-SIZES = {'dinov2': [(224, 224), (280, 420), (518, 518)], 'resnet': [(224, 224), (225, 321), (417, 417)]}
-DINOV2 = {'dinov2-tiny': (128, 2), 'dinov2-small': (384, 12), 'dinov2-base': (768, 12)}
+SIZES = {
+    'dinov2': [(224, 224), (280, 420), (518, 518)],
+    'dinov3': [(224, 224), (288, 432), (512, 512)],
+    'resnet': [(224, 224), (225, 321), (417, 417)],
+}
+SHAPES = {'tiny': (128, 2), 'small': (384, 12), 'base': (768, 12), 'large': (1024, 24)}  # channels and depth
+NAMES = (
+    *('dinov2-tiny', 'dinov2-small', 'dinov2-base', 'dinov2-tiny-registers', 'dinov2-small-registers'),
+    *('dinov3-tiny', 'dinov3-small', 'dinov3-base', 'dinov3-large'),
+    *('resnet50', 'resnet101', 'resnet50-stage4'),
+)
 MOST = {'features': 1e-5, 'gradient': 1e-3}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--record', type=Path, help='folder to write the recorded network to, and nothing else')
-    folder = parser.parse_args().record
+    parser.add_argument('--encoders', nargs='+', default=NAMES, choices=NAMES, metavar='NAME')
+    arguments = parser.parse_args()
     _import_torchvision()
-    if folder:
-        record(folder)
+    if arguments.record:
+        record(arguments.record)
         return
     worst = {'features': 0.0, 'gradient': 0.0}
-    for name in [
-        *DINOV2,
-        'dinov2-tiny-registers',
-        'dinov2-small-registers',
-        'resnet50',
-        'resnet101',
-        'resnet50-stage4',
-    ]:
+    for name in arguments.encoders:
         for size, distances in compare(name):
             print(
                 f'{name:24} {size[0]:3} x {size[1]:3}  ' + '  '.join(f'{k} {v:.1e}' for k, v in distances.items()),
@@ -57,14 +60,15 @@ def main():
 def compare(name):
     """((height, width), {'features', 'gradient': distance}) of each size."""
     torch.manual_seed(0)
-    model, features = dinov2(name) if name.startswith('dinov2') else resnet(name)
+    family = name[:6]
+    model, features = resnet(name) if family == 'resnet' else transformer(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'weights.safetensors'
         safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
         width = pj.load_network(path).encoder.width
         encoder = encoder_named(name, width)
         params = load_params(path, encoder)
-    for height, width in SIZES[name.partition('-')[0].rstrip('0123456789') if name.startswith('resnet') else 'dinov2']:
+    for height, width in SIZES[family]:
         images = torch.randn(1, 3, height, width, requires_grad=True)
         theirs = features(images)
         (theirs**2).mean().backward()
@@ -86,25 +90,31 @@ def relative(ours, theirs):
     return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
 
 
-def dinov2(name):
+def transformer(name):
     """A random model of transformers, and images [B, 3, H, W] -> its patch features [B, C, h, w]."""
-    import transformers
-
-    channels, depth = DINOV2[name.removesuffix('-registers')]
-    kind = 'Dinov2WithRegisters' if name.endswith('-registers') else 'Dinov2'
-    config = getattr(transformers, f'{kind}Config')(
-        hidden_size=channels, num_hidden_layers=depth, num_attention_heads=channels // 64, image_size=518, patch_size=14
-    )
-    model = getattr(transformers, f'{kind}Model')(config).eval()
+    model = transformer_model(name, *SHAPES[name.split('-')[1]])
     with torch.no_grad():
         for parameter in model.parameters():  # LayerScale and biases are constants at first
             parameter.add_(0.02 * torch.randn_like(parameter))
     return model, lambda images: _patches(model, images)
 
 
+def transformer_model(name, channels, depth):
+    """The model of transformers of a name, with random parameters."""
+    import transformers
+
+    sizes = {'hidden_size': channels, 'num_hidden_layers': depth, 'num_attention_heads': channels // 64}
+    if name.startswith('dinov3'):
+        config = transformers.DINOv3ViTConfig(**sizes, intermediate_size=4 * channels, num_register_tokens=4)
+        return transformers.DINOv3ViTModel(config).eval()
+    kind = 'Dinov2WithRegisters' if name.endswith('-registers') else 'Dinov2'
+    config = getattr(transformers, f'{kind}Config')(**sizes, image_size=518, patch_size=14)
+    return getattr(transformers, f'{kind}Model')(config).eval()
+
+
 def _patches(model, images):
     tokens = model(images).last_hidden_state
-    height, width = (side // 14 for side in images.shape[2:])
+    height, width = (side // model.config.patch_size for side in images.shape[2:])
     return tokens[:, -height * width :].transpose(1, 2).reshape(len(images), -1, height, width)
 
 
@@ -134,23 +144,20 @@ def resnet(name):
 
 
 def record(folder):
-    """Writes the features that transformers computes with the small network of tests/test_encoders.py."""
+    """Writes the features that transformers computes with the small networks of tests/recorded.py."""
     sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
-    from recorded import hugging_face_tensors, images
-    from transformers import Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig, Dinov2WithRegistersModel
+    from recorded import CHANNELS, DEPTH, RECORDED, images
 
     outputs = {}
-    for registers, (config, kind) in {
-        False: (Dinov2Config, Dinov2Model),
-        True: (Dinov2WithRegistersConfig, Dinov2WithRegistersModel),
-    }.items():
-        model = kind(config(hidden_size=64, num_hidden_layers=2, num_attention_heads=1, image_size=518, patch_size=14))
-        tensors = {name: torch.tensor(array) for name, array in hugging_face_tensors(registers).items()}
-        model.load_state_dict(tensors | {'embeddings.mask_token': torch.zeros(1, 64)})
+    for name, tensors_of in RECORDED.items():
+        model = transformer_model(name, CHANNELS, DEPTH)
+        tensors = {key: torch.tensor(array) for key, array in tensors_of().items()}
+        mask = model.state_dict()['embeddings.mask_token']
+        model.load_state_dict(tensors | {'embeddings.mask_token': mask})
         with torch.no_grad():
-            features = _patches(model.eval(), torch.tensor(images().transpose(0, 3, 1, 2)))
-        outputs['registers' if registers else 'plain'] = features.permute(0, 2, 3, 1).numpy()
-    np.savez_compressed(folder / 'dinov2_tiny.npz', **outputs)
+            features = _patches(model, torch.tensor(images(model.config.patch_size).transpose(0, 3, 1, 2)))
+        outputs[name] = features.permute(0, 2, 3, 1).numpy()
+    np.savez_compressed(folder / 'transformers_tiny.npz', **outputs)
 
 
 def _import_torchvision():

@@ -1,4 +1,4 @@
-"""ResNet and DINOv2 go through the whole program: training with frozen blocks, resuming, evaluation, segmenting."""
+"""ResNet, DINOv2 and DINOv3 go through the whole program: training with frozen blocks, resuming, evaluation, segmenting."""
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from panet_jax.training.train import train
 ENCODERS = {
     'resnet-tiny': {'encoder.width': 1 / 16, 'data.size': 33},
     'dinov2-tiny': {'encoder.width': 1.0, 'data.size': 42},
+    'dinov3-tiny': {'encoder.width': 1.0, 'data.size': 48},
 }
 
 
@@ -33,7 +34,7 @@ def differences(one, other):
     return {tuple(key.key for key in path): differs for path, differs in leaves}
 
 
-EVERY = [pytest.param('resnet-tiny', marks=pytest.mark.exhaustive), 'dinov2-tiny']
+EVERY = [*(pytest.param(name, marks=pytest.mark.exhaustive) for name in ('resnet-tiny', 'dinov3-tiny')), 'dinov2-tiny']
 
 
 @pytest.mark.parametrize('name', EVERY)
