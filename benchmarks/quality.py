@@ -38,7 +38,7 @@ from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.images.resize import resize
-from panet_jax.method.adapt import HEADS, SEVERAL, adapted_logits
+from panet_jax.method.adapt import HEADS, adaptation_of, adapted_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, views_of_references
 from panet_jax.method.prototypes import Pooled, pool, transposed_upsample, upsample
@@ -173,7 +173,7 @@ def _stacked(pools):
 
 def segment_by(head, shots, size):
     """A jitted function (features, prototypes) -> labels [S, S] of one head, for so many references of a class."""
-    adaptation = SEVERAL if head == 'adapted' and shots > 1 else HEADS[head]
+    adaptation = adaptation_of(head, shots)
     segment = jax.jit(lambda f, p: upsample(adapted_logits(f, p, adaptation), (size, size)).argmax(-1))
     return lambda features, prototypes: np.asarray(segment(np.asarray(features, np.float32), prototypes))
 

@@ -21,7 +21,7 @@ from panet_jax.evaluation.plain import grid_logits
 from panet_jax.evaluation.protocols import PROTOCOLS
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores
-from panet_jax.method.adapt import HEADS
+from panet_jax.method.adapt import adaptation_of
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
@@ -220,7 +220,7 @@ def save_pictures(
             episode,
             encoder=network.encoder,
             dtype=config.encoder.dtype,
-            adaptation=HEADS[config.evaluation.head],
+            adaptation=adaptation_of(config.evaluation.head, config.episode.shots),
         )
         logits = upsample(logits, episode.query_labels.shape[-2:])
         names = [episodes.source.classes[c - 1] for c in draw.classes]

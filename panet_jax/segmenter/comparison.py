@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from panet_jax.errors import InputError
-from panet_jax.method.adapt import ADAPTED, PAPER, SEVERAL, adapted_logits
+from panet_jax.method.adapt import adaptation_of, adapted_logits
 from panet_jax.method.prototypes import cosine_logits
 from panet_jax.segmenter.decision import class_probabilities, reference_views
 from panet_jax.segmenter.reference_set import ReferenceSet
@@ -30,7 +30,8 @@ class Comparison:
 
     def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None):
         self._prototypes, self._classes = references.prototypes(), references.classes
-        self._adaptation = _adaptation(references, head)
+        shots = max((len(references.of_class(name)) for name in self._classes), default=0)
+        self._adaptation = adaptation_of(head, shots)
         self._present_above, self._views = present_above, None
         if present_above is not None:
             _check_share(present_above)
@@ -59,14 +60,6 @@ class Comparison:
 
     def _by_class(self, values):
         return dict(zip(self._classes, np.asarray(values).tolist(), strict=True))
-
-
-def _adaptation(references, head):
-    """How prototypes are adapted to an image; several references of a class leave less to adapt."""
-    if head == 'panet':
-        return PAPER
-    several = any(len(references.of_class(name)) > 1 for name in references.classes)
-    return SEVERAL if several else ADAPTED
 
 
 @functools.partial(jax.jit, static_argnames='adaptation')
