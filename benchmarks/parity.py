@@ -1,16 +1,21 @@
 """Our encoders beside those of torchvision and transformers, with the same random weights.
 
     pip install 'panet-jax[parity]'
-    python benchmarks/parity.py [--encoders NAME ...] [--record tests/golden]
+    python benchmarks/parity.py [--encoders NAME ...] [--speed [--repeats 9]] [--record tests/golden]
 
 Prints, for each network and size of image, the relative L2 distance of the features, and that of the gradients' norms.
-Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --record it writes the
+Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --speed it measures instead, in
+turns with the other library and with as many threads: milliseconds a photograph (medians), how many times as fast ours
+is, and our arithmetic as a share of what a product of large matrices reaches here. With --record it writes the
 features that transformers computes with the small networks of tests/recorded.py, for the tests, which have no torch.
 """
 
 import argparse
+import os
+import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import jax
@@ -18,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.torch
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import panet_jax as pj
 from panet_jax.networks.choose import load_params
@@ -34,20 +40,26 @@ NAMES = (
     *('dinov3-tiny', 'dinov3-small', 'dinov3-base', 'dinov3-large'),
     *('resnet50', 'resnet101', 'resnet50-stage4'),
 )
+FASTEST = ('dinov2-small', 'resnet50', 'vgg16')  # whose speed is measured
 MOST = {'features': 1e-5, 'gradient': 1e-3}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--record', type=Path, help='folder to write the recorded network to, and nothing else')
-    parser.add_argument('--encoders', nargs='+', default=NAMES, choices=NAMES, metavar='NAME')
+    parser.add_argument('--encoders', nargs='+', choices=NAMES, metavar='NAME')
+    parser.add_argument('--speed', action='store_true', help='measure in place of comparing')
+    parser.add_argument('--repeats', type=int, default=9, help='of each measurement')
     arguments = parser.parse_args()
     _import_torchvision()
     if arguments.record:
         record(arguments.record)
         return
+    if arguments.speed:
+        print_speed(arguments)
+        return
     worst = {'features': 0.0, 'gradient': 0.0}
-    for name in arguments.encoders:
+    for name in arguments.encoders or NAMES:
         for size, distances in compare(name):
             print(
                 f'{name:24} {size[0]:3} x {size[1]:3}  ' + '  '.join(f'{k} {v:.1e}' for k, v in distances.items()),
@@ -57,18 +69,22 @@ def main():
     sys.exit(any(worst[kind] > MOST[kind] for kind in worst))
 
 
-def compare(name):
-    """((height, width), {'features', 'gradient': distance}) of each size."""
+def both(name):
+    """Our encoder and its parameters, and the other library's function of images [B, 3, H, W], with the same weights."""
     torch.manual_seed(0)
-    family = name[:6]
-    model, features = resnet(name) if family == 'resnet' else transformer(name)
+    makers = {'resnet': resnet, 'vgg16': vgg16}
+    model, features = makers.get(name[:6], transformer)(name)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'weights.safetensors'
         safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path)
-        width = pj.load_network(path).encoder.width
-        encoder = encoder_named(name, width)
-        params = load_params(path, encoder)
-    for height, width in SIZES[family]:
+        encoder = encoder_named(name, pj.load_network(path).encoder.width)
+        return encoder, load_params(path, encoder), features
+
+
+def compare(name):
+    """((height, width), {'features', 'gradient': distance}) of each size."""
+    encoder, params, features = both(name)
+    for height, width in SIZES[name[:6]]:
         images = torch.randn(1, 3, height, width, requires_grad=True)
         theirs = features(images)
         (theirs**2).mean().backward()
@@ -88,6 +104,62 @@ def compare(name):
 def relative(ours, theirs):
     """Relative L2 distance."""
     return float(np.linalg.norm(np.asarray(ours) - theirs) / np.linalg.norm(theirs))
+
+
+def print_speed(arguments):
+    """Prints a line for each encoder: both libraries in turns, at the size the encoder was made for."""
+    torch.set_num_threads(os.cpu_count())
+    peak = matmul_speed(arguments.repeats)
+    print(f'a product of matrices: {peak / 1e9:.0f} GFLOP/s')
+    for name in arguments.encoders or FASTEST:
+        print_speed_of(name, arguments.repeats, peak)
+
+
+def print_speed_of(name, repeats, peak):
+    """Prints a line of one encoder; `peak` is in operations a second."""
+    encoder, params, features = both(name)
+    images = torch.randn(1, 3, encoder.size, encoder.size)
+    inputs = jnp.asarray(images.permute(0, 2, 3, 1).numpy())
+    program = jax.jit(encoder.encode).lower(params, inputs).compile()
+    with torch.inference_mode():
+        ours, theirs = in_turns(
+            [lambda: program(params, inputs).block_until_ready(), lambda: features(images)], repeats
+        )
+        with FlopCounterMode(display=False) as counter:
+            features(images)
+    print(
+        f'{name:24} {encoder.size} x {encoder.size}  ours {1000 * ours:6.0f} ms  PyTorch {1000 * theirs:6.0f} ms  '
+        f'{theirs / ours:.2f} times as fast  {counter.get_total_flops() / ours / peak:.0%} of the speed of that product',
+        flush=True,
+    )
+
+
+def in_turns(functions, repeats):
+    """The median seconds of each function; all are called once before."""
+    seconds = [[] for _ in functions]
+    for round_number in range(1 + repeats):
+        for function, of_function in zip(functions, seconds, strict=True):
+            started = time.perf_counter()
+            function()
+            if round_number:
+                of_function.append(time.perf_counter() - started)
+    return [statistics.median(of_function) for of_function in seconds]
+
+
+def matmul_speed(repeats):
+    """Floating-point operations a second of a product of two float32 matrices of 2048 x 2048."""
+    matrix = jnp.ones((2048, 2048))
+    product = jax.jit(lambda x: jnp.dot(x, x, precision='highest'))
+    (seconds,) = in_turns([lambda: product(matrix).block_until_ready()], repeats)
+    return 2 * 2048**3 / seconds
+
+
+def vgg16(_):
+    """A random VGG-16 as the authors' code has it, and images -> its features."""
+    from pytorch_panet import make_encoder
+
+    model = torch.nn.ModuleDict({'features': make_encoder()})
+    return model, model['features']
 
 
 def transformer(name):
@@ -132,6 +204,9 @@ def resnet(name):
                 module.weight.uniform_(0.5, 1)
                 module.bias.normal_(0, 0.1)
     last = (model.layer4 if name.endswith('stage4') else model.layer3)[-1].relu
+    if not name.endswith('stage4'):
+        model.layer4 = torch.nn.Identity()
+    model.fc = torch.nn.Identity()
 
     def features(images):
         inputs = []

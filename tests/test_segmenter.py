@@ -377,7 +377,7 @@ def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
         assert file.get_tensor('sums').dtype == np.float32
     assert about.pop('images') == list(segmenter_.references.images)
     assert about == {
-        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'encoder': 'vgg16'},
+        **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'debias': 0.0, 'encoder': 'vgg16'},
         **{'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
     }
 

@@ -75,7 +75,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
 
 def _about(segmenter) -> dict[str, Any]:
     """The settings that all results of one folder have in common."""
-    names = ('weights', 'size', 'head')
+    names = ('weights', 'size', 'head', 'debias')
     return {'classes': list(segmenter.classes), **{name: getattr(segmenter, name) for name in names}}
 
 

@@ -130,6 +130,12 @@ def _parser():
         choices=SETTINGS['evaluation.head'].choices,
         help='prototypes adapted to each image (adapted, the default), or the same for all, as in the paper (panet)',
     )
+    parser.add_argument(
+        '--debias',
+        type=share,
+        metavar='NUMBER',
+        help="share of the positional directions to remove from a vision transformer's features, such as 0.5 (0)",
+    )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
@@ -194,7 +200,8 @@ def _prepared_segmenter(options, supports):
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
     references = _references(supports, options.support_dir)
-    typed = {name: value for name in ('size', 'dtype', 'head') if (value := getattr(options, name)) is not None}
+    names = ('size', 'dtype', 'head', 'debias')
+    typed = {name: value for name in names if (value := getattr(options, name)) is not None}
     if not options.segmenter:
         return pj.Segmenter(options.weights or 'imagenet', batch=options.batch, **typed).fit(references)
     if typed:

@@ -25,6 +25,7 @@ from panet_jax.method.adapt import adaptation_of
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
+from panet_jax.networks.debias import debiased
 from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.network import Network
 from panet_jax.networks.trained import checked_history
@@ -57,6 +58,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluato
     workdir = workdir_path(workdir)
     network = network_to_evaluate(config, workdir)
     network.encoder.check_size(config.data.size, config.data.size)
+    network = debiased(network, config.evaluation.debias)
     runs = evaluation_runs(config)
     draws = evaluation_draws(config, runs)
     result, confusions = measure(config, runs, draws, network, evaluator)

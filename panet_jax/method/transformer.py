@@ -1,6 +1,7 @@
 """What DINOv2 and DINOv3 have in common: the blocks of a vision transformer, its sizes, and the Encoder made of it."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from panet_jax.errors import InputError
+from panet_jax.method.axes import check_axes
 from panet_jax.method.encoder import COMPUTATIONS, Encoder
 from panet_jax.method.initial import draw_params
 
@@ -63,16 +65,54 @@ class Block(nn.Module):
         query, key, value = (
             dense(x.shape[-1], use_bias=bias, name=name)(y).reshape(heads) for name, bias in biases.items()
         )
-        with jax.default_matmul_precision(precision.name.lower()), jax.numpy_dtype_promotion('standard'):
-            y = jax.nn.dot_product_attention(rotate(query), rotate(key), value).reshape(x.shape)
+        y = attend(rotate(query), rotate(key), value, precision).reshape(x.shape)
         x = x + dense(x.shape[-1], name='projection')(y) * scale1
         y = dense(4 * x.shape[-1], name='expand')(self._normalized(x, 'norm2'))
-        y = dense(x.shape[-1], name='contract')(nn.gelu(y, approximate=False))
+        y = dense(x.shape[-1], name='contract')(gelu(y))
         return x + y * scale2
 
     def _normalized(self, x, name):
         """Layer norm in float32; the result has the dtype of x."""
         return nn.LayerNorm(self.epsilon, name=name)(x.astype(jnp.float32)).astype(x.dtype)
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """GELU by the error function, x Phi(x); as erf, which takes a third of the time of the erfc of jax.nn.gelu."""
+    return x * (0.5 + 0.5 * jax.lax.erf(x * math.sqrt(0.5)))
+
+
+def attend(query: jax.Array, key: jax.Array, value: jax.Array, precision: jax.lax.Precision) -> jax.Array:
+    """Attention: softmax(Q K^T / sqrt(D)) V, for each image and head.
+
+    On a CPU one head follows the other: its T x T weights stay in the cache, which takes a quarter of the time.
+
+    Args:
+        query, key, value: [B, T, M, D], of M heads.
+        precision: of the products.
+
+    Returns:
+        [B, T, M, D] of the dtype of the arguments.
+    """
+    check_axes('attend', query=(query, 'B T M D'), key=(key, 'B T M D'), value=(value, 'B T M D'))
+
+    def at_once(query, key, value):
+        with jax.default_matmul_precision(precision.name.lower()), jax.numpy_dtype_promotion('standard'):
+            return jax.nn.dot_product_attention(query, key, value)
+
+    by_heads = functools.partial(_attend_by_heads, precision=precision)
+    return jax.lax.platform_dependent(query, key, value, cpu=by_heads, default=at_once)
+
+
+def _attend_by_heads(query, key, value, precision):
+    b, t, m, d = query.shape
+
+    def of_head(parts):
+        query, key, value = parts
+        logits = jnp.dot(query, key.T, precision=precision, preferred_element_type=jnp.float32)
+        return jnp.dot(jax.nn.softmax(logits).astype(value.dtype), value, precision=precision)
+
+    heads = [x.transpose(0, 2, 1, 3).reshape(b * m, t, d) for x in (query / math.sqrt(d), key, value)]
+    return jax.lax.map(of_head, heads).reshape(b, m, t, d).transpose(0, 2, 1, 3)
 
 
 def embed_patches(images: jax.Array, channels: int, patch: int, dtype: str) -> jax.Array:

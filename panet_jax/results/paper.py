@@ -59,6 +59,7 @@ EVALUATION = {
     **{
         'protocol': ('panet2019',),
         'head': ('panet',),
+        'debias': (0,),
         'size': (417,),
         'fold_rule': ('contiguous',),
         'queries': (1,),

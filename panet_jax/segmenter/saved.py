@@ -32,6 +32,7 @@ class Settings(TypedDict):
         size: side in pixels of the images that the network sees.
         dtype: the encoder's computation, as in `encode`.
         head: 'adapted' or 'panet', which all files of version 1 had.
+        debias: share of the positional directions that the features lack.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -40,12 +41,13 @@ class Settings(TypedDict):
     size: int
     dtype: str
     head: str
+    debias: float
     encoder: str
     weights: str | None
     network: str
 
 
-KINDS = {'size': int, 'dtype': str, 'head': str, 'encoder': str, 'weights': str | None, 'network': str}
+KINDS = {'size': int, 'dtype': str, 'head': str, 'debias': float, 'encoder': str, 'weights': str | None, 'network': str}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
@@ -169,6 +171,7 @@ def _check_version(about: Mapping, version: int) -> None:
 
 
 def _settings(about) -> Settings:
+    about = {'debias': 0.0, **about}  # not in files of earlier versions
     for name, kind in KINDS.items():
         if not isinstance(about[name], kind):
             raise ValueError(f'{name} is {about[name]!r:.40}')

@@ -18,6 +18,7 @@ from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.method.episode import IGNORE, normalize
 from panet_jax.networks.choose import load_network
+from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
 from panet_jax.segmenter.folder_references import folder_references
@@ -55,6 +56,8 @@ class Segmenter:
         dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
         batch: number of images in a step of the encoder, from 1. The last few images of a list go one by one.
         head: 'adapted', whose prototypes are adapted to each image, which makes better masks; or 'panet', the paper's.
+        debias: share of the positional directions to remove from a vision transformer's features, in [0, 0.9], as for
+            `debiased`.
 
     Attributes:
         network: the Network.
@@ -75,6 +78,7 @@ class Segmenter:
         batch: int = 4,
         *,
         head: str = 'adapted',
+        debias: float = 0.0,
     ):
         _check_whole('batch', batch, 1)
         if size is not None:
@@ -85,6 +89,7 @@ class Segmenter:
             raise InputError(f'head must be {" or ".join(HEADS)}, got {head!r}.')
         self.network = load_network(weights, size=size)
         self.network.encoder.check_size(self.size, self.size)
+        self.network = debiased(self.network, debias)
         self.dtype, self.batch, self.head = dtype, int(batch), head
         self.references = ReferenceSet()
 
@@ -97,6 +102,11 @@ class Segmenter:
     def size(self) -> int:
         """Side in pixels of the images that the network sees."""
         return self.network.size
+
+    @property
+    def debias(self) -> float:
+        """Share of the positional directions that the features lack, as for `debiased`."""
+        return self.network.debias
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -267,6 +277,7 @@ class Segmenter:
             'size': self.size,
             'dtype': self.dtype,
             'head': self.head,
+            'debias': self.debias,
             'encoder': self.network.encoder.name,
             'weights': self.weights,
             'network': self.network.hash,
@@ -297,7 +308,8 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            segmenter = cls(weights, settings['size'], settings['dtype'], batch, head=settings['head'])
+            options = {name: settings[name] for name in ('head', 'debias')}
+            segmenter = cls(weights, settings['size'], settings['dtype'], batch, **options)
         except InputError as error:
             raise InputError(
                 f'the weights of {path} cannot be loaded ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
