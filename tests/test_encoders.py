@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -12,6 +13,7 @@ from recorded import CHANNELS, DEPTH, RECORDED, dinov3_tensors, hugging_face_ten
 
 import panet_jax as pj
 from panet_jax.method import dinov2, dinov3, resnet
+from panet_jax.method.transformer import attend, gelu
 from panet_jax.networks import published
 from panet_jax.networks.choose import load_params
 from panet_jax.networks.encoders import ENCODERS, encoder_named
@@ -60,6 +62,21 @@ def test_rotated_queries_and_keys_know_the_difference_of_their_positions():
     products = (queries[3:] @ keys[3:].T).reshape(5, 4, 5, 4)
     np.testing.assert_allclose(products[0, 0, 2, 1], products[2, 2, 4, 3], rtol=1e-4)
     assert abs(products[0, 0, 2, 1] - products[0, 0, 1, 2]) > 0.1
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_attention_by_heads_is_attention_at_once(dtype):
+    random = np.random.default_rng(0)
+    query, key, value = (jnp.asarray(random.normal(size=(2, 7, 3, 64)), dtype) for _ in range(3))
+    found = attend(query, key, value, jax.lax.Precision.HIGHEST)
+    wanted = jax.nn.dot_product_attention(*(jnp.asarray(array, jnp.float32) for array in (query, key, value)))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.astype(jnp.float32), wanted, atol=1e-5 if dtype == 'float32' else 0.05)
+
+
+def test_the_activation_is_the_exact_gelu():
+    x = jnp.linspace(-8, 8, 101)
+    np.testing.assert_allclose(gelu(x), jax.nn.gelu(x, approximate=False), atol=1e-6)
 
 
 def dinov3_original_names(tensors):
