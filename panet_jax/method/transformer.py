@@ -77,7 +77,14 @@ class Block(nn.Module):
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """GELU by the error function, x Phi(x); as erf, which takes a third of the time of the erfc of jax.nn.gelu."""
+    """The exact GELU, x Phi(x), by erf: on a CPU it takes a third of the time of jax.nn.gelu, which is by erfc.
+
+    Args:
+        x: [...] of floating type.
+
+    Returns:
+        An array like x.
+    """
     return x * (0.5 + 0.5 * jax.lax.erf(x * math.sqrt(0.5)))
 
 
