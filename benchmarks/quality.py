@@ -48,7 +48,7 @@ from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.images.resize import resize, resize_image, resize_map
-from panet_jax.method.adapt import ADAPTED, PAPER, SEVERAL, adapted_logits
+from panet_jax.method.adapt import adaptation_of, adapted_logits
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.expected_iou import expected_iou
@@ -216,7 +216,7 @@ def _stacked(pools):
 @functools.cache
 def segment_by(head, shots, size):
     """A function (photographs, index, prototypes) -> labels [S, S] of one head, for so many references of a class."""
-    adaptation = PAPER if head == 'panet' else _adaptation(shots)
+    adaptation = adaptation_of('panet' if head == 'panet' else 'adapted', shots)
 
     @jax.jit
     def segment(features, image, prototypes):
@@ -227,10 +227,6 @@ def segment_by(head, shots, size):
     return lambda photographs, index, prototypes: np.asarray(
         segment(photographs.features[index], photographs.images[index], prototypes)
     )
-
-
-def _adaptation(shots):
-    return SEVERAL if shots > 1 else ADAPTED
 
 
 @functools.partial(jax.jit, static_argnames='adaptation')
@@ -253,7 +249,10 @@ def easy_case(photographs, classes, arguments):
                 found = [score_query(photographs, index, prototypes, column, segment) for index in queries]
                 scores.setdefault(column, []).extend(found)
                 if (head, understand) == rows[-1]:
-                    expected = (_expected(photographs.features[i], prototypes, _adaptation(shots))[0] for i in queries)
+                    expected = (
+                        _expected(photographs.features[i], prototypes, adaptation_of('adapted', shots))[0]
+                        for i in queries
+                    )
                     pairs.extend((one, of_query[0]) for one, of_query in zip(expected, found, strict=True))
             print_row(f'{kind}, {shots} reference(s)', head + ', understood' * understand, scores)
     print_sorting(*np.array(pairs).T)

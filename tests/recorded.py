@@ -1,4 +1,6 @@
-"""A small DINOv2 by formula, so that its features can be recorded and its weights need not be."""
+"""Small DINOs by formula, so that their features can be recorded and their weights need not be."""
+
+import functools
 
 import numpy as np
 
@@ -33,10 +35,45 @@ def hugging_face_tensors(registers: bool) -> dict[str, np.ndarray]:
         for name in ('norm1', 'norm2'):
             shapes |= {f'{block}{name}.weight': channels, f'{block}{name}.bias': channels}
         shapes |= {f'{block}layer_scale{number}.lambda1': channels for number in (1, 2)}
+    return _drawn(shapes)
+
+
+def dinov3_tensors() -> dict[str, np.ndarray]:
+    """The tensors of a DINOv3 by Hugging Face's names, without the mask token."""
+    channels, square = (CHANNELS,), (CHANNELS, CHANNELS)
+    shapes = {
+        'embeddings.cls_token': (1, 1, CHANNELS),
+        'embeddings.register_tokens': (1, 4, CHANNELS),
+        'embeddings.patch_embeddings.weight': (CHANNELS, 3, 16, 16),
+        **dict.fromkeys(('embeddings.patch_embeddings.bias', 'norm.weight', 'norm.bias'), channels),
+    }
+    for index in range(DEPTH):
+        of_block = {
+            **{f'attention.{name}_proj.weight': square for name in 'qkvo'},
+            **{f'attention.{name}_proj.bias': channels for name in 'qvo'},
+            'mlp.up_proj.weight': (4 * CHANNELS, CHANNELS),
+            'mlp.up_proj.bias': (4 * CHANNELS,),
+            'mlp.down_proj.weight': (CHANNELS, 4 * CHANNELS),
+            'mlp.down_proj.bias': channels,
+            **{f'norm{number}.{part}': channels for number in (1, 2) for part in ('weight', 'bias')},
+            **{f'layer_scale{number}.lambda1': channels for number in (1, 2)},
+        }
+        shapes |= {f'layer.{index}.{name}': shape for name, shape in of_block.items()}
+    return _drawn(shapes)
+
+
+def _drawn(shapes):
     random = np.random.default_rng(0)
     return {name: random.normal(0, 0.15, shape).astype(np.float32) for name, shape in sorted(shapes.items())}
 
 
-def images() -> np.ndarray:
-    """Images [2, 70, 42, 3] float32: a grid of 5 x 3."""
-    return np.random.default_rng(1).normal(0, 1, (2, 70, 42, 3)).astype(np.float32)
+RECORDED = {
+    'dinov2-tiny': functools.partial(hugging_face_tensors, registers=False),
+    'dinov2-tiny-registers': functools.partial(hugging_face_tensors, registers=True),
+    'dinov3-tiny': dinov3_tensors,
+}
+
+
+def images(patch: int = 14) -> np.ndarray:
+    """Images [2, 5 * patch, 3 * patch, 3] float32: a grid of 5 x 3."""
+    return np.random.default_rng(1).normal(0, 1, (2, 5 * patch, 3 * patch, 3)).astype(np.float32)

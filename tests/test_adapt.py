@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from panet_jax.method.adapt import ADAPTED, HEADS, PAPER, Adaptation, adapted_logits, adapted_prototypes
+from panet_jax.method.adapt import (
+    ADAPTED,
+    HEADS,
+    PAPER,
+    SEVERAL,
+    Adaptation,
+    adaptation_of,
+    adapted_logits,
+    adapted_prototypes,
+)
 from panet_jax.method.prototypes import COSINE_SCALE, cosine_logits
 from panet_jax.settings import SETTINGS
 
@@ -107,6 +116,7 @@ def test_shapes_that_do_not_fit_are_refused():
 
 
 def test_the_setting_has_all_heads_and_the_papers_first():
-    assert SETTINGS['evaluation.head'].choices == tuple(HEADS)
+    assert SETTINGS['evaluation.head'].choices == HEADS
     assert SETTINGS['evaluation.head'].default == 'panet'
-    assert HEADS['panet'].rounds == 0
+    assert [adaptation_of('panet', shots) for shots in (1, 5)] == [PAPER, PAPER]
+    assert [adaptation_of('adapted', shots) for shots in (1, 5)] == [ADAPTED, SEVERAL]

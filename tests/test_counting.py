@@ -22,7 +22,7 @@ from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import MOST_LOGITS, count_queries, episode_prototypes
 from panet_jax.evaluation.plain import episode_confusions, query_labels
 from panet_jax.evaluation.protocols import PANET2019, PROTOCOLS, STANDARD
-from panet_jax.method.adapt import HEADS
+from panet_jax.method.adapt import adaptation_of
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.prototypes import Pooled, bilinear_matrix
 from panet_jax.method.vgg16 import vgg16
@@ -56,7 +56,7 @@ def plain(params, episodes, number, own_size=False, head='panet'):
     network, confusions = Network(ENCODER, params, 33), []
     for index in range(number):
         labels = query_labels(episodes, episodes.draw(index), own_size)
-        options = {'dtype': 'float32', 'adaptation': HEADS[head]}
+        options = {'dtype': 'float32', 'adaptation': adaptation_of(head, episodes.draw(0).supports.shape[-1])}
         confusions.append(episode_confusions(network, episodes[index], labels, **options))
     return np.array(confusions)
 

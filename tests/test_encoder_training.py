@@ -1,4 +1,4 @@
-"""ResNet and DINOv2 go through the whole program: training with frozen blocks, resuming, evaluation, segmenting."""
+"""ResNet, DINOv2 and DINOv3 go through the whole program: training with frozen blocks, resuming, evaluation, segmenting."""
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ from test_seam import assert_same_params, plain_scores
 from tiny import tiny_config
 
 import panet_jax as pj
+from panet_jax.disk.experiment import check_experiment
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.networks.encoders import encoder_named
 from panet_jax.networks.initial import InitialNetwork
@@ -18,6 +19,7 @@ from panet_jax.training.train import train
 ENCODERS = {
     'resnet-tiny': {'encoder.width': 1 / 16, 'data.size': 33},
     'dinov2-tiny': {'encoder.width': 1.0, 'data.size': 42},
+    'dinov3-tiny': {'encoder.width': 1.0, 'data.size': 48},
 }
 
 
@@ -33,7 +35,7 @@ def differences(one, other):
     return {tuple(key.key for key in path): differs for path, differs in leaves}
 
 
-EVERY = [pytest.param('resnet-tiny', marks=pytest.mark.exhaustive), 'dinov2-tiny']
+EVERY = [*(pytest.param(name, marks=pytest.mark.exhaustive) for name in ('resnet-tiny', 'dinov3-tiny')), 'dinov2-tiny']
 
 
 @pytest.mark.parametrize('name', EVERY)
@@ -93,9 +95,28 @@ def test_a_size_that_the_encoder_does_not_take_is_told_before_any_work(tmp_path)
     assert not (tmp_path / 'run').exists()
 
 
+def test_a_warm_up_longer_than_the_training_is_refused(tmp_path):
+    with pytest.raises(pj.InputError, match=r'optimizer\.warmup must be at most the 6 steps of the training, got 7'):
+        train(tiny_config(**{'optimizer.warmup': 7}), tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
 def test_training_nothing_is_refused(tmp_path):
     with pytest.raises(pj.InputError, match=r'encoder\.frozen must be below 2, the number of blocks of dinov2-tiny'):
         train(config_of('dinov2-tiny', **{'encoder.frozen': 2}), tmp_path / 'run')
+
+
+@pytest.mark.parametrize(('name', 'word'), [('vgg16', 'vgg16'), ('resnet50-stage4', 'resnet50')])
+def test_a_workdir_accepts_either_word_for_published_weights(tmp_path, name, word):
+    def config(weights):
+        return tiny_config(**{'encoder.name': name, 'encoder.weights': weights})
+
+    (tmp_path / 'checkpoints/3').mkdir(parents=True)
+    for first, second in (('imagenet', word), (word, 'imagenet')):
+        (tmp_path / 'config.json').write_text(config(first).to_json())
+        check_experiment(tmp_path, config(second))
+        with pytest.raises(pj.InputError, match=f"encoder.weights is '{first}' there and 'random' here"):
+            check_experiment(tmp_path, config('random'))
 
 
 @pytest.mark.exhaustive

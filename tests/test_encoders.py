@@ -1,17 +1,19 @@
-"""ResNet and DINOv2: features as recorded of transformers, files of every library, sizes, names, published weights."""
+"""ResNet, DINOv2 and DINOv3: features as recorded of transformers, files of every library, sizes, names, published weights."""
 
 import hashlib
 import pickle
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
-from recorded import CHANNELS, DEPTH, hugging_face_tensors, images
+from recorded import CHANNELS, DEPTH, RECORDED, dinov3_tensors, hugging_face_tensors, images
 
 import panet_jax as pj
-from panet_jax.method import dinov2, resnet
+from panet_jax.method import dinov2, dinov3, resnet
+from panet_jax.method.transformer import attend, gelu
 from panet_jax.networks import published
 from panet_jax.networks.choose import load_params
 from panet_jax.networks.encoders import ENCODERS, encoder_named
@@ -20,7 +22,7 @@ from panet_jax.networks.names import ENCODER_NAMES
 from panet_jax.networks.weights import save_params
 from panet_jax.results.names import network_name
 
-GOLDEN = Path(__file__).parent / 'golden/dinov2_tiny.npz'
+GOLDEN = Path(__file__).parent / 'golden/transformers_tiny.npz'
 THIN = 1 / 16  # the width of ResNets here
 
 
@@ -37,15 +39,90 @@ def test_the_names_are_those_of_the_encoders():
     assert tuple(ENCODERS) == ENCODER_NAMES
 
 
-@pytest.mark.parametrize('registers', [False, True])
-def test_features_are_those_of_transformers(tmp_path, registers):
-    network = pj.load_network(saved(tmp_path / 'model.safetensors', hugging_face_tensors(registers)))
-    assert network.encoder.name == 'dinov2-tiny' + '-registers' * registers
-    assert (network.stride, network.channels, network.size, network.encoder.width) == (14, CHANNELS, 518, 1)
-    features = np.asarray(network.encode(images()))
-    wanted = np.load(GOLDEN)['registers' if registers else 'plain']
+@pytest.mark.parametrize('name', RECORDED)
+def test_features_are_those_of_transformers(tmp_path, name):
+    network = pj.load_network(saved(tmp_path / 'model.safetensors', RECORDED[name]()))
+    stride, size = (14, 518) if name.startswith('dinov2') else (16, 512)
+    assert network.encoder.name == name
+    assert (network.stride, network.channels, network.size, network.encoder.width) == (stride, CHANNELS, size, 1)
+    features = np.asarray(network.encode(images(stride)))
+    wanted = np.load(GOLDEN)[name]
     assert features.shape == (2, 5, 3, CHANNELS)
     assert np.linalg.norm(features - wanted) < 1e-5 * np.linalg.norm(wanted)
+
+
+def test_rotated_queries_and_keys_know_the_difference_of_their_positions():
+    random = np.random.default_rng(0)
+    query, key = random.normal(size=(2, 64)).astype(np.float32)
+    angles = dinov3.rotary_angles((5, 4))
+    tokens = [np.broadcast_to(vector, (3 + 20, 1, 64)) for vector in (query, key)]
+    queries, keys = (np.asarray(dinov3.rotate_patches(token, angles))[:, 0] for token in tokens)
+    np.testing.assert_array_equal(queries[:3], tokens[0][:3, 0])  # without a position
+    np.testing.assert_allclose(np.linalg.norm(queries, axis=-1), np.linalg.norm(query), rtol=1e-5)
+    products = (queries[3:] @ keys[3:].T).reshape(5, 4, 5, 4)
+    np.testing.assert_allclose(products[0, 0, 2, 1], products[2, 2, 4, 3], rtol=1e-4)
+    assert abs(products[0, 0, 2, 1] - products[0, 0, 1, 2]) > 0.1
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_attention_by_heads_is_attention_at_once(dtype):
+    random = np.random.default_rng(0)
+    query, key, value = (jnp.asarray(random.normal(size=(2, 7, 3, 64)), dtype) for _ in range(3))
+    found = attend(query, key, value, jax.lax.Precision.HIGHEST)
+    wanted = jax.nn.dot_product_attention(*(jnp.asarray(array, jnp.float32) for array in (query, key, value)))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.astype(jnp.float32), wanted, atol=1e-5 if dtype == 'float32' else 0.05)
+
+
+def test_the_activation_is_the_exact_gelu():
+    x = jnp.linspace(-8, 8, 101)
+    np.testing.assert_allclose(gelu(x), jax.nn.gelu(x, approximate=False), atol=1e-6)
+
+
+def dinov3_original_names(tensors):
+    """The tensors of a DINOv3 as Meta's file has them: fused, with a bias of the key that a mask of zeros removes."""
+    names = {'embeddings.cls_token': 'cls_token', 'embeddings.register_tokens': 'storage_tokens'}
+    result = {names.get(name, name): array for name, array in tensors.items() if not name.startswith('layer.')}
+    for part in ('weight', 'bias'):
+        result[f'patch_embed.proj.{part}'] = result.pop(f'embeddings.patch_embeddings.{part}')
+    for index in range(DEPTH):
+        ours, theirs = f'blocks.{index}.', f'layer.{index}.'
+        of = {name.removeprefix(theirs): array for name, array in tensors.items() if name.startswith(theirs)}
+        of['attention.k_proj.bias'] = np.full(CHANNELS, 7, np.float32)
+        for part in ('weight', 'bias'):
+            result[f'{ours}attn.qkv.{part}'] = np.concatenate([of[f'attention.{name}_proj.{part}'] for name in 'qkv'])
+            result[f'{ours}attn.proj.{part}'] = of[f'attention.o_proj.{part}']
+            result[f'{ours}mlp.fc1.{part}'], result[f'{ours}mlp.fc2.{part}'] = (
+                of[f'mlp.{name}_proj.{part}'] for name in ('up', 'down')
+            )
+            result |= {f'{ours}norm{number}.{part}': of[f'norm{number}.{part}'] for number in (1, 2)}
+        result |= {f'{ours}ls{number}.gamma': of[f'layer_scale{number}.lambda1'] for number in (1, 2)}
+        result[f'{ours}attn.qkv.bias_mask'] = np.zeros(3 * CHANNELS, np.float32)
+    return result | {'rope_embed.periods': np.zeros(16, np.float32), 'mask_token': np.zeros((1, CHANNELS), np.float32)}
+
+
+def test_the_original_file_of_a_dinov3_is_the_same_network(tmp_path):
+    network = pj.load_network(saved(tmp_path / 'hugging_face.safetensors', dinov3_tensors()))
+    other = pj.load_network(saved(tmp_path / 'original.safetensors', dinov3_original_names(dinov3_tensors())))
+    assert other.encoder is network.encoder
+    assert_same(other.params, network.params)
+
+
+def test_what_is_no_dinov3_of_these_sizes_is_refused(tmp_path):
+    gated = dinov3_tensors() | {'layer.0.mlp.gate_proj.weight': np.zeros((4, CHANNELS), np.float32)}
+    with pytest.raises(pj.InputError, match=r'unexpected: layer\.0\.mlp\.gate_proj\.weight'):
+        pj.load_network(saved(tmp_path / 'gated.safetensors', gated))
+    coarse = dinov3_tensors() | {'embeddings.patch_embeddings.weight': np.zeros((CHANNELS, 3, 14, 14), np.float32)}
+    with pytest.raises(pj.InputError, match='belong to no supported network'):
+        pj.load_network(saved(tmp_path / 'coarse.safetensors', coarse))
+
+
+def test_a_gated_file_is_never_downloaded(caches):
+    page = 'huggingface.co/facebook/dinov3-vits16-pretrain-lvd1689m'
+    with pytest.raises(
+        pj.InputError, match=rf'not downloaded by name; .*{page} .*license.* as dinov3-small\.safetensors'
+    ):
+        pj.load_network('dinov3-small')
 
 
 def original_names(tensors, registers='register_tokens'):
@@ -98,13 +175,17 @@ def test_files_of_every_library_are_the_same_network(tmp_path, registers, rename
 LARGE = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ('resnet50', 'resnet101')]
 
 
-@pytest.mark.parametrize('name', [*LARGE, 'resnet-tiny', 'dinov2-tiny', 'dinov2-tiny-registers'])
+@pytest.mark.parametrize('name', [*LARGE, 'resnet-tiny', *RECORDED])
 def test_what_is_written_has_the_names_it_came_with(tmp_path, name):
     encoder = encoder_named(name, THIN if name.startswith('resnet') else 1)
     params = encoder.initial(jax.random.key(0))
     tensors = to_tensors(encoder, params)
-    some = 'layer3.0.downsample.1.running_var' if name.startswith('resnet') else 'encoder.layer.1.layer_scale2.lambda1'
-    assert some in tensors
+    some = {
+        'resnet': 'layer3.0.downsample.1.running_var',
+        'dinov2': 'encoder.layer.1.layer_scale2.lambda1',
+        'dinov3': 'layer.1.attention.q_proj.bias',
+    }
+    assert some[name[:6]] in tensors
     network = pj.load_network(saved(tmp_path / 'x.safetensors', tensors))
     assert network.encoder is encoder
     assert_same(network.params, params)

@@ -389,7 +389,8 @@ def test_a_saved_file_says_in_its_header_what_it_is(make, tmp_path):
     assert about.pop('images') == list(segmenter_.references.images)
     assert about == {
         **{'version': 2, 'size': SIZE, 'dtype': 'float32', 'head': 'adapted', 'understand': True, 'edges': True},
-        **{'encoder': 'vgg16', 'weights': None, 'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
+        **{'debias': 0.0, 'encoder': 'vgg16', 'weights': None},
+        **{'network': segmenter_.network.hash, 'classes': ['cat', 'dog']},
     }
 
 

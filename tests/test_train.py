@@ -20,11 +20,14 @@ from panet_jax.compute.interrupts import Interrupted
 from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.panet import encode_episodes
-from panet_jax.method.vgg16 import encoder_shapes, init_encoder_params
+from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.networks.encoders import encoder_named
 from panet_jax.training.episodes import training_episodes
 from panet_jax.training.step import create_state, learning_rate_schedule, make_optimizer, train_step
 from panet_jax.training.train import train
+
+VGG16 = encoder_named('vgg16', 1 / 32)
 
 
 def compact_batch(size, episodes=4):
@@ -45,9 +48,9 @@ def compact_batch(size, episodes=4):
     return jax.tree.map(lambda *x: np.stack(x), *batch)
 
 
-def make_step(count, traces=None, rematerialize=False, **options):
+def make_step(count, traces=None, rematerialize=False, encoder=VGG16, **options):
     """A training step on `count` devices, and a state that is on them."""
-    encode = functools.partial(encode_episodes, rematerialize=rematerialize)
+    encode = functools.partial(encode_episodes, encode=encoder.encode, rematerialize=rematerialize)
     used = jax.local_devices()[:count]
     optimizer = make_optimizer(optax.constant_schedule(0.01), momentum=0.9, weight_decay=5e-4)
 
@@ -56,7 +59,7 @@ def make_step(count, traces=None, rematerialize=False, **options):
             traces.append(1)
         return train_step(state, episodes, align_weight=1.0, encode=encode, **options)
 
-    state = create_state(init_encoder_params(jax.random.key(0), 1 / 32), optimizer)
+    state = create_state(encoder.initial(jax.random.key(0)), optimizer)
     return devices.parallel(step, used), devices.replicate(state, used), used
 
 
@@ -80,6 +83,20 @@ def test_two_devices_equal_one_and_the_step_is_traced_once():
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), two, one)
     for name, value in metrics_of_one.items():
         np.testing.assert_allclose(metrics_of_two[name], value, rtol=1e-5)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ('name', 'width', 'size'), [('resnet-tiny', 1 / 16, 17), ('dinov2-tiny', 1, 28), ('dinov3-tiny', 1, 32)]
+)
+def test_two_devices_equal_one_for_other_encoders(name, width, size):
+    encoder, batch = encoder_named(name, width), compact_batch(size)
+    (one, metrics_of_one, _), (two, metrics_of_two, _) = (
+        run_steps(count, batch, steps=2, encoder=encoder) for count in (1, 2)
+    )
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), two, one)
+    for measure, value in metrics_of_one.items():
+        np.testing.assert_allclose(metrics_of_two[measure], value, rtol=1e-5)
 
 
 def test_devices_are_used_as_far_as_they_divide_the_batch():

@@ -155,6 +155,12 @@ def make_parser() -> OptionParser:
         default=None,
         help='masks need not follow the edges of the images',
     )
+    parser.add_argument(
+        '--debias',
+        type=share,
+        metavar='NUMBER',
+        help="share of the positional directions to remove from a vision transformer's features, such as 0.5 (0)",
+    )
     parser.add_argument('--batch', type=whole_number(1), default=4, help='images a step (%(default)s)')
     parser.add_argument('--segmenter', metavar='FILE', help='references that were saved; --support adds to them')
     parser.add_argument('--save-segmenter', metavar='FILE', help='save the references as NAME.safetensors')
@@ -221,7 +227,7 @@ def _prepared_segmenter(options, supports, negatives):
 
 def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
     references = _references(supports, options.support_dir)
-    settings = {name: getattr(options, name) for name in ('size', 'dtype', 'head', 'edges')}
+    settings = {name: getattr(options, name) for name in ('size', 'dtype', 'head', 'edges', 'debias')}
     typed = {name: value for name, value in settings.items() if value is not None}
     if not options.segmenter:
         understand = not options.as_drawn

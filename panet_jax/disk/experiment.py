@@ -145,9 +145,17 @@ def _settings(workdir):
     return defaults() | flat(read_config(workdir))
 
 
+def _with_synonyms(settings):
+    """The settings with one word for the published weights of an encoder, which its name and 'imagenet' are."""
+    weights = settings.get('encoder.weights')
+    published = ('imagenet', settings['encoder.name'].removesuffix('-stage4'))
+    return {**settings, 'encoder.weights': 'imagenet' if weights in published else weights}
+
+
 def _refuse(workdir, saved, current, names):
     """Raises an InputError if one of the named settings differs."""
-    different = [name for name in names if saved.get(name) != current.get(name)]
+    one, other = _with_synonyms(saved), _with_synonyms(current)
+    different = [name for name in names if one.get(name) != other.get(name)]
     if different:
         lines = [f'{name} is {saved.get(name)!r} there and {current.get(name)!r} here' for name in different]
         raise InputError(

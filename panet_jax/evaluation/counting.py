@@ -6,7 +6,7 @@ the labels; the second pass computes the others again. The counts are the same e
 """
 
 import functools
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from panet_jax.episodes.sampling import Draw
 from panet_jax.evaluation.batches import AnnotatedImages, Batches
 from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import count_queries, episode_prototypes, mask_sums
-from panet_jax.method.adapt import HEADS
+from panet_jax.method.adapt import Adaptation, adaptation_of
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.episode import normalize
 from panet_jax.method.prototypes import Pooled
@@ -48,7 +48,7 @@ class Evaluator:
         dtype: dtype of its computation, as in `Encoder.encode`.
         batch: number of images of an encoder step, over all devices of a process. Several processes share the images.
         cache_gib: budget for features in GiB, over all devices of a process.
-        head: one of HEADS: 'panet', the paper's, or 'adapted', which adapts the prototypes to each query.
+        head: 'panet', the paper's, or 'adapted', which adapts the prototypes to each query, as for `adaptation_of`.
 
     Attributes:
         encoder, dtype, batch, head: the arguments.
@@ -64,7 +64,6 @@ class Evaluator:
         head: str = 'panet',
     ):
         self.encoder, self.dtype, self.batch, self.head = encoder, dtype, batch, head
-        adaptation = HEADS[head]
         self._devices = devices.usable_devices(batch)
         self._cache = FeatureCache(cache_gib)
 
@@ -73,7 +72,12 @@ class Evaluator:
 
         self._encode = devices.sharded(encode, self._devices, with_params=True)
         self._sum = devices.sharded(lambda batch: mask_sums(*batch), self._devices)
-        self._score = devices.sharded(lambda batch: count_queries(*batch, adaptation), self._devices)
+
+        @functools.cache
+        def score(adaptation: Adaptation) -> Callable:
+            return devices.sharded(lambda batch: count_queries(*batch, adaptation), self._devices)
+
+        self._score = score
 
     def count(self, params: Params, draws: Sequence[Draw], annotated: AnnotatedImages, key: Hashable = None) -> Counted:
         """Confusion matrices of all queries of many episodes.
@@ -107,7 +111,9 @@ class Evaluator:
         others_excluded = KINDS[annotated.reader.kind].others_excluded
         prototypes = episode_prototypes(pooled, support_rows, columns, others_excluded=others_excluded)
         episode_of_query = np.arange(queries.size) // queries.shape[1]
-        confusions = self._score_queries(encode, batches, plan, prototypes[episode_of_query], ways[episode_of_query])
+        score = self._score(adaptation_of(self.head, supports.shape[-1]))
+        of_queries = prototypes[episode_of_query], ways[episode_of_query]
+        confusions = self._score_queries(encode, score, batches, plan, *of_queries)
         empty = pooled.count[support_rows, 0, columns[:, :, None]] == 0  # [E, N, K]
         return Counted(confusions.reshape(*queries.shape, *confusions.shape[1:]), empty.sum((1, 2)))
 
@@ -128,7 +134,7 @@ class Evaluator:
                 bar.update(len(image_ids))
         return Pooled(*_gathered(table, batches.image_ids))
 
-    def _score_queries(self, encode, batches, plan, prototypes, ways):
+    def _score_queries(self, encode, score, batches, plan, prototypes, ways):
         """The second pass: the confusion matrix of each query, from its episode's prototypes and classes."""
         confusions = np.zeros((len(ways), *2 * [prototypes.shape[1]]), np.int32)
         uncached_numbers = [number for number in plan if not self._cache.truth(batches.image_ids[number])]
@@ -143,7 +149,7 @@ class Evaluator:
                     features, truth = encode(batch.images), batch.truth
                 for pairs in rounds:
                     episodes = devices.split((prototypes[pairs], ways[pairs]), self._devices)
-                    matrices = devices.join(self._score((features, *truth, *episodes)))
+                    matrices = devices.join(score((features, *truth, *episodes)))
                     confusions[pairs[pairs >= 0]] = matrices[pairs >= 0]
                     bar.update(int((pairs >= 0).sum()))
         return hosts.total(confusions).astype(np.int64)

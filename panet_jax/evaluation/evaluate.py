@@ -21,10 +21,11 @@ from panet_jax.evaluation.plain import grid_logits
 from panet_jax.evaluation.protocols import PROTOCOLS
 from panet_jax.evaluation.runs import evaluation_draws, evaluation_runs
 from panet_jax.evaluation.scores import scores
-from panet_jax.method.adapt import HEADS
+from panet_jax.method.adapt import adaptation_of
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
+from panet_jax.networks.debias import debiased
 from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.network import Network
 from panet_jax.networks.trained import checked_history
@@ -57,6 +58,7 @@ def evaluate(config: ConfigDict, workdir: str | os.PathLike, evaluator: Evaluato
     workdir = workdir_path(workdir)
     network = network_to_evaluate(config, workdir)
     network.encoder.check_size(config.data.size, config.data.size)
+    network = debiased(network, config.evaluation.debias)
     runs = evaluation_runs(config)
     draws = evaluation_draws(config, runs)
     result, confusions = measure(config, runs, draws, network, evaluator)
@@ -220,7 +222,7 @@ def save_pictures(
             episode,
             encoder=network.encoder,
             dtype=config.encoder.dtype,
-            adaptation=HEADS[config.evaluation.head],
+            adaptation=adaptation_of(config.evaluation.head, config.episode.shots),
         )
         logits = upsample(logits, episode.query_labels.shape[-2:])
         names = [episodes.source.classes[c - 1] for c in draw.classes]

@@ -63,6 +63,7 @@ def evaluation_identity(
         episodes_hash=episodes_hash(source, draws),
         protocol=settings.protocol,
         head=settings.head,
+        debias=network.debias,
         encoder=network.encoder.name,
         weights=weights_before_training(config, network),
         width=network.encoder.width,

@@ -39,10 +39,25 @@ class Adaptation(NamedTuple):
 
 
 PAPER, ADAPTED = Adaptation(rounds=0), Adaptation()
-# With several references the prototypes need less of the query: a higher threshold was better on the classes tuned on.
+# With several supports of a class the prototypes need less of the query: a higher threshold was better on the classes
+# tuned on.
 SEVERAL = ADAPTED._replace(foreground=0.6)
-# The heads by their names in the setting `evaluation.head`.
-HEADS = {'panet': PAPER, 'adapted': ADAPTED}
+HEADS = ('panet', 'adapted')  # the setting `evaluation.head`
+
+
+def adaptation_of(head: str, shots: int) -> Adaptation:
+    """How a head adapts its prototypes.
+
+    Args:
+        head: one of HEADS: 'panet', the paper's, or 'adapted'.
+        shots: number of supports of the class that has the most.
+
+    Returns:
+        The Adaptation.
+    """
+    if head == 'panet':
+        return PAPER
+    return SEVERAL if shots > 1 else ADAPTED
 
 
 def adapted_prototypes(features: jax.Array, prototypes: jax.Array, adaptation: Adaptation = ADAPTED) -> jax.Array:

@@ -2,45 +2,28 @@
 
 import functools
 import math
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from panet_jax.errors import InputError
 from panet_jax.method.axes import check_axes
-from panet_jax.method.encoder import COMPUTATIONS, Encoder
-from panet_jax.method.initial import draw_params
+from panet_jax.method.encoder import Encoder
+from panet_jax.method.transformer import (
+    ARCHITECTURES,
+    RANDOM_STD,
+    REGISTERS,
+    Block,
+    embed_patches,
+    vision_transformer,
+    with_tokens,
+)
 
 PATCH = 14  # side of a patch in pixels
 POSITIONS = 37  # side of the grid of the trained position embeddings, from images of 518 pixels
-HEAD_CHANNELS = 64
-REGISTERS = 4
 EPSILON = 1e-6  # of the layer norms
-RANDOM_STD = 0.02  # of random kernels and embeddings
-
-
-class Architecture(NamedTuple):
-    """What the published networks differ in.
-
-    Attributes:
-        channels: number of channels of a token, at width 1.
-        depth: number of blocks.
-    """
-
-    channels: int
-    depth: int
-
-
-ARCHITECTURES = {
-    'dinov2-tiny': Architecture(64, 2),  # for tests; nobody has published weights
-    'dinov2-small': Architecture(384, 12),
-    'dinov2-base': Architecture(768, 12),
-    'dinov2-large': Architecture(1024, 24),
-}
-NAMES = tuple(name + end for name in ARCHITECTURES for end in ('', '-registers'))
+NAMES = tuple(f'dinov2-{size}{end}' for size in ARCHITECTURES for end in ('', '-registers'))
 
 
 class DINOv2(nn.Module):
@@ -61,56 +44,21 @@ class DINOv2(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         """[B, H, W, 3] float32 normalized -> [B, H / 14, W / 14, channels] float32."""
-        dtype, precision = COMPUTATIONS[self.dtype]
         grid = images.shape[1] // PATCH, images.shape[2] // PATCH
-        patches = nn.Conv(
-            self.channels, (PATCH, PATCH), PATCH, 'VALID', dtype=dtype, precision=precision, name='patches'
-        )(images)
+        x = embed_patches(images, self.channels, PATCH, self.dtype)
         normal = nn.initializers.normal(RANDOM_STD)
         class_token = self.param('class_token', normal, (self.channels,))
         positions = self.param('positions', normal, (1 + POSITIONS**2, self.channels))
-        registers = self.param('registers', normal, (self.registers, self.channels)) if self.registers else None
-        x = patches.reshape(len(images), -1, self.channels)
-        x = x + resample_positions(positions[1:], grid, antialias=bool(self.registers)).astype(dtype)[None]
+        x = x + resample_positions(positions[1:], grid, antialias=bool(self.registers)).astype(x.dtype)[None]
         special = (class_token + positions[0])[None]
-        special = special if registers is None else jnp.concatenate([special, registers])
-        special = jnp.broadcast_to(special.astype(dtype), (len(images), *special.shape))
-        x = jnp.concatenate([special, x], axis=1)
+        if self.registers:
+            registers = self.param('registers', normal, (self.registers, self.channels))
+            special = jnp.concatenate([special, registers])
+        x = with_tokens(x, special)
         for index in range(self.depth):
-            x = Block(self.dtype, name=f'block{index}')(x)
+            x = Block(self.dtype, EPSILON, name=f'block{index}')(x)
         x = nn.LayerNorm(EPSILON, name='norm')(x.astype(jnp.float32))
-        return x[:, special.shape[1] :].reshape(len(images), *grid, self.channels)
-
-
-class Block(nn.Module):
-    """A transformer block: attention and a perceptron, each normalized before and scaled after (LayerScale).
-
-    Attributes:
-        dtype: of the computation, as in `encode`.
-    """
-
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[B, T, C] -> [B, T, C]."""
-        dtype, precision = COMPUTATIONS[self.dtype]
-        dense = functools.partial(nn.Dense, dtype=dtype, precision=precision)
-        scales = (self.param(name, nn.initializers.ones, x.shape[-1:]) for name in ('scale1', 'scale2'))
-        scale1, scale2 = (scale.astype(dtype)[None, None] for scale in scales)
-        y = self._normalized(x, 'norm1')
-        heads = (*x.shape[:-1], x.shape[-1] // HEAD_CHANNELS, HEAD_CHANNELS)
-        query, key, value = (dense(x.shape[-1], name=name)(y).reshape(heads) for name in ('query', 'key', 'value'))
-        with jax.default_matmul_precision(precision.name.lower()), jax.numpy_dtype_promotion('standard'):
-            y = jax.nn.dot_product_attention(query, key, value).reshape(x.shape)
-        x = x + dense(x.shape[-1], name='projection')(y) * scale1
-        y = dense(4 * x.shape[-1], name='expand')(self._normalized(x, 'norm2'))
-        y = dense(x.shape[-1], name='contract')(nn.gelu(y, approximate=False))
-        return x + y * scale2
-
-    def _normalized(self, x, name):
-        """Layer norm in float32; the result has the dtype of x."""
-        return nn.LayerNorm(EPSILON, name=name)(x.astype(jnp.float32)).astype(x.dtype)
+        return x[:, len(special) :].reshape(len(images), *grid, self.channels)
 
 
 def resample_positions(positions: jax.Array, grid: tuple[int, int], *, antialias: bool) -> jax.Array:
@@ -184,35 +132,6 @@ def dinov2(name: str, width: float = 1.0) -> Encoder:
     Raises:
         InputError: the width leaves no whole number of heads.
     """
-    architecture = ARCHITECTURES[name.removesuffix('-registers')]
-    channels = round(architecture.channels * width, 6)
-    if channels < HEAD_CHANNELS or channels % HEAD_CHANNELS:
-        step = HEAD_CHANNELS / architecture.channels
-        raise InputError(f'the width of {name} must be a multiple of {step:g}, got {width:g}.')
-    registers = REGISTERS if name.endswith('-registers') else 0
-    network = functools.partial(DINOv2, int(channels), architecture.depth, registers)
-
-    def forward(params, images, dtype):
-        return network(dtype).apply({'params': params}, images)
-
-    def initial(key):
-        shapes = jax.eval_shape(network().init, jax.random.key(0), jnp.zeros((1, PATCH, PATCH, 3)))['params']
-        return draw_params(key, shapes, lambda shape: RANDOM_STD)
-
-    def block_of(path):
-        """The embeddings belong to the first block, the norm at the end to the last."""
-        if path[0] == 'norm':
-            return architecture.depth
-        return 1 + int(path[0].removeprefix('block')) if path[0].startswith('block') else 1
-
-    return Encoder(
-        name=name,
-        stride=PATCH,
-        channels=int(channels),
-        size=PATCH * POSITIONS,
-        width=width,
-        forward=forward,
-        initial=initial,
-        multiple=PATCH,
-        block_of=block_of,
-    )
+    _, size, *registers = name.split('-')
+    network = functools.partial(DINOv2, registers=REGISTERS if registers else 0)
+    return vision_transformer(name, size, network, width=width, patch=PATCH, image_size=PATCH * POSITIONS)

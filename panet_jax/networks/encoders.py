@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from panet_jax.errors import InputError
-from panet_jax.method import dinov2, resnet
+from panet_jax.method import dinov2, dinov3, resnet
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.vgg16 import vgg16
 
@@ -15,6 +15,7 @@ ENCODERS: dict[str, Callable[[float], Encoder]] = {
     DEFAULT: vgg16,
     **{name: functools.partial(resnet.resnet, name) for name in resnet.NAMES},
     **{name: functools.partial(dinov2.dinov2, name) for name in dinov2.NAMES},
+    **{name: functools.partial(dinov3.dinov3, name) for name in dinov3.NAMES},
 }
 
 

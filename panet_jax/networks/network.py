@@ -21,6 +21,7 @@ class Network:
         origin: the argument with which `load_network` loads it again: 'imagenet', an encoder's name or a path; None if
             there is none.
         step: step of its training; 0 if it was not trained here, or the step is unknown.
+        debias: share of the positional directions that its features lack, as for `debiased`.
     """
 
     encoder: Encoder
@@ -28,6 +29,7 @@ class Network:
     size: int
     origin: str | None = None
     step: int = 0
+    debias: float = 0.0
 
     @property
     def stride(self) -> int:
@@ -53,8 +55,8 @@ class Network:
 
     @functools.cached_property
     def hash(self) -> str:
-        """The `params_hash` of the parameters."""
-        return params_hash(self.params)
+        """The `params_hash` of the parameters, without the directions of `debiased`, which follow from them."""
+        return params_hash(self.params['network'] if self.debias else self.params)
 
 
 def params_hash(params: Params) -> str:

@@ -27,10 +27,12 @@ class Published(NamedTuple):
     Attributes:
         page: where a person finds them.
         file: what to download; None if its checksum is not known here.
+        gated: whether the page gives them only to those who have accepted a license.
     """
 
     page: str
     file: Download | None = None
+    gated: bool = False
 
 
 def _file(url, size, sha256):
@@ -74,6 +76,11 @@ PUBLISHED = {
         ),
     ),
     'dinov2-large-registers': Published(f'{HUGGING_FACE}/dinov2-with-registers-large'),
+    # Only who has accepted their license there may have them.
+    **{
+        f'dinov3-{size}': Published(f'{HUGGING_FACE}/dinov3-vit{size[0]}16-pretrain-lvd1689m', gated=True)
+        for size in ('small', 'base', 'large')
+    },
 }
 
 
@@ -150,7 +157,7 @@ def is_at_hand(name: str) -> bool:
 
 def _on_this_machine(name) -> Iterator[Path]:
     """The files of published weights on this machine; of those with PyTorch's names, only ones with the right checksum."""
-    page, file = PUBLISHED[name]
+    page, file, _ = PUBLISHED[name]
     torch_home = Path(os.environ.get('TORCH_HOME', '~/.cache/torch')).expanduser()
     for folder in (cache_dir(), torch_home / 'hub/checkpoints') if file else ():
         path = folder / file.name
@@ -167,9 +174,10 @@ def _on_this_machine(name) -> Iterator[Path]:
 
 
 def _downloaded(name):
-    page, file = PUBLISHED[name]
+    page, file, gated = PUBLISHED[name]
+    source = f'{page} (model.safetensors, once you have accepted the license there)' if gated else page
     by_hand = (
-        f'get the weights from {page} and put them in {cache_dir()} as {name}.safetensors (or .pth), or name the file'
+        f'get the weights from {source} and put them in {cache_dir()} as {name}.safetensors (or .pth), or name the file'
     )
     if file is None:
         raise InputError(f'the weights of {name} are not on this machine, and are not downloaded by name; {by_hand}.')

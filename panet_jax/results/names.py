@@ -59,17 +59,19 @@ def setting_name(row: dict) -> str:
     """
     draw = '-authors-draw' if row['draw'] == 'panet2019' else ''
     head = '' if row.get('head', 'panet') == 'panet' else f'-{row["head"]}'
-    return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{head}{draw}'
+    debias = f'-debias-{row["debias"]:g}' if row.get('debias') else ''
+    return f'{row["ways"]}way-{row["shots"]}shot-{row["annotation"]}-protocol-{row["protocol"]}{head}{debias}{draw}'
 
 
 def head_clause(row: dict) -> str:
-    """The part of a heading that names the head.
+    """The part of a heading that names the head, and the share of a debias.
 
     Args:
         row: a row of results.
 
     Returns:
-        Such as ', adapted head'; '' for the paper's head.
+        Such as ', adapted head, debias 0.5'; '' for the paper's head.
     """
     head = row.get('head', 'panet')  # not in rows of earlier versions
-    return '' if head == 'panet' else f', {head} head'
+    debias = f', debias {row["debias"]:g}' if row.get('debias') else ''
+    return ('' if head == 'panet' else f', {head} head') + debias

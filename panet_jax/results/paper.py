@@ -59,6 +59,7 @@ EVALUATION = {
     **{
         'protocol': ('panet2019',),
         'head': ('panet',),
+        'debias': (0,),
         'size': (417,),
         'fold_rule': ('contiguous',),
         'queries': (1,),
@@ -70,7 +71,7 @@ EVALUATION = {
 TRAINING = {
     **{'batch': (1,), 'align_weight': (1,), 'annotation': ('dense',), 'episode.queries': (1,)},
     **{'data.size': (417,), 'data.flip': (True,), 'data.smallest_object': (1,), 'data.unseen_images': ('background',)},
-    **{'data.skip_unreadable': (False,), 'encoder.weights': ('imagenet',), 'encoder.width': (1,)},
+    **{'data.skip_unreadable': (False,), 'encoder.weights': ('imagenet', 'vgg16'), 'encoder.width': (1,)},
     **{'optimizer.learning_rate': (1e-3,), 'optimizer.momentum': (0.9,), 'optimizer.weight_decay': (5e-4,)},
     **{'optimizer.milestones': ([10_000, 20_000],), 'optimizer.decay': (0.1,), 'optimizer.clip_norm': (0,)},
     **{

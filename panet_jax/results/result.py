@@ -37,6 +37,7 @@ class Identity:
     episodes_hash: str
     protocol: str
     head: str
+    debias: float  # share of the positional directions that the features lack
     encoder: str
     weights: str
     width: float
@@ -104,7 +105,7 @@ class Result:
 
 
 # Values of the fields that rows of earlier versions lack.
-EARLIER = {'encoder': 'vgg16', 'head': 'panet', 'unknown_training': ''}
+EARLIER = {'encoder': 'vgg16', 'head': 'panet', 'debias': 0.0, 'unknown_training': ''}
 IDENTITY, NETWORK, SCORES = (
     tuple(field.name for field in dataclasses.fields(part)) for part in (Identity, NetworkRecord, Scores)
 )

@@ -50,7 +50,20 @@ def markdown(table: Table) -> str:
     return '\n\n'.join(part for part in (table.heading, text, notes) if part)
 
 
-OF_DATA = ('dataset', 'split', 'fold_rule', 'ways', 'queries', 'size', 'runs', 'episodes', 'draw', 'protocol', 'head')
+OF_DATA = (
+    'dataset',
+    'split',
+    'fold_rule',
+    'ways',
+    'queries',
+    'size',
+    'runs',
+    'episodes',
+    'draw',
+    'protocol',
+    'head',
+    'debias',
+)
 OF_CELL = ('episodes_hash', 'checkpoint', 'checkpoint_step', 'network_hash')
 COLUMNS = (
     *('network', 'annotation', 'shots', 'fold', 'quantity', 'iou', 'std', 'paper', 'paper_source', 'difference'),

@@ -9,7 +9,7 @@ import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
-from panet_jax.method.adapt import ADAPTED, PAPER, SEVERAL, Adaptation, adapted_logits
+from panet_jax.method.adapt import adaptation_of, adapted_logits
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
@@ -36,7 +36,7 @@ class Comparison:
     def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None, *, edges: bool = True):
         self._prototypes, self._classes = references.prototypes(), references.classes
         self._head, self._edges = head, edges
-        self._adaptation = adaptation_of(references, 'adapted')  # the expected IoU takes it with either head
+        self._adaptation = adaptation_of('adapted', references.most_shots)  # the expected IoU takes it with either head
         self._present_above, self._views = present_above, None
         if present_above is not None:
             _check_share(present_above)
@@ -76,22 +76,6 @@ class Comparison:
 
     def _by_class(self, values):
         return dict(zip(self._classes, np.asarray(values).tolist(), strict=True))
-
-
-def adaptation_of(references: ReferenceSet, head: str) -> Adaptation:
-    """How prototypes are adapted to an image; several references of a class leave less to adapt.
-
-    Args:
-        references: the set to compare with.
-        head: 'adapted' or 'panet', as for the Segmenter.
-
-    Returns:
-        The Adaptation.
-    """
-    if head == 'panet':
-        return PAPER
-    several = any(len(references.of_class(name)) > 1 for name in references.classes)
-    return SEVERAL if several else ADAPTED
 
 
 @functools.partial(jax.jit, static_argnames=('head', 'adaptation'))

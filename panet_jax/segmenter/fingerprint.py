@@ -23,7 +23,8 @@ def fingerprint(segmenter: 'Segmenter', *settings: object) -> str:
     """
     options = {name: value for name, value in vars(segmenter).items() if isinstance(value, str | int | float | None)}
     options.pop('batch', None)  # it changes the speed alone
-    parts = (pj.__version__, segmenter.network.hash, segmenter.size, sorted(options.items()), *settings)
+    network = segmenter.network
+    parts = (pj.__version__, network.hash, network.debias, network.size, sorted(options.items()), *settings)
     digest = hashlib.sha256(repr(parts).encode())
     for reference in segmenter.references.references:
         digest.update(f'{reference.name!r} {reference.image}'.encode())

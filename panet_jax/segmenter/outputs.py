@@ -19,7 +19,8 @@ from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
 LEAST_SHARE = 0.001  # of an image; a class with fewer pixels counts as not found
-SAME = ('classes', 'weights', 'size', 'head', 'edges')  # settings that all results of one folder have in common
+# Settings that all results of one folder have in common.
+SAME = ('classes', 'weights', 'size', 'head', 'edges', 'debias')
 LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a fraction of the photograph's shorter side
 
 Results = dict[str, Any]  # the content of predictions.json: SAME, and the entries 'images' and 'failed'
@@ -68,7 +69,7 @@ def read_earlier(out: Path) -> Results:
         for entry in (*results['images'], *results['failed']):
             _image(entry)
         earlier_stems(results)
-        return {'head': 'panet', 'edges': False, **results}  # what earlier versions had
+        return {'head': 'panet', 'edges': False, 'debias': 0.0, **results}  # what earlier versions had
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(
             f'{path} cannot be read ({type(error).__name__}: {error}); name another folder with --out.'

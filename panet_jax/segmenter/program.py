@@ -6,10 +6,9 @@ import jax
 import jax.export
 import numpy as np
 
-from panet_jax.method.adapt import adapted_logits
+from panet_jax.method.adapt import adaptation_of, adapted_logits
 from panet_jax.method.episode import normalize
 from panet_jax.method.prototypes import upsample
-from panet_jax.segmenter.comparison import adaptation_of
 from panet_jax.segmenter.segmenter import Segmenter
 
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
@@ -32,7 +31,7 @@ def program_of(segmenter: Segmenter) -> Callable[[jax.Array], jax.Array]:
     """
     references, network = segmenter.references, segmenter.network
     prototypes = np.asarray(references.prototypes())
-    adaptation = adaptation_of(references, segmenter.head)
+    adaptation = adaptation_of(segmenter.head, references.most_shots)
 
     def program(image: jax.Array) -> jax.Array:
         features = network.encode(normalize(image), dtype=segmenter.dtype)

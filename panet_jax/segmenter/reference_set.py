@@ -91,6 +91,11 @@ class ReferenceSet:
         """Names of the classes in the order in which they came."""
         return tuple(dict.fromkeys(reference.name for reference in self.references))
 
+    @property
+    def most_shots(self) -> int:
+        """The most references that a class has; 0 without any."""
+        return max((len(self.of_class(name)) for name in self.classes), default=0)
+
     def of_class(self, name: str) -> tuple[Reference, ...]:
         """The references of one class."""
         return tuple(reference for reference in self.references if reference.name == name)

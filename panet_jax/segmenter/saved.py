@@ -34,6 +34,7 @@ class Settings(TypedDict):
         head: 'adapted' or 'panet', which all files of version 1 had.
         understand: whether points and boxes become regions; False in files that do not say so.
         edges: whether masks follow edges; earlier files do not say so, and theirs did not.
+        debias: share of the positional directions that the features lack.
         encoder: name of the architecture; '' in files of version 1.
         weights: what loads the network again; None if nothing does.
         network: hash of the parameters.
@@ -44,6 +45,7 @@ class Settings(TypedDict):
     head: str
     understand: bool
     edges: bool
+    debias: float
     encoder: str
     weights: str | None
     network: str
@@ -55,10 +57,14 @@ KINDS = {
     'head': str,
     'understand': bool,
     'edges': bool,
+    'debias': float,
     'encoder': str,
     'weights': str | None,
     'network': str,
 }
+
+# What earlier files do not say.
+EARLIER = {'encoder': '', 'head': 'panet', 'understand': False, 'edges': False, 'debias': 0.0}
 
 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
@@ -120,7 +126,7 @@ def read_file(path: str | Path) -> tuple[Settings, ReferenceSet]:
         raise InputError(f'there is no file {path}.')
     try:
         about, arrays = _read_earlier(path) if path.suffix == EARLIER_ENDING else _read(path)
-        return _settings({'understand': False, **about}), _reference_set(about, arrays)
+        return _settings({**EARLIER, **about}), _reference_set(about, arrays)
     except InputError:
         raise
     except Exception as error:  # a broken or hostile file can raise almost anything
@@ -159,7 +165,7 @@ def _read(path):
             raise InputError(f'{path} {NO_SEGMENTER}')
         about = json.loads(text)
         _check_version(about, VERSION)
-        return {'edges': False, **about}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
+        return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
 
 
 def _read_earlier(path):
@@ -176,7 +182,7 @@ def _read_earlier(path):
         classes = list(dict.fromkeys(names))
         class_of = np.array([classes.index(name) for name in names], np.int32)
         arrays = {**file, 'class_of': class_of, 'image_of': np.array(about['image_of'], np.int32)}
-    return {'encoder': '', 'head': 'panet', 'edges': False, **about, 'classes': classes}, arrays
+    return {**about, 'classes': classes}, arrays
 
 
 def _check_version(about: Mapping, version: int) -> None:

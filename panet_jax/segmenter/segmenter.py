@@ -18,6 +18,7 @@ from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.method.episode import IGNORE, normalize
 from panet_jax.networks.choose import load_network
+from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
 from panet_jax.segmenter.folder_references import folder_references
@@ -61,6 +62,8 @@ class Segmenter:
             they become a prototype. Otherwise the pixels that they cover are taken as they are.
         edges: whether masks follow the edges of the image, which makes better masks; if not, they end where the grid of the
             features does, as in the paper.
+        debias: share of the positional directions to remove from a vision transformer's features, in [0, 0.9], as for
+            `debiased`.
 
     Attributes:
         network: the Network.
@@ -85,6 +88,7 @@ class Segmenter:
         head: str = 'adapted',
         understand: bool = True,
         edges: bool = True,
+        debias: float = 0.0,
     ):
         _check_whole('batch', batch, 1)
         if size is not None:
@@ -95,6 +99,7 @@ class Segmenter:
             raise InputError(f'head must be {" or ".join(HEADS)}, got {head!r}.')
         self.network = load_network(weights, size=size)
         self.network.encoder.check_size(self.size, self.size)
+        self.network = debiased(self.network, debias)
         self.dtype, self.batch, self.head = dtype, int(batch), head
         self.understand, self.edges = bool(understand), bool(edges)
         self.references = ReferenceSet()
@@ -109,6 +114,11 @@ class Segmenter:
     def size(self) -> int:
         """Side in pixels of the images that the network sees."""
         return self.network.size
+
+    @property
+    def debias(self) -> float:
+        """Share of the positional directions that the features lack, as for `debiased`."""
+        return self.network.debias
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -329,6 +339,7 @@ class Segmenter:
             'head': self.head,
             'understand': self.understand,
             'edges': self.edges,
+            'debias': self.debias,
             'encoder': self.network.encoder.name,
             'weights': self.weights,
             'network': self.network.hash,
@@ -359,7 +370,7 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            kept = {name: settings[name] for name in ('size', 'dtype', 'head', 'understand', 'edges')}
+            kept = {name: settings[name] for name in ('size', 'dtype', 'head', 'understand', 'edges', 'debias')}
             segmenter = cls(weights, batch=batch, **kept)
         except InputError as error:
             raise InputError(

@@ -10,6 +10,7 @@ from panet_jax.compute import devices, hosts
 from panet_jax.disk.experiment import check_experiment
 from panet_jax.disk.paths import workdir_path
 from panet_jax.episodes.sampling import Episodes
+from panet_jax.errors import InputError
 from panet_jax.networks.initial import InitialNetwork
 from panet_jax.training.episodes import training_episodes
 from panet_jax.training.loop import placed_batches, run_steps
@@ -42,6 +43,7 @@ def train(
     """
     workdir = workdir_path(workdir)
     hosts.on_primary(check_experiment, workdir, config)
+    _check_warmup(config)
     initial = InitialNetwork.of(config.encoder, config.seed)
     trained = initial.trained(config.data.size, config.encoder.frozen)
     used = devices.training_devices(config.batch, config.accumulate)
@@ -53,3 +55,11 @@ def train(
             with placed_batches(config, episodes, used, int(state.step)) as batches:
                 state = run_steps(config, step_function, batches, state, run, after_step)
         run.save_network(initial.encoder, state)
+
+
+def _check_warmup(config):
+    """Checks that the learning rate reaches its height."""
+    if config.optimizer.warmup > config.steps:
+        raise InputError(
+            f'optimizer.warmup must be at most the {config.steps} steps of the training, got {config.optimizer.warmup}.'
+        )

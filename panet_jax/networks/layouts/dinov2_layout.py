@@ -5,9 +5,11 @@ import re
 import flax.traverse_util
 import numpy as np
 
-from panet_jax.method.dinov2 import ARCHITECTURES, POSITIONS
+from panet_jax.method.dinov2 import PATCH, POSITIONS
 from panet_jax.method.encoder import Encoder
-from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, IO_TO_OI, Entry, Layout, Tensors, short_names
+from panet_jax.method.transformer import recognized_size
+from panet_jax.networks.layouts.layout import Entry, Layout, Tensors, renamed, short_names
+from panet_jax.networks.layouts.transformer_entry import transformer_entry
 
 # Our names -> Hugging Face's.
 TOP = {
@@ -25,7 +27,6 @@ BLOCK = {
     'expand': 'mlp.fc1',
     'contract': 'mlp.fc2',
 }
-PARTS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
 # Of the network, behind any prefix.
 PARTS_OF_NETWORK = r'embeddings|encoder\.layer|layernorm|patch_embed|blocks|norm'
 NAME = rf'(?:.*?\.)??((?:{PARTS_OF_NETWORK})\..*|(?:cls|mask|reg|register)_tokens?|pos_embed)'
@@ -44,7 +45,8 @@ ORIGINAL = (
 
 def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
     """The Entries of all parameters, by Hugging Face's names."""
-    return [_entry(path, leaf.shape) for path, leaf in flax.traverse_util.flatten_dict(encoder.shapes()).items()]
+    shapes = flax.traverse_util.flatten_dict(encoder.shapes())
+    return [transformer_entry(path, leaf.shape, TOP, BLOCK, 'encoder.layer') for path, leaf in shapes.items()]
 
 
 def _select(tensors: Tensors) -> Tensors:
@@ -57,35 +59,13 @@ def _select(tensors: Tensors) -> Tensors:
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
     """The name, by depth, channels and registers, and the width."""
-    projection = tensors.get(f'{TOP["patches"]}.weight')
-    if projection is None or projection.ndim != 4:
+    kernel = tensors.get(f'{TOP["patches"]}.weight')
+    if kernel is None or kernel.ndim != 4 or kernel.shape[2:] != (PATCH, PATCH):
         return None
-    channels = projection.shape[0]
     depth = len({name.split('.')[2] for name in tensors if name.startswith('encoder.layer.')})
-    fitting = [(name, of) for name, of in ARCHITECTURES.items() if of.depth == depth]
-    exact = [(name, of) for name, of in fitting if of.channels == channels]
-    if not fitting:
-        return None
-    name, architecture = (exact or fitting)[0]
+    recognized = recognized_size(kernel.shape[0], depth)
     end = '-registers' if TOP['registers'] in tensors else ''
-    return name + end, channels / architecture.channels
-
-
-def _entry(path, shape):
-    *modules, part = path
-    if not modules:  # class token, positions, registers
-        return Entry(
-            TOP[part], path, (1, 1, *shape) if part == 'class_token' else (1, *shape), tuple(range(len(shape)))
-        )
-    if modules[0].startswith('block'):
-        index = modules[0].removeprefix('block')
-        names = [BLOCK.get(name, name) for name in (*modules[1:], *([part] if part in BLOCK else []))]
-        base = '.'.join(['encoder.layer', index, *names])
-    else:
-        base = TOP[modules[0]]
-    name = base if part in BLOCK else f'{base}.{PARTS[part]}'
-    axes = {4: HWIO_TO_OIHW, 2: IO_TO_OI, 1: (0,)}[len(shape)]
-    return Entry(name, path, tuple(shape[axis] for axis in axes), axes)
+    return recognized and (f'dinov2-{recognized[0]}{end}', recognized[1])
 
 
 def _from_original(tensors):
@@ -97,17 +77,8 @@ def _from_original(tensors):
             for part, array in zip(('query', 'key', 'value'), np.split(tensor, 3), strict=True):
                 result[f'encoder.layer.{fused[1]}.attention.attention.{part}.{fused[2]}'] = array
         else:
-            result[_renamed(name)] = tensor
+            result[renamed(name, ORIGINAL)] = tensor
     return _with_class_position(result)
-
-
-def _renamed(name):
-    """Hugging Face's name of a tensor of the original code."""
-    for pattern, replacement in ORIGINAL:
-        renamed, count = re.subn(f'^{pattern}', replacement, name)
-        if count:
-            return renamed
-    return name
 
 
 def _with_class_position(tensors):

@@ -6,13 +6,14 @@ import numpy as np
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.resnet import STAGE4
-from panet_jax.networks.layouts import dinov2_layout, resnet_layout, vgg16_layout
+from panet_jax.networks.layouts import dinov2_layout, dinov3_layout, resnet_layout, vgg16_layout
 from panet_jax.networks.layouts.layout import OWN, Layout, Tensors
 
 LAYOUTS = {
     'vgg16': vgg16_layout.LAYOUT,
     'resnet': resnet_layout.LAYOUT,
     'dinov2': dinov2_layout.LAYOUT,
+    'dinov3': dinov3_layout.LAYOUT,
 }  # by how a name begins
 MOST_LISTED = 6  # names that an error lists of each kind
 

@@ -1,6 +1,7 @@
 """What a layout is: where each array of the parameters lies in a file."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import flax.traverse_util
@@ -71,6 +72,23 @@ def short_names(names: Mapping[str, str]) -> dict[str, str]:
             )
         result[short] = name
     return result
+
+
+def renamed(name: str, rules: Sequence[tuple[str, str]]) -> str:
+    """The name of a tensor in another library.
+
+    Args:
+        name: its name in the file.
+        rules: (how the name begins, what replaces that), as for `re.sub`; the first that fits is taken.
+
+    Returns:
+        The other name; the same one if no rule fits.
+    """
+    for pattern, replacement in rules:
+        other, count = re.subn(f'^{pattern}', replacement, name)
+        if count:
+            return other
+    return name
 
 
 OWN = Layout(_own_entries, lambda tensors: tensors, lambda tensors: None)
