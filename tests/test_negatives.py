@@ -29,7 +29,7 @@ def test_a_whole_image_is_one_more_background(segmenter):
 
 
 def test_the_image_itself_looks_more_like_background(segmenter):
-    segmenter.head = 'panet'
+    segmenter.head, segmenter.edges = 'panet', False
     image, _ = draw_disc(1, color=(200, 60, 60))
     before = segmenter.predict(image).logits
     after = segmenter.add_negative(image).predict(image).logits
