@@ -6,6 +6,7 @@ from drawn import draw_disc
 
 import panet_jax as pj
 from panet_jax.commands.supports import parse_negative
+from panet_jax.segmenter.fingerprint import fingerprint
 
 SIZE = 33
 RED, BLUE = (220, 40, 30), (20, 60, 240)
@@ -28,7 +29,7 @@ def test_a_whole_image_is_one_more_background(segmenter):
 
 
 def test_the_image_itself_looks_more_like_background(segmenter):
-    segmenter.head = 'panet'
+    segmenter.head, segmenter.edges = 'panet', False
     image, _ = draw_disc(1, color=(200, 60, 60))
     before = segmenter.predict(image).logits
     after = segmenter.add_negative(image).predict(image).logits
@@ -55,13 +56,14 @@ def test_a_negative_beside_a_class_in_one_image_is_background_without_the_class(
 
 def test_negatives_are_saved_and_loaded(segmenter, tmp_path):
     segmenter.add_negative(draw_disc(1, color=BLUE)[0]).add_negative(*draw_disc(2, color=BLUE))
-    segmenter.add('blue', *draw_disc(3, color=BLUE))
+    segmenter.add('blue', draw_disc(3, color=BLUE)[0], pj.Points([(20, 20)]))
     segmenter.save(tmp_path / 'red.safetensors')
     loaded = pj.Segmenter.load(tmp_path / 'red.safetensors', segmenter.network)
     np.testing.assert_array_equal(loaded.references.prototypes(), segmenter.references.prototypes())
     for ours, theirs in zip(segmenter.references.negatives, loaded.references.negatives, strict=True):
         assert ours.image == theirs.image
         np.testing.assert_array_equal(ours.region, theirs.region)
+    assert fingerprint(loaded) == fingerprint(segmenter)
     loaded.add('green', *draw_disc(4))
     assert len(loaded.references.negatives) == 2
 

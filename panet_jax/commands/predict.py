@@ -8,7 +8,7 @@ from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.labeling import Job, label_photos
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
 from panet_jax.commands.queries import check_unsearched, find_queries, query_root
-from panet_jax.commands.reference_files import reference_stems
+from panet_jax.commands.reference_files import picture_names
 from panet_jax.commands.result_sheet import MOST_ON_SHEET, sheet_path
 from panet_jax.commands.supports import Support, parse_negative, parse_support
 from panet_jax.disk.paths import local_path
@@ -83,7 +83,7 @@ def _names_of_results(out, supports, negatives, queries, options):
     stems = output_stems(queries, earlier_stems(earlier))
     files = [name for form in options.format for name in FORMATS[form]]
     inputs = [*queries, *(path for support in (*supports, *negatives) for path in support.files)]
-    check_out(out, [*stems, *reference_stems(supports)], inputs, more=files)
+    check_out(out, stems, inputs, more=[*files, *picture_names(supports)])
     copies = [COPIES[form] for form in options.format if form in COPIES]
     check_unsearched(out, stems, options.query, queries, copies=copies)
     return dict(zip(queries, stems, strict=True)), earlier

@@ -9,16 +9,16 @@ from panet_jax.commands.supports import Support
 FOLDER = 'references'
 
 
-def reference_stems(supports: Sequence[Support]) -> list[str]:
-    """The names that the pictures may have, as `check_out` takes them.
+def picture_names(supports: Sequence[Support]) -> list[str]:
+    """The names that the pictures may have in the folder of the results.
 
     Args:
         supports: the references in the order in which they were typed.
 
     Returns:
-        A name for each, without its ending.
+        A path for each, relative to the folder.
     """
-    return [f'{FOLDER}/{number}' for number in range(1, 1 + len(supports))]
+    return [f'{FOLDER}/{number}-overlay.jpg' for number in range(1, 1 + len(supports))]
 
 
 def write_reference_pictures(segmenter: 'pj.Segmenter', supports: Sequence[Support], out: Path) -> None:
@@ -35,13 +35,13 @@ def write_reference_pictures(segmenter: 'pj.Segmenter', supports: Sequence[Suppo
     from panet_jax.segmenter.references import read_marks, read_photo
     from panet_jax.segmenter.understanding import KINDS
 
-    stems = zip(supports, reference_stems(supports), strict=True)
-    drawn = [(support, stem) for support, stem in stems if segmenter.understand and support.kind in KINDS]
-    for support, stem in drawn:
+    names = zip(supports, picture_names(supports), strict=True)
+    drawn = [(support, name) for support, name in names if segmenter.understand and support.kind in KINDS]
+    for support, name in drawn:
         photo = read_photo(support.image, str(support.image))
         marks = read_marks(support.annotation, photo.shape[:2], segmenter.size, f'the annotation of {support.image}')
         region = segmenter.understood(photo, support.annotation)
         picture = reference_picture(photo, marks, region, 1 + segmenter.classes.index(support.name))
-        write_picture(picture, out / f'{stem}-overlay.jpg')
+        write_picture(picture, out / name)
     if drawn:
         print(f'what was understood from boxes and points is drawn in {out / FOLDER}', flush=True)

@@ -28,7 +28,8 @@ def fingerprint(segmenter: 'Segmenter', *settings: object) -> str:
     digest = hashlib.sha256(repr(parts).encode())
     for reference in segmenter.references.references:
         digest.update(f'{reference.name!r} {reference.image}'.encode())
-        for marks in reference.marks:
+        # Not their kind, which no file keeps.
+        for marks in (reference.marks.foreground, reference.marks.background, reference.marks.drawn):
             digest.update(np.ascontiguousarray(marks).tobytes())
     for negative in segmenter.references.negatives:
         digest.update(negative.image.encode() + np.packbits(negative.region).tobytes())

@@ -50,10 +50,10 @@ class Segmenter:
     and loaded does without them.
 
     Args:
-            weights: 'imagenet'; the name of an encoder, for its published weights; the workdir of a training, whose newest
+        weights: 'imagenet'; the name of an encoder, for its published weights; the workdir of a training, whose newest
             network is taken; a folder that `panet-jax export` wrote, or 'hf://USER/NAME' for one on the Hugging Face
             hub; a file of weights, as for `load_network`; the parameters of a VGG-16; or a Network.
-            size: side in pixels to which images are squashed for the network, from 8. By default the size that the
+        size: side in pixels to which images are squashed for the network, from 8. By default the size that the
             workdir's network was trained with, otherwise the encoder's own, 417 for VGG-16.
         dtype: how the encoder computes: 'float32', 'tf32' or 'bfloat16', as in `encode`.
         batch: number of images in a step of the encoder, from 1. The last few images of a list go one by one.
