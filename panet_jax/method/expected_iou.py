@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from panet_jax.method.axes import check_axes
 from panet_jax.method.prototypes import COSINE_SCALE, margins
 
-# Of a logistic regression of IoU, on 428 masks of one half of the classes of 160 of COCO's photographs;
+# Of a logistic regression of IoU, on 450 masks of one half of the classes of 160 of COCO's photographs;
 # benchmarks/quality.py prints how well it sorts the masks of the other half.
 INTERCEPT, AGREEMENT, CONTRAST = -2.5, 1.2, 15.5
 
