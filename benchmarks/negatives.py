@@ -9,11 +9,12 @@ ones in which most is found become negatives, whole, as a user would choose them
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from quality import OPTIONS, Photographs, episodes, half, mask_scores, read, segment_by, show
+from quality import LISTS, OPTIONS, Photographs, episodes, half, mask_scores, read, segment_by, show
 
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.option_parser import OptionParser, whole_number
@@ -22,34 +23,37 @@ from panet_jax.method.episode import IGNORE
 COUNTS = 0, 1, 2  # of negatives
 
 
-def main():
+def main(words):
     """Prints the table; a user's mistake is one sentence, and exit status 2."""
     with exiting(FrontEnd('negatives.py', OPTIONS)), tempfile.TemporaryDirectory() as folder:
-        arguments = parse()
+        arguments = parse(words)
         photographs = read(arguments, folder)
         print(f'{"references":>10} {"negatives":>9} {"IoU":>6} {"found":>6} classes')
         for shots in arguments.shots:
             print_rows(photographs, shots, arguments)
 
 
-def parse():
+def parse(words):
     parser = OptionParser(
         prog='negatives.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--root', required=True, help='the folder of images and annotations')
-    parser.add_argument('--list', default='all', help='of images (%(default)s)')
+    parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
+    parser.add_argument('--list', help='image list')
     parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
     parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
     parser.add_argument('--weights', default='imagenet')
     parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
     for name, default, least in (('draws', 1, 1), ('others', 10, 1), ('size', 417, 8)):
         parser.add_argument(f'--{name}', type=whole_number(least), default=default)
-    return parser.parse_args()
+    arguments = parser.parse_args(words)
+    arguments.list = arguments.list or LISTS[arguments.dataset]
+    return arguments
 
 
 def print_rows(photographs, shots, arguments):
     """Prints a row for each number of negatives."""
-    segment = segment_by('adapted', shots, photographs.labels.shape[1])
+    segment = segment_by('adapted', shots, arguments.size)
     scores = {count: {} for count in COUNTS}
     for number, (column, drawn, queries) in enumerate(
         episodes(photographs, half(photographs.shares, arguments.classes), shots, arguments.draws)
@@ -81,15 +85,15 @@ def with_negatives(photographs: Photographs, shown, negatives):
 
 def found_share(photographs, index, segment, prototypes):
     """The share of the pixels of a photograph that is found."""
-    return (segment(photographs.features[index], prototypes) == 1).mean()
+    return (segment(photographs, index, prototypes) == 1).mean()
 
 
 def iou(photographs, index, column, segment, prototypes):
     """IoU of one photograph that shows the class."""
     label = photographs.labels[index]
-    found = segment(photographs.features[index], prototypes) == 1
+    found = segment(photographs, index, prototypes) == 1
     return mask_scores(found, label == column + 1, label != IGNORE)[0]
 
 
 if __name__ == '__main__':
-    main()
+    main(sys.argv[1:])

@@ -240,7 +240,9 @@ def easy_case(photographs, classes, arguments):
     print(f'\n{"the class is there":24} {"head":20} {"IoU":>6} {"> 0.5":>6} {"edge F":>6} {"ms":>6} classes, queries')
     pairs = []
     for kind, shots in itertools.product(arguments.annotations, arguments.shots):
-        rows = [(head, False) for head in HEADS] + [(HEADS[-1], True)] * (kind in (*UNDERSTOOD, *CLICKS))
+        rows = [(head, False) for head in HEADS]
+        if kind in (*UNDERSTOOD, *CLICKS):
+            rows += [(head, True) for head in HEADS[1:]]
         for head, understand in rows:
             segment = segment_by(head, shots, arguments.size)
             scores = {}
@@ -254,7 +256,7 @@ def easy_case(photographs, classes, arguments):
                         for i in queries
                     )
                     pairs.extend((one, of_query[0]) for one, of_query in zip(expected, found, strict=True))
-            print_row(f'{kind}, {shots} reference(s)', head + ', understood' * understand, scores)
+            print_row(kind, shots, head + ', understood' * understand, scores)
     print_sorting(*np.array(pairs).T)
 
 
@@ -268,13 +270,14 @@ def score_query(photographs, index, prototypes, column, segment):
     return *mask_scores(found, label == column + 1, label != IGNORE), taken
 
 
-def print_row(annotation, way, scores):
+def print_row(kind, shots, way, scores):
     """Prints the mean over the classes, {column: scores of its queries}."""
     if not scores:
-        raise pj.InputError(f'no class covers {SHOWN:.0%} of the references and {SOUGHT:.0%} of more photographs.')
+        raise pj.InputError(f'no class covers {SHOWN:.0%} of {shots} photograph(s) and {SOUGHT:.0%} of more.')
     means = np.mean([np.mean(some, 0) for some in scores.values()], 0)
     numbers = ' '.join(f'{value:6.3f}' for value in means[:3])
     count = sum(map(len, scores.values()))
+    annotation = f'{kind}, {shots} reference(s)'
     print(f'{annotation:24} {way:20} {numbers} {means[3]:6.1f} {len(scores)}, {count}', flush=True)
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import negatives
 import numpy as np
 import pytest
 import quality
@@ -30,17 +31,29 @@ def script(current_folder, capsys, narrow_params):
 def test_masks_are_scored_by_head_and_annotation(script):
     status, out, _ = script('--root=own', '--shots', '1', '--draws=1', '--folder-draws=0')
     assert status == 0
-    rows = re.findall(r'^(\w+), 1 reference\(s\) +(\w+) +(\S+) +(\S+) +(\S+) +(\S+) 2, (\d+)$', out, re.MULTILINE)
-    assert [row[:2] for row in rows] == [(kind, head) for kind in ('dense', 'box') for head in quality.HEADS]
+    rows = re.findall(
+        r'^(\w+), 1 reference\(s\) +(\w+(?:, understood)?) +(\S+) +(\S+) +(\S+) +(\S+) 2, (\d+)$', out, re.MULTILINE
+    )
+    regions = [f'{head}, understood' for head in quality.HEADS[1:]]
+    ways = {'dense': quality.HEADS, **dict.fromkeys(('box', 'points', 'click'), (*quality.HEADS, *regions))}
+    assert [row[:2] for row in rows] == [(kind, way) for kind, of_kind in ways.items() for way in of_kind]
     for row in rows:
         assert all(0 <= float(value) <= 1 for value in row[2:5])
-    assert re.search(r'expected IoU of 12 masks: [01]\.\d\d, true 0\.\d\d; rank correlation', out)
+    assert re.search(r'expected IoU of \d+ masks: [01]\.\d+, true 0\.\d+; rank correlation', out)
+
+
+def test_negatives_are_measured_with_the_same_options(script, capsys):
+    words = ['--root=own', '--weights=narrow.safetensors', '--size=33', '--shots', '1', '--others=2']
+    negatives.main(words)
+    rows = re.findall(r'^ +1 +(\d) +(\S+) +(\S+) 2$', capsys.readouterr().out, re.MULTILINE)
+    assert [int(count) for count, *_ in rows] == list(negatives.COUNTS)
+    assert all(0 <= float(value) <= 1 for _, *values in rows for value in values)
 
 
 def test_a_mistake_is_one_sentence(script):
     for arguments, sentence in (
         (['--root=own', '--shots', '20'], 'no class covers 3% of 20 photograph'),
-        (['--root=nowhere'], "'nowhere' has neither; name yours with --root=FOLDER"),
+        (['--root=nowhere'], "'nowhere' has none of: images/ and masks/"),
     ):
         status, _, err = script(*arguments)
         assert status == 2
