@@ -34,7 +34,7 @@ def test_a_users_folder_is_measured(script):
 @pytest.mark.parametrize(
     ('arguments', 'sentence'),
     [
-        (['--root=nowhere'], "'nowhere' has neither; name yours with --root=FOLDER"),
+        (['--root=nowhere'], "'nowhere' has none of: images/ and masks/"),
         (['--root=own', '--list=none'], 'none'),
         (['--root=own', '--dataset=coco20i'], "wanted COCO's annotations"),
         (['--root=own', '--weights=gone'], 'there is no file gone'),
