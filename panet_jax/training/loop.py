@@ -18,7 +18,7 @@ from panet_jax.method.panet import encode_episodes
 from panet_jax.networks.encoders import encoder_of
 from panet_jax.training.log import Log
 from panet_jax.training.run import Run
-from panet_jax.training.step import train_step
+from panet_jax.training.step import gradient_of_mean, train_step, update
 
 
 def run_steps(
@@ -75,7 +75,7 @@ def run_steps(
 
 
 def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
-    """Compiles the training step of a configuration, `train_step` in parallel.
+    """Compiles the training step of a configuration, `train_step` in parallel. On CPUs episodes are taken one by one.
 
     Args:
         config: the experiment.
@@ -90,8 +90,10 @@ def compiled_step(config: ConfigDict, used: list[jax.Device]) -> Callable:
         dtype=config.encoder.dtype,
         rematerialize=config.encoder.rematerialize,
     )
-    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
-    return devices.parallel(step, used)
+    options = {'align_weight': config.align_weight, 'encode': encode}
+    if used[0].platform == 'cpu' and config.batch > len(used):
+        return devices.parallel_one_by_one(functools.partial(gradient_of_mean, **options), update, used)
+    return devices.parallel(functools.partial(train_step, accumulate=config.accumulate, **options), used)
 
 
 @contextlib.contextmanager

@@ -43,15 +43,47 @@ def train_step(
         ValueError: the episodes are no batch, or `accumulate` does not divide their number.
     """
     _check_batch(episodes, accumulate)
+    function = functools.partial(gradient_of_mean, align_weight=align_weight, encode=encode)
+    return update(state, _mean_over_parts(function, state.params, episodes, accumulate))
 
-    def mean_loss(params, part):
-        part = jax.vmap(prepare)(part)
+
+def gradient_of_mean(
+    params: Params, episodes: Episode, *, align_weight: float, encode: Callable = encode_episodes
+) -> tuple[Params, dict[str, jax.Array]]:
+    """The gradient of the mean over a batch of L_seg + align_weight * L_PAR, eq. (8).
+
+    Args:
+        params: parameters of the encoder.
+        episodes: compact Episode [B, ...].
+        align_weight: weight of the alignment loss.
+        encode: as for `train_step`.
+
+    Returns:
+        The gradient, a tree like the parameters, and {'loss', 'segmentation', 'alignment'}, means [] float32.
+    """
+
+    def mean_loss(params):
+        prepared = jax.vmap(prepare)(episodes)
         losses, terms = jax.vmap(functools.partial(loss_of_features, align_weight=align_weight))(
-            *encode(params, part), part
+            *encode(params, prepared), prepared
         )
         return losses.mean(), {'loss': losses.mean()} | jax.tree.map(lambda term: term.mean(), terms)
 
-    means = _mean_over_parts(jax.grad(mean_loss, has_aux=True), state.params, episodes, accumulate)
+    return jax.grad(mean_loss, has_aux=True)(params)
+
+
+def update(
+    state: TrainState, means: tuple[Params, dict[str, jax.Array]]
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One step of the optimizer, after the mean over devices; inside a parallel function.
+
+    Args:
+        state: the state, the same on every device.
+        means: gradient and metrics of this device's share, as from `gradient_of_mean`.
+
+    Returns:
+        As `train_step`.
+    """
     gradients, metrics = devices.mean_over_devices(means)
     metrics['gradient_norm'] = optax.tree.norm(gradients)
     return state.apply_gradients(grads=gradients), metrics
