@@ -29,7 +29,11 @@ from panet_jax.compute.compiler_flags import set_tpu_flags
 from panet_jax.errors import InputError
 
 SLICES = {1: 'v5e:2x2', 4: 'v5e:2x2', 8: 'v5e:2x4'}  # the smallest slice that has so many chips
-FLOPS, BANDWIDTH, CLOCK = 197e12, 819e9, 1.5e9  # of a chip: cloud.google.com/tpu/docs/v5e; 4 units of 128 x 128 give the clock
+FLOPS, BANDWIDTH, CLOCK = (
+    197e12,
+    819e9,
+    1.5e9,
+)  # of a chip: cloud.google.com/tpu/docs/v5e; 4 units of 128 x 128 give the clock
 # A TPU's library looks for its machine; it is told that it is alone and on a host of eight chips.
 ENVIRONMENT = {
     'JAX_PLATFORMS': 'cpu',
@@ -58,14 +62,13 @@ def parse():
 def training(devices, batch, options, dtype):
     """The lowered step, as from `compiled_step`."""
     import jax
+    from train_step import experiment
 
-    from panet_jax.config import base_config
     from panet_jax.networks.encoders import encoder_of
     from panet_jax.training.loop import compiled_step
     from panet_jax.training.step import create_state, optimizer_of
 
-    config = base_config('pascal5i')
-    config.encoder.width, config.encoder.dtype, config.data.size = options.width, dtype, options.size
+    config = experiment(dtype, size=options.size, width=options.width, batch=batch * len(devices))
     shapes = encoder_of(config.encoder).shapes()
     state = jax.eval_shape(lambda params: create_state(params, optimizer_of(config)), shapes)
     return compiled_step(config, devices).lower(state, _episodes(len(devices), batch, options.size))
@@ -126,7 +129,6 @@ def _episodes(chips, batch, size):
 def compiled(lower, chips, batch, options, dtype):
     """The compiler's numbers for one program; {'fits': 'no'} if it needs more memory than a chip has."""
     import jax
-
     from compiled_text import collectives, instructions
 
     lowered = lower(_devices(chips), batch, options, dtype)
@@ -158,7 +160,7 @@ def _devices(chips):
 def measure_all(options):
     """Compiles what is not in the file yet, and prints a table of all that was asked for."""
     import jax
-    from pieces import Pieces
+    from pieces import Pieces, print_table
 
     place = {'jax': jax.__version__, 'libtpu': importlib.metadata.version('libtpu'), 'size': options.size}
     place |= {'width': options.width, 'flags': os.environ.get('LIBTPU_INIT_ARGS', '')}
@@ -182,12 +184,6 @@ def _cells(values):
     if values['fits'] == 'no':
         return ['does not fit', *['-'] * (len(COLUMNS) - 1)]
     return [f'{values[column]:.3g}' for column in COLUMNS]
-
-
-def print_table(header, lines):
-    """Prints a table in Markdown."""
-    for line in (header, ['---'] * len(header), *lines):
-        print(f'| {" | ".join(map(str, line))} |')
 
 
 def main():

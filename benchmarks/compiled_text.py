@@ -63,7 +63,10 @@ def collectives(text: str) -> int:
     Returns:
         The number of all-reduces, all-gathers and the like.
     """
-    return sum(bool(re.fullmatch(r'(all-|reduce-scatter|collective-).*(?<!-done)', one.operation)) for one in instructions(text))
+    return sum(
+        bool(re.fullmatch(r'(all-|reduce-scatter|collective-).*(?<!-done)', one.operation))
+        for one in instructions(text)
+    )
 
 
 def _lines(text: str) -> Iterator[tuple[str, str, str, str]]:
@@ -91,7 +94,9 @@ def _moved(operation, kind, operands):
     arrays = _arrays(kind)
     if operation in ('copy-start', 'slice-start'):  # (result, source, ...): the smaller one is what is copied
         return min(size for size, _ in arrays[:2]) * sum(not fast for _, fast in arrays[:2])
-    return sum(size for size, fast in arrays + [array for operand in operands for array in _arrays(operand)] if not fast)
+    return sum(
+        size for size, fast in arrays + [array for operand in operands for array in _arrays(operand)] if not fast
+    )
 
 
 def _arrays(kind):

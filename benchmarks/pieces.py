@@ -1,7 +1,7 @@
 """Measurements that are made one by one and kept in a file: an interrupted benchmark goes on where it stopped."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from panet_jax.disk.workdir import append_json_line, read_json_lines
@@ -48,3 +48,15 @@ class Pieces:
             self.kept[name] = values
             print(f'{name}: measured in {time.perf_counter() - started:.0f} s', flush=True)
         return self.kept[name]
+
+
+def print_table(header: Iterable, lines: Iterable[Iterable]) -> None:
+    """Prints a table in Markdown.
+
+    Args:
+        header: titles of the columns.
+        lines: cells of each line.
+    """
+    header = list(header)
+    for line in (header, ['---'] * len(header), *lines):
+        print(f'| {" | ".join(map(str, line))} |')

@@ -72,9 +72,7 @@ def gradient_of_mean(
     return jax.grad(mean_loss, has_aux=True)(params)
 
 
-def update(
-    state: TrainState, means: tuple[Params, dict[str, jax.Array]]
-) -> tuple[TrainState, dict[str, jax.Array]]:
+def update(state: TrainState, means: tuple[Params, dict[str, jax.Array]]) -> tuple[TrainState, dict[str, jax.Array]]:
     """One step of the optimizer, after the mean over devices; inside a parallel function.
 
     Args:
