@@ -46,15 +46,21 @@ ENVIRONMENT = {
 COLUMNS = ('TFLOP', 'moved GB', "XLA's GB", 'arithmetic ms', 'memory ms', 'estimated ms', 'GiB', 'exchanges')
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, default=Path('tpu.jsonl'))
+def parser_of(text, out, batches):
+    """A parser of the options that compilers have in common."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, default=out)
     parser.add_argument('--programs', nargs='+', choices=list(PROGRAMS), default=list(PROGRAMS))
-    parser.add_argument('--chips', type=int, nargs='+', choices=list(SLICES), default=[1])
     parser.add_argument('--dtypes', nargs='+', choices=('float32', 'tf32', 'bfloat16'), default=['bfloat16', 'tf32'])
-    parser.add_argument('--batches', type=int, nargs='+', default=[1, 4])
+    parser.add_argument('--batches', type=int, nargs='+', default=batches)
     parser.add_argument('--size', type=int, default=417)
     parser.add_argument('--width', type=float, default=1.0)
+    return parser
+
+
+def parse():
+    parser = parser_of(__doc__, Path('tpu.jsonl'), [1, 4])
+    parser.add_argument('--chips', type=int, nargs='+', choices=list(SLICES), default=[1])
     parser.add_argument('--plain-compiler', action='store_true')
     return parser.parse_args()
 
