@@ -13,7 +13,6 @@ both; prints medians. `of the peak` compares with a large matrix product measure
 """
 
 import argparse
-import functools
 import statistics
 import time
 
@@ -23,11 +22,13 @@ import numpy as np
 import optax
 
 from panet_jax.compute import devices
+from panet_jax.config import base_config
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, logits_of_features, loss_of_features
 from panet_jax.method.vgg16 import BLOCKS, POOL_STRIDES, encode, init_encoder_params
-from panet_jax.training.step import create_state, make_optimizer, train_step
+from panet_jax.networks.encoders import encoder_of
+from panet_jax.training.step import compiled_step, create_state, make_optimizer, optimizer_of
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
 LEARNING_RATE = 1e-3
@@ -99,36 +100,73 @@ def ceilings(dtype):
     return 2 * side**3 / seconds[0], 2 * vector.nbytes / seconds[1]
 
 
-def ours(batch, arguments):
-    """{'training': function, 'prediction': function}, and the GiB of memory that a step uses in addition to its state."""
-    used = jax.local_devices()[:1]  # one, like PyTorch
-    params = init_encoder_params(jax.random.key(0))
-    optimizer = make_optimizer(optax.constant_schedule(LEARNING_RATE), **RECIPE)
-    trained = jax.tree.map(jnp.copy, params)  # each step reuses its memory
-    holder = [devices.replicate(create_state(trained, optimizer), used)]
-    encode = functools.partial(encode_episodes, dtype=arguments.dtype, rematerialize=arguments.rematerialize)
-    options = {'align_weight': 1.0, 'encode': encode, 'accumulate': arguments.accumulate}
-    step = devices.parallel(functools.partial(train_step, **options), used)
-    placed = next(devices.prefetched([batch], used))
-    program = step.lower(holder[0], placed).compile()  # cached for the first call
+def experiment(dtype, *, encoder='vgg16', size=None, width=1.0, batch=1, **changes):
+    """The paper's recipe with random weights, of an encoder that is as wide as published or narrower."""
+    config = base_config('benchmark')
+    config.encoder.name, config.encoder.weights, config.encoder.dtype = encoder, 'random', dtype
+    config.encoder.width, config.batch = width, batch
+    config.data.size = size or encoder_of(config.encoder).size
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def our_step(config, batch):
+    """A function that makes a training step, through the program's own `compiled_step`, on one device, like PyTorch."""
+    used = jax.local_devices()[:1]
+    encoder = encoder_of(config.encoder)
+    state = create_state(encoder.initial(jax.random.key(0)), optimizer_of(config, encoder.trained()))
+    holder = [devices.replicate(state, used)]
+    step, placed = compiled_step(config, encoder, used), next(devices.prefetched([batch], used))
 
     def train():
         holder[0], metrics = step(holder[0], placed)
         return metrics
 
+    return train
+
+
+def step_memory(config):
+    """GiB of memory that a step uses in addition to its state. On a CPU it takes one episode at a time."""
+    used, config = jax.local_devices()[:1], config.copy_and_resolve_references()
+    if used[0].platform == 'cpu':
+        config.batch = 1
+    encoder = encoder_of(config.encoder)
+    optimizer = optimizer_of(config, encoder.trained())
+    state = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
+    batch = devices.split(noise(config.batch, config.data.size), used)
+    program = compiled_step(config, encoder, used).lower(state, batch).compile()
+    return program.memory_analysis().temp_size_in_bytes / 2**30
+
+
+def our_prediction(config, batch):
+    """A function that predicts the labels of a batch of episodes."""
+    encoder, dtype = encoder_of(config.encoder), config.encoder.dtype
+
     @jax.jit
     def predict(params, batch):
         episodes = jax.vmap(prepare)(batch)
-        features = encode_episodes(params, episodes, dtype=arguments.dtype)
+        features = encode_episodes(params, episodes, encode=encoder.encode, dtype=dtype)
         return jax.vmap(lambda *episode: logits_of_features(*episode).argmax(-1))(*features, episodes)
 
-    on_device = jax.device_put(batch)
-    memory = program.memory_analysis().temp_size_in_bytes / 2**30
-    return {'training': train, 'prediction': lambda: predict(params, on_device)}, memory
+    params, on_device = encoder.initial(jax.random.key(0)), jax.device_put(batch)
+    return lambda: predict(params, on_device)
 
 
-def theirs(batch, dtype):
-    """The same in PyTorch, on a GPU if there is one."""
+def ours(batch, arguments):
+    """{'training': function, 'prediction': function}, and the GiB of memory that a step uses in addition to its state."""
+    config = experiment(
+        arguments.dtype,
+        size=arguments.size,
+        batch=len(batch.query_images),
+        accumulate=arguments.accumulate,
+        **{'encoder.rematerialize': arguments.rematerialize},
+    )
+    functions = {'training': our_step(config, batch), 'prediction': our_prediction(config, batch)}
+    return functions, step_memory(config)
+
+
+def theirs(batch, dtype, *, compiled=False):
+    """The same in PyTorch, on a GPU if there is one; its encoder compiled by torch.compile or not."""
     import pytorch_panet
     import torch
 
@@ -136,6 +174,7 @@ def theirs(batch, dtype):
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = dtype != 'float32'
     torch.backends.cudnn.benchmark = True
     encoder = pytorch_panet.make_encoder().to(device)
+    encoder = torch.compile(encoder) if compiled else encoder
     optimizer = torch.optim.SGD(encoder.parameters(), LEARNING_RATE, **RECIPE)
     half = torch.autocast(device, torch.bfloat16, enabled=dtype == 'bfloat16')
 

@@ -77,6 +77,7 @@ def _run(options, config):
 
     from panet_jax.compute import hosts, job
     from panet_jax.compute.compilation_cache import keep_compiled
+    from panet_jax.compute.compiler_flags import set_tpu_flags
     from panet_jax.datasets.open import prepared_home
 
     def leave(end):
@@ -86,6 +87,7 @@ def _run(options, config):
     logging.set_verbosity(logging.ERROR)
     with job.none_left_waiting(), exiting(front_end(options.mode, config), leave):
         keep_compiled(options.compilation_cache)
+        set_tpu_flags()
         if config.data.name != 'shapes':
             prepared_home(config.data.prepared_dir)
         place = (options.coordinator, options.processes, options.process)

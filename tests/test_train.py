@@ -24,7 +24,14 @@ from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.networks.encoders import encoder_named
 from panet_jax.training.episodes import training_episodes
-from panet_jax.training.step import create_state, learning_rate_schedule, make_optimizer, train_step
+from panet_jax.training.step import (
+    create_state,
+    gradient_of_mean,
+    learning_rate_schedule,
+    make_optimizer,
+    train_step,
+    update,
+)
 from panet_jax.training.train import train
 
 VGG16 = encoder_named('vgg16', 1 / 32)
@@ -97,6 +104,21 @@ def test_two_devices_equal_one_for_other_encoders(name, width, size):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), two, one)
     for measure, value in metrics_of_one.items():
         np.testing.assert_allclose(metrics_of_two[measure], value, rtol=1e-5)
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_episodes_one_by_one_are_the_step_of_their_batch(count):
+    """As compiled for CPUs: the loop over the episodes of a device is outside XLA."""
+    batch = compact_batch(17)
+    function, state, used = make_step(count)
+    one_by_one = devices.parallel_one_by_one(functools.partial(gradient_of_mean, align_weight=1.0), update, used)
+    placed = devices.split(batch, used)
+    expected, metrics = function(jax.tree.map(jnp.copy, state), placed)
+    actual, actual_metrics = one_by_one(state, placed)
+    assert actual.step == 1
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), actual.params, expected.params)
+    for name, value in metrics.items():
+        np.testing.assert_allclose(actual_metrics[name], value, rtol=1e-5)
 
 
 def test_devices_are_used_as_far_as_they_divide_the_batch():

@@ -64,8 +64,10 @@ def _compiled_segmenter(options):
     """The Segmenter, with its programs compiled: otherwise the first visitor would wait for that."""
     from panet_jax.commands.demo_page.example import example_references
     from panet_jax.compute.compilation_cache import keep_compiled
+    from panet_jax.compute.compiler_flags import set_tpu_flags
 
     keep_compiled()
+    set_tpu_flags()
     segmenter = pj.Segmenter(options.weights, size=options.size)
     name, image, annotation = example_references()[0]
     pj.Segmenter(segmenter.network).add(name, image, annotation).predict(image).labels  # noqa: B018

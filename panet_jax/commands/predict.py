@@ -212,8 +212,10 @@ def _add_export_options(parser):
 def _prepared_segmenter(options, supports, negatives):
     """The Segmenter with its references; saves it if --save-segmenter was typed."""
     from panet_jax.compute.compilation_cache import keep_compiled
+    from panet_jax.compute.compiler_flags import set_tpu_flags
 
     keep_compiled()
+    set_tpu_flags()
     print('reading weights and references', flush=True)
     segmenter = _segmenter(options, supports)
     for negative in negatives:

@@ -42,15 +42,45 @@ def train_step(
         ValueError: the episodes are no batch, or `accumulate` does not divide their number.
     """
     _check_batch(episodes, accumulate)
+    function = functools.partial(gradient_of_mean, align_weight=align_weight, encode=encode)
+    return update(state, _mean_over_parts(function, state.params, episodes, accumulate))
 
-    def mean_loss(params, part):
-        part = jax.vmap(prepare)(part)
+
+def gradient_of_mean(
+    params: Params, episodes: Episode, *, align_weight: float, encode: Callable = encode_episodes
+) -> tuple[Params, dict[str, jax.Array]]:
+    """The gradient of the mean over a batch of L_seg + align_weight * L_PAR, eq. (8).
+
+    Args:
+        params: parameters of the encoder.
+        episodes: compact Episode [B, ...].
+        align_weight: weight of the alignment loss.
+        encode: as for `train_step`.
+
+    Returns:
+        The gradient, a tree like the parameters, and {'loss', 'segmentation', 'alignment'}, means [] float32.
+    """
+
+    def mean_loss(params):
+        prepared = jax.vmap(prepare)(episodes)
         losses, terms = jax.vmap(functools.partial(loss_of_features, align_weight=align_weight))(
-            *encode(params, part), part
+            *encode(params, prepared), prepared
         )
         return losses.mean(), {'loss': losses.mean()} | jax.tree.map(lambda term: term.mean(), terms)
 
-    means = _mean_over_parts(jax.grad(mean_loss, has_aux=True), state.params, episodes, accumulate)
+    return jax.grad(mean_loss, has_aux=True)(params)
+
+
+def update(state: TrainState, means: tuple[Params, dict[str, jax.Array]]) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One step of the optimizer, after the mean over devices; inside a parallel function.
+
+    Args:
+        state: the state, the same on every device.
+        means: gradient and metrics of this device's share, as from `gradient_of_mean`.
+
+    Returns:
+        As `train_step`.
+    """
     gradients, metrics = devices.mean_over_devices(means)
     metrics['gradient_norm'] = optax.tree.norm(gradients)
     return state.apply_gradients(grads=gradients), metrics
@@ -80,7 +110,7 @@ def _mean_over_parts(function, params, episodes, count):
 
 
 def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) -> Callable:
-    """Compiles the training step of a configuration, `train_step` in parallel.
+    """Compiles the training step of a configuration, `train_step` in parallel. On CPUs episodes are taken one by one.
 
     Args:
         config: the experiment.
@@ -96,8 +126,10 @@ def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) 
         dtype=config.encoder.dtype,
         rematerialize=config.encoder.rematerialize,
     )
-    step = functools.partial(train_step, align_weight=config.align_weight, encode=encode, accumulate=config.accumulate)
-    return devices.parallel(step, used)
+    options = {'align_weight': config.align_weight, 'encode': encode}
+    if used[0].platform == 'cpu' and config.batch > len(used):
+        return devices.parallel_one_by_one(functools.partial(gradient_of_mean, **options), update, used)
+    return devices.parallel(functools.partial(train_step, accumulate=config.accumulate, **options), used)
 
 
 def schedule_of(config: ConfigDict) -> optax.Schedule:
