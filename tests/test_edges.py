@@ -55,7 +55,7 @@ def test_an_image_and_its_mirror_image_are_alike(rng):
     np.testing.assert_allclose(follow(maps[:, ::-1], image[:, ::-1]), follow(maps, image)[:, ::-1], atol=1e-5)
 
 
-@pytest.mark.parametrize('off', [-3, 2, 4])
+@pytest.mark.parametrize('off', [-3, 2, 3])  # well within the reach
 def test_a_mask_that_ends_beside_an_edge_moves_to_it(off):
     logits = np.zeros((40, 40, 2), np.float32)
     logits[:, 20 + off :, 1] = 2
