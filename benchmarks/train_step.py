@@ -28,7 +28,7 @@ from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, logits_of_features, loss_of_features
 from panet_jax.method.vgg16 import BLOCKS, POOL_STRIDES, encode, init_encoder_params
 from panet_jax.networks.encoders import encoder_of
-from panet_jax.training.loop import compiled_step
+from panet_jax.training.loop import compiled_step, takes_one_by_one
 from panet_jax.training.step import create_state, make_optimizer, optimizer_of
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
@@ -126,10 +126,10 @@ def our_step(config, batch):
 
 
 def step_memory(config):
-    """GiB of memory that a step uses in addition to its state. On a CPU it takes one episode at a time."""
+    """GiB of memory that a step uses in addition to its state. Of a step that takes its episodes one by one, it is that of one."""
     used, config = jax.local_devices()[:1], config.copy_and_resolve_references()
-    if used[0].platform == 'cpu':
-        config.batch = 1
+    if takes_one_by_one(config, used):
+        config.batch = config.accumulate = 1
     shapes = encoder_of(config.encoder).shapes()
     state = jax.eval_shape(lambda params: create_state(params, optimizer_of(config)), shapes)
     batch = devices.split(noise(config.batch, config.data.size), used)
