@@ -28,7 +28,7 @@ from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, logits_of_features, loss_of_features
 from panet_jax.method.vgg16 import BLOCKS, POOL_STRIDES, encode, init_encoder_params
 from panet_jax.networks.encoders import encoder_of
-from panet_jax.training.step import compiled_step, create_state, make_optimizer, optimizer_of
+from panet_jax.training.step import compiled_step, create_state, make_optimizer, optimizer_of, takes_one_by_one
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
 LEARNING_RATE = 1e-3
@@ -126,10 +126,10 @@ def our_step(config, batch):
 
 
 def step_memory(config):
-    """GiB of memory that a step uses in addition to its state. On a CPU it takes one episode at a time."""
+    """GiB of memory that a step uses in addition to its state. Of a step that takes its episodes one by one, it is that of one."""
     used, config = jax.local_devices()[:1], config.copy_and_resolve_references()
-    if used[0].platform == 'cpu':
-        config.batch = 1
+    if takes_one_by_one(config, used):
+        config.batch = config.accumulate = 1
     encoder = encoder_of(config.encoder)
     optimizer = optimizer_of(config, encoder.trained())
     state = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
