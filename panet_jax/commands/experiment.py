@@ -7,7 +7,7 @@ import ml_collections
 
 from panet_jax.compute import devices, hosts
 from panet_jax.disk.experiment import check_experiment
-from panet_jax.disk.paths import AnyPath, in_bucket
+from panet_jax.disk.paths import AnyPath, in_bucket, workdir_path
 from panet_jax.disk.workdir import make_workdir
 from panet_jax.errors import InputError
 from panet_jax.evaluation.checkpoint import check_checkpoint, find_checkpoint
@@ -18,7 +18,7 @@ from panet_jax.results.tables import comparable_results, format_table, results_t
 from panet_jax.training.train import train
 
 
-def run_experiment(config: ml_collections.ConfigDict, workdir: AnyPath, mode: str | None) -> None:
+def run_experiment(config: ml_collections.ConfigDict, workdir: str | AnyPath, mode: str | None) -> None:
     """Trains, evaluates, or both, and prints the table.
 
     Args:
@@ -29,6 +29,7 @@ def run_experiment(config: ml_collections.ConfigDict, workdir: AnyPath, mode: st
     Raises:
         InputError: a mistake of the user.
     """
+    workdir = workdir_path(workdir)
     say = hosts.primary_only(functools.partial(print, flush=True))
     say(f'{config.name}, workdir {workdir}')
     if in_bucket(workdir):  # before hours of work: the bucket may not be writable
