@@ -19,6 +19,7 @@ Prints a line for each machine. Exit status 1: a result differs, or a machine en
 
 import argparse
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -176,6 +177,10 @@ def main():
         if not options.workdir:
             sys.path.append(str(ROOT / 'tests'))
             from emulated_bucket import emulated_bucket
+
+            logging.getLogger('gcp_storage_emulator').setLevel(
+                logging.CRITICAL
+            )  # it reports each file that is not there yet
 
             stack.enter_context(emulated_bucket('bucket'))
         failures = play(options, options.workdir or 'gs://bucket', folder)
