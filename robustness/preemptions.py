@@ -178,10 +178,8 @@ def main():
             sys.path.append(str(ROOT / 'tests'))
             from emulated_bucket import emulated_bucket
 
-            logging.getLogger('gcp_storage_emulator').setLevel(
-                logging.CRITICAL
-            )  # it reports each file that is not there yet
-
+            # It reports each file that is not there yet.
+            logging.getLogger('gcp_storage_emulator').setLevel(logging.CRITICAL)
             stack.enter_context(emulated_bucket('bucket'))
         failures = play(options, options.workdir or 'gs://bucket', folder)
     print(f'{options.interruptions} interruptions, {len(failures)} failure(s)', *failures, sep='\n')
