@@ -19,6 +19,7 @@ Prints a line for each machine. Exit status 1: a result differs, or a machine en
 
 import argparse
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -177,6 +178,8 @@ def main():
             sys.path.append(str(ROOT / 'tests'))
             from emulated_bucket import emulated_bucket
 
+            # It reports each file that is not there yet.
+            logging.getLogger('gcp_storage_emulator').setLevel(logging.CRITICAL)
             stack.enter_context(emulated_bucket('bucket'))
         failures = play(options, options.workdir or 'gs://bucket', folder)
     print(f'{options.interruptions} interruptions, {len(failures)} failure(s)', *failures, sep='\n')
