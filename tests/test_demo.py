@@ -41,7 +41,7 @@ from panet_jax.commands.demo_page.session import (
     shrunk,
 )
 from panet_jax.images.overlays import overlay
-from panet_jax.segmenter import segmenter
+from panet_jax.segmenter import stream
 from panet_jax.segmenter.references import read_marks
 
 SHAPE, RADIUS = (160, 240), 45
@@ -283,7 +283,7 @@ def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(se
 
 
 def test_the_page_decodes_each_image_once_for_a_search_and_keeps_none(session, tmp_path, monkeypatch):
-    photos, read_photo = [], segmenter.read_photo
+    photos, read_photo = [], stream.read_photo
 
     def read_and_note(*image):
         pixels = read_photo(*image)
@@ -291,7 +291,7 @@ def test_the_page_decodes_each_image_once_for_a_search_and_keeps_none(session, t
         return pixels
 
     session.add('cat', *draw_disc(0))
-    for module in (segmenter, sessions):
+    for module in (stream, sessions):
         monkeypatch.setattr(module, 'read_photo', read_and_note)
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(3)]
     session.segment()

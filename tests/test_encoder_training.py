@@ -38,7 +38,8 @@ def differences(one, other):
 EVERY = [*(pytest.param(name, marks=pytest.mark.exhaustive) for name in ('resnet-tiny', 'dinov3-tiny')), 'dinov2-tiny']
 
 
-@pytest.mark.parametrize('name', EVERY)
+@pytest.mark.exhaustive  # `test_seam` does the same with an encoder of its own
+@pytest.mark.parametrize('name', ENCODERS)
 def test_it_trains_resumes_evaluates_and_segments(tmp_path, name):
     config = config_of(name)
     train(config, tmp_path / 'whole')

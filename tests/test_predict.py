@@ -22,7 +22,7 @@ from panet_jax.images.overlays import overlay, way_color
 from panet_jax.segmenter import outputs, references
 from panet_jax.segmenter.outputs import images_with, legend_rows, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.segmenter import THREADS
+from panet_jax.segmenter.stream import THREADS
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_two_devices_equal_one_for_other_encoders(name, width, size):
         np.testing.assert_allclose(metrics_of_two[measure], value, rtol=1e-5)
 
 
-@pytest.mark.parametrize('count', [1, 2])
+@pytest.mark.parametrize('count', [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_episodes_one_by_one_are_the_step_of_their_batch(count):
     """As compiled for CPUs: the loop over the episodes of a device is outside XLA."""
     batch = compact_batch(17)

@@ -82,8 +82,8 @@ def _about(segmenter) -> dict[str, Any]:
     """The settings that all results of one folder have in common."""
     from panet_jax.segmenter.outputs import SAME
 
-    settings = {name: getattr(segmenter, name) for name in SAME}
-    return {**settings, 'classes': list(settings['classes'])}
+    settings = {'classes': list(segmenter.classes), **segmenter.settings}
+    return {name: settings[name] for name in SAME}
 
 
 def _run(segmenter, options) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _stamp(path: Path) -> list[int] | None:
 def _write_all(results, paths: Sequence[Path], run: str, job: Job, outcomes: dict[Path, dict[str, Any]]) -> None:
     """Writes the results of photographs in threads. Adds the entry of each, or its error, to `outcomes` at once."""
     from panet_jax.segmenter.outputs import numbers_of
-    from panet_jax.segmenter.segmenter import THREADS
+    from panet_jax.segmenter.stream import THREADS
 
     numbers = numbers_of(job.stems, job.earlier)
 

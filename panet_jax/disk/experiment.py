@@ -31,7 +31,7 @@ def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
         names = [name for name in saved | current if is_fixed(name)]
         if (
             current['optimizer.schedule'] == 'cosine'
-        ):  # its end is the last step, so the number of steps is part of the experiment
+        ):  # it ends at the last step, so their number is part of the experiment
             names.append('steps')
         _refuse(workdir, saved, current, names)
     elif file_name := _trace_of_training(workdir):
@@ -46,13 +46,10 @@ def _trace_of_training(workdir):
     if (workdir / TRAINED).exists():
         return TRAINED
     lines = read_json_lines(workdir / 'metrics.jsonl')
+    if not (lines and (workdir / 'config.json').exists()):
+        return ''
     # Checkpoints are written in the background; at the second one the first is complete.
-    due = (
-        lines
-        and (workdir / 'config.json').exists()
-        and lines[-1]['step'] > 2 * read_config(workdir)['checkpoint_every']
-    )
-    return 'metrics.jsonl' if due else ''
+    return 'metrics.jsonl' if lines[-1]['step'] > 2 * read_config(workdir)['checkpoint_every'] else ''
 
 
 def check_split(workdir: AnyPath, config: 'ConfigDict') -> None:

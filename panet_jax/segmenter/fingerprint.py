@@ -21,10 +21,11 @@ def fingerprint(segmenter: 'Segmenter', *settings: object) -> str:
     Returns:
         The digits; other references, weights, settings or another version of this package give others.
     """
-    options = {name: value for name, value in vars(segmenter).items() if isinstance(value, str | int | float | None)}
-    options.pop('batch', None)  # it changes the speed alone
-    network = segmenter.network
-    parts = (pj.__version__, network.hash, network.debias, network.size, sorted(options.items()), *settings)
+    of_segmenter = {
+        **segmenter.settings,
+        'weights': None,
+    }  # the hash of the network says which they are, wherever they lie
+    parts = (pj.__version__, sorted(of_segmenter.items()), *settings)
     digest = hashlib.sha256(repr(parts).encode())
     for reference in segmenter.references.references:
         digest.update(f'{reference.name!r} {reference.image}'.encode())

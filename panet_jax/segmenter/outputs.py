@@ -94,7 +94,7 @@ def check_same(out: Path, earlier: Results, settings: Mapping[str, Any], queries
     Args:
         out: the folder.
         earlier: results, as from `read_earlier`.
-        settings: {'classes', 'weights', 'size', 'head', 'edges'} of the new results.
+        settings: those of SAME, of the new results.
         queries: paths of the images, whose earlier results are replaced.
 
     Raises:
@@ -116,7 +116,7 @@ def together(earlier: Results, settings: Mapping[str, Any], entries: Iterable[Ma
 
     Args:
         earlier: results, as from `read_earlier`.
-        settings: {'classes', 'weights', 'size', 'head', 'edges'} of the new results. Earlier ones with others are left out.
+        settings: those of SAME, of the new results. Earlier ones with others are left out.
         entries: entries of images; those that could not be segmented have an 'error'.
 
     Returns:
@@ -236,8 +236,8 @@ def summary(objects: Sequence[Object], classes: Sequence[str]) -> dict[str, Any]
         classes: names of the classes.
 
     Returns:
-        {'present': names of the classes that have pixels, 'regions': {class: number of objects}, 'boxes': {class: [left, top, right, bottom] around all of them, or None},
-        'scores': {class: mean probability over their pixels, or None}}.
+        {'present': names of the classes that have pixels, 'regions': {class: number of objects}, 'boxes': {class: [left, top,
+        right, bottom] around all of them, or None}, 'scores': {class: mean probability over their pixels, or None}}.
     """
     of_class = {name: [one for one in objects if one.name == name] for name in classes}
     return {

@@ -26,7 +26,7 @@ NO_SEGMENTER = 'holds arrays, but no segmenter; name a file that --save-segmente
 
 
 class Settings(TypedDict):
-    """The settings of a saved segmenter.
+    """The settings of a segmenter: all that results depend on besides the references.
 
     Attributes:
         size: side in pixels of the images that the network sees.
@@ -62,7 +62,8 @@ KINDS = {
     'weights': str | None,
     'network': str,
 }
-
+# Those that `Segmenter` takes by these names.
+OPTIONS = ('size', 'dtype', 'head', 'understand', 'edges', 'debias')
 # What earlier files do not say.
 EARLIER = {'encoder': '', 'head': 'panet', 'understand': False, 'edges': False, 'debias': 0.0}
 

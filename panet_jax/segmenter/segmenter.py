@@ -1,45 +1,31 @@
 """The Segmenter: classes are shown to it on a few annotated photographs, and it finds them in others."""
 
-import functools
-import hashlib
+import copy
 import numbers
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Self
 
-import jax
 import numpy as np
 
-from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
-from panet_jax.images.resize import resize_image, resize_mask
+from panet_jax.images.resize import resize_mask
 from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import COMPUTATIONS, Params
-from panet_jax.method.episode import IGNORE, normalize
+from panet_jax.method.episode import IGNORE
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
+from panet_jax.segmenter.encoding import encode_images
 from panet_jax.segmenter.folder_references import folder_references
-from panet_jax.segmenter.reference_set import Negative, NewReference, ReferenceSet
-from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
-from panet_jax.segmenter.saved import read_file, write_file
+from panet_jax.segmenter.new_references import Pairs, listed, read_reference
+from panet_jax.segmenter.reference_set import Negative, ReferenceSet
+from panet_jax.segmenter.references import Annotation, Photo, read_photo
+from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
+from panet_jax.segmenter.stream import OnError, read_queries, segment_queries
 from panet_jax.segmenter.understanding import understood
-
-THREADS = min(8, os.cpu_count() or 1)  # that read images
-
-Pairs = Mapping[str, Sequence[tuple[Photo, Annotation]]]  # {class: [(image, annotation), ...]}
-OnError = Literal['raise', 'yield']
-
-
-class _Query(NamedTuple):
-    """An image to segment: as the network sees it, [S, S, 3] uint8; its own (H, W); and itself, where it is kept."""
-
-    pixels: np.ndarray
-    shape: tuple[int, int]
-    photo: np.ndarray | None
 
 
 class Segmenter:
@@ -121,6 +107,16 @@ class Segmenter:
         return self.network.debias
 
     @property
+    def settings(self) -> Settings:
+        """All that results depend on besides the references."""
+        return {
+            **{name: getattr(self, name) for name in OPTIONS},
+            'encoder': self.network.encoder.name,
+            'weights': self.weights,
+            'network': self.network.hash,
+        }
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in the order in which they came; label n is classes[n - 1]."""
         return self.references.classes
@@ -129,6 +125,16 @@ class Segmenter:
         counts = [f'{name}: {len(self.references.of_class(name))} reference(s)' for name in self.classes]
         network = f'{self.weights or "given parameters"}, {self.size} x {self.size}'
         return f'Segmenter({network}, {", ".join(counts) or "no references"})'
+
+    def without_references(self) -> 'Segmenter':
+        """Copies the Segmenter without its references.
+
+        Returns:
+            Another Segmenter with the same network and settings.
+        """
+        other = copy.copy(self)
+        other.references = ReferenceSet()
+        return other
 
     def fit(self, references: Pairs) -> Self:
         """Takes these references in place of all earlier ones and of all negatives. If one is wrong, nothing changes.
@@ -205,7 +211,7 @@ class Segmenter:
         photo = read_photo(image, 'the negative')
         source_name = str(image) if isinstance(image, str | Path) else 'the negative'
         region = np.ones(photo.shape[:2], bool) if annotation is None else annotation
-        new, pixels = self._read_reference('negative', photo, region, source_name)
+        new, pixels = read_reference('negative', photo, region, source_name, size=self.size)
         features = self._lacking(self.references, [(new, pixels)]).get(new.image)
         grid = self.references.images[new.image].features if features is None else features
         marks = understood(grid, new.marks) if self.understand else new.marks
@@ -225,7 +231,7 @@ class Segmenter:
         Raises:
             InputError: an image or an annotation is wrong, or there are more than 254 classes.
         """
-        items = [self._read_reference(*item) for item in list(_listed(references))]
+        items = [read_reference(*item, size=self.size) for item in list(listed(references))]
         class_names = {*reference_set.classes, *(reference.name for reference, _ in items)}
         if len(class_names) >= IGNORE:
             raise InputError(
@@ -333,18 +339,7 @@ class Segmenter:
         """
         if not self.classes:
             raise InputError('the segmenter has no references to save; call fit or add first.')
-        settings = {
-            'size': self.size,
-            'dtype': self.dtype,
-            'head': self.head,
-            'understand': self.understand,
-            'edges': self.edges,
-            'debias': self.debias,
-            'encoder': self.network.encoder.name,
-            'weights': self.weights,
-            'network': self.network.hash,
-        }
-        write_file(path, settings, self.references)
+        write_file(path, self.settings, self.references)
 
     @classmethod
     def load(
@@ -370,8 +365,7 @@ class Segmenter:
                 f'{path} was saved with parameters that came from no file; give them as {{segmenter.weights=}}.'
             )
         try:
-            kept = {name: settings[name] for name in ('size', 'dtype', 'head', 'understand', 'edges', 'debias')}
-            segmenter = cls(weights, batch=batch, **kept)
+            segmenter = cls(weights, batch=batch, **{name: settings[name] for name in OPTIONS})
         except InputError as error:
             raise InputError(
                 f'the weights of {path} cannot be loaded ({str(error).rstrip(".")}); name them as {{segmenter.weights=}}.'
@@ -385,16 +379,6 @@ class Segmenter:
         segmenter.references = reference_set
         return segmenter
 
-    def _read_reference(self, name, image, annotation, source_name) -> tuple[NewReference, np.ndarray]:
-        """A reference, and its image as the network sees it, [S, S, 3] uint8."""
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f'the name of a class must be a text, got {name!r}.')
-        photo = read_photo(image, source_name)
-        pixels = resize_image(photo, self.size)
-        image_name = image if isinstance(image, str | Path) else source_name
-        marks = read_marks(annotation, photo.shape[:2], self.size, f'the annotation of {image_name}')
-        return NewReference(name, hashlib.sha256(pixels.tobytes()).hexdigest()[:16], marks), pixels
-
     def _lacking(self, reference_set, items):
         """{hash: features} of the images of new references (NewReference, pixels) whose features a set lacks."""
         images = {
@@ -406,77 +390,19 @@ class Segmenter:
         self._latest = dict(list(features.items())[-1:]) or self._latest
         return features
 
-    def _encode(self, images):
-        """Yields the features [h, w, C] of images [S, S, 3] uint8: full batches, then one by one."""
-        images = list(images)
-        full = len(images) // self.batch * self.batch
-        steps = [images[first : first + self.batch] for first in range(0, full, self.batch)]
-        for step in steps + [[image] for image in images[full:]]:
-            yield from _features(self.network.params, np.stack(step), encoder=self.network.encoder, dtype=self.dtype)
-
     def _results(self, images, on_error, present_above, keep_photos):
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
         compare = Comparison(self.references, self.head, present_above, edges=self.edges)
-        segment = functools.partial(self._segment, compare=compare)
-        read_query = functools.partial(self._read_query, keep_photo=keep_photos)
-        ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
-        queries = (query for _, query in in_threads(read_query, enumerate(images, 1), THREADS, ahead))
-        return self._in_batches(queries, segment, on_error)
+        queries = read_queries(images, self.size, keep_photos=keep_photos)
+        return segment_queries(queries, self._encode, compare, batch=self.batch, on_error=on_error)
 
-    def _in_batches(self, queries: Iterable[_Query | InputError], segment: Callable, on_error: OnError) -> Iterator:
-        """Yields what `segment` makes of queries, as soon as there are enough for a step of the encoder."""
-        batch, images = [], 0
-        for query in queries:
-            if isinstance(query, InputError) and on_error == 'raise':
-                raise query
-            batch.append(query)
-            images += isinstance(query, _Query)
-            if images == self.batch:
-                yield from segment(batch)
-                batch, images = [], 0
-        yield from segment(batch)
-
-    def _read_query(self, item, keep_photo) -> _Query | InputError:
-        """What is read of an item (number, image), or why it cannot be."""
-        number, image = item
-        try:
-            photo = read_photo(image, f'image {number}')
-        except InputError as error:
-            return error
-        return _Query(resize_image(photo, self.size), photo.shape[:2], photo if keep_photo else None)
-
-    def _segment(self, batch, compare):
-        """Yields (Segmentation, photograph or None) or (InputError, None) of the queries of a batch."""
-        features = self._encode(query.pixels for query in batch if isinstance(query, _Query))
-        for query in batch:
-            if isinstance(query, InputError):
-                yield query, None
-            else:
-                yield compare(next(features), query.pixels, query.shape), query.photo
-
-
-@functools.partial(jax.jit, static_argnames=('encoder', 'dtype'))
-def _features(params, images, *, encoder, dtype):
-    return encoder.encode(params, normalize(images), dtype=dtype)
+    def _encode(self, images):
+        """Yields the features [h, w, C] of images [S, S, 3] uint8."""
+        return encode_images(self.network, images, dtype=self.dtype, batch=self.batch)
 
 
 def _check_whole(name, value, least):
     if not isinstance(value, numbers.Integral) or value < least:
         raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
-
-
-def _listed(references):
-    """Yields (class, image, annotation, what errors call the image) of {class: [(image, annotation), ...]}."""
-    for name, pairs in references.items():
-        if not isinstance(pairs, list | tuple) or not pairs:
-            raise InputError(
-                f'the references of {name!r} must be a list [(image, annotation), ...], got {pairs!r:.60}.'
-            )
-        for number, pair in enumerate(pairs, 1):
-            if not isinstance(pair, list | tuple) or len(pair) != 2:
-                raise InputError(
-                    f'reference {number} of {name!r} must be a pair (image, annotation), got {pair!r:.60}.'
-                )
-            yield name, *pair, f'reference {number} of {name!r}'

@@ -20,7 +20,8 @@ from panet_jax.segmenter.reference_pictures import reference_picture
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Annotation, Marks, read_marks, read_photo
 from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.segmenter import THREADS, Segmenter
+from panet_jax.segmenter.segmenter import Segmenter
+from panet_jax.segmenter.stream import THREADS
 
 HEAT_SIDE = 1000  # pixels of the longer side of a heat map
 LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
@@ -88,14 +89,7 @@ class Session:
     """
 
     def __init__(self, segmenter: Segmenter, home: Path):
-        self._segmenter = Segmenter(
-            segmenter.network,
-            dtype=segmenter.dtype,
-            batch=segmenter.batch,
-            head=segmenter.head,
-            understand=segmenter.understand,
-            edges=segmenter.edges,
-        )
+        self._segmenter = segmenter.without_references()
         self._added = self._segmenter.references  # without the drawing that is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))
         self.references: list[ShownReference] = []
