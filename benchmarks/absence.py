@@ -13,19 +13,18 @@ with its standard error; then, for thresholds on `absent`, the fractions of imag
 without it that are left out.
 """
 
-import argparse
 import sys
 import tempfile
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from photo_folder import OPTIONS, folder_parser, parse_folder
 from scipy.stats import mannwhitneyu
 from tqdm import tqdm
 
 import panet_jax as pj
 from panet_jax.commands.ending import FrontEnd, exiting
-from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.images.resize import resize
@@ -33,8 +32,6 @@ from panet_jax.segmenter.segmentation import absence
 
 LEAST_SHARE = 0.01  # share of a support image that the class covers
 ABSENT = 'Segmentation.absent'  # the measure that the Segmenter uses
-LISTS = {'custom': 'all', 'pascal5i': 'trainval', 'coco20i': 'instances'}  # defaults of --list
-OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
 THRESHOLDS = 0.45, 0.5, 0.55, 0.6, 0.65
 
 
@@ -55,16 +52,7 @@ def measures(features, prototypes):
 
 
 def parse(words):
-    parser = OptionParser(prog='absence.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--root', required=True, help='the folder of images and masks')
-    parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
-    parser.add_argument('--list', help=f'image list ({", ".join(f"{name}: {of}" for name, of in LISTS.items())})')
-    parser.add_argument('--weights', default='imagenet')
-    for name, default, least in (('shots', 1, 1), ('draws', 2, 1), ('size', 417, 8)):
-        parser.add_argument(f'--{name}', type=whole_number(least), default=default)
-    arguments = parser.parse_args(words)
-    arguments.list = arguments.list or LISTS[arguments.dataset]
-    return arguments
+    return parse_folder(folder_parser('absence.py', __doc__, shots=(1, 1), draws=(2, 1)), words)
 
 
 def encode_all(source, params, arguments):

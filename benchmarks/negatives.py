@@ -8,16 +8,14 @@ ones in which most is found become negatives, whole, as a user would choose them
 `found` is the share of the pixels that is found of it on --others further photographs without it. Means over the classes.
 """
 
-import argparse
 import sys
 import tempfile
-from pathlib import Path
 
 import numpy as np
-from quality import LISTS, OPTIONS, Photographs, episodes, half, mask_scores, read, segment_by, show
+from photo_folder import OPTIONS, Photographs, add_class_options, folder_parser, half, parse_folder, read
+from quality import episodes, mask_scores, segment_by, show
 
 from panet_jax.commands.ending import FrontEnd, exiting
-from panet_jax.commands.option_parser import OptionParser, whole_number
 from panet_jax.method.episode import IGNORE
 
 COUNTS = 0, 1, 2  # of negatives
@@ -34,21 +32,9 @@ def main(words):
 
 
 def parse(words):
-    parser = OptionParser(
-        prog='negatives.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--root', required=True, help='the folder of images and annotations')
-    parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
-    parser.add_argument('--list', help='image list')
-    parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
-    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
-    parser.add_argument('--weights', default='imagenet')
-    parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
-    for name, default, least in (('draws', 1, 1), ('others', 10, 1), ('size', 417, 8)):
-        parser.add_argument(f'--{name}', type=whole_number(least), default=default)
-    arguments = parser.parse_args(words)
-    arguments.list = arguments.list or LISTS[arguments.dataset]
-    return arguments
+    parser = folder_parser('negatives.py', __doc__, draws=(1, 1), others=(10, 1))
+    add_class_options(parser)
+    return parse_folder(parser, words)
 
 
 def print_rows(photographs, shots, arguments):

@@ -25,31 +25,26 @@ is told; medians over the draws. A photograph is decided alone, as the Segmenter
 presence.py that would suit these pairs best: those there came from --classes=tune.
 """
 
-import argparse
 import functools
 import itertools
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from annotators import points
+from photo_folder import OPTIONS, SHOWN, add_class_options, folder_parser, half, parse_folder, read
 from scipy import ndimage, optimize, special, stats
-from tqdm import tqdm
 
 import panet_jax as pj
 from panet_jax.commands.ending import FrontEnd, exiting
-from panet_jax.commands.option_parser import OptionParser, whole_number
-from panet_jax.datasets.open import prepare_list
-from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
-from panet_jax.images.resize import resize, resize_image, resize_map
+from panet_jax.images.resize import resize_map
 from panet_jax.method.adapt import adaptation_of, adapted_logits
-from panet_jax.method.edges import SIDE, edge_logits
+from panet_jax.method.edges import edge_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, views_of_references
@@ -59,7 +54,7 @@ from panet_jax.segmenter.references import Marks, read_marks
 from panet_jax.segmenter.understanding import KINDS as UNDERSTOOD
 from panet_jax.segmenter.understanding import understood
 
-SHOWN, SOUGHT = 0.03, 0.05  # shares of the photograph that a class covers on references and on queries
+SOUGHT = 0.05  # share of the photograph that a class covers on queries
 MOST_QUERIES = 5
 FOLDER_SHOTS = 3
 TOLERANCE = 0.008  # of the diagonal, by which a boundary may be off: DAVIS's
@@ -67,26 +62,6 @@ COVERED = 0.02  # of a position, from which it is taken for a part of the object
 BINS = 0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01
 CLICKS = {'click': (1, 0), 'points': (3, 3)}  # on the object and on the background
 HEADS = 'panet', 'adapted', 'edges'
-LISTS = {'custom': 'all', 'pascal5i': 'trainval', 'coco20i': 'instances'}  # defaults of --list
-OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
-
-
-class Photographs(NamedTuple):
-    """All photographs of a folder at the network's size.
-
-    Attributes:
-        source: where they are from.
-        labels: [I, S, S] uint8.
-        images: [I, s, s, 3] uint8, at the working size of `edge_logits`.
-        features: [I, h, w, C] float16.
-        shares: [I, U] of the pixels that each class covers.
-    """
-
-    source: Prepared
-    labels: np.ndarray
-    images: np.ndarray
-    features: np.ndarray
-    shares: np.ndarray
 
 
 class Shown(NamedTuple):
@@ -111,23 +86,14 @@ class Shown(NamedTuple):
 
 
 def parse(words):
-    parser = OptionParser(prog='quality.py', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--root', required=True, help='the folder of images and annotations')
-    parser.add_argument('--dataset', default='custom', choices=tuple(LISTS), help='its layout (%(default)s)')
-    parser.add_argument('--list', help=f'image list ({", ".join(f"{name}: {of}" for name, of in LISTS.items())})')
-    parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
+    numbers = {'draws': (3, 1), 'folder_draws': (3, 0), 'together': (8, 1)}
+    parser = folder_parser('quality.py', __doc__, **numbers)
+    add_class_options(parser)
     parser.add_argument(
         '--annotations', nargs='*', default=['dense', 'box', 'points', 'click'], choices=(*KINDS, *CLICKS)
     )
-    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
     parser.add_argument('--names', nargs='*', help='of the classes of the second table, in place of drawn ones')
-    parser.add_argument('--weights', default='imagenet')
-    parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
-    for name, default, least in (('draws', 3, 1), ('folder-draws', 3, 0), ('together', 8, 1), ('size', 417, 8)):
-        parser.add_argument(f'--{name}', type=whole_number(least), default=default)
-    arguments = parser.parse_args(words)
-    arguments.list = arguments.list or LISTS[arguments.dataset]
-    return arguments
+    return parse_folder(parser, words)
 
 
 def main(words):
@@ -141,33 +107,6 @@ def main(words):
                 easy_case(photographs, classes, arguments)
             if arguments.folder_draws:
                 whole_folder(photographs, classes, arguments)
-
-
-def read(arguments, folder):
-    """Photographs, encoded or read from --features."""
-    source = Prepared(prepare_list(arguments.dataset, arguments.list, arguments.root, folder))
-    samples = [resize(source[index], arguments.size) for index in range(len(source))]
-    labels = np.stack([sample.label for sample in samples])
-    images = np.stack([resize_image(sample.image, min(SIDE, arguments.size)) for sample in samples])
-    shares = np.stack([(labels == number).mean((1, 2)) for number in range(1, 1 + len(source.classes))], 1)
-    if arguments.features and arguments.features.exists():
-        features = np.load(arguments.features)
-        if len(features) != len(source):
-            raise pj.InputError(f'{arguments.features} has features of {len(features)} images, not of {len(source)}.')
-        return Photographs(source, labels, images, features, shares)
-    network = pj.load_network(arguments.weights, size=arguments.size)
-    encode = jax.jit(lambda image: network.encoder.encode(network.params, pj.normalize(image)).astype(jnp.float16))
-    features = np.stack([encode(sample.image) for sample in tqdm(samples, 'encoding', disable=None)])
-    if arguments.features:
-        np.save(arguments.features, features)
-    return Photographs(source, labels, images, features, shares)
-
-
-def half(shares, which):
-    """Columns of the classes of one half: by the number of photographs, dealt out like teams, A B B A."""
-    order = sorted(range(shares.shape[1]), key=lambda c: (-(shares[:, c] >= SHOWN).sum(), c))
-    wanted = {'all': (0, 1, 2, 3), 'tune': (0, 3), 'report': (1, 2)}[which]
-    return [column for place, column in enumerate(order) if place % 4 in wanted]
 
 
 def show(photographs, drawn, kind, understand=False):

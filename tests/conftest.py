@@ -23,7 +23,9 @@ import hypothesis
 import jax
 import numpy as np
 import pytest
+from folders import make_own
 
+import panet_jax as pj
 from panet_jax.compute.interrupts import ENDING
 
 # The tests, and the programs that they start, handle signals even under nohup or in a background job of a shell.
@@ -105,3 +107,20 @@ def narrow_params():
     from panet_jax.method.vgg16 import init_encoder_params
 
     return init_encoder_params(jax.random.key(0), 1 / 16)
+
+
+@pytest.fixture
+def run_on_folder(current_folder, capsys, narrow_params):
+    """A function (main of a benchmark, *arguments) -> (exit status, stdout, stderr), with narrow weights; data are in own/."""
+    pj.save_encoder_params('narrow.safetensors', narrow_params)
+    make_own(current_folder / 'own', count=8)
+
+    def run(main, *arguments):
+        try:
+            main(['--weights=narrow.safetensors', '--size=33', *arguments])
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run

@@ -6,30 +6,10 @@ import negatives
 import numpy as np
 import pytest
 import quality
-from folders import make_own
-
-import panet_jax as pj
 
 
-@pytest.fixture
-def script(current_folder, capsys, narrow_params):
-    """Runs the script in a folder with narrow weights, and data in own/."""
-    pj.save_encoder_params('narrow.safetensors', narrow_params)
-    make_own(current_folder / 'own', count=8)
-
-    def run(*arguments):
-        try:
-            quality.main(['--weights=narrow.safetensors', '--size=33', *arguments])
-            status = 0
-        except SystemExit as end:
-            status = end.code
-        return status, *capsys.readouterr()
-
-    return run
-
-
-def test_masks_are_scored_by_head_and_annotation(script):
-    status, out, _ = script('--root=own', '--shots', '1', '--draws=1', '--folder-draws=0')
+def test_masks_are_scored_by_head_and_annotation(run_on_folder):
+    status, out, _ = run_on_folder(quality.main, '--root=own', '--shots', '1', '--draws=1', '--folder-draws=0')
     assert status == 0
     rows = re.findall(
         r'^(\w+), 1 reference\(s\) +(\w+(?:, understood)?) +(\S+) +(\S+) +(\S+) +(\S+) 2, (\d+)$', out, re.MULTILINE
@@ -42,20 +22,19 @@ def test_masks_are_scored_by_head_and_annotation(script):
     assert re.search(r'expected IoU of \d+ masks: [01]\.\d+, true 0\.\d+; rank correlation', out)
 
 
-def test_negatives_are_measured_with_the_same_options(script, capsys):
-    words = ['--root=own', '--weights=narrow.safetensors', '--size=33', '--shots', '1', '--others=2']
-    negatives.main(words)
-    rows = re.findall(r'^ +1 +(\d) +(\S+) +(\S+) 2$', capsys.readouterr().out, re.MULTILINE)
+def test_negatives_are_measured_with_the_same_options(run_on_folder):
+    _, out, _ = run_on_folder(negatives.main, '--root=own', '--shots', '1', '--others=2')
+    rows = re.findall(r'^ +1 +(\d) +(\S+) +(\S+) 2$', out, re.MULTILINE)
     assert [int(count) for count, *_ in rows] == list(negatives.COUNTS)
     assert all(0 <= float(value) <= 1 for _, *values in rows for value in values)
 
 
-def test_a_mistake_is_one_sentence(script):
+def test_a_mistake_is_one_sentence(run_on_folder):
     for arguments, sentence in (
         (['--root=own', '--shots', '20'], 'no class covers 3% of 20 photograph'),
         (['--root=nowhere'], "'nowhere' has none of: images/ and masks/"),
     ):
-        status, _, err = script(*arguments)
+        status, _, err = run_on_folder(quality.main, *arguments)
         assert status == 2
         assert sentence in err
         assert 'Traceback' not in err

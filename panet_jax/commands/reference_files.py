@@ -31,6 +31,8 @@ def write_reference_pictures(segmenter: 'pj.Segmenter', supports: Sequence[Suppo
         supports: the references.
         out: folder of the results.
     """
+    from PIL import Image
+
     from panet_jax.segmenter.reference_pictures import reference_picture, write_picture
     from panet_jax.segmenter.references import read_marks, read_photo
     from panet_jax.segmenter.understanding import KINDS
@@ -42,6 +44,6 @@ def write_reference_pictures(segmenter: 'pj.Segmenter', supports: Sequence[Suppo
         marks = read_marks(support.annotation, photo.shape[:2], segmenter.size, f'the annotation of {support.image}')
         region = segmenter.understood(photo, support.annotation)
         picture = reference_picture(photo, marks, region, 1 + segmenter.classes.index(support.name))
-        write_picture(picture, out / name)
+        write_picture(Image.fromarray(picture), out / name)
     if drawn:
         print(f'what was understood from boxes and points is drawn in {out / FOLDER}', flush=True)

@@ -66,10 +66,6 @@ def _small(entry, out):
 
     photo = Image.fromarray(read_photo(entry['image'], entry['labels']))
     with Image.open(out / entry['labels']) as labels:
+        photo.thumbnail((SIDE, SIDE))
         small_labels = labels.resize(photo.size, Image.Resampling.NEAREST)
-    photo.thumbnail((SIDE, SIDE))
-    return (
-        Path(entry['labels']).stem,
-        np.asarray(photo),
-        np.asarray(small_labels.resize(photo.size, Image.Resampling.NEAREST)),
-    )
+    return Path(entry['labels']).stem, np.asarray(photo), np.asarray(small_labels)

@@ -5,15 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
 from panet_jax.datasets.files import Files
 from panet_jax.datasets.record import Record
 from panet_jax.errors import InputError
 from panet_jax.method.episode import IGNORE
-
-ORIENTATION = 0x0112  # EXIF's tag; from 5 on, width and height change places
 
 
 class Outlines(NamedTuple):
@@ -112,7 +110,7 @@ def upright_shape(data: bytes, where: str) -> tuple[int, int]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # width and height change places
             return image.size if turned else image.size[::-1]
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f'{where} cannot be read as an image ({error}); replace it or leave it out.') from error

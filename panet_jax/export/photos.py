@@ -4,13 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
-from PIL import ImageOps
+from PIL import ExifTags, ImageOps
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.images.decode import open_image, to_rgb
 
-ORIENTATION = 0x0112  # EXIF's tag
 JPEG = ('.jpg', '.jpeg')
 QUALITY = 95  # of a photograph that is encoded anew
 
@@ -39,7 +38,9 @@ def copy_photo(photo: Path, folder: Path, stem: str, *, only_jpeg: bool = False)
             if copy.is_file() and copy.stat().st_mtime_ns == time:
                 return copy
         image = open_image(photo.read_bytes(), str(photo))
-        keeps_bytes = image.getexif().get(ORIENTATION, 1) == 1 and (not only_jpeg or photo.suffix.lower() in JPEG)
+        keeps_bytes = image.getexif().get(ExifTags.Base.Orientation, 1) == 1 and (
+            not only_jpeg or photo.suffix.lower() in JPEG
+        )
         copy = same if keeps_bytes else encoded
         with replacing(copy) as temporary:
             if keeps_bytes:

@@ -15,6 +15,7 @@ from panet_jax.errors import InputError
 from panet_jax.export.records import record_path
 from panet_jax.images.objects import Object
 from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
+from panet_jax.segmenter.reference_pictures import write_picture
 from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
@@ -210,11 +211,8 @@ def write_prediction(
     label_image.putpalette(_palette())
     with replacing(out / label_file) as temporary:
         label_image.save(temporary, 'png')
-    with replacing(out / overlay_file) as temporary:
-        drawing = _overlay(photo, segmentation)
-        (_with_legend(drawing, legend_rows(segmentation.shares)) if legend else drawing).save(
-            temporary, 'jpeg', quality=90
-        )
+    drawing = _overlay(photo, segmentation)
+    write_picture(_with_legend(drawing, legend_rows(segmentation.shares)) if legend else drawing, out / overlay_file)
     if probabilities:
         values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:

@@ -35,13 +35,13 @@ def reference_picture(photo: np.ndarray, drawn: Marks, region: np.ndarray, way: 
     return annotated(filled, foreground, background, way, kind)
 
 
-def write_picture(picture: np.ndarray, path: Path) -> None:
+def write_picture(picture: Image.Image, path: Path) -> None:
     """Writes a picture as a JPEG; it appears whole or not at all.
 
     Args:
-        picture: [H, W, 3] uint8.
+        picture: an RGB image.
         path: file to write, in a folder that is made if it is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        Image.fromarray(picture).save(temporary, 'jpeg', quality=90)
+        picture.save(temporary, 'jpeg', quality=90)
