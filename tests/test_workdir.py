@@ -122,6 +122,16 @@ def test_a_workdir_of_an_earlier_version_goes_on_with_a_warning(tmp_path, caplog
     assert 'data' in json.loads((tmp_path / 'classes.json').read_text())
 
 
+def test_a_training_resumes_without_its_initial_weights(tmp_path, narrow_params):
+    weights = tmp_path / 'narrow.safetensors'
+    pj.save_encoder_params(weights, narrow_params)
+    named = {'encoder.weights': str(weights), 'encoder.width': 1 / 16}
+    training.train(tiny_config(steps=1, checkpoint_every=1, **named), tmp_path / 'run')
+    weights.unlink()  # as on the next machine of a job that was preempted
+    training.train(tiny_config(steps=2, **named), tmp_path / 'run')
+    assert pj.load_network(tmp_path / 'run').step == 2
+
+
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """Fold 0 of shapes, whose step 3 is an earlier end."""

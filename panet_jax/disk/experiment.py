@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines, write_json
+from panet_jax.disk.workdir import (
+    CLASSES,
+    TRAINED,
+    checkpoint_steps,
+    read_classes,
+    read_config,
+    read_json_lines,
+    write_json,
+)
 from panet_jax.errors import InputError
 from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
@@ -29,9 +37,7 @@ def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
     if checkpoint_steps(workdir):
         saved, current = _settings(workdir), flat(config.to_dict())
         names = [name for name in saved | current if is_fixed(name)]
-        if (
-            current['optimizer.schedule'] == 'cosine'
-        ):  # it ends at the last step, so their number is part of the experiment
+        if current['optimizer.schedule'] == 'cosine':  # it ends at the last step
             names.append('steps')
         _refuse(workdir, saved, current, names)
     elif file_name := _trace_of_training(workdir):
@@ -81,32 +87,29 @@ def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
-def check_same_data(workdir: AnyPath, seen: Sequence[str], data: dict, before: dict) -> None:
-    """Checks that a resumed training has the data it began with, and writes classes.json.
+def check_same_data(workdir: AnyPath, seen: Sequence[str], data: dict) -> None:
+    """Checks that a resumed training has the data it began with, and notes them if an earlier version did not.
 
     Args:
         workdir: workdir of the training.
         seen: names of the training classes.
         data: {'fingerprint', 'images', 'list', 'root'} of its Source.
-        before: what its initial weights were trained on, the fields of a History.
 
     Raises:
         InputError: the classes or the data have changed.
     """
-    saved = read_classes(workdir) if checkpoint_steps(workdir) else None
-    if saved is not None:
-        _check_classes(workdir, saved['seen'], list(seen))
-        before = saved.get('before', before)
-        if 'data' not in saved:
-            LOGGER.warning(
-                '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data)
-            )
-        elif saved['data']['fingerprint'] != data['fingerprint']:
-            raise InputError(
-                f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
-                'another --workdir=, or the data it was made with.'
-            )
-    write_json(workdir / 'classes.json', {'seen': list(seen), 'data': data, 'before': before})
+    saved = read_classes(workdir) or {'seen': list(seen)}
+    _check_classes(workdir, saved['seen'], list(seen))
+    if 'data' not in saved:
+        LOGGER.warning(
+            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data)
+        )
+    elif saved['data']['fingerprint'] != data['fingerprint']:
+        raise InputError(
+            f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
+            'another --workdir=, or the data it was made with.'
+        )
+    write_json(workdir / CLASSES, {**saved, 'data': data})
 
 
 def _check_classes(workdir, before, now):

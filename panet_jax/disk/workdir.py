@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 TRAINED = 'encoder.safetensors'
+CLASSES = 'classes.json'
 LOGGER = logging.getLogger(__name__)
 
 
@@ -97,7 +98,7 @@ def read_classes(workdir: AnyPath) -> dict | None:
     Raises:
         InputError: the file is damaged.
     """
-    path = workdir / 'classes.json'
+    path = workdir / CLASSES
     try:
         content = json.loads(path.read_text()) if path.exists() else None
         if content is not None and not all(isinstance(name, str) for name in content['seen']):

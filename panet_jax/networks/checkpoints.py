@@ -93,16 +93,16 @@ class Checkpoints:
         """Reads the newest state, bit for bit.
 
         Args:
-            state: a fresh state of the same shapes.
+            state: a state of the same shapes, of anything with shape and dtype.
 
         Returns:
-            The newest state, of numpy arrays; `state` itself if there is no checkpoint.
+            The newest state, of numpy arrays.
 
         Raises:
-            InputError: the checkpoint is damaged.
+            InputError: there is no checkpoint, or it is damaged.
         """
         if not self.steps():
-            return state
+            raise InputError(f'there is no checkpoint in {self.folder}.')
         step = self.steps()[-1]
         params, opt_state = jax.tree.map(_empty, (state.params, state.opt_state))
         items = self._read(step, params=params, opt_state=opt_state)

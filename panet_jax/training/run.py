@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from panet_jax.compute import hosts
 from panet_jax.disk.experiment import check_same_data
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import TRAINED, append_json_line, keep_json_lines, locked, write_json
+from panet_jax.disk.workdir import CLASSES, TRAINED, append_json_line, keep_json_lines, locked, write_json
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
@@ -71,7 +71,7 @@ class Run:
     ) -> TrainState:
         """The state to train from: that of the newest checkpoint or, without one, of the initial network.
 
-        Writes config.json and classes.json.
+        Writes config.json and classes.json. The initial weights are read only where no checkpoint is.
 
         Args:
             initial: the network before its training.
@@ -86,26 +86,40 @@ class Run:
                 trained on unseen classes.
         """
         fresh = functools.partial(create_state, optimizer=optimizer)
+        shapes = jax.eval_shape(fresh, initial.encoder.shapes())
 
-        def restored():
-            params = initial.load()
-            state = self._checkpoints.restore(fresh(params))
-            self._note_experiment(episodes, initial.origin(params), int(state.step))
+        def first():
+            if self._checkpoints.steps():
+                state = self._resumed(shapes, episodes)
+            else:
+                params = initial.load()
+                self._note_data(episodes, initial.origin(params))
+                state = fresh(params)
+            write_json(self._workdir / 'config.json', self._config.to_dict())
             return state
 
-        return hosts.from_primary(restored, jax.eval_shape(fresh, initial.encoder.shapes()))
+        return hosts.from_primary(first, shapes)
 
-    def _note_experiment(self, episodes, weights, step):
-        """Checks that the experiment may begin or resume here, and notes it."""
-        if step > self._config.steps:
-            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{self._config.steps}.')
-        source, data = episodes.source, self._config.data
-        seen = [source.classes[number - 1] for number in episodes.classes]
-        before = checked_history(weights, [name for name in source.classes if name not in seen])
+    def _resumed(self, shapes, episodes):
+        """The state of the newest checkpoint, if the experiment is the same."""
+        state = self._checkpoints.restore(shapes)
+        if state.step > self._config.steps:
+            raise InputError(f'{self._workdir} is already at step {state.step}, beyond {{steps=}}{self._config.steps}.')
+        check_same_data(self._workdir, _seen(episodes), self._data(episodes.source))
+        return state
+
+    def _note_data(self, episodes, weights):
+        """Notes the data of a new training, if its initial weights were not trained on unseen classes."""
+        seen = _seen(episodes)
+        before = checked_history(weights, [name for name in episodes.source.classes if name not in seen])
+        content = {'seen': seen, 'data': self._data(episodes.source), 'before': before._asdict()}
+        write_json(self._workdir / CLASSES, content)
+
+    def _data(self, source):
+        """What a workdir notes of its data."""
+        data = self._config.data
         root = str(Path(data.root).expanduser().resolve()) if data.root else ''
-        facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
-        check_same_data(self._workdir, seen, facts, before._asdict())
-        write_json(self._workdir / 'config.json', self._config.to_dict())
+        return {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
 
     def begin_steps(self, start: int) -> None:
         """Prepares metrics.jsonl and the events for the next steps.
@@ -171,6 +185,11 @@ class Run:
         self._checkpoints.wait()
         about = about_training(self._workdir, int(state.step))
         save_params(self._workdir / TRAINED, encoder, jax.device_get(state.params), about)
+
+
+def _seen(episodes):
+    """Names of the classes of episodes."""
+    return [episodes.source.classes[number - 1] for number in episodes.classes]
 
 
 class Clock:
