@@ -2,16 +2,22 @@
 
 Photographs: `skimage.data.coins` (Brooklyn Museum) and `skimage.data.immunohistochemistry` (Center for Microscopy and
 Molecular Imaging), both without known copyright restrictions. Each is cut into a reference and queries that do not overlap it.
-The other pictures are of drawn shapes, by a network that `panet-jax train shapes` trains, or that --workdir names.
+The other pictures are of drawn shapes, by a network that `panet-jax train shapes` trains, or that --workdir names. Those of
+the page and the report are screenshots; they need the extras [demo,imagenet], playwright and Chromium.
 """
 
 import argparse
+import contextlib
+import io
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import skimage.data
@@ -20,11 +26,16 @@ from PIL import Image, ImageDraw
 import panet_jax as pj
 from panet_jax.images.overlays import overlay
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 PICTURES = Path(__file__).parent / 'pictures'
 MOST_BYTES = 300_000
 CELL = (300, 225)  # width and height of a photograph in the picture
 GAP = 8
 MARK = (230, 30, 30)
+PROGRAM = 'from panet_jax.commands.cli import run; run()'
+PORT, SECONDS = 7871, 120  # of the demonstration: where it is served, and how long it may take to appear
 
 
 class Scene(NamedTuple):
@@ -107,7 +118,7 @@ def save(picture: Image.Image, name: str) -> None:
 
 def panet_jax(*words: str) -> None:
     """Runs a command of ours."""
-    subprocess.run([sys.executable, '-c', 'from panet_jax.commands.cli import run; run()', *words], check=True)
+    subprocess.run([sys.executable, '-c', PROGRAM, *words], check=True)
 
 
 def episodes(workdir: Path, annotation: str) -> Image.Image:
@@ -123,6 +134,53 @@ def episodes(workdir: Path, annotation: str) -> Image.Image:
     picture = Image.open(sheet).convert('RGB')
     picture.thumbnail((1200, 1200))
     return picture
+
+
+@contextlib.contextmanager
+def browser(width: int, height: int) -> Iterator['Page']:
+    """A page of a headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+        chromium = playwright.chromium.launch(executable_path=path, args=['--no-sandbox'])
+        yield chromium.new_page(viewport={'width': width, 'height': height})
+        chromium.close()
+
+
+def shot(page: 'Page') -> Image.Image:
+    """What a page shows."""
+    return Image.open(io.BytesIO(page.screenshot())).convert('RGB')
+
+
+def report(workdir: Path) -> Image.Image:
+    """The first screen of the report of a training."""
+    with browser(1000, 900) as page:
+        page.goto((workdir / 'report.html').absolute().as_uri())
+        return shot(page)
+
+
+def demonstration() -> Image.Image:
+    """The page to draw on, with its example."""
+    words = ['demo', '--weights=imagenet', f'--port={PORT}']
+    server = subprocess.Popen([sys.executable, '-c', PROGRAM, *words])
+    try:
+        with browser(1300, 1000) as page:
+            for _ in range(SECONDS):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f'http://127.0.0.1:{PORT}')
+                    break
+                time.sleep(1)
+            page.goto(f'http://127.0.0.1:{PORT}')
+            page.wait_for_timeout(5000)  # until the page listens to its buttons
+            page.locator('#example').click()
+            page.locator('#legend tr').first.wait_for(timeout=1000 * SECONDS)
+            page.wait_for_timeout(5000)  # the pictures follow
+            page.evaluate('scrollTo(0, 0)')
+            return shot(page)
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def main() -> None:
@@ -141,6 +199,8 @@ def main() -> None:
             panet_jax('train', 'shapes', '--mode=train', f'--workdir={workdir}')
         for annotation in ('dense', 'scribble', 'box'):
             save(episodes(workdir, annotation), f'shapes-{annotation}.jpg')
+        save(report(workdir), 'report.jpg')
+    save(demonstration(), 'page.jpg')
 
 
 if __name__ == '__main__':

@@ -9,8 +9,8 @@ from panet_jax.datasets.shapes import CLASSES, SPLITS, render, scene
 from panet_jax.images.scribbles import draw_scribbles
 from panet_jax.segmenter.references import Box, Scribble
 
-# Numbers of images of the list 'test': a heart and a gear; then a triangle and a heart, a tee and a heart, a gear.
-SUPPORT, QUERIES = 1, (38, 31, 7)
+# Numbers of images of the list 'test': a heart and a gear; then a heart and a gear, a heart, a gear.
+SUPPORT, QUERIES = 1, (72, 46, 7)
 SIDE = 417
 NO_STROKE = 255
 
