@@ -1,8 +1,8 @@
 """The checks that a workdir holds one experiment only, on one set of data."""
 
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import (
@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from ml_collections import ConfigDict
 
 LOGGER = logging.getLogger(__name__)
+
+
+class TrainingData(NamedTuple):
+    """What a workdir notes of the data of its training.
+
+    Attributes:
+        seen: names of the training classes.
+        unseen: names of the others.
+        facts: {'fingerprint', 'images', 'list', 'root'} of the Source.
+    """
+
+    seen: list[str]
+    unseen: list[str]
+    facts: dict[str, Any]
 
 
 def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
@@ -87,29 +101,39 @@ def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
-def check_same_data(workdir: AnyPath, seen: Sequence[str], data: dict) -> None:
+def note_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any]) -> None:
+    """Writes classes.json, with the data that a training begins with.
+
+    Args:
+        workdir: workdir of the training.
+        data: the data.
+        before: what the initial weights were trained on, the fields of a History.
+    """
+    write_json(workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': dict(before)})
+
+
+def check_same_data(workdir: AnyPath, data: TrainingData) -> None:
     """Checks that a resumed training has the data it began with, and notes them if an earlier version did not.
 
     Args:
         workdir: workdir of the training.
-        seen: names of the training classes.
-        data: {'fingerprint', 'images', 'list', 'root'} of its Source.
+        data: the data now.
 
     Raises:
         InputError: the classes or the data have changed.
     """
-    saved = read_classes(workdir) or {'seen': list(seen)}
-    _check_classes(workdir, saved['seen'], list(seen))
+    saved = read_classes(workdir) or {'seen': data.seen}
+    _check_classes(workdir, saved['seen'], data.seen)
     if 'data' not in saved:
         LOGGER.warning(
-            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data)
+            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data.facts)
         )
-    elif saved['data']['fingerprint'] != data['fingerprint']:
+    elif saved['data']['fingerprint'] != data.facts['fingerprint']:
         raise InputError(
-            f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data)}; choose '
+            f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data.facts)}; choose '
             'another --workdir=, or the data it was made with.'
         )
-    write_json(workdir / CLASSES, {**saved, 'data': data})
+    write_json(workdir / CLASSES, {**saved, 'data': data.facts})
 
 
 def _check_classes(workdir, before, now):

@@ -94,7 +94,8 @@ def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None =
     if source == 'imagenet' or source in ENCODERS:
         return _to_device(published_params(source, encoder))
     path = workdir_path(source)
-    return _to_device(read_params(newest_network(path)[0] if path.is_dir() else path, encoder))
+    file = newest_network(path)[0] if path.is_dir() else path
+    return _to_device(read_params(file, encoder))
 
 
 def _network(source):

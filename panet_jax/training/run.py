@@ -4,7 +4,6 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import jax
 import optax
@@ -12,10 +11,9 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.experiment import check_same_data
+from panet_jax.disk.experiment import TrainingData, check_same_data, note_data
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import CLASSES, TRAINED, append_json_line, keep_json_lines, locked, write_json
-from panet_jax.episodes.sampling import Episodes
+from panet_jax.disk.workdir import TRAINED, append_json_line, keep_json_lines, locked, write_json
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
@@ -67,7 +65,7 @@ class Run:
         self.saved = 0
 
     def first_state(
-        self, initial: InitialNetwork, optimizer: optax.GradientTransformation, episodes: Episodes
+        self, initial: InitialNetwork, optimizer: optax.GradientTransformation, data: TrainingData
     ) -> TrainState:
         """The state to train from: that of the newest checkpoint or, without one, of the initial network.
 
@@ -76,7 +74,7 @@ class Run:
         Args:
             initial: the network before its training.
             optimizer: the optimizer.
-            episodes: the training episodes.
+            data: the data of the training.
 
         Returns:
             The state, the same on every process.
@@ -89,37 +87,26 @@ class Run:
         shapes = jax.eval_shape(fresh, initial.encoder.shapes())
 
         def first():
-            if self._checkpoints.steps():
-                state = self._resumed(shapes, episodes)
-            else:
-                params = initial.load()
-                self._note_data(episodes, initial.origin(params))
-                state = fresh(params)
+            state = self._resumed(shapes, data) if self._checkpoints.steps() else self._begun(initial, fresh, data)
             write_json(self._workdir / 'config.json', self._config.to_dict())
             return state
 
         return hosts.from_primary(first, shapes)
 
-    def _resumed(self, shapes, episodes):
+    def _resumed(self, shapes, data):
         """The state of the newest checkpoint, if the experiment is the same."""
         state = self._checkpoints.restore(shapes)
         if state.step > self._config.steps:
             raise InputError(f'{self._workdir} is already at step {state.step}, beyond {{steps=}}{self._config.steps}.')
-        check_same_data(self._workdir, _seen(episodes), self._data(episodes.source))
+        check_same_data(self._workdir, data)
         return state
 
-    def _note_data(self, episodes, weights):
-        """Notes the data of a new training, if its initial weights were not trained on unseen classes."""
-        seen = _seen(episodes)
-        before = checked_history(weights, [name for name in episodes.source.classes if name not in seen])
-        content = {'seen': seen, 'data': self._data(episodes.source), 'before': before._asdict()}
-        write_json(self._workdir / CLASSES, content)
-
-    def _data(self, source):
-        """What a workdir notes of its data."""
-        data = self._config.data
-        root = str(Path(data.root).expanduser().resolve()) if data.root else ''
-        return {'fingerprint': source.fingerprint, 'images': len(source), 'list': data.train_split, 'root': root}
+    def _begun(self, initial, fresh, data):
+        """The state of the initial network, if it was not trained on unseen classes."""
+        params = initial.load()
+        before = checked_history(initial.origin(params), data.unseen)
+        note_data(self._workdir, data, before._asdict())
+        return fresh(params)
 
     def begin_steps(self, start: int) -> None:
         """Prepares metrics.jsonl and the events for the next steps.
@@ -185,11 +172,6 @@ class Run:
         self._checkpoints.wait()
         about = about_training(self._workdir, int(state.step))
         save_params(self._workdir / TRAINED, encoder, jax.device_get(state.params), about)
-
-
-def _seen(episodes):
-    """Names of the classes of episodes."""
-    return [episodes.source.classes[number - 1] for number in episodes.classes]
 
 
 class Clock:

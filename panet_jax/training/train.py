@@ -12,7 +12,7 @@ from panet_jax.disk.paths import workdir_path
 from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.networks.initial import InitialNetwork
-from panet_jax.training.episodes import training_episodes
+from panet_jax.training.episodes import training_data, training_episodes
 from panet_jax.training.loop import placed_batches, run_steps
 from panet_jax.training.run import open_run
 from panet_jax.training.step import compiled_step, optimizer_of
@@ -48,9 +48,10 @@ def train(
     trained = initial.trained(config.data.size, config.encoder.frozen)
     used = devices.training_devices(config.batch, config.accumulate)
     episodes = episodes or training_episodes(config)
+    data = training_data(config.data, episodes)
     optimizer, step_function = optimizer_of(config, trained), compiled_step(config, initial.encoder, used)
     with open_run(workdir, config, now=now) as run:
-        state = devices.replicate(run.first_state(initial, optimizer, episodes), used)
+        state = devices.replicate(run.first_state(initial, optimizer, data), used)
         if int(state.step) < config.steps:
             with placed_batches(config, episodes, used, int(state.step)) as batches:
                 state = run_steps(config, step_function, batches, state, run, after_step)
