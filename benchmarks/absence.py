@@ -105,8 +105,8 @@ def measure(arguments):
                     kept.append([[(1 - group <= most).mean() for group in groups] for most in THRESHOLDS])
     if not aucs:
         raise pj.InputError(
-            f'no class can be scored: wanted one that covers {LEAST_SHARE:.0%} of {arguments.shots} image(s), is on more than '
-            'those, and is missing on some; add images, or choose fewer --shots.'
+            f'no class can be scored: wanted one that covers {LEAST_SHARE:.0%} of {arguments.shots} image(s), is in further '
+            'images, and is missing in others; add images, or choose fewer --shots.'
         )
     print(f'{len(source)} images, {len(next(iter(aucs.values())))} classes, {arguments.shots}-shot')
     for name, of_class in aucs.items():

@@ -1,16 +1,16 @@
-"""All that we want to know of a card, in one command, on a machine without a network.
+"""Measures all speeds of interest on an accelerator, in one command, on a machine without a network.
 
     pip install -e '.[benchmark]'
     python benchmarks/accelerator.py [--out accelerator.jsonl] [--seconds 480] [--dtypes float32 tf32 bfloat16] [--batches 1 4 16 32]
         [--encoders vgg16 resnet50 dinov2-small] [--size 417] [--width 1] [--repeats 5] [--episodes 1000] [--no-pytorch]
 
-Weights are random, images synthetic. Pieces are measured one by one and kept in --out: after an interruption, or when --seconds
-are over, the same command goes on. Then it prints the pieces as a table.
+Weights are random, images synthetic. Pieces are measured one by one and kept in --out. After an interruption, or when --seconds
+are over, the same command continues. At the end it prints a table of the pieces.
 
-A training step is of 1-way 1-shot episodes, at --size for VGG-16 and at the size of its own for other encoders. `of the peak` is
-the arithmetic of its convolutions, by the rate of a large matrix product of the same dtype in the same run; --width narrows
-networks for a trial. PyTorch's encoder is eager, and compiled by torch.compile; `times` are its seconds divided by ours. `GiB` is
-the memory of a step in addition to its state. What does not fit the memory is noted and left out of later runs.
+A training step has 1-way 1-shot episodes, at --size for VGG-16 and at its own size for any other encoder. `of the peak` is the
+arithmetic rate of its convolutions, divided by that of a large matrix product of the same dtype in the same run; --width narrows
+networks for a trial. PyTorch's encoder is measured eager, and compiled by torch.compile; `times` are its seconds divided by ours.
+`GiB` is the memory of a step in addition to its state. A piece that does not fit the memory is recorded, and not tried again.
 """
 
 import argparse
@@ -50,7 +50,7 @@ from panet_jax.training.train import train
 
 LONGEST = 10  # operations of a step that are listed
 PREDICTED = (1, 16)  # images at once
-STEPS = 200  # of the training of `shapes`
+STEPS = 200  # steps of the training of `shapes`
 FIRST_STEP = (
     'import sys; sys.path.insert(0, {folder!r}); import accelerator; print(accelerator.first_step({arguments}))'
 )

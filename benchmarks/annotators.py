@@ -5,9 +5,9 @@ from scipy import ndimage
 
 from panet_jax.segmenter.references import Points
 
-INSIDE = 0.5  # a click lies so far from the object's edge, as a share of the farthest any pixel lies
-OUTSIDE = 0.2  # the same for clicks on the background, which is large
-CANDIDATES = 8  # the next click is the farthest of so many from the clicks before
+INSIDE = 0.5  # least distance of a click from the object's edge, as a share of the largest distance of any pixel
+OUTSIDE = 0.2  # the same share for clicks on the background, which is large
+CANDIDATES = 8  # random candidates for the next click; the one farthest from the earlier clicks is taken
 
 
 def clicks(mask: np.ndarray, count: int, rng: np.random.Generator, inside: float = INSIDE) -> list[tuple[float, float]]:

@@ -1,13 +1,13 @@
-"""What the compiler for NVIDIA's GPUs says of training, prediction and evaluation, on a machine without a GPU.
+"""The compiler's figures for training, prediction and evaluation on NVIDIA's GPUs, on a machine without a GPU.
 
     pip install --no-deps jax-cuda13-plugin==0.10.2 jax-cuda13-pjrt==0.10.2     (the versions of jax and jaxlib)
     python benchmarks/compile_for_cuda.py [--out cuda.jsonl] [--programs training prediction evaluation] [--dtypes bfloat16 tf32]
         [--batches 1 4 16] [--size 417] [--width 1]
 
-Compiles for one H100, through the same functions as compile_for_tpu.py. Convolutions become calls of cuDNN: how long one takes,
-and how much memory it wants, is known only on a card, so neither is here. `moved` are the bytes that instructions read and
+Compiles for one H100, through the same functions as compile_for_tpu.py. Convolutions become calls of cuDNN. Their time and their
+memory are known only on a card, so neither is included. `moved` are the bytes that instructions read and
 write; `memory` is the least time for them at 3.35 TB/s, `arithmetic` that of the encoder's convolutions at the dense peak of the
-dtype (989 TFLOP/s in bfloat16, 495 in TF32, 67 in float32: the data sheet of the H100 SXM). Caches are left out of account.
+dtype (989 TFLOP/s in bfloat16, 495 in TF32, 67 in float32: the data sheet of the H100 SXM). Caches are ignored.
 """
 
 import functools
@@ -35,7 +35,7 @@ platform_name: "CUDA" dnn_version_info { major: 9 minor: 10 } runtime_version { 
 device_description_str: "NVIDIA H100 80GB HBM3"
 """
 COLUMNS = ('TFLOP', 'moved GB', 'arithmetic ms', 'memory ms', 'GiB', 'calls of cuDNN')
-PASSES = {'training': 6, 'prediction': 2, 'evaluation': 1}  # of the encoder for an item of the batch, in images
+PASSES = {'training': 6, 'prediction': 2, 'evaluation': 1}  # forward passes of one image for each item of a batch
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What the compiler for TPUs says of training, prediction and evaluation, on a machine without a TPU.
+"""The compiler's figures for training, prediction and evaluation on TPUs, on a machine without a TPU.
 
     pip install -e '.[tpu]'
     python benchmarks/compile_for_tpu.py [--out tpu.jsonl] [--programs training prediction evaluation] [--chips 1]
@@ -9,8 +9,8 @@ takes minutes. A batch is the episodes (in an evaluation the images) of one chip
 as in the program, `devices.parallel`. Compiled programs are kept in --out, so that the same command goes on where it stopped.
 Batches are tried in the order given until one does not fit the chip's memory. Nothing runs: all numbers are the compiler's.
 
-`moved` are bytes read from the chip's large memory and written to it. (`XLA's bytes` also have those in fast memory, and an
-operand as often as it is used.) `arithmetic` and `memory` are the least seconds at the rates that Google states for a chip:
+`moved` are bytes read from the chip's large memory and written to it. (`XLA's bytes` also count fast memory, and an operand
+as often as it is used.) `arithmetic` and `memory` are the least seconds at the rates that Google states for a chip:
 197 TFLOP/s in bfloat16 and 819 GB/s. `estimated` is the compiler's own estimate of the cycles of each instruction at 1.5 GHz;
 it has none for some instructions, such as select-and-scatter. `GiB` is all that a chip holds during the program.
 
@@ -28,13 +28,10 @@ from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.compute.compiler_flags import set_tpu_flags
 from panet_jax.errors import InputError
 
-SLICES = {1: 'v5e:2x2', 4: 'v5e:2x2', 8: 'v5e:2x4'}  # the smallest slice that has so many chips
-FLOPS, BANDWIDTH, CLOCK = (
-    197e12,
-    819e9,
-    1.5e9,
-)  # of a chip: cloud.google.com/tpu/docs/v5e; 4 units of 128 x 128 give the clock
-# A TPU's library looks for its machine; it is told that it is alone and on a host of eight chips.
+SLICES = {1: 'v5e:2x2', 4: 'v5e:2x2', 8: 'v5e:2x4'}  # {number of chips: smallest slice with that many}
+# Rates of a chip: cloud.google.com/tpu/docs/v5e. The clock follows from FLOPS and four units of 128 x 128.
+FLOPS, BANDWIDTH, CLOCK = 197e12, 819e9, 1.5e9
+# libtpu looks for a machine with TPUs; these variables describe a single host with eight chips.
 ENVIRONMENT = {
     'JAX_PLATFORMS': 'cpu',
     'ALLOW_MULTIPLE_LIBTPU_LOAD': 'true',

@@ -1,4 +1,4 @@
-"""What the text of a program that was compiled for a TPU says of its work."""
+"""The bytes and cycles of the instructions in the text of a compiled program."""
 
 import dataclasses
 import re
@@ -25,7 +25,7 @@ class Instruction:
     """One instruction of the program's main part.
 
     Attributes:
-        operation: what it does, such as 'fusion'.
+        operation: its kind, such as 'fusion'.
         moved: bytes that it reads from the large memory and writes to it.
         cycles: the compiler's estimate of its duration in clock cycles; 0 where it has none.
     """
@@ -36,13 +36,13 @@ class Instruction:
 
 
 def instructions(text: str) -> list[Instruction]:
-    """The instructions of a compiled program, those inside fusions and loops not among them.
+    """The instructions of a compiled program, without those inside fusions and loops.
 
     Args:
         text: the program, as from `Compiled.as_text`.
 
     Returns:
-        Them in the order of the text.
+        The instructions, in the order of the text.
     """
     types, result = {}, []
     for name, kind, operation, rest in _lines(text):
@@ -64,8 +64,8 @@ def collectives(text: str) -> int:
         The number of all-reduces, all-gathers and the like.
     """
     return sum(
-        bool(re.fullmatch(r'(all-|reduce-scatter|collective-).*(?<!-done)', one.operation))
-        for one in instructions(text)
+        bool(re.fullmatch(r'(all-|reduce-scatter|collective-).*(?<!-done)', instruction.operation))
+        for instruction in instructions(text)
     )
 
 
@@ -101,10 +101,10 @@ def _moved(operation, kind, operands):
 
 def _arrays(kind):
     """(bytes, whether it is in fast memory) of each array of a type."""
-    found = []
+    arrays = []
     for element, axes, layout in ARRAY.findall(kind):
         size = BYTES[element]
         for length in filter(None, axes.split(',')):
             size *= int(length)
-        found.append((size, FAST in layout))
-    return found
+        arrays.append((size, FAST in layout))
+    return arrays

@@ -3,7 +3,7 @@
     python benchmarks/encoders.py --root=FOLDER [--dataset coco20i] [--list instances] [--shots 1 5] [--runs 2]
         [--episodes 100] [--encoders vgg16 resnet50 FILE.safetensors ...] [--out encoders.md]
 
-Without --encoders it takes every one whose published weights are on this machine. Prints, and writes as a table, the
+Without --encoders it takes all encoders whose published weights are on this machine. Prints, and writes as a table, the
 mean-IoU over four folds of classes, milliseconds a photograph (median of nine, one at a time, compiled), parameters,
 and the memory of activations. Each network sees photographs at the size it was made for.
 """

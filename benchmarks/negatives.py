@@ -1,11 +1,11 @@
-"""What a negative does: less is found where nothing is, and as much where something is.
+"""The effect of negatives: IoU on photographs with the class, and false finds on photographs without it.
 
     python benchmarks/negatives.py --root=FOLDER [--classes all|tune|report] [--shots 1 3] [--draws 1] [--others 10]
         [--size 417] [--weights imagenet] [--features FILE.npy]
 
-Episodes and options are those of quality.py, with masks as annotations. Of --others photographs without the class, the
-ones in which most is found become negatives, whole, as a user would choose them. IoU is on photographs that show the class;
-`found` is the share of the pixels that is found of it on --others further photographs without it. Means over the classes.
+Episodes and options are those of quality.py, with masks as annotations. Of --others photographs without the class, those
+with the most false finds become negatives, as whole photographs, like a user's choice. IoU is on photographs that show the class;
+`found` is the share of pixels found on --others further photographs without it. Prints means over the classes.
 """
 
 import sys
@@ -18,7 +18,7 @@ from quality import episodes, mask_scores, segment_by, show
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.method.episode import IGNORE
 
-COUNTS = 0, 1, 2  # of negatives
+COUNTS = 0, 1, 2  # numbers of negatives
 
 
 def main(words):
@@ -48,20 +48,20 @@ def print_rows(photographs, shots, arguments):
         without = np.random.default_rng([column, number]).permutation(without)[: 2 * arguments.others]
         candidates, others = without[: arguments.others], without[arguments.others :]
         shown = show(photographs, {column: drawn}, 'dense')
-        found = [found_share(photographs, index, segment, shown.prototypes()) for index in candidates]
-        worst = candidates[np.argsort(found)[::-1]]
+        candidate_shares = [found_share(photographs, index, segment, shown.prototypes()) for index in candidates]
+        worst = candidates[np.argsort(candidate_shares)[::-1]]
         for count, of_classes in scores.items():
             prototypes = with_negatives(photographs, shown, worst[:count])
             ious = [iou(photographs, index, column, segment, prototypes) for index in queries]
             shares = [found_share(photographs, index, segment, prototypes) for index in others]
             of_classes.setdefault(column, []).append((np.mean(ious), np.mean(shares)))
     for count, of_classes in scores.items():
-        means = np.mean([np.mean(some, 0) for some in of_classes.values()], 0)
+        means = np.mean([np.mean(scores_of_class, 0) for scores_of_class in of_classes.values()], 0)
         print(f'{shots:10} {count:9} {means[0]:6.3f} {means[1]:6.3f} {len(of_classes)}', flush=True)
 
 
 def with_negatives(photographs: Photographs, shown, negatives):
-    """[2, C]: the prototypes with negatives as further backgrounds, as `Segmenter.add_negative` has them."""
+    """[2, C]: the prototypes with negatives as further backgrounds, as in `Segmenter.add_negative`."""
     backgrounds = [
         *shown.background.mean(),
         *(photographs.features[i].astype(np.float32).mean((0, 1)) for i in negatives),

@@ -1,12 +1,12 @@
-"""Our encoders beside those of torchvision and transformers, with the same random weights.
+"""Compares our encoders with those of torchvision and transformers, with the same random weights.
 
     pip install 'panet-jax[parity]'
     python benchmarks/parity.py [--encoders NAME ...] [--speed [--repeats 9]] [--record tests/golden]
 
 Prints, for each network and size of image, the relative L2 distance of the features, and that of the gradients' norms.
 Exit status 1 if a distance of features is above 1e-5 or one of norms above 1e-3. With --speed it measures instead, in
-turns with the other library and with as many threads: milliseconds a photograph (medians), how many times as fast ours
-is, and our arithmetic as a share of what a product of large matrices reaches here. With --record it writes the
+turns with the other library and with as many threads: milliseconds for each photograph (medians), how many times as fast
+ours is, and our arithmetic rate as a share of that of a product of large matrices. With --record it writes the
 features that transformers computes with the small networks of tests/recorded.py, for the tests, which have no torch.
 """
 
@@ -191,7 +191,7 @@ def _patches(model, images):
 
 
 def resnet(name):
-    """A random model of torchvision, and images -> what goes into the last ReLU of stage 3 or 4."""
+    """A random model of torchvision, and images -> input of the last ReLU of stage 3 or 4."""
     from torchvision import models
 
     make = getattr(models, name.partition('-')[0])

@@ -16,7 +16,7 @@ from panet_jax.datasets.prepared import Prepared
 from panet_jax.images.resize import resize, resize_image
 from panet_jax.method.edges import SIDE
 
-SHOWN = 0.03  # share of the photograph that a class covers on references
+SHOWN = 0.03  # smallest share of a reference that its class covers
 LISTS = {'custom': 'all', 'pascal5i': 'trainval', 'coco20i': 'instances'}  # defaults of --list
 OPTIONS = {'data.root': '--root', 'data.train_split': '--list', 'data.test_split': '--list'}
 
@@ -25,7 +25,7 @@ class Photographs(NamedTuple):
     """All photographs of a folder at the network's size.
 
     Attributes:
-        source: where they are from.
+        source: the Source of the photographs.
         labels: [I, S, S] uint8.
         images: [I, s, s, 3] uint8, at the working size of `edge_logits`.
         features: [I, h, w, C] float16.

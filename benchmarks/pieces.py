@@ -15,7 +15,7 @@ class Pieces:
 
     Args:
         path: .jsonl file with a line for each piece; a new one is made.
-        place: what all pieces have in common, such as the device and the version of JAX.
+        place: conditions of all pieces, such as the device and the version of JAX.
 
     Raises:
         InputError: the file has pieces of another place.
@@ -35,8 +35,8 @@ class Pieces:
         """The values of a piece: those of the file, else of function(), which are then added to the file.
 
         Args:
-            name: of the piece, different for each.
-            function: measures; what it raises is passed on, and the piece is tried again the next time.
+            name: unique name of the piece.
+            function: measures the piece. After an exception the piece is tried again the next time.
 
         Returns:
             The values.

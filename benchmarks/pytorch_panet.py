@@ -2,7 +2,7 @@
 
 Features are upsampled to the image before they are pooled (section 3.2), again for each mask as in the authors' code. Images
 are NCHW, and nothing is compiled. All images of a batch of episodes are encoded in one pass; then the episodes are processed
-one after the other. It is no reference for numbers: these are tested against recordings of the authors' own code.
+one after the other. It is no reference for values: tests compare those with recordings of the authors' own code.
 """
 
 import torch

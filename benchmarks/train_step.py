@@ -7,7 +7,7 @@ Uses 1-way 1-shot episodes of noise, and the full width. The programs take turns
 both; prints medians. `of the peak` compares with a large matrix product measured in the same run. `GB/s` is the least traffic
 (input, output and kernel of each layer in each pass); the first line has the rate of a copy. PyTorch, from the extra
 [benchmark], encodes the images of a batch in one pass too. `times` is its seconds divided by ours for the same batch;
-`to its 1` is its seconds for an episode in a batch of 1, divided by ours.
+`to its 1` compares with PyTorch's seconds for an episode in a batch of 1.
 
 --parts prints the times of the parts of a step; --trace writes one step for TensorBoard or Perfetto.
 """
@@ -126,7 +126,7 @@ def our_step(config, batch):
 
 
 def step_memory(config):
-    """GiB of memory that a step uses in addition to its state. Of a step that takes its episodes one by one, it is that of one."""
+    """GiB of memory that a step uses in addition to its state; for one episode if the step takes its episodes one by one."""
     used, config = jax.local_devices()[:1], config.copy_and_resolve_references()
     if takes_one_by_one(config, used):
         config.batch = config.accumulate = 1

@@ -1,8 +1,7 @@
 """COCO-20i, 1-way 1-shot, one of four folds: of contiguous classes as in PANet, or with --config.data.fold_rule=4x+i.
 
-Without --config.data.root COCO 2014 is downloaded (20 GB). With it, it is COCO's folder, with
-annotations/instances_train2014.json, annotations/instances_val2014.json, train2014/ and val2014/, or with the official
-archives.
+Without --config.data.root, COCO 2014 is downloaded (20 GB). Otherwise that folder has annotations/instances_train2014.json,
+annotations/instances_val2014.json, train2014/ and val2014/, or the official archives.
 """
 
 from panet_jax.config import base_config, shrink

@@ -1,7 +1,7 @@
 """PASCAL-5i with DINOv2's small vision transformer; its last third is trained.
 
-AdamW with warm-up and a cosine, at a rate that leaves the features near to what they were. The recipe has not been
-verified on the benchmark; without training at all the features do well too: --mode=evaluate --config.checkpoint=''.
+AdamW with warm-up and a cosine schedule, at a rate that changes the features little. The recipe has not been verified on the
+benchmark. The untrained features can be evaluated too: --mode=evaluate --config.checkpoint=''.
 """
 
 from panet_jax.config import base_config, shrink

@@ -1,4 +1,4 @@
-"""PASCAL-5i with ResNet-50, dilated to stride 8, from ImageNet's weights: what later papers compare on.
+"""PASCAL-5i with ResNet-50, dilated to stride 8, from ImageNet's weights, the encoder of later papers.
 
 The recipe is the paper's with the stem and stage 1 frozen, as is usual. It has not been verified on the benchmark.
 """

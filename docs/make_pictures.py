@@ -33,9 +33,10 @@ PICTURES = Path(__file__).parent / 'pictures'
 MOST_BYTES = 300_000
 CELL = (300, 225)  # width and height of a photograph in the picture
 GAP = 8
+SCALE = 3  # enlargement of the parts of a photograph
 MARK = (230, 30, 30)
 PROGRAM = 'from panet_jax.commands.cli import run; run()'
-PORT, SECONDS = 7871, 120  # of the demonstration: where it is served, and how long it may take to appear
+PORT, SECONDS = 7871, 120  # port of the demonstration, and longest wait for it
 
 
 class Scene(NamedTuple):
@@ -70,10 +71,10 @@ def scenes() -> list[Scene]:
     ]
 
 
-def cut(photograph: np.ndarray, part: tuple[int, int, int, int], scale: int = 3) -> np.ndarray:
+def cut(photograph: np.ndarray, part: tuple[int, int, int, int]) -> np.ndarray:
     """A part of a photograph, enlarged."""
     left, top, right, bottom = part
-    size = ((right - left) * scale, (bottom - top) * scale)
+    size = ((right - left) * SCALE, (bottom - top) * SCALE)
     return np.asarray(Image.fromarray(photograph[top:bottom, left:right]).resize(size))
 
 
@@ -90,11 +91,11 @@ def cell(image: np.ndarray, box: Sequence[int] = ()) -> Image.Image:
 
 def row(segmenter: pj.Segmenter, scene: Scene) -> list[Image.Image]:
     """The reference with its box, and the queries with what is found."""
-    box = [3 * number for number in scene.box]
+    box = [SCALE * number for number in scene.box]
     reference, queries = cut(scene.photograph, scene.reference), [cut(scene.photograph, part) for part in scene.queries]
     results = segmenter.fit({scene.name: [(reference, pj.Box(*box))]}).predict(queries)
-    found = [cell(overlay(query, result.labels)) for query, result in zip(queries, results, strict=True)]
-    return [cell(reference, box), *found]
+    segmented = [cell(overlay(query, result.labels)) for query, result in zip(queries, results, strict=True)]
+    return [cell(reference, box), *segmented]
 
 
 def grid(rows: list[list[Image.Image]]) -> Image.Image:

@@ -11,10 +11,9 @@ from panet_jax.disk.paths import local_path, workdir_path
 from panet_jax.errors import InputError
 from panet_jax.settings import SETTINGS, Setting
 
-# A choice, or numbers of episodes.
 PICTURED = SETTINGS['evaluation.pictured']
 PATHS = {'local': local_path, 'workdir': workdir_path}
-# In an installed package the files of configs/ are inside of it; in a clone they are beside it.
+# An installed package contains configs/; in a clone it is beside the package.
 PACKAGE = Path(__file__).parent
 CONFIGS = PACKAGE / 'configs' if (PACKAGE / 'configs').is_dir() else PACKAGE.with_name('configs')
 
@@ -39,7 +38,7 @@ def config_file(name: str) -> Path:
     names = config_names()
     if name not in names:
         near = difflib.get_close_matches(name, names, 1)
-        hint = f'did you mean {near[0]}?' if near else f'there are {", ".join(names)}, and files of your own.'
+        hint = f'did you mean {near[0]}?' if near else f'choose one of {", ".join(names)}, or name a file of your own.'
         raise InputError(f'there is no configuration {name!r}; {hint}')
     return CONFIGS / f'{name}.py'
 
@@ -65,7 +64,7 @@ def base_config(name: str, preset: str = '') -> ml_collections.ConfigDict:
 
     Args:
         name: name of the data set and of the experiment; results go to runs/NAME-... by default.
-        preset: '' or 'lite'; the configuration file makes the changes of a lite run.
+        preset: '' or 'lite'; the configuration file itself shrinks a lite run.
 
     Returns:
         A locked ConfigDict of the settings' defaults.
@@ -74,7 +73,7 @@ def base_config(name: str, preset: str = '') -> ml_collections.ConfigDict:
         InputError: there is no such preset.
     """
     if preset not in ('', 'lite'):
-        raise InputError(f"configs/{name}.py has the preset 'lite' and, without one, the whole run; got {preset!r}.")
+        raise InputError(f"the preset of configs/{name}.py must be 'lite' or '', the full run; got {preset!r}.")
     config = ml_collections.ConfigDict()
     for setting in SETTINGS.values():
         section, _, field = setting.name.rpartition('.')
@@ -108,7 +107,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         config: a configuration made from `base_config`.
 
     Raises:
-        InputError: a setting has a wrong value; the message has the setting, the allowed values, and the value.
+        InputError: a setting has a wrong value; the message names the setting, the allowed values and the value.
     """
     values = config.to_dict()
     for setting in SETTINGS.values():
@@ -133,7 +132,7 @@ def _value(values, name):
 def _check_value(setting: Setting, value) -> None:
     if setting.path:
         PATHS[setting.path](value, f'{{{setting.name}}}')
-    if setting.least is not None and not value >= setting.least:  # nan too
+    if setting.least is not None and not value >= setting.least:  # `not >=` refuses NaN too
         raise InputError(f'{setting.name} must be at least {setting.least}, got {value}.')
     if setting.most is not None and not value <= setting.most:
         raise InputError(f'{setting.name} must be at most {setting.most}, got {value}.')

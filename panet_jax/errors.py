@@ -15,8 +15,8 @@ class InputError(ValueError):
 
     Programs print it without a traceback and exit with status 2. Settings to type are in braces, such as
     '{data.root=FOLDER}': the main program shows --config.data.root=FOLDER, other commands show options of their own.
-    `{segmenter.weights=}` is an argument of the Segmenter. Of several settings with bars between them, such as
-    '{data.train_split=|data.test_split=}', all are shown.
+    `{segmenter.weights=}` is an argument of the Segmenter. Bars separate several settings, all of which are shown:
+    '{data.train_split=|data.test_split=}'.
 
     Args:
         sentence: the sentence, with settings in braces.
@@ -60,7 +60,7 @@ class InputError(ValueError):
         """Makes an error that all processes of a job raise at the same place.
 
         Args:
-            sentence: as of an InputError.
+            sentence: the sentence, with settings in braces.
 
         Returns:
             The error.

@@ -23,7 +23,7 @@ from panet_jax.errors import InputError
 
 # What the same command does after a signal has stopped it, by mode; a training resumes.
 AGAIN = {'evaluate': 'begins again', 'table': 'keeps the finished cells'}
-# What needs too much memory, with the values of the settings that the memory depends on.
+# The end of the error when memory runs out: the settings that memory depends on, with their values.
 MEMORY = (
     'for {} episode(s) a step in training or {} image(s) in evaluation, at {} x {} pixels; type a smaller '
     '{{batch=}}, {{evaluation.batch=}}, {{evaluation.cache_gib=}}, {{loader.threads=}} or {{data.size=}}'

@@ -12,10 +12,12 @@ from typing import Any
 
 
 class Role(enum.Enum):
-    """When a setting must agree with that of an existing workdir. The values are the texts of docs/settings.md."""
+    """Whether a setting must keep its value in a workdir. The values are the texts of docs/settings.md."""
 
-    EXPERIMENT = 'fixed'  # a training, and its continuation
-    SPLIT = 'fixed, in evaluation too'  # which classes are unseen: another value would evaluate on seen classes
+    EXPERIMENT = 'fixed'  # in a training and when it resumes
+    SPLIT = (
+        'fixed, in evaluation too'  # the unseen classes: with another value an evaluation could use training classes
+    )
     START = 'fixed, untrained network too'  # the initial network
     FREE = 'free'  # how long, how often and where
     EVALUATION = 'free, of evaluation'
@@ -31,7 +33,7 @@ class Setting:
     Attributes:
         name: name after `--config.`.
         default: the paper's value, if there is one. It has the type of the setting.
-        role: when it must agree with an existing workdir.
+        role: whether it must keep its value in a workdir.
         meaning: one line for docs/settings.md.
         least: lower bound; of each item if the setting is a list.
         most: upper bound.
@@ -102,7 +104,7 @@ _ALL = (
         'training images that show unseen classes: kept as `background` (PANet), or `drop` (BAM)',
         choices=('background', 'drop')),
     Setting('data.smallest_object', 1, EXPERIMENT,
-        'lowest number of pixels of a class in an image that is drawn for it: 1 (PANet), 2048 (PFENet, HSNet, BAM)', least=1),
+        'fewest pixels that a class may have in an image drawn for it: 1 (PANet), 2048 (PFENet, HSNet, BAM)', least=1),
     Setting('data.annotation_seed', 0, EXPERIMENT,
         'seed of generated scribbles, and of the choice among several scribbles of a class', least=0),
     Setting('data.size', 417, EXPERIMENT, 'side in pixels; images are resized to a square', least=8),
@@ -123,7 +125,7 @@ _ALL = (
     Setting('encoder.dtype', 'tf32', EXPERIMENT,
         'precision of the features: [scaling](scaling.md#precision)', choices=('float32', 'tf32', 'bfloat16')),
     Setting('encoder.rematerialize', False, FREE,
-        "compute the images of an episode one by one in training: a third more work, less memory"),
+        "encode the images of an episode one by one in training: less memory, a third more work"),
     Setting('optimizer.name', 'sgd', EXPERIMENT, 'optimizer, as in PyTorch: `sgd` (the paper) or `adamw`',
         choices=('sgd', 'adamw')),
     Setting('optimizer.learning_rate', 1e-3, EXPERIMENT, 'highest learning rate', least=0),
@@ -156,7 +158,7 @@ _ALL = (
         least=0, most=0.9),
     Setting('evaluation.batch', 4, EVALUATION, 'images of an encoder step, over all devices of a process', least=1),
     Setting('evaluation.cache_gib', 4.0, EVALUATION,
-        'GiB of each process for a cache of features and labels; what does not fit is computed twice', least=0),
+        'size in GiB of the cache of features and labels of each process; what does not fit is computed twice', least=0),
     Setting('evaluation.pictures', 6, EVALUATION, 'number of episodes to draw', least=0, most=MOST_PICTURES),
     Setting('evaluation.pictured', 'random', EVALUATION,
         'which episodes to draw; or numbers of episodes such as `3,17`', choices=('random', 'worst', 'first')),

@@ -89,7 +89,7 @@ def prepared(folder):
 
 
 def files(pattern, folder):
-    """What the files of a pattern hold, without those that a SIGKILL has left half written under a hidden name."""
+    """The contents of the files of a pattern, without temporary files that a SIGKILL has left."""
     paths = set(folder.rglob(pattern)) - temporary_files(folder)
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(paths) if path.is_file()}
 

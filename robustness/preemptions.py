@@ -1,4 +1,4 @@
-"""Plays a preemptible machine over a training of `shapes` whose workdir is in a bucket.
+"""Runs a training of `shapes`, with its workdir in a bucket, on simulated preemptible machines.
 
     pip install -e '.[test]'
     python robustness/preemptions.py [--interruptions 10] [--devices 1 2 4] [--steps 80] [--grace 30] [--sudden 4] [--seed 0]
@@ -6,14 +6,14 @@
 
 Every machine gets SIGTERM after some steps, and SIGKILL if it is still there after --grace seconds. Every --sudden-th machine
 gets SIGKILL at once; 0 is none. The next machine has the next number of devices of the list, and types the same command. By
-default the bucket is an emulator's in the memory of this process.
+default the bucket is emulated in the memory of this process.
 
-At the end the result must be that of a training which nothing interrupted, on the first number of devices:
+At the end the result must be that of an uninterrupted training on the first number of devices:
 - each step is in metrics.jsonl once;
 - with one number of devices, losses and trained parameters are the same bit for bit;
-- with several, sums have another order, and rounding grows from step to step: after 80 steps at the rate of `shapes`, losses
-  differ by 10 %, interrupted or not. So the rate is a two-hundredth of that. Then the losses of all steps must be the same to
-  1 % (those of other episodes would not be), and the parameters to 0.1 % of their norm.
+- with several, sums are computed in another order, and rounding errors grow: after 80 steps at the learning rate of `shapes`
+  losses differ by 10 %, interrupted or not. So the learning rate is divided by 200. Then the losses of all steps must agree
+  within 1 % (with other episodes they would not), and the parameters within 0.1 % of their norm.
 Prints a line for each machine. Exit status 1: a result differs, or a machine ended in the wrong way.
 """
 
@@ -107,7 +107,7 @@ class Machine:
         finally:
             self._process.kill()
         status = self._process.wait()
-        # SIGKILL is right where the machine was too slow to end in its grace, too: the next one repeats the lost steps.
+        # SIGKILL is expected after SIGTERM too, if the machine did not end in time: the next one repeats the lost steps.
         expected = (128 + signal.SIGTERM, -signal.SIGKILL) if grace else (-signal.SIGKILL,)
         words = f'at step {step}, status {status} after {time.monotonic() - started:.1f} s'
         return words if status in expected else f'{words}: {self._log.read_text()[-1500:]}', status in expected

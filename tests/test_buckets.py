@@ -106,7 +106,7 @@ def test_a_bucket_that_is_not_there_is_one_sentence_before_any_work(bucket, tmp_
 
 @pytest.mark.parametrize('address', ['s3://bucket/run', 'gs:/bucket/run', 'gs://', 'https://host/run'])
 def test_other_addresses_are_no_workdirs(address):
-    with pytest.raises(pj.InputError, match='--workdir must be a path on this machine or the text gs://BUCKET/FOLDER'):
+    with pytest.raises(pj.InputError, match='--workdir must be a path on this machine or gs://BUCKET/FOLDER'):
         workdir_path(address, '--workdir')
 
 

@@ -116,7 +116,7 @@ MISTAKES = {
     'order': ({}, ['--config.steps=3', SHAPES], '--config=FILE must come before --config.steps=3'),
     'preset': ({'own.json': '{}'}, ['--config=own.json:lite'], 'has no presets; leave out :lite'),
     'name': ({}, ['--config=shape'], "there is no configuration 'shape'; did you mean shapes?"),
-    'far name': ({}, ['--config=xyz'], 'there are coco20i, custom, pascal5i,'),
+    'far name': ({}, ['--config=xyz'], 'choose one of coco20i, custom, pascal5i,'),
     'file of a name': ({}, ['--config=nowhere/shapes.py'], 'type --config=shapes for the one that comes with'),
     'folder': ({}, ['--config=.'], '--config=. is a folder; name a file in it, such as config.json'),
 }

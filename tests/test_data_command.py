@@ -80,7 +80,7 @@ def test_check_reads_archives_coco_and_own_folders(command, tmp_path):
     status, out, _ = command('check', tmp_path / 'own')
     assert status == 1
     assert '1 image(s) without a mask are left out, the first is photo 2' in out
-    assert '2 class(es) make no four folds; name the unseen ones with --unseen=' in out
+    assert '2 class(es) are too few for four folds; name the unseen ones with --unseen=' in out
 
 
 def test_check_knows_named_unseen_classes_and_a_voc_folder_with_a_json(command, tmp_path):

@@ -80,7 +80,7 @@ def deep_colors(values):
 def test_deep_colors_of_12_bits_are_refused_and_of_16_read():
     np.testing.assert_array_equal(decode_photo(deep_colors(RGB.astype(np.uint16) * 257), 'a'), RGB)
     np.testing.assert_array_equal(decode_photo(encode(RGB // 32), 'a'), RGB // 32)  # dark, of 8 bits
-    with pytest.raises(InputError, match=r'x\.png has colors of 16 bits that use the lower 12 alone'):
+    with pytest.raises(InputError, match=r'x\.png has 16-bit colors that use only the lower 12 bits'):
         decode_photo(deep_colors(RGB.astype(np.uint16) * 16), 'x.png')
 
 

@@ -193,9 +193,9 @@ def test_a_class_that_no_query_showed_is_left_out_and_named():
         'the network was trained on coco20i; that it saw none of these classes is checked by their names only' in table
     )
     assert 'it is unknown what 30000.pth was trained on, and so whether it saw these classes' in table
-    assert 'left out, having too few images: cow' in table
+    assert 'left out because they have too few images: cow' in table
     assert 'but not exactly their episodes' in table
-    assert '1 of 1 supports are empty, having no annotated pixel left at 9 px; an empty support finds nothing' in table
+    assert '1 of 1 supports are empty: no annotated pixel is left at 9 px; an empty support finds nothing' in table
 
 
 def test_sheet_has_a_row_an_episode_and_shows_masks(workdir, tmp_path):

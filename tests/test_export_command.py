@@ -53,7 +53,7 @@ def test_it_may_be_exported_again_but_not_over_other_files(network, folder, tmp_
     write_exported(folder, network, describe(network, PAST, []), '')
     (tmp_path / 'other').mkdir()
     (tmp_path / 'other' / 'thesis.tex').write_text('')
-    with pytest.raises(pj.InputError, match='other is there and holds no exported network'):
+    with pytest.raises(pj.InputError, match='other exists and holds no exported network'):
         write_exported(tmp_path / 'other', network, describe(network, PAST, []), '')
 
 
@@ -117,7 +117,7 @@ def test_the_segmenter_loads_what_the_hubs_cache_has(folder, tmp_path):
         for name in ('pets', 'none')
     )
     assert done.stdout == 'hf://user/pets 7 40\n', done.stderr
-    assert 'InputError: hf://user/none cannot be had from the hub' in missing.stderr
+    assert 'InputError: hf://user/none cannot be downloaded from the hub' in missing.stderr
 
 
 def segmenter_of(network, head):

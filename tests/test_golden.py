@@ -22,7 +22,7 @@ import panet_jax as pj
 from panet_jax.datasets.source import Sample
 from panet_jax.disk.downloads import cache_dir
 from panet_jax.episodes.annotations import SupportReader
-from panet_jax.episodes.sampling import Draw
+from panet_jax.episodes.draws import Draw
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.counting import Evaluator
 from panet_jax.method.metrics import binary_iou, class_counts, iou

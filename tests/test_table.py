@@ -142,7 +142,7 @@ def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
     text = (tmp_path / 'table.md').read_text()
     classes = next(line for line in text.splitlines() if 'crescent' in line)
     assert classes.count('|') == 9  # all five classes
-    assert 'left out, having too few images' in text
+    assert 'left out because they have too few images' in text
     assert '(4 of 5)' in text
 
 

@@ -233,7 +233,7 @@ def test_without_checkpoints_the_trained_network_is_evaluated(trained, tmp_path,
         evaluation.evaluate(tiny_config(checkpoint='3'), tmp_path / 'run')
     if not metadata:
         (tmp_path / 'run/metrics.jsonl').unlink()
-        with pytest.raises(pj.InputError, match=r'does not say of which step it is, .*--config\.encoder\.weights='):
+        with pytest.raises(pj.InputError, match=r'does not say its step, .*--config\.encoder\.weights='):
             evaluation.evaluate(tiny_config(), tmp_path / 'run')
 
 

@@ -5,18 +5,18 @@ from collections.abc import MutableMapping
 
 VARIABLE = 'LIBTPU_INIT_ARGS'
 
-# With few images the compiler cuts each into strips that it takes as a larger batch. With the two images of an episode the
-# strips are copied from layout to layout: a step then moves four times as many bytes. Both flags are needed.
+# The compiler cuts the images of a small batch into strips, to make a larger batch of them. For the two images of an episode
+# it then copies the strips from layout to layout, and a step moves four times as many bytes. Both flags are needed.
 TPU_FLAGS = {'xla_tpu_run_space_to_batch': 'false', 'xla_tpu_run_space_to_batch_on_new_platforms': 'false'}
 
 
 def set_tpu_flags(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Adds our flags for TPUs to those of $LIBTPU_INIT_ARGS; what a user has set there stays as it is.
+    """Adds our flags for TPUs to $LIBTPU_INIT_ARGS; flags that a user has set there are kept.
 
-    Other devices do not read them. It has to be called before JAX first looks for devices.
+    Other devices ignore them. Call it before JAX first looks for devices.
 
     Args:
-        environment: variables to change, those of this process by default.
+        environment: environment variables to change; by default those of this process.
     """
     words = environment.get(VARIABLE, '').split()
     given = {word.lstrip('-').partition('=')[0] for word in words}

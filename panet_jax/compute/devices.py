@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from panet_jax.errors import InputError
 
 AXIS = 'devices'
+AHEAD = 2  # batches that wait on the devices
 
 
 def usable_devices(batch: int, devices: list[jax.Device] | None = None) -> list[jax.Device]:
@@ -68,9 +69,8 @@ def banner(batch: int, used: list[jax.Device], what: str) -> str:
         The line.
     """
     processes = jax.process_count()
-    count = len(used) * (
-        processes if len(_local(used)) == len(used) else 1
-    )  # `used` may be those of this process alone
+    is_own = len(_local(used)) == len(used)  # then every process uses as many
+    count = len(used) * (processes if is_own else 1)
     of_processes = f' of {processes} processes' if processes > 1 else ''
     return (
         f'jax {jax.__version__} on {count} of {jax.device_count()} {used[0].device_kind} device(s){of_processes}, '
@@ -96,10 +96,10 @@ def parallel(function: Callable, devices: list[jax.Device]) -> Callable:
 
 
 def parallel_one_by_one(function: Callable, update: Callable, devices: list[jax.Device]) -> Callable:
-    """A training step like that of `parallel`, of which each device takes one episode of its share after the other.
+    """A training step like that of `parallel`, but each device computes the episodes of its share one after the other.
 
-    The loop is outside XLA: on a CPU, XLA takes three times as long with convolutions in a loop of its own. Memory is
-    that of one episode.
+    The loop is in Python, because convolutions in a loop of XLA take three times as long on a CPU. It needs the memory
+    of one episode.
 
     Args:
         function: pure, (params, batch of one episode) -> a tree of arrays.
@@ -170,7 +170,7 @@ def highest_of_all() -> Callable[[int], jax.Array]:
 
 
 def replicate(tree: Any, devices: list[jax.Device]) -> Any:
-    """Copies a tree to all devices, so that the first two calls of a step do not compile twice.
+    """Copies a tree to all devices; otherwise the second call of a step would compile it again.
 
     Args:
         tree: a tree of arrays.
@@ -196,13 +196,12 @@ def split(batch: Any, devices: list[jax.Device]) -> Any:
     return jax.tree.map(lambda x: x.reshape(count, x.shape[0] // count, *x.shape[1:]), batch)
 
 
-def prefetched(batches: Iterable[Any], devices: list[jax.Device], ahead: int = 2) -> Iterator[Any]:
-    """Sends batches to the devices ahead of time, while these compute.
+def prefetched(batches: Iterable[Any], devices: list[jax.Device]) -> Iterator[Any]:
+    """Sends batches to the devices ahead of time, while the devices compute.
 
     Args:
         batches: trees of numpy arrays [B, ...], the share of this process.
         devices: as for `parallel`.
-        ahead: number of batches that wait on the devices.
 
     Yields:
         The batches, as from `split`.
@@ -211,7 +210,7 @@ def prefetched(batches: Iterable[Any], devices: list[jax.Device], ahead: int = 2
     waiting = collections.deque()
     for batch in batches:
         waiting.append(jax.device_put(split(batch, devices), sharding))
-        if len(waiting) > ahead:
+        if len(waiting) > AHEAD:
             yield waiting.popleft()
     yield from waiting
 

@@ -7,7 +7,7 @@ simply calls its argument.
     value_from_primary(f)     the same, and all processes get its value, which must be JSON
     from_primary(f, shapes)   the same for arrays
     primary_first(f)          f runs on all, on the primary before the others
-    primary_only(f)           f as a function that does nothing on the others
+    primary_only(f)           f on the primary; on the others, a function that does nothing
 """
 
 import contextlib
@@ -76,7 +76,7 @@ def check_same(what: str, value: str) -> None:
         value: a text.
 
     Raises:
-        InputError: a process differs from process 0; on all processes.
+        InputError: on all processes, if one differs from process 0.
     """
     if jax.process_count() == 1:
         return
@@ -92,7 +92,7 @@ def check_same(what: str, value: str) -> None:
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Makes an error on one process end all of them. There must be no collective operation inside.
+    """Makes an error on one process end all of them. The context must contain no collective operation.
 
     Yields:
         None.
@@ -133,7 +133,7 @@ def on_primary(function: Callable, *arguments: Any) -> Any:
 
 
 def primary_only(function: Callable) -> Callable:
-    """Restricts a function to the primary. Unlike in `on_primary`, the other processes do not learn of its errors.
+    """Restricts a function to the primary. Unlike with `on_primary`, an error does not reach the others.
 
     Args:
         function: the function.
@@ -174,7 +174,7 @@ def from_primary(function: Callable, shapes: Any) -> Any:
 
     Args:
         function: called without arguments; returns a tree of arrays.
-        shapes: the same tree, of anything with shape and dtype.
+        shapes: the same tree, whose leaves have a shape and a dtype.
 
     Returns:
         The tree of arrays.

@@ -30,7 +30,7 @@ class Terminated(BaseException):
 
 
 class Interrupted(Exception):
-    """A signal asked the training to end, and it is saved.
+    """A signal ended the training; its last step is saved.
 
     Attributes:
         number: number of the signal.
@@ -58,7 +58,7 @@ def name_and_status(stop: KeyboardInterrupt | Terminated) -> tuple[str, int]:
 
 
 def heed_signals() -> None:
-    """Makes signals raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, and repeats a signal that was lost.
+    """Makes signals raise `Terminated`, as Ctrl-C raises KeyboardInterrupt, and sends lost signals again.
 
     A signal is lost if it arrives during a callback, where Python prints an exception and drops it. XLA has such a
     callback in every garbage collection.
@@ -101,9 +101,8 @@ def caught_signals() -> Iterator[list[int]]:
         if repeatable:
             signal.signal(number, previous[number])
         _leave_closed_terminal()
-        os.write(
-            2, f'\nfinishing this step to save it{"; send it again to stop at once" * repeatable}\n'.encode()
-        )  # print is not safe in a signal handler
+        hint = '; send it again to stop at once' if repeatable else ''
+        os.write(2, f'\nfinishing this step to save it{hint}\n'.encode())  # print is not safe in a signal handler
 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, *_heeded())}
     for number in previous:
@@ -120,7 +119,7 @@ class Requests:
 
     Args:
         caught: numbers of the signals of this process, as from `caught_signals`.
-        votes: the request of this process -> the highest of all processes, as `hosts.Votes`.
+        votes: (request of this process) -> highest request of all processes, such as `hosts.Votes`.
     """
 
     def __init__(self, caught: list[int], votes: Callable[[int], int]):
@@ -140,7 +139,7 @@ class Requests:
         return self._request
 
     def end(self, step: int) -> None:
-        """Ends the training: after STOP, or after the last step, during which a signal may have come too.
+        """Ends the training after STOP, or after the last step, during which a signal may have come.
 
         Args:
             step: the step that was saved.
@@ -153,7 +152,7 @@ class Requests:
 
 
 def _heeded():
-    """The ending signals that this process does not ignore, as `nohup` or a shell may have it do."""
+    """The ending signals that this process does not ignore; `nohup` or a shell may have made it ignore some."""
     return [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
 
 
@@ -163,7 +162,7 @@ def _handle(numbers, handler):
 
 
 def _end_once(heeded):
-    """Ignores repeated signals, which would cut off the ending; a second SIGTERM still acts."""
+    """Ignores repeated signals, which would interrupt the cleanup; a second SIGTERM still ends the process."""
     _handle([number for number in heeded if number != signal.SIGTERM], signal.SIG_IGN)
 
 
@@ -175,7 +174,7 @@ def _number_of(lost):
 
 
 def _leave_closed_terminal():
-    """Sends output to /dev/null if the terminal is gone: otherwise the next print would fail and cut off the ending."""
+    """Sends output to /dev/null if the terminal is gone: otherwise the next print would fail and interrupt the cleanup."""
     for stream in (1, 2):
         with contextlib.suppress(OSError):
             if stat.S_ISCHR(os.fstat(stream).st_mode) and not os.isatty(stream):

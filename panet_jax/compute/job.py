@@ -32,8 +32,8 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
         process: number of this process, or None.
 
     Raises:
-        InputError: an argument is missing or wrong, or process 0 cannot be reached within five minutes. (If the
-            others do not come, JAX ends process 0 after five minutes.)
+        InputError: an argument is missing or wrong, or process 0 cannot be reached within five minutes. (If other
+            processes do not join, JAX ends process 0 after five minutes.)
     """
     if coordinator and (not coordinator.rpartition(':')[2].isdigit() or None in (processes, process)):
         raise InputError(
@@ -47,7 +47,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
 
 def _initialize(coordinator, processes, process):
-    # Otherwise JAX handles SIGTERM itself, and does not end.
+    # Otherwise JAX handles SIGTERM itself, and the process does not end.
     jax.config.update('jax_enable_preemption_service', False)
     try:
         if coordinator and process:

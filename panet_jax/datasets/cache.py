@@ -49,7 +49,7 @@ def _is_complete(folder, shapes):
 
 
 class Cached:
-    """A Source whose images were resized before.
+    """A Source of images that have been resized.
 
     Args:
         source: the Source of the original images, which also provides names, classes and instances.

@@ -42,7 +42,7 @@ class ListReport:
         """The reason why training cannot start on the list.
 
         Args:
-            shots, queries: images of a class that an episode needs.
+            shots, queries: numbers of images of a class that an episode needs.
             unseen: names of the unseen classes, instead of four folds.
 
         Returns:
@@ -56,7 +56,7 @@ class ListReport:
         if len(set(unseen)) == len(self.classes):
             return 'no class is left to train on'
         if len(self.classes) < FOLDS and not unseen:
-            return f'{len(self.classes)} class(es) make no four folds; name the unseen ones with --unseen='
+            return f'{len(self.classes)} class(es) are too few for four folds; name the unseen ones with --unseen='
         small = [name for name, count in zip(self.classes, self.counts, strict=True) if count < shots + queries]
         if small:
             count = self.counts[self.classes.index(small[0])]
@@ -155,7 +155,7 @@ def format_report(
 
     Args:
         heading, remarks, reports: as from `check_folder`.
-        shots, queries: images of a class that an episode needs.
+        shots, queries: numbers of images of a class that an episode needs.
         unseen: names of the unseen classes, instead of four folds.
 
     Returns:
@@ -192,7 +192,7 @@ def _aligned(cells, widths):
 
 
 def _problems(reports):
-    """Lines on the first problems; one that several lists share is named once."""
+    """Lines on the first problems; a problem that several lists share appears once."""
     problems = list(dict.fromkeys(problem for report in reports for problem in report.problems))
     if not problems:
         return []
@@ -230,9 +230,9 @@ def _check_list(open_layout, root, name, outcomes):
     # tqdm's thread_map would warn in a notebook without widgets.
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         list(tqdm(pool.map(check, new), f'checking {name}', len(new), leave=False, disable=None))
-    own = [outcomes[image] for image in names]
-    report.problems = [outcome for outcome in own if isinstance(outcome, str)]
-    numbers = [number for areas in own if not isinstance(areas, str) for number, _ in areas]
+    of_list = [outcomes[image] for image in names]
+    report.problems = [outcome for outcome in of_list if isinstance(outcome, str)]
+    numbers = [number for areas in of_list if not isinstance(areas, str) for number, _ in areas]
     report.counts = np.bincount(np.array(numbers, int), minlength=len(layout.classes) + 1)[1:]
     report.images = len(names) - len(report.problems)
     return report

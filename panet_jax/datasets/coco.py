@@ -19,7 +19,8 @@ FIELDS = {
     'categories': {'id': int, 'name': str},
     'annotations': {'id': int | str, 'image_id': int | str, 'category_id': int, 'segmentation': object},
 }
-IMAGE_ROOT, HEAD = re.compile(rb'"image_root"\s*:\s*("(?:[^"\\]|\\.)*")'), 4096  # bytes of a json in which it may be
+IMAGE_ROOT = re.compile(rb'"image_root"\s*:\s*("(?:[^"\\]|\\.)*")')
+HEAD = 4096  # bytes at the beginning of a json, which contain image_root if there is one
 YEARS = ('2014', '2017')
 NAMED, TEXT_AFTER = b'"file_name"', re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 JSONS = ('annotations/instances_{}.json', 'annotations/{}.json', '{}.json')
@@ -30,7 +31,7 @@ class CocoLayout:
 
     Classes are the categories of the json in the order of their ids: 1..80 for COCO. Where instances overlap, the
     smaller one is on top; in the order of the json a dining table often hides the objects on it. A crowd is void, except
-    where a single object covers it. A list is a json: 'train2014' means annotations/instances_train2014.json with the
+    where another object covers it. A list is a json: 'train2014' means annotations/instances_train2014.json with the
     images in train2014/, images/train2014/ or images/. The bare name of a json, such as 'instances', works too.
 
     Args:
@@ -73,7 +74,7 @@ class CocoLayout:
 
     @functools.cached_property
     def names(self) -> list[str]:
-        """File names, without ending, of the images that show an object; no episode could use the others.
+        """File names, without ending, of the images that show an object; no episode can use the others.
 
         Raises:
             InputError: an image file is missing, or no image has an annotation.
@@ -190,7 +191,7 @@ class CocoLayout:
 
 
 def _noted_folder(path):
-    """The folder of the photographs that our own exports note at the beginning of the json, relative to its place; or ''."""
+    """The folder of the photographs relative to the json, which our exports write at its beginning; '' if it is missing."""
     if not path.is_file():  # in an archive
         return ''
     with open(path, 'rb') as file:
@@ -203,7 +204,7 @@ def _check_polygons(polygons, shape):
     for polygon in polygons:
         if len(polygon) < 6 or len(polygon) % 2:
             raise ValueError(f'a polygon has {len(polygon)} numbers; wanted x and y of three points or more')
-        if not all(abs(coordinate) <= 2 * max(shape) for coordinate in polygon):  # nan too
+        if not all(abs(coordinate) <= 2 * max(shape) for coordinate in polygon):  # false for NaN too
             raise ValueError(f'a polygon leaves its image of {shape} pixels (height, width)')
 
 

@@ -1,4 +1,4 @@
-"""A user's own folder, in whichever layout it is."""
+"""A user's own folder, whatever its layout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +24,10 @@ class Kind(NamedTuple):
 
     Attributes:
         heading: its name in a report.
-        fits: from the folder to whether it has this layout.
-        lists: from the folder to the names of its image lists.
-        open: from the folder and the name of a list to the Layout.
-        remarks: from the folder to sentences on files that exist or are missing.
+        fits: (folder) -> whether it has this layout.
+        lists: (folder) -> names of its image lists.
+        open: (folder, name of a list) -> the Layout.
+        remarks: (folder) -> sentences on files that exist or are missing.
     """
 
     heading: str
@@ -74,7 +74,7 @@ def _has_label_map(root: Path) -> bool:
     return any((root / below / LABEL_MAP).is_file() and (root / below / 'JPEGImages').is_dir() for below in BELOW)
 
 
-# The first one that fits counts.
+# In this order: the first one that fits is used.
 KINDS = (
     Kind('images/ with masks/', lambda root: (root / 'masks').is_dir(), mask_lists, MaskLayout, _mask_remarks),
     Kind("VOC's layout with labelmap.txt, as CVAT's", _has_label_map, voc_lists, LabelMapLayout),

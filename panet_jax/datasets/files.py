@@ -23,7 +23,7 @@ class Folder:
     def __init__(self, root: str | Path):
         self.root = Path(root)
 
-    @functools.cache  # noqa: B019 one system call for all files; a Folder lives no longer than its listings
+    @functools.cache  # noqa: B019 one system call for all files; the cache lives as long as its Folder
     def listing(self, folder: str) -> frozenset[str]:
         """The names in a folder; empty if there is no such folder."""
         path = self.root / folder
@@ -62,8 +62,8 @@ class Archive:
     Args:
         path: the archive.
         prefix: beginning of the members' names, such as 'VOCdevkit/VOC2012/'; other members are ignored.
-        keep: ending of the names of the members that are needed of a compressed tar. It has no random access, so they
-            are kept in memory.
+        keep: ending of the names of the needed members of a compressed tar. It has no random access, so they are kept
+            in memory.
     """
 
     def __init__(self, path: str | Path, prefix: str = '', keep: str = ''):
@@ -168,7 +168,7 @@ def _last(file, count):
 
 
 class Files:
-    """Several places as one tree; if two have a file of one name, the first one counts.
+    """Several places as one tree; if two have a file of the same name, that of the first is used.
 
     Args:
         places: the Folders and Archives.
@@ -211,7 +211,7 @@ class Files:
             raise InputError(f'{self.where(name)} is not a text in UTF-8 ({error}).') from error
 
     def stamps(self, names: Iterable[str]) -> list[tuple]:
-        """Values that change when one of the named files does. Fast: nothing is read, and no archive is opened."""
+        """Values that change when one of the named files changes. Fast: nothing is read, and no archive is opened."""
         names = list(names)
         return [stamp for place in self.places for stamp in place.stamps(names)]
 

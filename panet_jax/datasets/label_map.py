@@ -1,4 +1,4 @@
-"""VOC's layout with classes of one's own, whose colors are in labelmap.txt: CVAT's Segmentation mask 1.1."""
+"""VOC's layout with the user's classes, whose colors are in labelmap.txt: CVAT's Segmentation mask 1.1."""
 
 import functools
 from pathlib import Path, PurePosixPath
@@ -61,14 +61,14 @@ class LabelMapLayout(VocLayout):
         lines = (line.strip() for line in self._files.read_text(LABEL_MAP).splitlines())
         parts = [line.split(':') for line in lines if line and not line.startswith('#')]
         try:
-            # Datumaro leaves the color out where it is VOC's own.
+            # Datumaro omits a color that is VOC's own.
             texts = {name: color or ','.join(map(str, voc_color(n))) for n, (name, color, *_) in enumerate(parts)}
             return {name: _color(text) for name, text in texts.items()}
         except ValueError as error:
             raise InputError(f'{self._where} cannot be read ({error}); a line is NAME:R,G,B::.') from error
 
     def _read_list(self, split):
-        """The names of a list, one a line. A name with spaces may be in quotes; what follows it, as in VOC, does not count."""
+        """The names of a list, one a line. A name with spaces may be in quotes; the rest of a line, as in VOC, is ignored."""
         lines = (line.strip() for line in self._files.read_text(f'{LISTS}/{split}.txt').splitlines())
         return list(dict.fromkeys(self._name_in(line) for line in lines if line))
 

@@ -14,8 +14,8 @@ from panet_jax.datasets.outlines import Outlines, polygon_mask
 from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS
 
-UPLOADED = re.compile(r'[0-9a-f]{8}-')  # Label Studio puts eight digits before the name of a file that is uploaded
-OPAQUE = 128  # lowest alpha of a brush
+UPLOADED = re.compile(r'[0-9a-f]{8}-')  # Label Studio puts eight digits before the name of an uploaded file
+OPAQUE = 128  # lowest alpha of a pixel inside a brush region
 
 
 def label_studio_json(root: Path, files: Files) -> str | None:
@@ -38,7 +38,7 @@ def label_studio_json(root: Path, files: Files) -> str | None:
 
 
 def read_label_studio(root: Path, files: Files) -> Outlines:
-    """Reads the tasks of Label Studio's json. Annotations count; a task without one is read by its first prediction.
+    """Reads the annotations in Label Studio's json of tasks; of a task without annotation, the first prediction.
 
     Args:
         root: the folder of the json, with the photographs in it or in images/.
@@ -75,19 +75,19 @@ def read_label_studio(root: Path, files: Files) -> Outlines:
 
 def _regions(task: dict[str, Any]) -> list[dict[str, Any]]:
     """The regions of the first annotation that was not cancelled, else those of the first prediction."""
-    annotations = [one for one in task.get('annotations') or [] if not one.get('was_cancelled')]
+    annotations = [entry for entry in task.get('annotations') or [] if not entry.get('was_cancelled')]
     chosen = annotations or task.get('predictions') or []
     return [region for region in chosen[0]['result'] if 'value' in region] if chosen else []
 
 
 def _labels(region: dict[str, Any]) -> list[str]:
-    """The labels of a region; none of a region that relates others, or is a choice for the whole image."""
+    """The labels of a region; [] for a relation of regions, or a choice for the whole image."""
     value = region['value']
     return value.get('brushlabels') or value.get('polygonlabels') or value.get('rectanglelabels') or []
 
 
 def _photo(task: dict[str, Any], files: Files) -> str:
-    """The photograph of a task, wherever Label Studio had it."""
+    """The file of a task's photograph, wherever Label Studio kept it."""
     addresses = [value for value in task['data'].values() if isinstance(value, str)]
     address = next((value for value in addresses if unquote(value).lower().endswith(ENDINGS)), '')
     parts = urlsplit(address)
@@ -125,7 +125,7 @@ def decode_brush(data: list[int], where: str) -> np.ndarray:
         [4 H W] uint8, RGBA of each pixel.
 
     Raises:
-        InputError: they end early.
+        InputError: the run lengths end early.
     """
     try:
         bits = _Bits(bytes(data))

@@ -15,7 +15,7 @@ from panet_jax.datasets.outlines import Outlines, polygon_mask
 from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS
 
-NOT_CLASSES = ('__ignore__', '_background_')  # labels that labelme's own tools pass over
+NOT_CLASSES = ('__ignore__', '_background_')  # labels that labelme's own tools skip
 
 
 def labelme_files(root: Path, files: Files) -> list[str]:
@@ -82,7 +82,7 @@ def _shapes(files: Files, name: str) -> list[dict[str, Any]]:
 
 
 def _photo(files: Files, name: str) -> str:
-    """The photograph of a json: the one that it names, or one of the json's own name."""
+    """The photograph of a json: the one that it names, or one with the same name as the json."""
     home, stem = PurePosixPath(name).parent, PurePosixPath(name).stem
     named = str(_content(files, name).get('imagePath') or '').replace('\\', '/')
     names = [named, PurePosixPath(named).name, *(stem + ending for ending in ENDINGS)]

@@ -104,11 +104,11 @@ class MaskLayout:
         return [self.classes, self._files.stamps(file for files in files_of.values() for file in files)]
 
     def class_lists(self) -> dict[int, list[str]]:
-        """Nothing: no other code draws from such a folder, so no order has to be kept."""
+        """{}: no other code draws from such a folder, so there is no order to keep."""
         return {}
 
     def without_masks(self) -> list[str]:
-        """The names of the images without a mask; no list contains them."""
+        """The names of the images without a mask, which no list contains."""
         return sorted(name for name in self._photos if not self._masks(name))
 
     def _mask_folders(self):

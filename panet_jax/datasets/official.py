@@ -64,7 +64,7 @@ NEEDED = {
         for split in ('train2014', 'val2014', 'train2017', 'val2017')
     },
 }
-# The forms that a user's own copy may have.
+# Descriptions of a user's own copy.
 COPIES = {
     'pascal5i': f'VOCdevkit/VOC2012 with SegmentationClassAug, or with {VOC_ARCHIVE} and {SBD_ARCHIVE}',
     'coco20i': "COCO's annotations/ and images, or with their zip files",

@@ -1,4 +1,4 @@
-"""From the `data` section of a configuration to a Source, which is prepared first if need be."""
+"""Opens the Source of the section `data` of a configuration; prepares its image list first, unless that is done."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ OFFICIAL_TAG = 'official'  # tag of the lists that were prepared from the offici
 
 
 def open_source(data: 'ConfigDict', split: str, *, resized: bool = False) -> Source:
-    """Opens an image list, which is prepared first if need be.
+    """Opens an image list; prepares it first, unless that is done.
 
     Args:
         data: section `data` of a configuration, with name ('shapes', 'pascal5i', 'coco20i', 'custom'), root, prepared_dir,
@@ -61,7 +61,7 @@ def prepare_list(
     Args:
         dataset: 'pascal5i', 'coco20i' or 'custom'.
         split: name of the list.
-        root: folder of the data set; '' is the official archives, which are downloaded if need be.
+        root: folder of the data set; '' is the official archives, which are downloaded unless they are there.
         home: folder of prepared data sets; '' is the default of tensorflow-datasets.
         skip_unreadable: whether unreadable images are left out.
 

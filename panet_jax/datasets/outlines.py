@@ -15,13 +15,13 @@ from panet_jax.method.episode import IGNORE
 
 
 class Outlines(NamedTuple):
-    """What a program's files say.
+    """The photographs, classes and objects that a program's files describe.
 
     Attributes:
         classes: names of the classes.
         photos: {image name: file of the photograph} of the images that show an object.
         sources: {image name: file that outlines its objects}.
-        masks: from the name of an image and its (H, W) to [(class number from 1, [H, W] bool)], one for each object.
+        masks: (name of an image, its (H, W)) -> [(class number from 1, [H, W] bool)], one pair for each object.
         lists: {list: names of its images}.
     """
 
@@ -37,7 +37,7 @@ class OutlineLayout:
 
     Args:
         files: the files.
-        outlines: what they say.
+        outlines: the Outlines read from them.
         split: name of the list to open.
         where: name of the folder in errors.
 
@@ -91,7 +91,7 @@ class OutlineLayout:
         return [self.classes, self._files.stamps(sorted(sources | photos))]
 
     def class_lists(self) -> dict[int, list[str]]:
-        """Nothing: no other code draws from such a folder, so no order has to be kept."""
+        """{}: no other code draws from such a folder, so there is no order to keep."""
         return {}
 
 
@@ -110,7 +110,7 @@ def upright_shape(data: bytes, where: str) -> tuple[int, int]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # width and height change places
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # width and height are exchanged
             return image.size if turned else image.size[::-1]
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f'{where} cannot be read as an image ({error}); replace it or leave it out.') from error
@@ -132,6 +132,6 @@ def polygon_mask(points: np.ndarray, shape: tuple[int, int], where: str) -> np.n
     """
     if len(points) < 3:
         raise InputError(f'{where} has {len(points)} point(s); wanted three or more around an object.')
-    if not (np.abs(points) <= 2 * max(shape)).all():  # nan too
+    if not (np.abs(points) <= 2 * max(shape)).all():  # false for NaN too
         raise InputError(f'{where} leaves its image of {shape[::-1]} pixels (width, height).')
     return coco_mask.decode(coco_mask.frPyObjects([np.ravel(points).tolist()], *shape))[..., 0].astype(bool)

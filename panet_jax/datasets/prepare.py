@@ -30,7 +30,7 @@ from panet_jax.errors import InputError
 from panet_jax.images.decode import decode_photo
 
 LOGGER = logging.getLogger(__name__)
-VERSION = '1.2.0'  # of the format; lists of another version are prepared again
+VERSION = '1.2.0'  # version of the format; lists of another version are prepared again
 DISK_FULL = os.strerror(errno.ENOSPC)
 SPLIT = 'images'  # the one split of a prepared list
 THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -39,7 +39,7 @@ THREADS = min(8, 2 * (os.cpu_count() or 1))
 class PreparedImages(tfds.core.GeneratorBasedBuilder):
     """A tensorflow-datasets builder of one image list; example i is image i of the list.
 
-    Its metadata hold
+    Its metadata:
         classes: names of the classes.
         names, digests, areas: for each image its name, a digest, and [[class, pixels], ...] of the classes it shows.
         class_lists: {class: indices of its images, in the order of the authors' lists}.
@@ -125,7 +125,7 @@ def checked_example(layout: Layout, name: str) -> tuple[dict, list, str]:
 
     Returns:
         The example as PreparedImages keeps it; [[class, pixels], ...] of the classes it shows; and a digest of the
-        photograph's bytes and the masks' values, the same on any machine.
+        bytes of the photograph and the values of the masks, the same on any machine.
 
     Raises:
         InputError: a file is damaged or wrong; the message names it.
@@ -235,7 +235,7 @@ def _build(layout, place, skip_unreadable, origin):
 
 
 def is_prepared(folder: str | Path) -> bool:
-    """Whether a list is complete: only then does tensorflow-datasets give the folder its name.
+    """Whether a list is complete; tensorflow-datasets renames the folder only then.
 
     Args:
         folder: folder of the list.
@@ -258,7 +258,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     """Keeps other processes out of a folder; waits for one that is writing there.
 
     Args:
-        folder: the folder; it is made if need be.
+        folder: the folder; it is made if it does not exist.
 
     Yields:
         None, while the lock is held.

@@ -65,7 +65,7 @@ class Prepared:
             return rgb[..., 0] + 256 * rgb[..., 1]
 
     def scribbles(self, index: int, seed: int = 0) -> np.ndarray:
-        """[H, W] uint16: those of the data set; else they are generated from the masks, and kept beside the data."""
+        """[H, W] uint16: scribbles of the data set, else generated from the masks and kept beside the data."""
         with self._reading(index) as (example, where):
             if example['scribbles']:
                 return decode_mask(example['scribbles'], where, NO_SCRIBBLE)
@@ -92,7 +92,7 @@ class Prepared:
 
 
 def _fingerprint(metadata):
-    """Twelve hexadecimal digits of the content of images and masks, whatever the times and places of their files."""
+    """Twelve hexadecimal digits that depend on the content of images and masks, not on times and places of files."""
     content = [metadata[name] for name in ('classes', 'names', 'digests')]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 

@@ -55,7 +55,7 @@ class Layout(Protocol):
         """The name of an image's file in messages."""
 
     def stamps(self) -> list:
-        """Values that change when a file of the list does. Fast: no image and no annotation is read."""
+        """Values that change when a file of the list changes. Fast: no image and no annotation is read."""
 
     def class_lists(self) -> dict[int, list[str]]:
         """{class number: names of its images}, in the order of the authors' lists; {} without such lists."""

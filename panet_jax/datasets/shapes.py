@@ -1,6 +1,6 @@
 """`shapes`: synthetic images of 20 object classes, so that everything runs without a download.
 
-A class is a silhouette with its own pattern, as real classes have an outline and a texture. Color, size, place, tilt
+A class is a silhouette with its own pattern, like the outline and texture of a real class. Color, size, place, tilt
 and light are random for every object. An image shows one to three objects on a textured ground, among lines and specks
 of no class. A network that only separates objects from the ground confuses the classes, and one that matches colors
 fails. Image i of a split is a pure function of (seed of the split, i).
@@ -103,9 +103,6 @@ def _pattern(name, x, y, rng):
     def wave(phase):
         return np.sin(np.pi * phase) > 0
 
-    if name == 'noise':
-        cells = rng.random((16, 16))
-        return cells[np.clip((8 * (y + 1)).astype(int), 0, 15), np.clip((8 * (x + 1)).astype(int), 0, 15)] > 0.5
     row = np.floor(3 * y)
     return {
         'checks': lambda: wave(3 * x) ^ wave(3 * y),
@@ -114,6 +111,7 @@ def _pattern(name, x, y, rng):
         'bricks': lambda: ((3 * y) % 1 < 0.25) | ((2 * x + 0.5 * (row % 2)) % 1 < 0.18),
         'rings': lambda: wave(5 * np.maximum(abs(x), abs(y))),
         'waves': lambda: wave(5 * y + np.sin(6 * x)),
+        'noise': lambda: _noise(x, y, rng),
         'spokes': lambda: wave(6 * angle / np.pi),
         'veins': lambda: wave(5 * (y + abs(x))) & (abs(x) > 0.08),
         'zigzag': lambda: wave(5 * y + 2 * abs((2 * x) % 2 - 1)),
@@ -128,6 +126,13 @@ def _pattern(name, x, y, rng):
         'rays': lambda: wave(12 * angle / np.pi) & (radius > 0.3),
         'swirl': lambda: wave(3 * angle / np.pi + 3 * radius),
     }[name]()
+
+
+def _noise(x, y, rng):
+    """Random black and white cells, 8 for each unit of length."""
+    cells = rng.random((16, 16))
+    row, column = (np.clip((8 * (coordinate + 1)).astype(int), 0, 15) for coordinate in (y, x))
+    return cells[row, column] > 0.5
 
 
 @dataclasses.dataclass(frozen=True)

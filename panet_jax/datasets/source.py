@@ -16,8 +16,8 @@ class Source(Protocol):
         classes: names of the classes; label value c is classes[c - 1].
         presence: [len(source), len(classes)] bool, which images show which class.
         areas: [len(source), len(classes)] int32, number of pixels of each class, before any resizing.
-        fingerprint: a text that changes when a class, a name, an image or a mask does; the times of files and the
-            machine do not matter.
+        fingerprint: a text that changes when a class, a name, an image or a mask changes; it does not depend on the
+            times of files or the machine.
         skipped: [(name, reason)] of the unreadable images that were left out.
         class_lists: {class number: indices of its images, in the order of the authors' lists}; {} without such lists.
         shortened: numbers of the classes whose list in `class_lists` lacks images of the authors' list.

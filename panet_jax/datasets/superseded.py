@@ -39,7 +39,7 @@ def superseded(
 ) -> list[Superseded]:
     """The prepared lists that no run of this version opens.
 
-    Of several preparations of one list two are kept: the newest, and the one of the current files.
+    If a list was prepared several times, two are kept: the newest, and that of the current files.
 
     Args:
         home: folder of prepared data sets.
@@ -91,7 +91,7 @@ def size_of(folder: Path) -> int:
 
 
 def _older(folders, current_tag, dataset, origin):
-    """The preparations of one list that are neither the newest nor of the current files."""
+    """The prepared copies of one list that are neither the newest nor made from the current files."""
     if len(folders) < 2:
         return []
     newest = max(folders, key=lambda folder: (folder / 'dataset_info.json').stat().st_mtime_ns)

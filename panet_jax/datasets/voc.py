@@ -36,7 +36,7 @@ class VocLayout:
     """A list of VOC 2012, unpacked or as its archive, with the masks of SBD if they exist.
 
     Args:
-        root: folder of JPEGImages, a folder above it, or one with VOC's archive. SBD may be in `root` as
+        root: the folder that contains JPEGImages, one above it, or one with VOC's archive. SBD may be in `root` as
             benchmark_RELEASE/ or as its archive, or beside JPEGImages as SegmentationClassAug.
         split: a list of ImageSets/Segmentation. Without a file trainaug.txt, trainaug is VOC's train and all of SBD
             except VOC's val: 10,582 images.

@@ -13,7 +13,7 @@ from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS
 
 SETTINGS = ('data.yaml', 'data.yml', 'dataset.yaml')
-NAMES = ('classes.txt', 'obj.names')  # of programs that write no data.yaml
+NAMES = ('classes.txt', 'obj.names')  # files with class names, from programs that write no data.yaml
 LISTS = ('train', 'val', 'test')
 BOX = (5, 6)  # words of a line of the detection format: class, center, size, and perhaps a score
 
@@ -44,11 +44,11 @@ def read_yolo(root: Path, files: Files) -> Outlines:
         InputError: data.yaml cannot be read, or names no images.
     """
     settings = _settings(files)
-    found = {name: _photos(root, settings, settings[name]) for name in LISTS if settings.get(name)}
-    if not found:
-        found = {ALL: _in_folder(root, 'images')}
+    paths_of = {name: _photos(root, settings, settings[name]) for name in LISTS if settings.get(name)}
+    if not paths_of:
+        paths_of = {ALL: _in_folder(root, 'images')}
     photos, sources, lists = {}, {}, {}
-    for name, paths in found.items():
+    for name, paths in paths_of.items():
         labeled = {
             _stem(path): (path, label) for path in paths if (label := _label_file(path)) and _has_lines(root, label)
         }
@@ -96,12 +96,12 @@ def _photos(root: Path, settings: dict, value: str | list[str]) -> list[str]:
 
 
 def _existing(root: Path, settings: dict, value: str) -> str:
-    """A place that data.yaml names, relative to the folder; its `path` may be that of another machine."""
+    """A folder or file that data.yaml names, relative to the root; its `path` may belong to another machine."""
     inside = value.removeprefix('./').removeprefix('../')  # Roboflow writes ../train/images for train/images
     for place in (value, f'{settings.get("path", "")}/{value}', inside):
         if place and (root / place).exists():
             return PurePosixPath(place).as_posix()
-    raise InputError(f'{root / "data.yaml"} names {value}, which is not in {root}; mend train: or val:.')
+    raise InputError(f'{root / "data.yaml"} names {value}, which is not in {root}; correct train: or val:.')
 
 
 def _in_folder(root: Path, place: str) -> list[str]:
@@ -124,7 +124,7 @@ def _label_file(photo: str) -> str:
 
 
 def _has_lines(root: Path, label: str) -> bool:
-    """Whether a label file has an object; a photograph without one has none or an empty one."""
+    """Whether a label file lists an object; for a photograph without objects the file is missing or empty."""
     path = root / label
     return path.is_file() and path.stat().st_size > 0
 
@@ -154,7 +154,7 @@ def _read_line(words: list[str], shape: tuple[int, int], classes: int, where: st
 
 
 def _painted(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The pixels of a polygon through the centers of the outermost ones, as OpenCV paints it."""
+    """The pixels of a polygon, which runs through the centers of the outermost ones, as OpenCV paints it."""
     columns, rows = np.rint(points * shape[::-1]).astype(int).T
     mask = np.zeros(shape, bool)
     for pixels in (polygon(rows, columns, shape), polygon_perimeter(rows, columns, shape, clip=True)):

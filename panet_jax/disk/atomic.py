@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def replacing(path: 'str | os.PathLike') -> Iterator[Path]:
-    """Gives a temporary local file to write to, which becomes `path` at the end, or is removed if writing fails.
+    """Gives a temporary local file to write to, which is renamed to `path` at the end, or removed if writing fails.
 
     Args:
-        path: the file to write, on this machine or in a bucket; its folder is made if need be.
+        path: the file to write, on this machine or in a bucket; its folder is made if it does not exist.
 
     Yields:
         The path of the temporary file.

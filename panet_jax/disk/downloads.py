@@ -1,4 +1,4 @@
-"""Downloads that resume where they broke off, with verified checksums, and the folder that keeps them."""
+"""Downloads that resume after an interruption, with verified checksums, and the folder that keeps them."""
 
 import contextlib
 import errno
@@ -47,15 +47,15 @@ class DownloadFailed(Exception):
 
 
 def download(what: Download, folder: str | Path, *, pause: float = 0.25) -> Path:
-    """Downloads a file into a folder, unless the folder has it.
+    """Downloads a file into a folder, unless it is there.
 
-    The file is called NAME.part until it is complete and its checksum right; the next call, in this or
-    another process, goes on from there.
+    The file is called NAME.part until it is complete and its checksum is right. The next call, in this or
+    another process, continues it.
 
     Args:
         what: the file to download.
-        folder: folder to write to; it is made if need be.
-        pause: seconds to wait after a failed attempt; doubled after each one, up to 30 times as many.
+        folder: folder to write to; it is made if it does not exist.
+        pause: seconds to wait after a failed attempt; doubled after each one, up to 30 times this value.
 
     Returns:
         The file's path.
@@ -107,7 +107,7 @@ def gigabytes(size: int) -> str:
 
 
 def _fetch_all(what, file, bar, pause):
-    """Appends what is missing; tries again as long as an attempt brings new bytes."""
+    """Appends the missing bytes; tries again as long as an attempt brings new ones."""
     failures, reason = 0, None
     while file.tell() < what.size:
         before, url = file.tell(), what.urls[failures % len(what.urls)]

@@ -24,11 +24,11 @@ LOGGER = logging.getLogger(__name__)
 
 
 class TrainingData(NamedTuple):
-    """What a workdir notes of the data of its training.
+    """The data of a training, as its workdir records them.
 
     Attributes:
         seen: names of the training classes.
-        unseen: names of the others.
+        unseen: names of the unseen classes.
         facts: {'fingerprint', 'images', 'list', 'root'} of the Source.
     """
 
@@ -62,7 +62,7 @@ def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
 
 
 def _trace_of_training(workdir):
-    """A file that shows that checkpoints must have existed; '' if none was due yet."""
+    """Name of a file that shows that there were checkpoints; '' if none was due yet."""
     if (workdir / TRAINED).exists():
         return TRAINED
     lines = read_json_lines(workdir / 'metrics.jsonl')
@@ -102,18 +102,18 @@ def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
 
 
 def note_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any]) -> None:
-    """Writes classes.json, with the data that a training begins with.
+    """Writes classes.json: the data with which a training begins.
 
     Args:
         workdir: workdir of the training.
         data: the data.
-        before: what the initial weights were trained on, the fields of a History.
+        before: training of the initial weights, as the fields of a History.
     """
     write_json(workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': dict(before)})
 
 
 def check_same_data(workdir: AnyPath, data: TrainingData) -> None:
-    """Checks that a resumed training has the data it began with, and notes them if an earlier version did not.
+    """Checks that a resumed training has the data it began with; records them if an earlier version did not.
 
     Args:
         workdir: workdir of the training.
@@ -159,7 +159,7 @@ def training_recipe(workdir: AnyPath) -> dict[str, Any]:
         {setting: value}.
 
     Raises:
-        InputError: as of `read_config`.
+        InputError: as in `read_config`.
     """
     return {name: value for name, value in flat(read_config(workdir)).items() if is_fixed(name)}
 
@@ -170,7 +170,7 @@ def _settings(workdir):
 
 
 def _with_synonyms(settings):
-    """The settings with one word for the published weights of an encoder, which its name and 'imagenet' are."""
+    """The settings, with 'imagenet' for the published weights of an encoder, which its own name means too."""
     weights = settings.get('encoder.weights')
     published = ('imagenet', settings['encoder.name'].removesuffix('-stage4'))
     return {**settings, 'encoder.weights': 'imagenet' if weights in published else weights}

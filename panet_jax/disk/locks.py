@@ -1,4 +1,4 @@
-"""Locks between processes: a file that one process at a time holds, and releases however it ends."""
+"""Locks between processes: one process at a time holds a file, and releases it however it ends."""
 
 import contextlib
 import errno

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from panet_jax.errors import InputError
 
-# The type of a path on this machine or in a bucket; both have the same methods. Only buckets need etils.
+# A path on this machine or in a bucket; both types have the same methods. Only buckets need etils.
 if TYPE_CHECKING:
     from etils import epath
 
@@ -22,7 +22,7 @@ ADDRESS = re.compile(r'[a-z][a-z0-9]+:/+(?P<rest>.*)')
 
 
 def local_path(text: str | os.PathLike, setting: str) -> Path:
-    """A path on this machine, with ~ filled in.
+    """A path on this machine, with ~ expanded.
 
     Args:
         text: the path as typed.
@@ -43,7 +43,7 @@ def local_path(text: str | os.PathLike, setting: str) -> Path:
 
 
 def workdir_path(text: str | os.PathLike, setting: str = 'a workdir') -> AnyPath:
-    """A path on this machine, with ~ filled in, or one in a bucket of Google Cloud Storage.
+    """A path on this machine, with ~ expanded, or one in a bucket of Google Cloud Storage.
 
     Args:
         text: the path as typed, or a path from this function.
@@ -60,7 +60,7 @@ def workdir_path(text: str | os.PathLike, setting: str = 'a workdir') -> AnyPath
         return Path(text).expanduser()
     if not str(text).startswith(BUCKET) or not address['rest'].strip('/'):
         raise InputError(
-            f'{setting} must be a path on this machine or the text gs://BUCKET/FOLDER, got {text}; name a folder, or where '
+            f'{setting} must be a path on this machine or gs://BUCKET/FOLDER, got {text}; name a folder, or where '
             'the bucket is mounted.'
         )
     _prepare_gcsfs(text)
@@ -76,10 +76,10 @@ def absolute(text: str | os.PathLike) -> AnyPath:
         text: the path as typed.
 
     Returns:
-        The path, its links followed; the address itself if it is in a bucket.
+        The path, with links resolved; for a bucket, the address itself.
 
     Raises:
-        InputError: as of `workdir_path`.
+        InputError: as in `workdir_path`.
     """
     path = workdir_path(text)
     return path if in_bucket(path) else path.resolve()  # epath would put the current folder before gs://

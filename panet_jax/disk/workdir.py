@@ -1,7 +1,7 @@
 """The files of a workdir.
 
 config.json            the experiment
-classes.json           the training classes, the data, and the classes that the initial weights had been trained on
+classes.json           the training classes, the data, and the training of the initial weights
 checkpoints/           Orbax, one folder a step
 metrics.jsonl          losses of training, a line every log_every steps
 encoder.safetensors    the trained parameters with torchvision's names, written when training ends
@@ -36,10 +36,10 @@ LOGGER = logging.getLogger(__name__)
 
 
 def default_workdir(config: 'ConfigDict') -> str:
-    """The workdir of an experiment if none is typed.
+    """The default workdir of an experiment.
 
-    With data set `custom`, NAME includes the name of the data folder and four digits of a hash of its path: two folders
-    may have the same name.
+    For the data set `custom`, NAME includes the name of the data folder and four digits of a hash of its path, because
+    two folders may have the same name.
 
     Args:
         config: the experiment.
@@ -51,7 +51,7 @@ def default_workdir(config: 'ConfigDict') -> str:
 
 
 def default_table_workdir(config: 'ConfigDict') -> str:
-    """The workdir of a table if none is typed.
+    """The default workdir of a table.
 
     Args:
         config: the experiment.
@@ -222,7 +222,7 @@ def _is_cut_off(path):
 
 
 def read_json_lines(path: AnyPath) -> list:
-    """The lines of a .jsonl file, without one that a crash cut off.
+    """The lines of a .jsonl file, without a last one that a crash cut off.
 
     Args:
         path: the file.

@@ -1,4 +1,5 @@
 """Episodes.
 
-draws (episode number i), authors (the authors' draw), annotations, sampling (images and masks), loader (batches).
+draws (the images of episode i), authors (the authors' draws), annotations, sampling (reads images and masks), loader
+(batches), shared_arrays (between processes).
 """

@@ -42,7 +42,7 @@ class Kind:
         name: its name in settings and results.
         masks: (marks, class number, whether void is background) -> foreground and background, [H, W] bool each, of an
             episode with this class alone.
-        needs: field of Marks that it reads beside the label; '' for none.
+        needs: field of Marks that it reads in addition to the label; '' for none.
         others_excluded: whether the foreground of an episode's other ways is removed from the background of a way.
     """
 

@@ -62,12 +62,12 @@ def _draw(rng, images, task, queries_of_ways):
 def authors_images(
     source: Source, images: Mapping[int, np.ndarray], *, only_these: bool = False
 ) -> tuple[dict[int, np.ndarray], bool]:
-    """The images of each class in the order of the authors' lists, if the data set has these.
+    """The images of each class in the order of the authors' lists, if the data set has such lists.
 
     Args:
         source: the images, with the authors' lists in `class_lists`.
         images: {class number: indices of its images} of the classes to draw from.
-        only_these: whether to leave out listed images that `images` lacks, such as those of small objects.
+        only_these: whether to leave out listed images that are not in `images`, such as those of small objects.
 
     Returns:
         {class number: indices}, and whether they are in the authors' order; without lists, `images` by class number.

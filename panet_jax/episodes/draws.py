@@ -1,4 +1,4 @@
-"""Draws episode number i of a seed: a Draw has the indices of its images; no image is read."""
+"""Draws episode i of a seed: the indices of its images. No image is read."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -7,8 +7,6 @@ import numpy as np
 
 from panet_jax.datasets.source import Source
 from panet_jax.errors import InputError
-
-UNSEEN_IMAGES = ('background', 'drop')  # choices of data.unseen_images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +90,10 @@ def drawable_images(source: Source, *, smallest_object: int = 1, without: Iterab
 
     Args:
         source: the images.
-        smallest_object: lowest number of pixels of a class for an image to count; 1 in PANet, 2048 (2 * 32 * 32) in
-            PFENet, HSNet and BAM.
-        without: class numbers; images that show any of them count for no class, as in BAM's training. PANet keeps such
-            images, with these pixels as background.
+        smallest_object: fewest pixels that a class may have in an image drawn for it; 1 in PANet, 2048 (2 * 32 * 32)
+            in PFENet, HSNet and BAM.
+        without: class numbers; images that show one of them are never drawn, as in BAM's training. PANet draws them,
+            with these pixels as background.
 
     Returns:
         [len(source), classes] bool.

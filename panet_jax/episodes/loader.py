@@ -54,7 +54,7 @@ def episode_batches(
         episodes: the sequence of episodes; step s takes numbers s * batch to (s + 1) * batch - 1.
         batch: episodes per step, over all hosts.
         steps: number of steps, after which the iterator ends.
-        start: the first step; not 0 after a restart.
+        start: the first step, from 0.
         readers: threads and processes.
         share: share of this host in each batch: every share.count-th episode.
 
@@ -121,12 +121,12 @@ def _read(dataset, batch, readers):
 
 
 def _read_by_processes(dataset, batch, readers, prefix):
-    """The same with worker processes; arrays pass through shared memory, under names that begin with `prefix`."""
+    """Batches of episodes, read by worker processes, with arrays in shared memory under names that begin with `prefix`."""
     # Episodes are batched before the work is divided, so that batches do not depend on the number of workers.
     ahead = -(-_ahead(batch, readers) // batch)
     options = grain.ReadOptions(num_threads=readers.threads, prefetch_buffer_size=ahead)
     dataset = dataset.batch(batch, batch_fn=functools.partial(_shared_stack, prefix=prefix)).to_iter_dataset(options)
-    if not flags.FLAGS.is_parsed():  # Grain reads one of its own flags, which only a program would have parsed
+    if not flags.FLAGS.is_parsed():  # Grain reads one of its own absl flags, which fails unless flags are parsed
         flags.FLAGS.mark_as_parsed()
     workers = grain.MultiprocessingOptions(num_workers=readers.workers)
     return dataset.mp_prefetch(workers, worker_init_fn=_begin_worker)

@@ -19,7 +19,7 @@ class Episodes:
         draws: the images of each episode.
         size: side of the images in pixels.
         reader: reads the masks of supports; by default dense ones.
-        classes, images, seed: those of the draws.
+        classes, images, seed: as in the draws.
     """
 
     def __init__(self, source: Source, draws: Draws, *, size: int, reader: SupportReader | None = None):

@@ -45,7 +45,7 @@ def share_array(value: Any, prefix: str) -> Any:
 
 
 def take_array(value: Any) -> Any:
-    """Takes an array out of shared memory, and frees that.
+    """Takes an array out of shared memory, and frees the memory.
 
     Args:
         value: a Shared; any other value is returned unchanged.

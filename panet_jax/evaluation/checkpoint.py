@@ -40,7 +40,7 @@ def network_to_evaluate(config: ConfigDict, workdir: AnyPath) -> Network:
         and its `step` is 0.
 
     Raises:
-        InputError: there is no such checkpoint, or its training does not go with the evaluation.
+        InputError: there is no such checkpoint, or the evaluation does not fit its training.
     """
     if config.checkpoint == '':
         hosts.value_from_primary(lambda: check_untrained(workdir, config))
@@ -53,7 +53,7 @@ def network_to_evaluate(config: ConfigDict, workdir: AnyPath) -> Network:
 
 
 def _checkpoint(config, workdir):
-    """Of config.checkpoint: workdir of the training, step, and the section `encoder` of its configuration."""
+    """Workdir of the training, step, and section `encoder` of its configuration, for config.checkpoint."""
     home, step = find_checkpoint(config, workdir)
     return str(absolute(home)), step, read_config(home)['encoder']
 

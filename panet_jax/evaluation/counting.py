@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from panet_jax.compute import devices, hosts
 from panet_jax.episodes.annotations import KINDS
-from panet_jax.episodes.sampling import Draw
+from panet_jax.episodes.draws import Draw
 from panet_jax.evaluation.batches import AnnotatedImages, Batches
 from panet_jax.evaluation.feature_cache import FeatureCache
 from panet_jax.evaluation.image_sums import count_queries, episode_prototypes, mask_sums
@@ -41,7 +41,7 @@ class Counted(NamedTuple):
 
 
 class Evaluator:
-    """Counts the pixels of episodes with one encoder. The next count uses its compiled programs and kept features again.
+    """Counts the pixels of episodes with one encoder. Later counts reuse compiled programs and cached features.
 
     Args:
         encoder: the Encoder.
@@ -86,8 +86,8 @@ class Evaluator:
             params: parameters of the encoder.
             draws: E Draws of one N, K and Q.
             annotated: the images of the draws.
-            key: names the parameters and the data. A count uses the features of the count before if both have the same
-                key. With None it computes all features.
+            key: identifies the parameters and the data. A count reuses the features of the previous count if its key was
+                the same. With None it computes all features.
 
         Returns:
             The counts, the same on all processes.
@@ -168,7 +168,7 @@ def _plan(query_rows, batch):
     """The queries to score together: {number of a batch: list of [B, P] int, numbers of queries, -1 for none}."""
     order = np.argsort(query_rows, kind='stable')
     starts = np.searchsorted(query_rows[order], np.arange(query_rows.max() + 2))
-    images = np.count_nonzero(np.diff(starts))  # of all queries
+    images = np.count_nonzero(np.diff(starts))  # different images among the queries
     width = min(MOST_PAIRS, -(-len(query_rows) // images))
     plan = {}
     for number in np.unique(query_rows // batch).tolist():

@@ -102,7 +102,7 @@ def measure(
     Args:
         config: the experiment.
         runs: the Episodes of each run, as from `evaluation_runs`.
-        draws: the Draws of each run, as many for all runs, as from `evaluation_draws`.
+        draws: the Draws of each run, the same number for all runs, as from `evaluation_draws`.
         network: the Network.
         evaluator: an Evaluator of an earlier evaluation. It is not used if its encoder, dtype, batch or head differs from
             the network's or the experiment's. By default a new one.

@@ -34,7 +34,7 @@ class FeatureCache:
             batches: the batches of the evaluation.
         """
         batch_keys = {batch.tobytes() for batch in batches} if of is not None and of == self._of else ()
-        # `nbytes` still counts the truth, so there is room for it when its batch is put here again.
+        # `nbytes` still counts the truth, so that there is room when the truth of the batch is put here again.
         self._entries = {key: entry._replace(truth=()) for key, entry in self._entries.items() if key in batch_keys}
         self._of = of
 

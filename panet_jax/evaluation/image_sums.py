@@ -16,7 +16,7 @@ from panet_jax.method.episode import IGNORE
 from panet_jax.method.metrics import confusion_matrix
 from panet_jax.method.prototypes import Pooled, pool, resample
 
-# Logits of one image in memory at a time. Photographs of many megapixels are scored one episode at a time.
+# Most logits of one image in memory at a time. Large photographs are scored with one episode at a time.
 MOST_LOGITS = 2**23
 
 

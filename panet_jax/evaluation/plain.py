@@ -1,4 +1,4 @@
-"""Evaluation of one episode at a time, in plain form: `counting` must give equal numbers."""
+"""Evaluation of one episode at a time, the reference for `counting`, which must give equal numbers."""
 
 import functools
 from collections.abc import Sequence

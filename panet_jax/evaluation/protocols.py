@@ -20,7 +20,7 @@ class Protocol:
         absent_false_positives: whether pixels predicted as a class count as false positives in a query without that
             class.
         own_size: whether queries are scored at the size of their label on disk, rather than at the network's.
-        test_lists: {benchmark: image list}, unless data.test_split names one.
+        test_lists: {benchmark: default image list}; data.test_split takes precedence.
     """
 
     name: str

@@ -50,7 +50,7 @@ def evaluation_runs(config: ConfigDict) -> list[Episodes]:
 
 
 def evaluation_draws(config: ConfigDict, runs: Sequence[Episodes]) -> list[list[Draw]]:
-    """Draws the episodes of each run in the way of config.evaluation.draw.
+    """Draws the episodes of each run, as config.evaluation.draw says.
 
     Args:
         config: the experiment.

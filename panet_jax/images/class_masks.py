@@ -1,8 +1,8 @@
 """Reads the mask of one class, whatever program painted, resized or compressed it.
 
-There are two kinds: numbers of objects, where 255 is void as in PASCAL VOC; and black and white, where resizing makes
-the edges gray. The arrangement of the numbers distinguishes them: objects are areas, or lie within a rim of void; soft edges
-are slopes, darker on one side and brighter on the other. A mask that fits both kinds, or neither, is refused.
+There are two kinds. One has numbers of objects, with 255 as void, as in PASCAL VOC. The other is black and white, with gray
+edges after resizing. The arrangement of the numbers distinguishes them. Objects are areas, or lie within a rim of void. Soft
+edges are slopes, darker on one side and brighter on the other. A mask that fits both kinds, or neither, is refused.
 """
 
 from typing import NamedTuple
@@ -17,15 +17,15 @@ from panet_jax.images.decode import brightness, mask_numbers
 from panet_jax.method.episode import IGNORE
 
 # The bounds below were chosen on the masks of robustness/mask_readings.py.
-OPAQUE = 128  # lowest alpha of the class
+OPAQUE = 128  # lowest alpha of a pixel of the class
 # Largest number of an object or class in an image; larger numbers may be levels of gray.
 MOST_OBJECTS = 30
-MOST_CONSECUTIVE = 127  # the same for numbers without a gap
-NEARLY_WHITE = 240  # no object has a number from here on
+MOST_CONSECUTIVE = 127  # largest number if the numbers have no gap
+NEARLY_WHITE = 240  # no object has such a number or a larger one
 NEARLY_BLACK = 16  # a palette's color is black if no channel is above this
 FEW_LEVELS = 4  # more levels than this suggest an edge
 FLAT = 0.3  # lowest `Arrangement.flat` of areas (bands of three pixels have it); edges have less
-# The two meanings that 255 may have, in an error.
+# The two possible meanings of 255, for an error.
 VOID_OR_INSIDE = 'void around objects of these numbers, or the inside of a class whose edges these are'
 VOID_OR_OBJECT = 'void or an object'
 
@@ -60,7 +60,7 @@ def mask_of_image(image: Image.Image, where: str) -> tuple[np.ndarray, np.ndarra
         Two arrays [H, W] bool, as from `class_mask`.
 
     Raises:
-        InputError: the mask can be read in two ways, or is none.
+        InputError: the mask can be read in two ways, or is no mask.
     """
     if image.mode in ('RGBA', 'LA') or 'transparency' in image.info:
         opaque = np.asarray(image.convert('RGBA').getchannel('A'))
@@ -80,7 +80,7 @@ def class_mask(values: np.ndarray, where: str, *, has_void: bool = True) -> tupl
     """The foreground and the void of a mask of numbers.
 
     Any number but 0 is foreground: a mask may be black and white, have the values 0 and 1, or number the objects.
-    There are two exceptions. 255 beside numbers of objects is void. In a mask with soft edges the foreground is what
+    There are two exceptions. 255 beside numbers of objects is void. In a mask with soft edges, a pixel is foreground if it
     is at least half as bright as the brightest pixel.
 
     Args:
@@ -89,16 +89,14 @@ def class_mask(values: np.ndarray, where: str, *, has_void: bool = True) -> tupl
         has_void: whether 255 may be void.
 
     Returns:
-        Two arrays [H, W] bool: where the class is, and where the mask says nothing.
+        Two arrays [H, W] bool: the foreground and the void.
 
     Raises:
         InputError: the mask can be read in two ways, or has a negative number.
     """
     levels = np.unique(values)
     if levels.size and levels[0] < 0:
-        raise InputError(
-            f'{where} has the number {levels[0]}; wanted 0 where the class is not, and no negative number.'
-        )
+        raise InputError(f'{where} has the number {levels[0]}; wanted 0 outside the class, and no negative number.')
     numbers = levels[levels > 0]
     if len(numbers) < 2 or numbers[-1] <= MOST_OBJECTS:
         return _by_number(values, is_void=False)
@@ -115,13 +113,13 @@ def class_mask(values: np.ndarray, where: str, *, has_void: bool = True) -> tupl
 
 
 def _by_number(values, is_void):
-    """Reads any number but 0 as foreground, except 255 if it is void, which it is only beside other numbers."""
+    """Reads any number but 0 as foreground, except 255 if it may be void and stands beside other numbers."""
     void = (values == IGNORE) & (is_void and bool(((values != 0) & (values != IGNORE)).any()))
     return (values != 0) & ~void, void
 
 
 def _check_dark(numbers, has_void, where):
-    """Refuses a mask without a 0 whose darkest gray may be something else than black."""
+    """Refuses a mask without a 0 whose darkest gray may not be meant as black."""
     objects_and_void = has_void and numbers[-1] == IGNORE and _may_be_objects(numbers[:-1])
     if objects_and_void or 4 * int(numbers[0]) > numbers[-1]:
         raise InputError(

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from panet_jax.errors import InputError
 
-# Endings of the names of photographs.
+# Endings of the file names of photographs.
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 DEPTHS = (8, 10, 12, 14, 16)  # bits that a camera's gray values may have
 HALVED = 'upper 8 of 16 bits'  # key of `info` for color images of 16 bits, of which Pillow keeps the upper 8
@@ -26,7 +26,7 @@ def open_image(data: bytes, where: str) -> Image.Image:
         A Pillow image, loaded.
 
     Raises:
-        InputError: the file is damaged, no image, or too large.
+        InputError: the file is damaged, not an image, or too large.
     """
     try:
         image = Image.open(io.BytesIO(data))
@@ -46,8 +46,8 @@ def open_image(data: bytes, where: str) -> Image.Image:
 def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) -> np.ndarray:
     """A photograph as [H, W, 3] uint8 RGB, upright.
 
-    Gray, palette, CMYK and 16-bit images are converted; transparency is dropped. A camera's EXIF
-    orientation is applied, unless only the image as stored has the shape of its mask.
+    Gray, palette, CMYK and 16-bit images are converted; transparency is dropped. The EXIF orientation is applied, unless
+    the mask fits only the image as stored.
 
     Args:
         data: content of the image file.
@@ -74,8 +74,8 @@ def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) 
 def to_rgb(image: Image.Image, where: str) -> Image.Image:
     """A Pillow image of any mode as one of 8-bit RGB; transparency is dropped.
 
-    Gray values of 16 bits are scaled by the depth that the largest value needs, 8, 10, 12, 14 or 16 bits: cameras and
-    microscopes write 12 bits, which would be almost black otherwise.
+    16-bit gray values are scaled from the smallest depth that holds the largest value: 8, 10, 12, 14 or 16 bits. Cameras
+    and microscopes write 12 bits, which would otherwise be almost black.
 
     Args:
         image: a Pillow image.
@@ -94,7 +94,7 @@ def to_rgb(image: Image.Image, where: str) -> Image.Image:
         return Image.fromarray(_in_8_bits(values)).convert('RGB')
     if image.info.get(HALVED) and max(most for _, most in image.getextrema()) < 16:
         raise InputError(
-            f'{where} has colors of 16 bits that use the lower 12 alone and would be almost black; save it with 8 bits a '
+            f'{where} has 16-bit colors that use only the lower 12 bits and would be almost black; save it with 8 bits a '
             'channel.'
         )
     if image.mode == 'F':
@@ -179,7 +179,7 @@ def brightness(image: Image.Image) -> np.ndarray | None:
 
 
 def object_numbers(image: Image.Image, where: str) -> np.ndarray:
-    """The numbers of a map of objects. In a palette of grays they are the brightness if black is not index 0.
+    """The numbers of a map of objects: the pixel values, or the brightness of a palette of grays in which black is not 0.
 
     Args:
         image: a Pillow image.

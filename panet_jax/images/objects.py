@@ -32,7 +32,7 @@ class Object:
 
     @property
     def mask(self) -> np.ndarray:
-        """[H, W] bool, the pixels of the object; holes are no part of it."""
+        """[H, W] bool, the pixels of the object without its holes."""
         left, top, right, bottom = self.box
         mask = np.zeros(self.shape, bool)
         mask[top:bottom, left:right] = self.crop
@@ -40,7 +40,7 @@ class Object:
 
     @property
     def has_hole(self) -> bool:
-        """Whether pixels that are no part of the object are enclosed by it."""
+        """Whether the object encloses pixels that do not belong to it."""
         return bool((ndimage.binary_fill_holes(self.crop) != self.crop).any())
 
 
@@ -55,12 +55,12 @@ def find_objects(
     """The objects of a label map.
 
     An object is a connected region of one class; pixels that touch at a corner are connected. Two instances that touch are
-    one object, as nothing in a label map tells them apart.
+    one object, because a label map does not distinguish them.
 
     Args:
         labels: [H, W] uint8, 0 is background and n is classes[n - 1]; other numbers, such as 255 for void, are no object.
         classes: names of the classes.
-        confidence: [H, W] float in [0, 1], how probable the label of each pixel is; it makes the scores.
+        confidence: [H, W] float in [0, 1], probability of the label of each pixel; the scores are its means.
         min_area: objects with fewer pixels are left out.
         split: whether connected regions are objects of their own; otherwise all pixels of a class are one object.
 
@@ -81,4 +81,4 @@ def find_objects(
         (top, bottom), (left, right) = ((part.start, part.stop) for part in place)
         score = None if confidence is None else float(confidence[place][crop].mean(dtype=float))
         objects.append(Object(classes[label - 1], label, (left, top, right, bottom), area, score, crop, labels.shape))
-    return sorted(objects, key=lambda one: (one.label, -one.area, one.box[1], one.box[0]))
+    return sorted(objects, key=lambda item: (item.label, -item.area, item.box[1], item.box[0]))

@@ -5,20 +5,20 @@ from scipy import ndimage
 
 from panet_jax.method.episode import IGNORE
 
-# Colors of ways 1 to 7: the palette of Okabe and Ito, which color-blind people can tell apart. Then that of void.
+# Colors of ways 1 to 7: the palette of Okabe and Ito, which color-blind people can tell apart.
 WAY_COLORS = np.array(
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [213, 94, 0], [204, 121, 167], [0, 114, 178]]
 )
 VOID_COLOR = np.array([255, 255, 255])
+OPACITY = 0.55  # opacity of a class's color on a photograph
 
 
-def overlay(image: np.ndarray, label: np.ndarray, strength: float = 0.55, rest: float = 0.75) -> np.ndarray:
+def overlay(image: np.ndarray, label: np.ndarray, *, rest: float = 0.75) -> np.ndarray:
     """An image with its label map in colors.
 
     Args:
         image: [H, W, 3] uint8.
         label: [H, W] int, 0 background, n for way n, 255 void, which is drawn white.
-        strength: how opaque the color is, in 0..1.
         rest: brightness of the photograph where the label is 0, in 0..1.
 
     Returns:
@@ -27,7 +27,7 @@ def overlay(image: np.ndarray, label: np.ndarray, strength: float = 0.55, rest: 
     blended = image * float(rest)
     for way in np.unique(label[(label > 0) & (label != IGNORE)]):
         color = way_color(way)
-        blended[label == way] = (1 - strength) * image[label == way] + strength * color
+        blended[label == way] = (1 - OPACITY) * image[label == way] + OPACITY * color
     blended[label == IGNORE] = VOID_COLOR
     return blended.astype(np.uint8)
 
@@ -59,7 +59,7 @@ def annotated(image: np.ndarray, foreground: np.ndarray, background: np.ndarray,
 
 
 def heat_map(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The probability of foreground, from dark (0) to bright (1), on the image in gray.
+    """The probability of foreground, from dark (0) to bright (1), over the image in gray.
 
     Args:
         image: [H, W, 3] uint8.
@@ -75,7 +75,7 @@ def heat_map(image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def way_color(way: int) -> np.ndarray:
-    """The color of a way; from the eighth way on, the one of PASCAL VOC's color map.
+    """The color of a way; from the eighth way on, that of PASCAL VOC's color map.
 
     Args:
         way: 1..254.

@@ -1,4 +1,4 @@
-"""Resizing one image with its label map, bit for bit as the authors' transforms do."""
+"""Resizes one image with its label map, bit for bit like the authors' transforms."""
 
 import numpy as np
 from PIL import Image
@@ -10,7 +10,7 @@ def resize(sample: Sample, size: int) -> Sample:
     """Resizes a sample: the image bilinearly with PIL's antialiasing, the label by nearest neighbor.
 
     Args:
-        sample: with image [H, W, 3] uint8 and label [H, W] uint8.
+        sample: a Sample with image [H, W, 3] uint8 and label [H, W] uint8.
         size: new side in pixels.
 
     Returns:
@@ -65,7 +65,7 @@ def mirror(sample: Sample) -> Sample:
     """Flips a sample left to right.
 
     Args:
-        sample: with image [H, W, 3] and label [H, W].
+        sample: a Sample with image [H, W, 3] and label [H, W].
 
     Returns:
         A Sample of views.

@@ -1,4 +1,4 @@
-"""Scribbles as an annotator would draw them, made from masks by the rules of the DAVIS challenge's robot.
+"""Scribbles like those of an annotator, made from masks by the rules of the DAVIS challenge's robot.
 
 The mask is opened; the longest path in the spanning tree of its medial axis is smoothed as a Bezier curve, and drawn:
 Caelles et al., "The 2018 DAVIS Challenge on Video Object Segmentation", section 4. The constants are from
@@ -13,7 +13,7 @@ from skimage.morphology import isotropic_opening, medial_axis
 
 KERNEL_SIZE = 0.15  # diameter of the opening's disc, as a fraction of the square root of the mask's area
 MOST_RADIUS = 16.0  # largest radius of that disc, in pixels
-FEWEST_POINTS = 4  # a shorter path is dropped, unless all are shorter
+FEWEST_POINTS = 4  # shorter paths are dropped, unless all paths are shorter
 MOST_CURVE_POINTS = 1000  # a longer path is not smoothed
 
 ROBOT_VERSION = 1  # version of this algorithm; cached scribbles of another version are made again

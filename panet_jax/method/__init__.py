@@ -1,6 +1,6 @@
 """The method: pure functions of one episode.
 
-The paper's in episode, panet, prototypes and losses; adapt (the adapted head), presence (is a class in a photograph
-at all); encoder (what an encoder is), vgg16, resnet, dinov2 and dinov3 (both of transformer) and their layers; debias
-(features without the position); metrics.
+The paper: episode, panet, prototypes, losses. The adapted head: adapt. The Segmenter's own: presence (whether an image
+shows a class), edges, expected_iou. Encoders: encoder (their interface), vgg16, resnet, dinov2, dinov3, with convolution,
+transformer and initial (random parameters); debias (features without the position). And metrics, axes (checks).
 """

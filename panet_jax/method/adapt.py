@@ -1,10 +1,10 @@
-"""Prototypes adapted to a query (self-support), of one episode and one query; vmap makes it many.
+"""Prototypes adapted to a query (self-support), for one episode and one query; vmap makes it many.
 
-The parts of one object differ less than the objects of a class in two images. So the positions of the query that a first
-segmentation is sure of are pooled, as a support is, and mixed with the prototypes of the support: Fan et al.,
+The parts of one object differ less than the objects of a class in two images. So a first segmentation selects confident
+positions of the query. They are pooled like a support, and mixed with the prototypes of the support: Fan et al.,
 Self-Support Few-Shot Semantic Segmentation, ECCV 2022. Thresholds and weights are not theirs. With the ImageNet
 VGG-16 on photographs, without episodic training, their thresholds (0.7, 0.6) with equal weights gained less than the
-lower thresholds with soft weights here, and their adaptive background lost.
+lower thresholds with soft weights used here, and their adaptive background made results worse.
 
 Axes: L labels (1 + N, background first), h w feature grid, C channels.
 """
@@ -22,12 +22,13 @@ class Adaptation(NamedTuple):
     """How prototypes are adapted to a query. The values were chosen on one half of the classes: benchmarks/quality.py.
 
     Attributes:
-        rounds: number of rounds, >= 0; 0 is the paper's head.
-        foreground: probability, in [0, 1], above which a position counts for a class.
-        background: the same for the background.
+        rounds: number of rounds, >= 0; 0 is the head of PANet's paper.
+        foreground: probability of a class, in [0, 1], above which a position counts for it.
+        background: the same threshold for the background.
         power: exponent, >= 0: a position counts by its probability to this power; with 0 all count alike.
         weight: weight, in [0, 1], of the query's prototype; the support's has the rest.
-        least: smallest sum of what counts, as a share of the grid in [0, 1]; below it a label keeps its prototype.
+        least: smallest sum of a label's confidence, as a share of the grid in [0, 1]; below it the label keeps its
+            prototype.
     """
 
     rounds: int = 3
@@ -39,8 +40,8 @@ class Adaptation(NamedTuple):
 
 
 PAPER, ADAPTED = Adaptation(rounds=0), Adaptation()
-# With several supports of a class the prototypes need less of the query: a higher threshold was better on the classes
-# tuned on.
+# With several supports of a class the prototypes need less of the query: on the classes used for tuning, a higher threshold
+# was better.
 SEVERAL = ADAPTED._replace(foreground=0.6)
 HEADS = ('panet', 'adapted')  # the setting `evaluation.head`
 
@@ -63,14 +64,14 @@ def adaptation_of(head: str, shots: int) -> Adaptation:
 def adapted_prototypes(features: jax.Array, prototypes: jax.Array, adaptation: Adaptation = ADAPTED) -> jax.Array:
     """Prototypes of one episode, adapted to one query: p'_l = (1 - a) p_l + a q_l, where q_l is the query's own.
 
-    q_l is the mean of the features under `confidence`. Each round takes the confidence by the prototypes of the round
-    before. It mixes the query's prototypes with those of the support, so that a mistake does not grow from round to
-    round. A label without enough confident positions keeps the prototype of the support.
+    q_l is the mean of the features weighted by `confidence`. Each round computes the confidence from the prototypes of the
+    previous round, but mixes the query's prototypes with those of the support, so that a mistake does not grow from round
+    to round. A label without enough confident positions keeps the prototype of the support.
 
     The confidence has no gradient; the features and the prototypes have one.
 
     Args:
-        features: [h, w, C] float32, of the query.
+        features: [h, w, C] float32, features of the query.
         prototypes: [L, C] float32, background first, as from `class_prototypes`.
         adaptation: how to adapt; static under jit.
 
@@ -93,7 +94,7 @@ def confidence(logits: jax.Array, adaptation: Adaptation = ADAPTED) -> jax.Array
         adaptation: the thresholds and the power.
 
     Returns:
-        [L, h, w] float32 in [0, 1]: the probability to the power where it is above the threshold, 0 elsewhere.
+        [L, h, w] float32 in [0, 1]: probability ** power where the probability is above the threshold, 0 elsewhere.
     """
     check_axes('confidence', logits=(logits, 'h w L'))
     probabilities = jnp.moveaxis(jax.nn.softmax(jax.lax.stop_gradient(logits), axis=-1), -1, 0)
@@ -106,7 +107,7 @@ def adapted_logits(features: jax.Array, prototypes: jax.Array, adaptation: Adapt
     """The logits of one query with prototypes adapted to it; `cosine_logits` to the bit with rounds = 0.
 
     Args:
-        features: [h, w, C] float32, of the query.
+        features: [h, w, C] float32, features of the query.
         prototypes: [L, C] float32, background first, as from `class_prototypes`.
         adaptation: how to adapt; static under jit.
 

@@ -1,4 +1,4 @@
-"""The checks at the heads of the mathematics: of axes and types, which are known while JAX traces, so they cost no time."""
+"""Checks of axes and types at the heads of the mathematics. JAX knows both when it traces, so they cost no run time."""
 
 import chex
 import jax
@@ -9,13 +9,13 @@ Argument = tuple[jax.Array, str] | tuple[jax.Array, str, type | None]
 def check_axes(function: str, **arguments: Argument) -> None:
     """Checks that arguments have the axes and the types that a function is documented with.
 
-    Axes of one letter have one size in all arguments; so have the leading axes, written `...`. Under vmap, axes are those
-    of one example.
+    A letter stands for the same size in all arguments, and `...` for the same leading axes. Under vmap, axes are those of
+    one example.
 
     Args:
         function: name of the function, for the error.
-        **arguments: by the argument's name, the array, its axes with spaces between them, such as '... h w C' or
-            'Q h w 1+N', and its kind: float, which is the default, int, or None for any.
+        **arguments: {name of the argument: (array, axes, kind)}. The axes are separated by spaces, such as '... h w C' or
+            'Q h w 1+N'. The kind is float (the default), int, or None for any.
 
     Raises:
         AssertionError: an argument has other axes, another size or another kind; the message names function and argument.
@@ -40,7 +40,7 @@ def check_axes(function: str, **arguments: Argument) -> None:
 
 
 def _size(letter, sizes):
-    """Size of an axis: a number itself, that of an earlier argument's axis of this letter, or None if there is none."""
+    """The size that an axis must have, by its number or by an earlier argument with this letter; None if it is free."""
     if letter.isdigit():
         return int(letter)
     size = sizes.get(letter[-1])

@@ -1,10 +1,10 @@
 """The encoder's convolution: on a CPU with a faster gradient, on other devices XLA's own.
 
-On a CPU the gradient of the kernel is a sum of matrix products, ten times as fast as XLA's, which is a convolution by a
+On a CPU the gradient of the kernel is a sum of matrix products. It is ten times as fast as XLA's, a convolution with a
 kernel as large as the image. Images are convolved in pairs, which takes a tenth less time than all at once.
 
-The gradient is a custom_vjp, which has no forward mode. A custom_jvp has one, where the transpose of the
-tangent is the same sum over rows, but its gradient takes a fifth more time and twice the memory.
+The gradient is a custom_vjp, which has no forward mode. A custom_jvp would have one, but its gradient (the transpose of the
+tangent, the same sum over rows) takes a fifth more time and twice the memory.
 """
 
 import functools
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from panet_jax.method.axes import check_axes
 
-MOST_PARTS = 8  # of a batch; XLA compiles a program for each part
+MOST_PARTS = 8  # most parts of a batch; XLA compiles a program for each
 
 
 def plain_convolve(
@@ -25,8 +25,8 @@ def plain_convolve(
     Args:
         images: [B, H, W, C] float.
         kernel: [3, 3, C, O] float.
-        dilation: of the kernel, in pixels, >= 1.
-        precision: of the products; None is the device's own.
+        dilation: dilation of the kernel in pixels, >= 1.
+        precision: precision of the products; None is the device's default.
 
     Returns:
         [B, H, W, O] float.
@@ -52,8 +52,8 @@ def convolve(
     Args:
         images: [B, H, W, C] float.
         kernel: [3, 3, C, O] float.
-        dilation: of the kernel, in pixels, >= 1.
-        precision: of the products; None is the device's own.
+        dilation: dilation of the kernel in pixels, >= 1.
+        precision: precision of the products; None is the device's default.
 
     Returns:
         [B, H, W, O] float.
@@ -64,7 +64,7 @@ def convolve(
 
 
 def _in_pairs(function, images, kernel):
-    """function(images, kernel) of two images at a time, of more where there would be many parts: [B, ...] -> [B, ...]."""
+    """function(images, kernel) on two images at a time, or on more so that there are at most MOST_PARTS parts."""
     if len(images) <= 2:
         return function(images, kernel)
     size = max(2, -(-len(images) // MOST_PARTS))
@@ -102,8 +102,8 @@ def kernel_gradient_by_rows(images: jax.Array, gradient: jax.Array, dilation: in
 
     Args:
         images: [B, H, W, C] float.
-        gradient: [B, H, W, O] float, of the convolution's result.
-        dilation: of the kernel, in pixels, >= 1.
+        gradient: [B, H, W, O] float, gradient of the convolution's result.
+        dilation: dilation of the kernel in pixels, >= 1.
 
     Returns:
         [3, 3, C, O] float.

@@ -1,8 +1,8 @@
 """Features without what depends on the position alone.
 
-The features of a vision transformer say where a patch is, whatever it shows: a cosine then compares places too. What a
-blank image's features vary in is position. FoRIS and INSID3, which segment by DINO's features without training, remove
-those directions; the share of a half is theirs.
+The features of a vision transformer depend on where a patch is, whatever it shows, so a cosine compares positions too. The
+features of a blank image vary with the position alone. FoRIS and INSID3, which segment with DINO's features without
+training, remove the directions of that variation; a share of one half is theirs.
 
 Axes: h w feature grid, C channels, k directions.
 """
@@ -15,10 +15,10 @@ from panet_jax.method.axes import check_axes
 
 
 def positional_directions(features: np.ndarray, share: float) -> np.ndarray:
-    """The directions that carry most of the features of a blank image: its first right singular vectors.
+    """The directions that carry most of the features of a blank image: their first right singular vectors.
 
     Args:
-        features: [h, w, C] float32, of a blank image.
+        features: [h, w, C] float32, features of a blank image.
         share: share of the singular vectors, in [0, 1]; their number is rounded down.
 
     Returns:
@@ -31,7 +31,7 @@ def positional_directions(features: np.ndarray, share: float) -> np.ndarray:
 
 
 def without_directions(features: jax.Array, directions: jax.Array) -> jax.Array:
-    """The projection of features onto what is orthogonal to some directions: F - F V V^T.
+    """Removes directions from features: F - F V V^T, the part orthogonal to them.
 
     Args:
         features: [..., h, w, C] float32.

@@ -1,4 +1,4 @@
-"""DINOv2 (Oquab et al., 2023): vision transformers whose patch features separate objects without any training here."""
+"""DINOv2 (Oquab et al., 2023): vision transformers whose patch features separate objects without further training."""
 
 import functools
 import math
@@ -22,7 +22,7 @@ from panet_jax.method.transformer import (
 
 PATCH = 14  # side of a patch in pixels
 POSITIONS = 37  # side of the grid of the trained position embeddings, from images of 518 pixels
-EPSILON = 1e-6  # of the layer norms
+EPSILON = 1e-6  # added to the variance in layer norms, as published
 NAMES = tuple(f'dinov2-{size}{end}' for size in ARCHITECTURES for end in ('', '-registers'))
 
 
@@ -33,7 +33,7 @@ class DINOv2(nn.Module):
         channels: number of channels of a token; a head has 64.
         depth: number of blocks.
         registers: number of register tokens, which attend to all tokens and are no part of the output.
-        dtype: of the computation, as in `encode`; parameters, layer norms and returned features are float32.
+        dtype: dtype of the computation, as in `Encoder.encode`; parameters, layer norms and returned features are float32.
     """
 
     channels: int
@@ -62,7 +62,7 @@ class DINOv2(nn.Module):
 
 
 def resample_positions(positions: jax.Array, grid: tuple[int, int], *, antialias: bool) -> jax.Array:
-    """Position embeddings of another grid, resampled bicubically as Hugging Face does it.
+    """Position embeddings resampled bicubically to another grid, as in Hugging Face's code.
 
     The original code adds 0.1 to the grid's sides when it computes the scale; its results differ slightly.
 
@@ -86,12 +86,11 @@ def resample_positions(positions: jax.Array, grid: tuple[int, int], *, antialias
 def cubic_matrix(before: int, after: int, *, antialias: bool) -> np.ndarray:
     """The matrix of bicubic resampling along one axis, as PyTorch's `interpolate` does it.
 
-    Pixel centers are at halves. Without antialiasing the cubic has a = -0.75, and the border is repeated. With it
-    a = -0.5, the cubic is as wide as a pixel of the result where that is the larger one, and positions outside have no
-    weight.
+    Pixel centers are at halves. Without antialiasing the cubic has a = -0.75, and the border is repeated. With it the
+    cubic has a = -0.5, is stretched to a pixel of the result if that is larger, and gives positions outside no weight.
 
     Args:
-        before: length of what is resampled.
+        before: length of the input.
         after: length of the result.
         antialias: whether to antialias.
 

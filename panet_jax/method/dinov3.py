@@ -1,4 +1,4 @@
-"""DINOv3 (Siméoni et al., 2025): as DINOv2, but positions are angles by which queries and keys are rotated."""
+"""DINOv3 (Siméoni et al., 2025): like DINOv2, but queries and keys are rotated by angles that depend on the position."""
 
 import functools
 
@@ -21,9 +21,9 @@ from panet_jax.method.transformer import (
 )
 
 PATCH = 16  # side of a patch in pixels
-SIZE = 512  # of its later training; 32 x 32 positions
-EPSILON = 1e-5  # of the layer norms
-THETA = 100.0  # ratio of the longest and the shortest period, less one step
+SIZE = 512  # side in pixels of the images in its last phase of training; 32 x 32 patches
+EPSILON = 1e-5  # added to the variance in layer norms, as published
+THETA = 100.0  # base of the periods THETA ** (i / 16), i = 0..15, as published
 NAMES = tuple(f'dinov3-{size}' for size in ARCHITECTURES)
 
 
@@ -33,7 +33,7 @@ class DINOv3(nn.Module):
     Attributes:
         channels: number of channels of a token; a head has 64.
         depth: number of blocks.
-        dtype: of the computation, as in `encode`; parameters, layer norms, angles and returned features are float32.
+        dtype: dtype of the computation, as in `Encoder.encode`; parameters, layer norms, angles and returned features are float32.
     """
 
     channels: int
@@ -58,7 +58,7 @@ class DINOv3(nn.Module):
 
 @functools.cache
 def rotary_angles(grid: tuple[int, int]) -> np.ndarray:
-    """The angles of each patch: 2 pi times its center's coordinates, over 16 periods from 1 to about 100.
+    """The angles of each patch: 2 pi times its center's coordinates, divided by 16 periods from 1 to 75.
 
     Coordinates are -1..1 over the image, whatever its size.
 
@@ -66,9 +66,9 @@ def rotary_angles(grid: tuple[int, int]) -> np.ndarray:
         grid: (h, w), rows and columns of patches.
 
     Returns:
-        [h * w, 32] float32: those of y, then those of x.
+        [h * w, 32] float32 in radians: angles of y, then of x.
     """
-    count = HEAD_CHANNELS // 4  # periods: of y and x, each with a sine and a cosine
+    count = HEAD_CHANNELS // 4  # number of periods: y and x have a sine and a cosine of each
     periods = np.float32(THETA) ** (np.arange(count, dtype=np.float32) / count)
     rows, columns = (2 * (np.arange(side, dtype=np.float32) + 0.5) / side - 1 for side in grid)
     centers = np.stack(np.meshgrid(rows, columns, indexing='ij'), -1).reshape(-1, 2, 1)
@@ -76,7 +76,7 @@ def rotary_angles(grid: tuple[int, int]) -> np.ndarray:
 
 
 def rotate_patches(tokens: jax.Array, angles: jax.Array) -> jax.Array:
-    """Rotary position embedding: channels i and i + 32 of a patch are the coordinates of a point that is rotated.
+    """Rotary position embedding: rotates channels i and i + 32 of a patch as the coordinates of a point.
 
     The product of a rotated query and a rotated key depends on the difference of their positions.
 
@@ -88,7 +88,7 @@ def rotate_patches(tokens: jax.Array, angles: jax.Array) -> jax.Array:
         An array like the tokens.
     """
     check_axes('rotate_patches', tokens=(tokens, f'... T M {HEAD_CHANNELS}'))
-    special = tokens.shape[-3] - len(angles)  # their number
+    special = tokens.shape[-3] - len(angles)  # number of tokens without a position
     angles = jnp.expand_dims(angles[:, None], range(tokens.ndim - 3))
     cosines, sines = (wave(angles).astype(tokens.dtype) for wave in (jnp.cos, jnp.sin))
     first, second = jnp.split(tokens[..., special:, :, :], 2, axis=-1)

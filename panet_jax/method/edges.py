@@ -1,13 +1,13 @@
 """Masks that follow the edges of the image.
 
 The features have a position every eight pixels, so an upsampled mask ends where the grid does, not where the object does.
-Here the probabilities are smoothed within what looks alike in the image, and not across its edges: Min et al., *Fast
-Global Image Smoothing Based on Weighted Least Squares*, IEEE TIP 2014. The smoothed u of a map p is where
+Here the probabilities are smoothed between similar pixels of the image, and not across its edges: Min et al., *Fast
+Global Image Smoothing Based on Weighted Least Squares*, IEEE TIP 2014. The smoothed map u of a map p minimizes
 
     sum_x (u_x - p_x)^2 + strength * sum_xy exp(-|I_x - I_y| / CONTRAST) (u_x - u_y)^2
 
-is smallest, over the pixels x and the pairs xy of neighbors in the image I. It is solved along rows and columns in turn,
-each a tridiagonal system.
+over the pixels x and the pairs xy of neighbors in the image I. It is solved along rows and columns in turn, each a
+tridiagonal system.
 
 Axes: L labels, H W pixels of the image at the working size.
 """
@@ -18,17 +18,17 @@ import jax.numpy as jnp
 from panet_jax.method.axes import check_axes
 from panet_jax.method.prototypes import upsample
 
-# Pixels of the working size. A finer one was no better, measured at the photographs' own 640 x 480, and slower.
+# Longest side in pixels at the working size. A finer size was slower and no better, measured on photographs of 640 x 480.
 SIDE = 209
-# Chosen on one half of the classes of 160 of COCO's photographs: benchmarks/quality.py.
+# Chosen on one half of the classes of 160 photographs of COCO: benchmarks/quality.py.
 CONTRAST = 10.0  # color difference, in 0..255, at which an edge lets exp(-1) through
-# How far a pixel's value spreads where there is no edge, as a fraction of the shorter side. On that half 1/3 was better for
-# large objects; but it lost small ones, in folders of the other half's classes more than edges gained. So this was chosen
-# with the figures of both halves known.
+# How far a pixel's value spreads where there is no edge, as a fraction of the shorter side. On that half of the classes 1/3
+# was better, thanks to large objects. But it lost small objects: in folders of the other classes more than edges gained. So
+# this value was chosen with the figures of both halves known.
 REACH = 1 / 6
-ROUNDS = 3  # the paper's number, and its strengths: they fall by 4 from round to round, and sum to the whole
+ROUNDS = 3  # as in the paper; the strength falls by a factor of 4 from round to round, and the sum is `strength`
 
-LEAST = 1e-6  # probability, so that its logarithm is finite
+LEAST = 1e-6  # lowest probability, so that its logarithm is finite
 
 
 def edge_logits(logits: jax.Array, image: jax.Array) -> jax.Array:
@@ -47,7 +47,7 @@ def edge_logits(logits: jax.Array, image: jax.Array) -> jax.Array:
 
 
 def follow_edges(probabilities: jax.Array, image: jax.Array) -> jax.Array:
-    """Probabilities smoothed within what looks alike.
+    """Probabilities smoothed between similar pixels of an image.
 
     Args:
         probabilities: [H, W, L] float32.
@@ -67,7 +67,7 @@ def follow_edges(probabilities: jax.Array, image: jax.Array) -> jax.Array:
 
 
 def _similarity(image):
-    """[H, W - 1] in [0, 1]: how alike each pixel and its right neighbor are."""
+    """[H, W - 1] in [0, 1]: similarity of each pixel and its right neighbor."""
     differences = jnp.diff(image, axis=1)
     return jnp.exp(-jnp.sqrt((differences**2).sum(-1)) / CONTRAST)
 

@@ -1,7 +1,8 @@
-"""What an encoder is: a network that makes a grid of features of an image, as a value that can be swapped."""
+"""The interface of all encoders: a network that turns an image into a grid of features, as a value."""
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,10 +29,10 @@ class Encoder:
     """A network without its parameters. All functions are pure.
 
     Attributes:
-        name: of the architecture, as settings and files call it, such as 'vgg16'.
-        stride: distance of neighboring positions of the grid, in pixels of the image.
+        name: name of the architecture in settings and files, such as 'vgg16'.
+        stride: distance between neighboring positions of the grid, in pixels of the image.
         channels: number of channels C of the features.
-        size: side, in pixels, of the images that it was made for.
+        size: side in pixels of the images that it was made for.
         width: multiplier of the channels of its layers, 1 for the network as published.
         forward: (params, images [B, H, W, 3] float32 normalized, one of COMPUTATIONS) -> [B, h, w, C] float32.
         initial: (PRNG key) -> random parameters.
@@ -59,10 +60,10 @@ class Encoder:
         return jax.eval_shape(self.initial, jax.random.key(0))
 
     def trained(self, frozen: int = 0) -> Params:
-        """Which parameters change in a training that leaves the first blocks as they are.
+        """Which parameters a training with frozen first blocks changes.
 
         Args:
-            frozen: number of blocks, from the image, that stay as they are.
+            frozen: number of frozen blocks, counted from the image.
 
         Returns:
             A tree of bool: True for parameters that change.
@@ -71,21 +72,24 @@ class Encoder:
         return flax.traverse_util.unflatten_dict({path: self.block_of(path) > frozen for path in paths})
 
     def encode_frozen(self, params: Params, images: jax.Array, *, frozen: int = 0, **options: Any) -> jax.Array:
-        """`encode` without a gradient of the first blocks, which is then not computed either.
+        """`encode` without a gradient for the first blocks; that saves its computation.
 
         Args:
-            params: float32, of the tree that `shapes` gives.
+            params: parameters, a float32 tree like `shapes()`.
             images: [..., H, W, 3] float32, normalized.
-            frozen: number of blocks, from the image, without a gradient.
+            frozen: number of blocks without a gradient, counted from the image.
             **options: `dtype` and `rematerialize`, as for `encode`.
 
         Returns:
             [..., h, w, C] float32.
 
         Raises:
-            TypeError, InputError: as `encode`.
+            TypeError, InputError: as in `encode`.
         """
-        stop = lambda leaf, trained: leaf if trained else jax.lax.stop_gradient(leaf)  # noqa: E731
+
+        def stop(leaf, trained):
+            return leaf if trained else jax.lax.stop_gradient(leaf)
+
         return self.encode(jax.tree.map(stop, params, self.trained(frozen)), images, **options)
 
     def grid(self, size: int) -> int:
@@ -131,20 +135,20 @@ class Encoder:
         derivative.
 
         Args:
-            params: float32, of the tree that `shapes` gives.
+            params: parameters, a float32 tree like `shapes()`.
             images: [..., H, W, 3] float32, normalized.
-            dtype: of the computation: 'float32', 'tf32' or 'bfloat16'. 'tf32' is the fast float32 of the device: TF32 on
+            dtype: dtype of the computation: 'float32', 'tf32' or 'bfloat16'. 'tf32' is the fast float32 of the device: TF32 on
                 NVIDIA's GPUs, products of bfloat16 on a TPU, plain float32 on a CPU.
-            rematerialize: whether to encode images one after the other and to compute activations again for a gradient:
-                it takes the memory of one image, and a third more work.
+            rematerialize: whether to encode images one after the other, and to compute activations again for a gradient.
+                It needs the memory of one image, and a third more work.
 
         Returns:
             [..., h, w, C] float32.
 
         Raises:
-            TypeError: the images are no array, or not of floating type (uint8 images go through `normalize`).
+            TypeError: the images are no array, or not floating-point (convert uint8 images with `normalize`).
             InputError: there is no such dtype, or the encoder does not take images of that size.
-            AssertionError: the images have too few axes, or no three colors.
+            AssertionError: the images have too few axes, or not three colors.
         """
         if not hasattr(images, 'dtype'):
             raise TypeError(f'encode wants an array of images after its parameters, got {type(images).__name__}.')
@@ -170,3 +174,22 @@ def _grid(encoder, size):
         lambda params, images: encoder.forward(params, images, 'float32'), encoder.shapes(), images
     )
     return features.shape[1]
+
+
+def scaled_channels(channels: int, width: float) -> int:
+    """Channels of a layer at a width.
+
+    Args:
+        channels: number at width 1.
+        width: multiplier.
+
+    Returns:
+        Their product, a whole number >= 1.
+
+    Raises:
+        InputError: it is no whole number.
+    """
+    scaled = channels * width
+    if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
+        raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
+    return int(scaled)

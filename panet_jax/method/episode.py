@@ -1,4 +1,4 @@
-"""What an episode is: the data type that the rest of the package takes or makes."""
+"""The Episode, the data type that the rest of the package takes or makes."""
 
 import flax.struct
 import jax
@@ -7,7 +7,7 @@ import numpy as np
 
 from panet_jax.method.axes import check_axes
 
-# The label of pixels that count in no loss and in no score: PASCAL VOC's void.
+# The label of pixels that no loss and no score counts: PASCAL VOC's void.
 IGNORE = 255
 
 # The statistics that torchvision's ImageNet networks were trained with, RGB in [0, 1].
@@ -19,8 +19,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Episode:
     """One few-shot task: N classes shown by K annotated images each, and Q images to segment.
 
-    The mathematics takes the *prepared* form. Loaders make the *compact* form, which has a quarter of the
-    bytes; on the device `prepare` makes the prepared form of it.
+    The mathematics takes the *prepared* form. Loaders make the *compact* form, with a quarter of the bytes; `prepare`
+    converts it on the device.
 
     Attributes:
         support_images: [N, K, H, W, 3] float32, normalized (compact: uint8 RGB).
@@ -65,7 +65,7 @@ def _last_axis(vector, ndim):
 
 
 def prepare(episode: Episode) -> Episode:
-    """Makes the form that the mathematics takes of a compact episode, as loaders make it.
+    """Converts a compact episode, as loaders make it, to the prepared form.
 
     Args:
         episode: compact: uint8 images, bool masks, uint8 labels.
@@ -75,7 +75,7 @@ def prepare(episode: Episode) -> Episode:
 
     Raises:
         TypeError: it is no Episode, or its images are not uint8.
-        AssertionError: an array has another shape than its neighbors.
+        AssertionError: the shapes of the arrays do not fit together.
     """
     check_is_episode(episode)
     check_axes(
@@ -96,7 +96,7 @@ def prepare(episode: Episode) -> Episode:
 
 
 def check_is_episode(episode: Episode) -> None:
-    """Checks that an argument is an Episode, which finds swapped arguments.
+    """Checks that an argument is an Episode, to detect swapped arguments.
 
     Args:
         episode: the argument.
@@ -109,17 +109,17 @@ def check_is_episode(episode: Episode) -> None:
 
 
 def check_episode(episode: Episode) -> None:
-    """Checks shapes and dtypes of one prepared episode; costs nothing under jit.
+    """Checks shapes and dtypes of one prepared episode; costs no run time under jit.
 
-    Labels are checked too where their values are known. Under jit they are unknown; there a label that is
-    neither 0..N nor 255 makes the loss NaN.
+    Labels are checked too where their values are known. Under jit they are not; there a label that is neither 0..N nor
+    255 makes the loss NaN.
 
     Args:
         episode: the prepared episode, without a batch axis.
 
     Raises:
-        ValueError: a field has the wrong shape, or a label is out of range. The message names the field, what it must be
-            and what it is.
+        ValueError: a field has the wrong shape, or a label is out of range. The message names the field, what is
+            wanted and what it is.
         TypeError: it is no Episode, or a field has the wrong dtype.
     """
     check_is_episode(episode)

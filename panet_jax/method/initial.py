@@ -1,4 +1,4 @@
-"""Random parameters of a network, in one draw: to compile a draw for each shape would take seconds."""
+"""Random parameters of a network, in one draw: compiling a draw for each shape would take seconds."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numpy as np
 
 from panet_jax.method.encoder import Params
 
-TRUNCATED_STD = 0.8796256610342398  # of a standard normal variable cut at -2 and 2
+TRUNCATED_STD = 0.8796256610342398  # standard deviation of a standard normal variable truncated to [-2, 2]
 ONES = ('scale', 'scale1', 'scale2', 'var')
 
 
@@ -19,7 +19,7 @@ def draw_params(key: jax.Array, shapes: Params, std: Callable[[tuple[int, ...]],
 
     Args:
         key: PRNG key of jax.random.
-        shapes: a tree of jax.ShapeDtypeStruct, of float32.
+        shapes: a tree of jax.ShapeDtypeStruct, float32.
         std: (shape of an array) -> its standard deviation.
 
     Returns:
@@ -42,7 +42,7 @@ def he_std(shape: tuple[int, ...]) -> float:
     """He's standard deviation, sqrt(2 / number of inputs of an output): He et al., 2015, eq. (10).
 
     Args:
-        shape: of a kernel, outputs last.
+        shape: shape of a kernel, outputs last.
 
     Returns:
         A float > 0.

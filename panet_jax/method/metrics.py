@@ -10,7 +10,7 @@ from panet_jax.method.episode import IGNORE
 
 
 def confusion_matrix(predictions: jax.Array, labels: jax.Array, num_labels: int) -> jax.Array:
-    """How many pixels of label i were predicted as j; ignored pixels count nowhere.
+    """How many pixels of label i were predicted as j, without ignored pixels.
 
     Args:
         predictions: [...] int in 0..L-1.

@@ -31,7 +31,7 @@ def encode_episodes(
         params: parameters of the encoder.
         episodes: a prepared Episode whose arrays have a leading axis B.
         encode: the encoder.
-        dtype: of the computation, as in `Encoder.encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
         rematerialize: whether to save memory, as in `Encoder.encode`.
 
     Returns:
@@ -39,7 +39,7 @@ def encode_episodes(
         query_features: [B, Q, h, w, C] float32.
 
     Raises:
-        ValueError, TypeError: as `check_episode`, which says what is wrong with the episodes.
+        ValueError, TypeError: as in `check_episode`; the message says what is wrong with the episodes.
     """
     check_is_episode(episodes)
     jax.vmap(check_episode)(episodes)
@@ -63,7 +63,7 @@ def encode_episode(
         params: parameters of the encoder.
         episode: a prepared Episode.
         encode: the encoder.
-        dtype: of the computation, as in `Encoder.encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
         rematerialize: whether to save memory, as in `Encoder.encode`.
 
     Returns:
@@ -71,9 +71,9 @@ def encode_episode(
         query_features: [Q, h, w, C] float32.
 
     Raises:
-        ValueError, TypeError: as `check_episode`, which says what is wrong with the episode.
+        ValueError, TypeError: as in `check_episode`; the message says what is wrong with the episode.
     """
-    check_episode(episode)  # `encode_episodes` checks under vmap, where the values of labels are never known
+    check_episode(episode)  # in `encode_episodes` a vmap hides the values of the labels
     one = jax.tree.map(lambda array: array[None], episode)
     support_features, query_features = encode_episodes(
         params, one, encode=encode, dtype=dtype, rematerialize=rematerialize
@@ -90,13 +90,13 @@ def episode_logits(
         params: parameters of the encoder.
         episode: a prepared Episode.
         encode: the encoder.
-        dtype: of the computation, as in `Encoder.encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
 
     Returns:
         [Q, H, W, 1 + N] float32 in [-20, 20], background first.
 
     Raises:
-        ValueError, TypeError: as `check_episode`, which says what is wrong with the episode.
+        ValueError, TypeError: as in `check_episode`; the message says what is wrong with the episode.
     """
     return logits_of_features(*encode_episode(params, episode, encode=encode, dtype=dtype), episode)
 
@@ -107,7 +107,7 @@ def logits_of_features(support_features: jax.Array, query_features: jax.Array, e
     Args:
         support_features: [N, K, h, w, C] float32.
         query_features: [Q, h, w, C] float32.
-        episode: a prepared Episode, of which only masks and the size of labels are used.
+        episode: a prepared Episode; only its masks and the size of its labels are used.
 
     Returns:
         [Q, H, W, 1 + N] float32 in [-20, 20], background first.
@@ -133,7 +133,7 @@ def episode_loss(
         episode: a prepared Episode.
         align_weight: weight of the alignment loss, >= 0.
         encode: the encoder.
-        dtype: of the computation, as in `Encoder.encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
         rematerialize: whether to save memory, as in `Encoder.encode`.
 
     Returns:
@@ -141,7 +141,7 @@ def episode_loss(
         terms: {'segmentation': [] float32, 'alignment': [] float32}, without the weight.
 
     Raises:
-        ValueError, TypeError: as `check_episode`, which says what is wrong with the episode.
+        ValueError, TypeError: as in `check_episode`; the message says what is wrong with the episode.
     """
     features = encode_episode(params, episode, encode=encode, dtype=dtype, rematerialize=rematerialize)
     return loss_of_features(*features, episode, align_weight)
@@ -155,7 +155,7 @@ def loss_of_features(
     Args:
         support_features: [N, K, h, w, C] float32.
         query_features: [Q, h, w, C] float32.
-        episode: a prepared Episode, of which only masks and labels are used.
+        episode: a prepared Episode; only its masks and labels are used.
         align_weight: weight of the alignment loss, >= 0.
 
     Returns:

@@ -1,7 +1,7 @@
 """Masked means, class prototypes, cosine logits and the bilinear resampling between the two grids.
 
 Axes: N ways, K shots, Q queries, H W image, h w feature grid, C channels, L labels (1 + N,
-background first). Leading axes written `...` are free. Arguments that do not fit together end in an AssertionError of
+background first). Leading axes written `...` are free. Arguments that do not fit together raise an AssertionError of
 `check_axes`, which names the function and the argument.
 """
 
@@ -21,7 +21,7 @@ COSINE_SCALE = 20.0
 # Below this length a vector has no direction; torch's cosine_similarity has the same bound.
 LENGTH_EPSILON = 1e-8
 
-# Without it a GPU would round these small products to TF32 and lose parity with the reference.
+# At the default precision a GPU would round these small products to TF32 and lose parity with the reference.
 _einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 
@@ -33,7 +33,7 @@ def bilinear_matrix(out_size: int, in_size: int) -> np.ndarray:
 
     Args:
         out_size: length of the result in pixels, >= 1.
-        in_size: length of what is resampled, >= 1.
+        in_size: length of the input in pixels, >= 1.
 
     Returns:
         [out_size, in_size] float32 in [0, 1].
@@ -84,7 +84,7 @@ def transposed_upsample(masks: jax.Array, size: tuple[int, int]) -> jax.Array:
 
     Args:
         masks: [..., H, W] float32.
-        size: (h, w) of the grid that the masks are brought to.
+        size: (h, w), size of the grid.
 
     Returns:
         [..., h, w] float32, with the same sum as the masks.
@@ -96,7 +96,7 @@ def transposed_upsample(masks: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 class Pooled(NamedTuple):
-    """Upsampled features summed under a mask: what every prototype is made of.
+    """Upsampled features summed under a mask; every prototype is made of such sums.
 
     Attributes:
         sum: [..., C] float32, sum_xy up(F) M.
@@ -130,8 +130,8 @@ class Pooled(NamedTuple):
 def pool(features: jax.Array, masks: jax.Array) -> Pooled:
     """Sums upsampled features under masks.
 
-    Upsampling is linear. So the mask is brought down to the grid by the transpose, in place of C channels up to the
-    image: the same sum in 1/60 of the memory. A mask of the features' own size is used as it is.
+    Upsampling is linear. So instead of upsampling C channels of features, its transpose brings the mask down to the grid:
+    the same sum in 1/60 of the memory. A mask of the size of the features is used as it is.
 
     Args:
         features: [..., h, w, C] float32.
@@ -199,13 +199,13 @@ def class_prototypes(support_features: jax.Array, foreground: jax.Array, backgro
 def unit(vectors: jax.Array) -> jax.Array:
     """Vectors divided by their length; a zero vector stays zero and gets a zero gradient.
 
-    The obvious x / |x| has a NaN gradient at 0, where an empty mask puts a prototype.
+    x / |x| would have a NaN gradient at 0, and an empty mask has a zero prototype.
 
     Args:
         vectors: [..., C] float32.
 
     Returns:
-        [..., C] float32, of length 1; of length 0 where the vector's is 1e-8 at most.
+        [..., C] float32, of length 1; zero where the length of the vector is 1e-8 at most.
     """
     check_axes('unit', vectors=(vectors, '... C'))
     squared = jnp.square(vectors).sum(-1, keepdims=True)
@@ -235,7 +235,7 @@ def margins(logits: jax.Array) -> jax.Array:
         logits: [h, w, 1 + N] float32, background first.
 
     Returns:
-        [N, h, w] float32, above 0 where the position is segmented as the class.
+        [N, h, w] float32, above 0 where the class has the highest logit.
     """
     check_axes('margins', logits=(logits, 'h w L'))
     by_label = jnp.moveaxis(logits, -1, 0)

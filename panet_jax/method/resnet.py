@@ -1,27 +1,25 @@
 """ResNet (He et al., 2016) as later few-shot work uses it: dilated to stride 8, with frozen batch norms."""
 
 import functools
-import math
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from panet_jax.errors import InputError
 from panet_jax.method.convolution import convolve
-from panet_jax.method.encoder import COMPUTATIONS, Encoder
+from panet_jax.method.encoder import COMPUTATIONS, Encoder, scaled_channels
 from panet_jax.method.initial import draw_params, he_std
 
 STEM_CHANNELS = 64  # at width 1
-EXPANSION = 4  # of the last convolution of a block
-EPSILON = 1e-5  # of the batch norms
+EXPANSION = 4  # output channels of a block, as a multiple of its inner channels
+EPSILON = 1e-5  # added to the variance in batch norms, as in torchvision
 # Strides of the four stages and dilations of their blocks; stages 3 and 4 are dilated instead of strided.
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)
 STRIDE = 8
 BLOCKS = {'resnet50': (3, 4, 6, 3), 'resnet101': (3, 4, 23, 3), 'resnet-tiny': (1, 1, 1, 1)}
-STAGE4 = '-stage4'  # ends the name of a network whose features are those after stage 4
+STAGE4 = '-stage4'  # ending of the name of a network that includes stage 4
 NAMES = tuple(name + end for name in BLOCKS for end in ('', STAGE4))
 
 
@@ -46,7 +44,7 @@ class Block(NamedTuple):
 def blocks(name: str) -> list[Block]:
     """The blocks of a network, in order.
 
-    The first block of a dilated stage has the dilation of the stage before, as in torchvision.
+    The first block of a dilated stage has the dilation of the previous stage, as in torchvision.
 
     Args:
         name: one of NAMES.
@@ -68,12 +66,12 @@ def blocks(name: str) -> list[Block]:
 class ResNet(nn.Module):
     """ResNet-50 or -101 with torchvision's parameters, without its last ReLU.
 
-    After that ReLU features would have no negative values, and cosines would differ less.
+    With that ReLU the features would have no negative values, and cosines would differ less.
 
     Attributes:
         network: one of NAMES.
         width: multiplies the channels of every layer.
-        dtype: of the computation, as in `encode`; parameters and returned features are float32.
+        dtype: dtype of the computation, as in `Encoder.encode`; parameters and returned features are float32.
     """
 
     network: str
@@ -84,23 +82,23 @@ class ResNet(nn.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         """[B, H, W, 3] float32 normalized -> [B, h, w, C] float32, h = ceil(H / 8)."""
         dtype, precision = COMPUTATIONS[self.dtype]
-        channels = _scaled(STEM_CHANNELS, self.width)
+        channels = scaled_channels(STEM_CHANNELS, self.width)
         x = nn.Conv(channels, (7, 7), 2, 3, use_bias=False, dtype=dtype, precision=precision, name='conv1')(images)
         x = nn.relu(FrozenBatchNorm(name='bn1')(x))
         x = nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
-        every = blocks(self.network)
-        for block in every:
-            x = Bottleneck(block, self.width, self.dtype, relu=block is not every[-1], name=block.name)(x)
+        *inner_blocks, last = blocks(self.network)
+        for block in (*inner_blocks, last):
+            x = Bottleneck(block, self.width, self.dtype, relu=block is not last, name=block.name)(x)
         return x.astype(jnp.float32)
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 and 1 x 1 convolutions, whose result is added to their input.
+    """Three convolutions, 1 x 1, 3 x 3 and 1 x 1, whose result is added to their input.
 
     Attributes:
         block: the block's name, channels, stride and dilation.
         width: multiplies the channels.
-        dtype: of the computation, as in `encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
         relu: whether a ReLU ends it.
     """
 
@@ -113,7 +111,7 @@ class Bottleneck(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, H, W, C] -> [B, h, w, 4 * channels]."""
         dtype, precision = COMPUTATIONS[self.dtype]
-        inner = _scaled(self.block.channels, self.width)
+        inner = scaled_channels(self.block.channels, self.width)
         # 1 x 1 convolutions are products of matrices: on a CPU their gradients take a tenth of a convolution's time.
         product = functools.partial(nn.Dense, use_bias=False, dtype=dtype, precision=precision)
         y = nn.relu(FrozenBatchNorm(name='bn1')(product(inner, name='conv1')(x)))
@@ -155,7 +153,7 @@ class FrozenBatchNorm(nn.Module):
 
 
 def _convolve(images, kernel, strides, padding, *_, dilation, precision, **rest):
-    """`convolve` with the arguments that Flax passes; JAX's own convolution where there is a stride."""
+    """`convolve` with the arguments that Flax passes; with a stride, JAX's own convolution."""
     if tuple(strides) == (1, 1):
         return convolve(images, kernel, dilation, precision)
     return jax.lax.conv_general_dilated(images, kernel, strides, padding, precision=precision, **rest)
@@ -166,13 +164,6 @@ def _block_of(path):
     if path[-1] in ('mean', 'var'):
         return 0
     return 1 + int(path[0].removeprefix('layer')[0]) if path[0].startswith('layer') else 1
-
-
-def _scaled(channels, width):
-    scaled = round(channels * width, 6)
-    if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
-        raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
-    return int(scaled)
 
 
 def resnet(name: str, width: float = 1.0) -> Encoder:
@@ -196,5 +187,5 @@ def resnet(name: str, width: float = 1.0) -> Encoder:
         shapes = jax.eval_shape(ResNet(name, width).init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))['params']
         return draw_params(key, shapes, he_std)
 
-    channels = EXPANSION * _scaled(blocks(name)[-1].channels, width)
+    channels = EXPANSION * scaled_channels(blocks(name)[-1].channels, width)
     return Encoder(name, STRIDE, channels, 417, width, forward, initial, block_of=_block_of)

@@ -1,8 +1,8 @@
-"""What DINOv2 and DINOv3 have in common: the blocks of a vision transformer, its sizes, and the Encoder made of it."""
+"""What DINOv2 and DINOv3 have in common: the blocks and sizes of a vision transformer, and its Encoder."""
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -16,11 +16,11 @@ from panet_jax.method.initial import draw_params
 
 HEAD_CHANNELS = 64
 REGISTERS = 4
-RANDOM_STD = 0.02  # of random kernels and embeddings
+RANDOM_STD = 0.02  # standard deviation of random kernels and embeddings, as in Hugging Face's initializer_range
 
 
 class Architecture(NamedTuple):
-    """What the published networks of a family differ in.
+    """The size of a published network of a family.
 
     Attributes:
         channels: number of channels of a token, at width 1.
@@ -43,8 +43,8 @@ class Block(nn.Module):
     """A transformer block: attention and a perceptron, each normalized before and scaled after (LayerScale).
 
     Attributes:
-        dtype: of the computation, as in `encode`.
-        epsilon: of the layer norms.
+        dtype: dtype of the computation, as in `Encoder.encode`.
+        epsilon: number added to the variance in layer norms.
         key_bias: whether the key has a bias.
     """
 
@@ -77,7 +77,7 @@ class Block(nn.Module):
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """The exact GELU, x Phi(x), by erf: on a CPU it takes a third of the time of jax.nn.gelu, which is by erfc.
+    """The exact GELU, x Phi(x), with erf: on a CPU it takes a third of the time of jax.nn.gelu, which uses erfc.
 
     Args:
         x: [...] of floating type.
@@ -91,11 +91,11 @@ def gelu(x: jax.Array) -> jax.Array:
 def attend(query: jax.Array, key: jax.Array, value: jax.Array, precision: jax.lax.Precision) -> jax.Array:
     """Attention: softmax(Q K^T / sqrt(D)) V, for each image and head.
 
-    On a CPU one head follows the other: its T x T weights stay in the cache, which takes a quarter of the time.
+    On a CPU the heads are computed one by one: their T x T weights fit the cache, which takes a quarter of the time.
 
     Args:
         query, key, value: [B, T, M, D], of M heads.
-        precision: of the products.
+        precision: precision of the products.
 
     Returns:
         [B, T, M, D] of the dtype of the arguments.
@@ -123,16 +123,16 @@ def _attend_by_heads(query, key, value, precision):
 
 
 def embed_patches(images: jax.Array, channels: int, patch: int, dtype: str) -> jax.Array:
-    """Tokens of the patches, by a convolution `patches` of the module that calls.
+    """Tokens of the patches, by a convolution called `patches` of the calling module.
 
     Args:
         images: [B, H, W, 3] float32, normalized.
         channels: number of channels of a token.
         patch: side of a patch in pixels.
-        dtype: of the computation, as in `encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
 
     Returns:
-        [B, h * w, channels], row by row, of the type of the computation.
+        [B, h * w, channels], row by row, of the dtype of the computation.
     """
     kind, precision = COMPUTATIONS[dtype]
     embed = nn.Conv(channels, (patch, patch), patch, 'VALID', dtype=kind, precision=precision, name='patches')
@@ -161,7 +161,7 @@ def vision_transformer(
     Args:
         name: its name.
         size: a key of ARCHITECTURES.
-        network: function of channels, depth and, by name, dtype; returns the module.
+        network: (channels, depth, *, dtype) -> the module.
         width: multiplies the channels; a head has 64 at any width.
         patch: side of a patch in pixels.
         image_size: side in pixels of the images that it was made for.
@@ -197,7 +197,7 @@ def vision_transformer(
 
 
 def recognized_size(channels: int, depth: int) -> tuple[str, float] | None:
-    """The architecture of a file's network.
+    """Recognizes the architecture of a network in a file.
 
     Args:
         channels: number of channels of a token.
@@ -206,13 +206,8 @@ def recognized_size(channels: int, depth: int) -> tuple[str, float] | None:
     Returns:
         A key of ARCHITECTURES and the width; None if no architecture has this depth.
     """
-    fitting = {name: of for name, of in ARCHITECTURES.items() if of.depth == depth}
-    exact = {name: of for name, of in fitting.items() if of.channels == channels}
-    return _first(exact or fitting, channels)
-
-
-def _first(architectures: Mapping[str, Architecture], channels):
-    return next(((name, channels / of.channels) for name, of in architectures.items()), None)
+    fitting = [(name, channels / size.channels) for name, size in ARCHITECTURES.items() if size.depth == depth]
+    return min(fitting, key=lambda recognized: recognized[1] != 1, default=None)  # two have one depth: width 1 decides
 
 
 def _channels(name, architecture, width):

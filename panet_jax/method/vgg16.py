@@ -9,17 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from panet_jax.errors import InputError
 from panet_jax.method.axes import check_axes
 from panet_jax.method.convolution import convolve
-from panet_jax.method.encoder import COMPUTATIONS, Encoder, Params
+from panet_jax.method.encoder import COMPUTATIONS, Encoder, Params, scaled_channels
+from panet_jax.method.initial import TRUNCATED_STD, he_std
 
 # (number of convolutions, channels at width 1) of the five blocks.
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 # Pools follow blocks 1 to 4; the last one keeps the size, and block 5 is dilated instead.
 POOL_STRIDES = (2, 2, 2, 1)
 STRIDE = math.prod(POOL_STRIDES)
-TRUNCATED_STD = 0.8796256610342398  # of a standard normal variable cut at -2 and 2
 CONV_NAMES = tuple(f'conv{block}_{i}' for block, (convs, _) in enumerate(BLOCKS, 1) for i in range(1, convs + 1))
 
 
@@ -31,7 +30,7 @@ class VGG16(nn.Module):
 
     Attributes:
         width: multiplies the channels of every layer; 1 is VGG-16, 1/4 suits a laptop.
-        dtype: of the computation, as in `encode`; parameters and returned features are float32.
+        dtype: dtype of the computation, as in `Encoder.encode`; parameters and returned features are float32.
     """
 
     width: float = 1.0
@@ -73,7 +72,7 @@ def max_pool(x: jax.Array, stride: int) -> jax.Array:
 
     Args:
         x: [B, H, W, C] float.
-        stride: in positions, >= 1.
+        stride: stride in positions, >= 1.
 
     Returns:
         [B, ceil(H / stride), ceil(W / stride), C] of the same dtype.
@@ -83,13 +82,13 @@ def max_pool(x: jax.Array, stride: int) -> jax.Array:
 
 
 def max_pool_by_where(x: jax.Array, stride: int) -> jax.Array:
-    """`max_pool` as a chain of comparisons, the same to the bit in value and gradient, also of equal values.
+    """`max_pool` as a chain of comparisons: the same bits in value and gradient, for ties too.
 
     On a CPU its gradient takes a fifth of the time of XLA's select-and-scatter.
 
     Args:
         x: [B, H, W, C] float.
-        stride: in positions, >= 1.
+        stride: stride in positions, >= 1.
 
     Returns:
         [B, ceil(H / stride), ceil(W / stride), C] of the same dtype.
@@ -99,25 +98,6 @@ def max_pool_by_where(x: jax.Array, stride: int) -> jax.Array:
     height, width = x.shape[1:3]
     shifted = [padded[:, i : i + height : stride, j : j + width : stride] for i in range(3) for j in range(3)]
     return functools.reduce(lambda best, other: jnp.where(other > best, other, best), shifted)
-
-
-def scaled_channels(channels: int, width: float) -> int:
-    """Channels of a layer at a width.
-
-    Args:
-        channels: number at width 1.
-        width: multiplier.
-
-    Returns:
-        Their product, a whole number >= 1.
-
-    Raises:
-        InputError: it is no whole number.
-    """
-    scaled = channels * width
-    if not (math.isfinite(scaled) and scaled >= 1 and scaled == int(scaled)):
-        raise InputError(f'encoder width must be a multiple of 1/64 = 0.015625, got {width}.')
-    return int(scaled)
 
 
 def encoder_shapes(width: float = 1.0) -> Params:
@@ -135,27 +115,27 @@ def encoder_shapes(width: float = 1.0) -> Params:
 def init_encoder_params(key: jax.Array, width: float = 1.0) -> Params:
     """Random parameters: He normal kernels, zero biases.
 
-    The kernels are parts of one draw: to compile thirteen draws of thirteen shapes would take ten seconds.
+    The kernels are parts of one draw: compiling thirteen draws of different shapes would take ten seconds.
 
     Args:
         key: PRNG key of jax.random.
         width: multiplier of the channels.
 
     Returns:
-        Arrays of the tree that `encoder_shapes` gives, float32.
+        A tree of float32 arrays like `encoder_shapes(width)`.
     """
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), encoder_shapes(width))
     ends = np.cumsum([params[name]['kernel'].size for name in CONV_NAMES])
     draws = jnp.split(jax.random.truncated_normal(key, -2, 2, (int(ends[-1]),)), ends[:-1])
     for name, draw in zip(CONV_NAMES, draws, strict=True):
         shape = params[name]['kernel'].shape
-        scale = math.sqrt(2 / math.prod(shape[:-1])) / TRUNCATED_STD
+        scale = he_std(shape) / TRUNCATED_STD
         params[name]['kernel'] = scale * draw.reshape(shape)
     return params
 
 
 def encoder_width(params: Params) -> float:
-    """The width that encoder parameters were made with.
+    """The width of the VGG-16 that has these parameters.
 
     Args:
         params: parameters of VGG-16.
@@ -167,7 +147,7 @@ def encoder_width(params: Params) -> float:
 
 
 def vgg16(width: float = 1.0) -> Encoder:
-    """The Encoder of a width; calls with one width return one value, so that jit compiles once.
+    """The Encoder of a width. Calls with the same width return the same object, so that jit compiles once.
 
     Args:
         width: multiplier of the channels; 1 is the paper's, with features of 512 channels.
@@ -199,18 +179,18 @@ def _vgg16(width):
 
 
 def encode(params: Params, images: jax.Array, *, dtype: str = 'float32', rematerialize: bool = False) -> jax.Array:
-    """Features of images by VGG-16, of the width that its parameters have.
+    """Features of images by VGG-16; the parameters determine its width.
 
     Args:
         params: {'conv1_1': {'kernel': [3, 3, 3, 64], 'bias': [64]}, ...} float32.
         images: [..., H, W, 3] float32, normalized.
-        dtype: of the computation, as for `Encoder.encode`.
-        rematerialize: whether to save memory, as for `Encoder.encode`.
+        dtype: dtype of the computation, as in `Encoder.encode`.
+        rematerialize: whether to save memory, as in `Encoder.encode`.
 
     Returns:
         [..., h, w, C] float32, h = ceil(H / 8), C = 512 * width.
 
     Raises:
-        TypeError, InputError, AssertionError: as `Encoder.encode`.
+        TypeError, InputError, AssertionError: as in `Encoder.encode`.
     """
     return vgg16(encoder_width(params)).encode(params, images, dtype=dtype, rematerialize=rematerialize)

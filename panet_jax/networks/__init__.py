@@ -1,5 +1,6 @@
 """Encoders by name, and their parameters: published, trained, in files of any library.
 
-choose (what a user names -> a Network), encoders (name -> Encoder), initial (before training), trained (in a workdir),
-published and imagenet (downloads), debias (a Network without the position), weights and layouts (files), checkpoints.
+choose (a user's name for it -> a Network), encoders (name -> Encoder), network, initial (before training), trained (in a
+workdir), published and imagenet (downloads), hub and exported (shared networks), debias (features without the position),
+weights, torch_files and layouts (files), checkpoints, names (for checks without JAX).
 """

@@ -23,16 +23,16 @@ class Checkpoints:
 
     Args:
         workdir: the workdir; its checkpoints are in checkpoints/.
-        keep: number of newest checkpoints to keep; None only reads.
+        keep: number of newest checkpoints to keep; None opens them for reading only.
     """
 
     def __init__(self, workdir: str | os.PathLike, keep: int | None = None):
         self.folder = absolute(workdir) / 'checkpoints'
-        # create=False: reading a workdir must not change it.
         process = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(
             primary_host=process, active_processes={process}, barrier_sync_key_prefix=f'process_{process}'
         )
+        # create=False: reading a workdir must not change it.
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=False, enable_async_checkpointing=keep is not None, multiprocessing_options=alone
         )
@@ -58,13 +58,13 @@ class Checkpoints:
         return sorted(self._manager.all_steps()) if self._manager else []
 
     def save(self, state: TrainState) -> None:
-        """Saves a state as step `state.step`, unless there is one; it is copied at once and written in the background.
+        """Saves a state as step `state.step`, unless that step is saved. Copies it at once, and writes in the background.
 
         Args:
             state: the state.
 
         Raises:
-            InputError: there is too little room.
+            InputError: the disk has too little room.
         """
         step = int(state.step)
         if step in self.steps():
@@ -93,7 +93,7 @@ class Checkpoints:
         """Reads the newest state, bit for bit.
 
         Args:
-            state: a state of the same shapes, of anything with shape and dtype.
+            state: a state whose leaves have the same shapes and dtypes.
 
         Returns:
             The newest state, of numpy arrays.
@@ -113,7 +113,7 @@ class Checkpoints:
 
         Args:
             step: step of the checkpoint.
-            like: a tree of the same structure, of anything with shape and dtype, such as `Encoder.shapes()`.
+            like: a tree of the same structure whose leaves have a shape and a dtype, such as `Encoder.shapes()`.
 
         Returns:
             The tree of parameters, of numpy arrays.

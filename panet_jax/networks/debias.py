@@ -1,4 +1,4 @@
-"""Networks whose features lack what depends on the position alone."""
+"""Networks whose features are freed of what depends on the position alone."""
 
 import dataclasses
 import functools
@@ -12,13 +12,13 @@ from panet_jax.method.debias import positional_directions, without_directions
 from panet_jax.method.encoder import Encoder
 from panet_jax.networks.network import Network
 
-MOST = 0.9  # largest share: little would be left of the features
+MOST = 0.9  # largest share; more would leave little of the features
 
 
 def debiased(network: Network, share: float) -> Network:
-    """A network without the directions that a blank image's features have at its size.
+    """A network without the positional directions, those of a blank image's features at the network's size.
 
-    A blank image has ImageNet's mean color. The directions are computed once, here, in float32.
+    A blank image has ImageNet's mean color. The directions are computed once, in float32.
 
     Args:
         network: the Network.
@@ -28,13 +28,13 @@ def debiased(network: Network, share: float) -> Network:
         The Network; the same one for a share of 0.
 
     Raises:
-        InputError: the share is out of range, or the network is no vision transformer, or has been debiased before.
+        InputError: the share is out of range, the network is no vision transformer, or it has been debiased before.
     """
     if not 0 <= share <= MOST:
         raise InputError(f'debias must be a number from 0 to {MOST}, such as 0.5, got {share!r}.')
     if not share:
         return network
-    if network.encoder.multiple == 1:  # it has no patches
+    if network.encoder.multiple == 1:  # the encoder has no patches
         raise InputError(f'debias is for vision transformers such as dinov2-small, got {network.encoder.name}.')
     if network.debias:
         raise InputError(f'the network has been debiased already, by {network.debias:g}.')
@@ -52,7 +52,7 @@ def debiased(network: Network, share: float) -> Network:
 
 @functools.cache  # one object, so that functions are compiled for it only once
 def _debiased_encoder(encoder: Encoder, count: int) -> Encoder:
-    """The Encoder whose parameters are those of another one, and the directions to remove."""
+    """An Encoder whose parameters are those of the given one and `count` directions to remove."""
 
     def forward(params, images, dtype):
         return without_directions(encoder.forward(params['network'], images, dtype), params['directions'])

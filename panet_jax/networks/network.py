@@ -18,10 +18,10 @@ class Network:
         encoder: computes the features.
         params: a tree of float32 arrays with the structure of `encoder.shapes()`.
         size: side in pixels of the images for this network.
-        origin: the argument with which `load_network` loads it again: 'imagenet', an encoder's name or a path; None if
+        origin: the source from which `load_network` loads it again: 'imagenet', an encoder's name or a path; None if
             there is none.
         step: step of its training; 0 if it was not trained here, or the step is unknown.
-        debias: share of the positional directions that its features lack, as for `debiased`.
+        debias: share of the positional directions removed from its features, as by `debiased`.
     """
 
     encoder: Encoder
@@ -55,7 +55,7 @@ class Network:
 
     @functools.cached_property
     def hash(self) -> str:
-        """The `params_hash` of the parameters, without the directions of `debiased`, which follow from them."""
+        """The `params_hash` of the parameters, without the directions that `debiased` derives from them."""
         return params_hash(self.params['network'] if self.debias else self.params)
 
 

@@ -22,12 +22,12 @@ HUGGING_FACE = 'https://huggingface.co/facebook'
 
 
 class Published(NamedTuple):
-    """Where the weights of an encoder are published.
+    """The place where the weights of an encoder are published.
 
     Attributes:
-        page: where a person finds them.
-        file: what to download; None if its checksum is not known here.
-        gated: whether the page gives them only to those who have accepted a license.
+        page: address for a person.
+        file: the Download; None if its checksum is unknown.
+        gated: whether the page requires that a license is accepted.
     """
 
     page: str
@@ -76,7 +76,6 @@ PUBLISHED = {
         ),
     ),
     'dinov2-large-registers': Published(f'{HUGGING_FACE}/dinov2-with-registers-large'),
-    # Only who has accepted their license there may have them.
     **{
         f'dinov3-{size}': Published(f'{HUGGING_FACE}/dinov3-vit{size[0]}16-pretrain-lvd1689m', gated=True)
         for size in ('small', 'base', 'large')
@@ -98,7 +97,7 @@ def published_name(encoder: Encoder) -> str | None:
 
 
 def published_params(source: str, encoder: Encoder) -> Params:
-    """The published parameters of an encoder, from our cache, PyTorch's or Hugging Face's; else they are downloaded.
+    """Reads the published parameters of an encoder from our cache, PyTorch's or Hugging Face's, or downloads them.
 
     Args:
         source: 'imagenet', or the name of the encoder that the weights were published for.
@@ -108,8 +107,8 @@ def published_params(source: str, encoder: Encoder) -> Params:
         A tree of float32 numpy arrays.
 
     Raises:
-        InputError: there are no such weights for the encoder, or none at hand; it says what to type, or what to fetch and
-            where to put it.
+        InputError: there are no such weights for the encoder, or they could not be downloaded. The message says what to
+            type, or which file to get and where to put it.
     """
     source = source.removesuffix(STAGE4)
     if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
@@ -130,7 +129,7 @@ def published_params(source: str, encoder: Encoder) -> Params:
 
 
 def default_weights(encoder: Encoder) -> str:
-    """The weights of an encoder for which no weights are named.
+    """The default weights of an encoder.
 
     Args:
         encoder: the encoder.
@@ -156,7 +155,7 @@ def is_at_hand(name: str) -> bool:
 
 
 def _on_this_machine(name) -> Iterator[Path]:
-    """The files of published weights on this machine; of those with PyTorch's names, only ones with the right checksum."""
+    """The files of published weights on this machine. Those with PyTorch's names must have the right checksum."""
     page, file, _ = PUBLISHED[name]
     torch_home = Path(os.environ.get('TORCH_HOME', '~/.cache/torch')).expanduser()
     for folder in (cache_dir(), torch_home / 'hub/checkpoints') if file else ():

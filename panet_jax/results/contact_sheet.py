@@ -1,4 +1,4 @@
-"""A contact sheet: small photographs with their masks, to check by eye that they fit."""
+"""A contact sheet: small photographs with their masks, for a check by eye."""
 
 from collections.abc import Sequence
 from pathlib import Path

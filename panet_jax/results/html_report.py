@@ -1,4 +1,4 @@
-"""A page of HTML in a single file: tables, charts, sheets of pictures, settings."""
+"""The report of an evaluation, a single HTML file: tables, charts, sheets of pictures, settings."""
 
 import base64
 import io

@@ -11,11 +11,11 @@ TEMPLATE = 'model_card.md.jinja'
 
 
 def model_card(name: str, source: str, about: Mapping[str, Any], tables: Sequence[Table]) -> str:
-    """Words a model card.
+    """Writes the text of a model card.
 
     Args:
         name: name of the network, the heading.
-        source: what the Segmenter is given to load it.
+        source: argument with which the Segmenter loads it.
         about: the content of model.json.
         tables: its results, a table for each setting.
 

@@ -13,13 +13,13 @@ def network_name(row: dict) -> str:
         row: a row of results.
 
     Returns:
-        'step 6', 'given: 30000.pth', 'untrained', or of another encoder 'untrained resnet50'.
+        'step 6', 'given: 30000.pth', 'untrained', or, for another encoder than VGG-16, 'untrained resnet50'.
     """
     if row['checkpoint_step']:
         return f'step {row["checkpoint_step"]}'
     weights = row['weights']
     if weights in UNTRAINED:
-        encoder = row.get('encoder', DEFAULT)  # not in rows of earlier versions
+        encoder = row.get('encoder', DEFAULT)  # rows of earlier versions lack it
         return 'untrained' if encoder == DEFAULT else f'untrained {encoder}'
     return f'given: {weights.rstrip("/").rpartition("/")[2]}'
 
@@ -70,8 +70,8 @@ def head_clause(row: dict) -> str:
         row: a row of results.
 
     Returns:
-        Such as ', adapted head, debias 0.5'; '' for the paper's head.
+        Text such as ', adapted head, debias 0.5'; '' for the paper's head without a debias.
     """
-    head = row.get('head', 'panet')  # not in rows of earlier versions
+    head = row.get('head', 'panet')  # rows of earlier versions lack it
     debias = f', debias {row["debias"]:g}' if row.get('debias') else ''
     return ('' if head == 'panet' else f', {head} head') + debias

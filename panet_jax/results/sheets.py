@@ -66,7 +66,7 @@ def way_ious(confusion: np.ndarray) -> np.ndarray:
         confusion: [L, L] int, pixels by true label (rows) and predicted label (columns).
 
     Returns:
-        [N] float in [0, 1], nan for a way that neither truth nor prediction has.
+        [N] float in [0, 1]; NaN for a way that neither truth nor prediction contains.
     """
     both = np.diagonal(confusion)
     return iou(np.stack([both, confusion.sum(0) - both, confusion.sum(1) - both]))[1:]

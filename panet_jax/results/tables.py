@@ -47,7 +47,7 @@ def published_results(workdir: AnyPath, network_hash: str) -> list[Row]:
     """The evaluations of a network, the latest in each setting, without the paths and settings of this machine.
 
     Args:
-        workdir: the workdir that has them.
+        workdir: workdir of the evaluations.
         network_hash: hash of the network.
 
     Returns:
@@ -184,17 +184,17 @@ def remarks(row: Row) -> list[str]:
         sentences.append(
             f'the network was trained on {row["trained_on"]}; that it saw none of these classes is checked by their names only'
         )
-    if unknown := row.get('unknown_training'):  # not in rows of earlier versions
+    if unknown := row.get('unknown_training'):  # rows of earlier versions lack it
         sentences.append(f'it is unknown what {unknown} was trained on, and so whether it saw these classes')
     absent = [name for name, value in row['class_iou'].items() if value is None]
     if absent:
         sentences.append(f'no query showed {", ".join(absent)}: left out of the mean')
     if row['left_out_classes']:
-        sentences.append(f'left out, having too few images: {", ".join(row["left_out_classes"])}')
+        sentences.append(f'left out because they have too few images: {", ".join(row["left_out_classes"])}')
     if row['empty_supports']:
         supports = row['runs'] * row['episodes'] * row['ways'] * row['shots']
         sentences.append(
-            f'{row["empty_supports"]} of {supports} supports are empty, having no annotated pixel left at {row["size"]} px; '
+            f'{row["empty_supports"]} of {supports} supports are empty: no annotated pixel is left at {row["size"]} px; '
             'an empty support finds nothing'
         )
     return sentences

@@ -70,7 +70,7 @@ def save_evaluation_events(workdir: AnyPath, rows: Sequence[dict[str, Any]], pic
     # A new name: TensorBoard does not reread a file from its beginning.
     with replacing(folder / _new_name()) as temporary:
         temporary.write_bytes(b''.join(records))
-    for old in before[:-1]:  # TensorBoard may be reading the last one; its values are void from now on
+    for old in before[:-1]:  # TensorBoard may be reading the last one; the new file makes its values void
         old.unlink(missing_ok=True)
 
 
@@ -89,7 +89,7 @@ def _values(row, pictures):
 
 
 def _first_records(step):
-    """The first records of a file: the format, and a mark that makes values of earlier files from `step` on void."""
+    """The first records of a file: the format, and a mark that voids the values of earlier files from `step` on."""
     now = time.time()
     session = SessionLog(status=SessionLog.START)
     return _packed(Event(wall_time=now, file_version=VERSION), Event(wall_time=now, step=step, session_log=session))

@@ -150,11 +150,7 @@ def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path], *, more: 
     Raises:
         InputError: the folder cannot be made or written to, or another file would be replaced.
     """
-    parent = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not parent.is_dir():
-        raise InputError(f'--out {out} cannot be made, because {parent} is a file; name another folder.')
-    if not os.access(parent, os.W_OK):
-        raise InputError(f'--out {out} cannot be written to; name another folder.')
+    _check_writable(out)
     outputs = [out / name for name in (*more, *(name for stem in stems for name in _names(stem)))]
     outputs += [record_path(out, stem) for stem in stems]
     input_files = {path.resolve() for path in inputs}
@@ -163,6 +159,14 @@ def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path], *, more: 
         replaced = [path for path in outputs if path.exists()]
     if replaced:
         raise InputError(f'the results would replace {replaced[0]}; name another folder with --out.')
+
+
+def _check_writable(out):
+    parent = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not parent.is_dir():
+        raise InputError(f'--out {out} cannot be made, because {parent} is a file; name another folder.')
+    if not os.access(parent, os.W_OK):
+        raise InputError(f'--out {out} cannot be written to; name another folder.')
 
 
 def make_out(out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The episodes of a training: on the seen classes, mirrored at random. And what its workdir notes of them."""
+"""The episodes of a training, on the seen classes and mirrored at random, and the record of its data."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def training_episodes(config: ConfigDict) -> Episodes:
 
 
 def training_data(settings: ConfigDict, episodes: Episodes) -> TrainingData:
-    """What the workdir of a training notes of its data.
+    """The data of a training, for its workdir.
 
     Args:
         settings: section `data` of the experiment.

@@ -22,10 +22,10 @@ say_above_bar = hosts.primary_only(tqdm.write)
 
 
 class Log:
-    """Collects the metrics of steps on the device, and writes their means to a line now and then.
+    """Collects the metrics of steps on the device, and writes lines of their means.
 
-    To read a metric is to wait for its step, so all metrics since the last line are read together. A Log is a context,
-    with a progress bar.
+    Reading a metric waits for its step, so all metrics since the last line are read together. A Log is a context with a
+    progress bar.
 
     Args:
         config: the experiment.
@@ -63,9 +63,9 @@ class Log:
             say_above_bar(f'the step is compiled, in {self._time - before:.1f} s')
 
     def add(self, metrics: dict[str, jax.Array]) -> None:
-        """Collects the metrics of a step, and waits for those of two steps before.
+        """Collects the metrics of a step, and waits until the step two steps earlier is done.
 
-        Without that wait the bar would run ahead, and batches would pile up on the devices.
+        Without the wait the bar would run ahead, and batches would pile up on the devices.
 
         Args:
             metrics: {name: [] float32}.

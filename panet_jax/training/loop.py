@@ -88,7 +88,7 @@ def placed_batches(
 
 @contextlib.contextmanager
 def _saved_on_failure(state, step, run, log):
-    """Saves the state if the next batch fails. In a job of several processes it cannot: the others would not take part."""
+    """Saves the state if the next batch fails; not in a job of several processes, where the others would not take part."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary touches them."""
+"""The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary uses them."""
 
 import contextlib
 import functools
@@ -69,7 +69,7 @@ class Run:
     ) -> TrainState:
         """The state to train from: that of the newest checkpoint or, without one, of the initial network.
 
-        Writes config.json and classes.json. The initial weights are read only where no checkpoint is.
+        Writes config.json and classes.json. The initial weights are read only if there is no checkpoint.
 
         Args:
             initial: the network before its training.
@@ -191,7 +191,7 @@ class Clock:
         self._last = self._now()
 
     def due(self) -> bool:
-        """Whether the time is over. If so it restarts at once: with several processes the checkpoint is a step later."""
+        """Whether the time is over. Then it restarts at once: with several processes the checkpoint is one step later."""
         due = self._now() - self._last >= self._seconds
         if due:
             self.restart()

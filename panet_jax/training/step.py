@@ -14,8 +14,8 @@ from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.episode import Episode, prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
 
-# Side in pixels from which a batch gains little on a CPU over its episodes one by one, but takes the memory of all: at 417 it
-# takes 3 % less time (four episodes, two cores), at 209 5 %, at 97 14 %.
+# Side in pixels of images from which a CPU takes the episodes of a batch one by one. A whole batch needs the memory of all
+# episodes. With four episodes on two cores it saved 3 % of the time at 417 pixels, 5 % at 209, and 14 % at 97.
 LARGE_IMAGE = 321
 
 
@@ -83,7 +83,7 @@ def update(state: TrainState, means: tuple[Params, dict[str, jax.Array]]) -> tup
         means: gradient and metrics of this device's share, as from `gradient_of_mean`.
 
     Returns:
-        As `train_step`.
+        As in `train_step`.
     """
     gradients, metrics = devices.mean_over_devices(means)
     metrics['gradient_norm'] = optax.tree.norm(gradients)
@@ -116,14 +116,14 @@ def _mean_over_parts(function, params, episodes, count):
 def takes_one_by_one(config: ConfigDict, used: list[jax.Device]) -> bool:
     """Whether each device takes the episodes of its share one after the other, in a loop outside XLA.
 
-    It does on a CPU where `accumulate` asks for parts, which are slow in a loop of XLA's, and where images are large.
+    True on a CPU if `accumulate` asks for parts, which are slow in a loop inside XLA, or if images are large.
 
     Args:
         config: the experiment.
         used: devices that share a batch.
 
     Returns:
-        Whether it does.
+        True or False.
     """
     if used[0].platform != 'cpu' or config.batch == len(used):
         return False
@@ -220,7 +220,7 @@ def make_optimizer(
 
     Args:
         schedule: learning rate by step.
-        momentum: of SGD; AdamW has its own.
+        momentum: momentum of SGD; AdamW ignores it.
         weight_decay: as in torch.optim.SGD or torch.optim.AdamW.
         clip_norm: bound of the gradient's global norm; 0 is none.
         name: 'sgd' or 'adamw'.

@@ -59,7 +59,7 @@ def train(
 
 
 def _check_warmup(config):
-    """Checks that the learning rate reaches its height."""
+    """Checks that the warmup ends before the training does."""
     if config.optimizer.warmup > config.steps:
         raise InputError(
             f'optimizer.warmup must be at most the {config.steps} steps of the training, got {config.optimizer.warmup}.'

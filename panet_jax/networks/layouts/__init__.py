@@ -1,1 +1,1 @@
-"""The names and layouts that parameters have in files, a module an architecture."""
+"""The names and layouts of parameters in files, one module for each architecture."""

@@ -27,7 +27,7 @@ BLOCK = {
     'expand': 'mlp.fc1',
     'contract': 'mlp.fc2',
 }
-# Of the network, behind any prefix.
+# Names of the network's tensors, after any prefix.
 PARTS_OF_NETWORK = r'embeddings|encoder\.layer|layernorm|patch_embed|blocks|norm'
 NAME = rf'(?:.*?\.)??((?:{PARTS_OF_NETWORK})\..*|(?:cls|mask|reg|register)_tokens?|pos_embed)'
 # The original names and timm's -> Hugging Face's.
@@ -50,7 +50,7 @@ def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 
 def _select(tensors: Tensors) -> Tensors:
-    """The tensors by Hugging Face's names, without a prefix, the mask token (which segments nothing) and a head."""
+    """The tensors by Hugging Face's names, without a prefix; the mask token (only for pretraining) and any head are left out."""
     matches = {name: re.fullmatch(NAME, name) for name in tensors}
     names = short_names({name: match[1] for name, match in matches.items() if match})
     short = {name: tensors[source] for name, source in names.items() if 'mask_token' not in name}
@@ -58,7 +58,7 @@ def _select(tensors: Tensors) -> Tensors:
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
-    """The name, by depth, channels and registers, and the width."""
+    """The name and the width, from depth, channels and registers."""
     kernel = tensors.get(f'{TOP["patches"]}.weight')
     if kernel is None or kernel.ndim != 4 or kernel.shape[2:] != (PATCH, PATCH):
         return None
@@ -69,7 +69,7 @@ def _recognize(tensors: Tensors) -> tuple[str, float] | None:
 
 
 def _from_original(tensors):
-    """Tensors by Hugging Face's names: query, key and value are cut apart. A name that is unknown stays unexpected."""
+    """Tensors by Hugging Face's names, with query, key and value split. An unknown name is kept, to be refused later."""
     result = {}
     for name, tensor in tensors.items():
         fused = re.fullmatch(r'blocks\.(\d+)\.attn\.qkv\.(weight|bias)', name)
@@ -82,7 +82,7 @@ def _from_original(tensors):
 
 
 def _with_class_position(tensors):
-    """Adds a zero position of the class token: timm has added its own to the token where there are registers."""
+    """Adds a zero position for the class token: with registers, timm has added that position to the token itself."""
     positions = tensors.get(TOP['positions'])
     if positions is None or positions.ndim != 3 or positions.shape[1] != POSITIONS**2:
         return tensors

@@ -28,7 +28,7 @@ BLOCK = {
     'expand': 'mlp.up_proj',
     'contract': 'mlp.down_proj',
 }
-# Of a tensor of the network, behind any prefix.
+# Names of the network's tensors, after any prefix.
 NAME = r'(?:.*?\.)??((?:embeddings|layer|norm|patch_embed|blocks|rope_embed)\..*|(?:cls|storage|mask)_tokens?)'
 # The original names -> Hugging Face's.
 ORIGINAL = (
@@ -41,7 +41,7 @@ ORIGINAL = (
     (r'blocks\.(\d+)\.mlp\.fc1\.', r'layer.\1.mlp.up_proj.'),
     (r'blocks\.(\d+)\.mlp\.fc2\.', r'layer.\1.mlp.down_proj.'),
 )
-# Neither has a use here: the mask segments nothing; periods, and the zeros of the key's bias, are in the code.
+# Not needed: the mask token is for pretraining only; the periods, and the zero bias of the key, are in the code.
 UNUSED = r'.*mask_token|rope_embed\..*|blocks\.\d+\.attn\.qkv\.bias_mask'
 FUSED = r'blocks\.(\d+)\.attn\.qkv\.(weight|bias)'
 
@@ -53,7 +53,7 @@ def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 
 def _select(tensors: Tensors) -> Tensors:
-    """The tensors by Hugging Face's names, without a prefix, and without what is of no use here."""
+    """The tensors by Hugging Face's names, without a prefix and without UNUSED ones."""
     matches = {name: re.fullmatch(NAME, name) for name in tensors}
     names = short_names({name: match[1] for name, match in matches.items() if match})
     result = {}
@@ -67,7 +67,7 @@ def _select(tensors: Tensors) -> Tensors:
 
 
 def _split(fused, index, part):
-    """Query, key and value of a fused tensor by their names; the bias of the key, which the original masks, is left out."""
+    """Splits a fused tensor into query, key and value, by name; the bias of the key, which the original masks, is left out."""
     arrays = zip('qkv', np.split(fused, 3), strict=True)
     return {
         f'layer.{index}.attention.{name}_proj.{part}': array for name, array in arrays if (name, part) != ('k', 'bias')
@@ -75,7 +75,7 @@ def _split(fused, index, part):
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
-    """The name and the width, by depth and channels."""
+    """The name and the width, from depth and channels."""
     kernel = tensors.get(f'{TOP["patches"]}.weight')
     if kernel is None or kernel.ndim != 4 or kernel.shape[2:] != (PATCH, PATCH):
         return None

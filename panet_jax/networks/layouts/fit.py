@@ -14,8 +14,8 @@ LAYOUTS = {
     'resnet': resnet_layout.LAYOUT,
     'dinov2': dinov2_layout.LAYOUT,
     'dinov3': dinov3_layout.LAYOUT,
-}  # by how a name begins
-MOST_LISTED = 6  # names that an error lists of each kind
+}  # by the beginning of an encoder's name
+MOST_LISTED = 6  # names of each kind that an error lists
 
 
 def to_tensors(encoder: Encoder, params: Params) -> dict[str, np.ndarray]:
@@ -94,17 +94,17 @@ def _refuse_other_network(encoder, tensors, source_name):
     if name != encoder.name.removesuffix(STAGE4) and _layout(encoder) is not OWN:
         raise InputError(
             f'the weights in {source_name} are those of a {name}, the network is a {encoder.name}; type '
-            f'{{encoder.name=}}{name}, or take other weights.'
+            f'{{encoder.name=}}{name}, or name other weights.'
         )
     if width != encoder.width:
         raise InputError(
             f'the weights in {source_name} are of width {width:g}, the network of width {encoder.width:g}; type '
-            f'{{encoder.width=}}{width:g}, or take other weights.'
+            f'{{encoder.width=}}{width:g}, or name other weights.'
         )
 
 
 def _misfits(encoder, entries, tensors):
-    """The names and shapes of a file that are not those of the network, as a text."""
+    """Describes how the names and shapes of a file differ from the network's; '' if they fit."""
     shapes = {entry.name: entry.shape for entry in entries}
     misfits = [
         f'{name} {shape} in the network, {tensors[name].shape} in the file'
@@ -113,14 +113,14 @@ def _misfits(encoder, entries, tensors):
     ]
     lists = {
         'missing': [name for name in shapes if name not in tensors],
-        'unexpected': [name for name in tensors if name not in shapes and not _left_out(encoder, name)],
+        'unexpected': [name for name in tensors if name not in shapes and not _is_ignored(encoder, name)],
         'of another shape': misfits,
     }
     return '; '.join(f'{kind}: {_shortened(names)}' for kind, names in lists.items() if names)
 
 
-def _left_out(encoder, name):
-    """Whether a file may have a tensor that the encoder has no use for: stage 4 of a ResNet that ends before it."""
+def _is_ignored(encoder, name):
+    """Whether the encoder ignores a tensor: stage 4, for a ResNet that ends before it."""
     return encoder.name.startswith('resnet') and name.startswith('layer4.')
 
 

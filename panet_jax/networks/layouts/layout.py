@@ -1,4 +1,4 @@
-"""What a layout is: where each array of the parameters lies in a file."""
+"""A layout: the name, shape and axes of each array of the parameters in a file."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +35,9 @@ class Layout(NamedTuple):
     """How the files of an architecture are read and written.
 
     Attributes:
-        entries: function of (Encoder, tensors); returns the Entries of all parameters, with the names of those tensors.
-        select: function of a file's tensors; returns those of the network, without a classifier, by the names of
-            `entries`.
-        recognize: function of tensors from `select`; returns (name, width) of the encoder, or None.
+        entries: (Encoder, tensors) -> the Entries of all parameters, with the names that these tensors have.
+        select: (tensors of a file) -> those of the network, without a classifier, by the names of `entries`.
+        recognize: (tensors from `select`) -> (name, width) of the encoder, or None.
     """
 
     entries: Callable[[Encoder, Tensors], list[Entry]]
@@ -56,13 +55,13 @@ def short_names(names: Mapping[str, str]) -> dict[str, str]:
     """Checks that a file has one network only.
 
     Args:
-        names: {name in the file: name without what stands before the network's}.
+        names: {name in the file: name without a prefix}.
 
     Returns:
         {short name: name in the file}.
 
     Raises:
-        InputError: two names are the same without what stands before them, as in a file with a moving average.
+        InputError: two names differ only in their prefix, as in a file with a moving average.
     """
     result = {}
     for name, short in names.items():
@@ -79,10 +78,10 @@ def renamed(name: str, rules: Sequence[tuple[str, str]]) -> str:
 
     Args:
         name: its name in the file.
-        rules: (how the name begins, what replaces that), as for `re.sub`; the first that fits is taken.
+        rules: (pattern of the beginning, replacement), as for `re.sub`; the first that matches is used.
 
     Returns:
-        The other name; the same one if no rule fits.
+        The other name; the same name if no rule matches.
     """
     for pattern, replacement in rules:
         other, count = re.subn(f'^{pattern}', replacement, name)

@@ -25,9 +25,9 @@ def _select(tensors: Tensors) -> Tensors:
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
-    """The name, by the number of blocks of stage 3, and the width, by the first convolution.
+    """The name, from the number of blocks of stage 3, and the width, from the first convolution.
 
-    A file has stage 4 in any case: features after it are asked for by name.
+    Every file has stage 4, so only a name can ask for the features after it.
     """
     first = tensors.get('conv1.weight')
     depth = len({name.split('.')[1] for name in tensors if name.startswith('layer3.')})

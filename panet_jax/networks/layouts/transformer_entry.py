@@ -1,4 +1,4 @@
-"""Where an array of a vision transformer lies in Hugging Face's files."""
+"""The Entry of an array of a vision transformer in Hugging Face's files."""
 
 from collections.abc import Mapping
 
@@ -16,8 +16,8 @@ def transformer_entry(
     Args:
         path: keys in the tree of parameters.
         shape: its shape there.
-        top: {our name: the file's} of what is outside the blocks.
-        block: {our name: the file's} of what is in a block, where they differ.
+        top: {our name: name in the file} of modules and arrays outside the blocks.
+        block: {our name: name in the file} inside a block, where the names differ.
         blocks: name before the number of a block, such as 'encoder.layer'.
 
     Returns:

@@ -8,7 +8,7 @@ from panet_jax.method.encoder import Encoder
 from panet_jax.method.vgg16 import BLOCKS, CONV_NAMES
 from panet_jax.networks.layouts.layout import HWIO_TO_OIHW, Entry, Layout, Tensors, short_names
 
-# Where layer convB_I stands in torchvision's flat `features`, counting ReLUs and pools ...
+# Index of layer convB_I in torchvision's flat `features`, which counts ReLUs and pools ...
 _TORCHVISION_INDEX = dict(zip(CONV_NAMES, (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), strict=True))
 TORCHVISION_NAMES = {name: f'features.{index}' for name, index in _TORCHVISION_INDEX.items()}
 # ... and in the authors' nested one: blocks at 0, 2, 4, 6, 8 (pools between), convolutions at 0, 2, 4.
@@ -17,7 +17,7 @@ TORCH_PARTS = {'kernel': 'weight', 'bias': 'bias'}
 
 
 def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
-    """The Entries of all parameters, called as in the tensors; torchvision's names if there are none."""
+    """The Entries of all parameters, with the names that the tensors have; by default torchvision's."""
     names, result = _layer_names(tensors), []
     for path, leaf in flax.traverse_util.flatten_dict(encoder.shapes()).items():
         layer, part = path
@@ -28,20 +28,20 @@ def _entries(encoder: Encoder, tensors: Tensors) -> list[Entry]:
 
 
 def _select(tensors: Tensors) -> Tensors:
-    """The tensors of the convolutions, whatever stands before `features.` in their names."""
+    """The tensors of the convolutions, whatever precedes `features.` in their names."""
     parts = {name: name.rpartition('features.') for name in tensors}
     names = short_names({name: features + rest for name, (_, features, rest) in parts.items() if features})
     return {short: tensors[name] for short, name in names.items()}
 
 
 def _recognize(tensors: Tensors) -> tuple[str, float] | None:
-    """The name and the width, by the first convolution's bias."""
+    """The name and the width, from the first convolution's bias."""
     first = tensors.get(f'{_layer_names(tensors)["conv1_1"]}.bias')
     return ('vgg16', first.size / BLOCKS[0][1]) if first is not None and first.ndim == 1 else None
 
 
 def _layer_names(tensors):
-    """What the layers are called in a file: the authors' snapshots have nested names."""
+    """The names of the layers in a file: the nested ones of the authors' snapshots, or torchvision's."""
     nested = any(re.fullmatch(r'features\.\d+\.\d+\.\w+', name) for name in tensors)
     return SNAPSHOT_NAMES if nested else TORCHVISION_NAMES
 
