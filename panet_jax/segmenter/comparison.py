@@ -3,6 +3,7 @@
 import functools
 import itertools
 import numbers
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -17,6 +18,8 @@ from panet_jax.segmenter.decision import class_probabilities, reference_views
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
 
+DIGITS = 4  # of a probability
+
 
 class Comparison:
     """Compares the features of images with references. What depends on the references alone is computed once.
@@ -25,7 +28,7 @@ class Comparison:
         references: the set to compare with.
         head: 'adapted' or 'panet', as for the Segmenter.
         present_above: threshold in [0, 1] of the probability that an image shows a class, below which the class is left
-            out; None takes every class to be in every image.
+            out, or {class: threshold} of all classes; None takes every class to be in every image.
         edges: whether masks follow the edges of the image, as `edge_logits` has them.
 
     Raises:
@@ -33,39 +36,62 @@ class Comparison:
             what a decision needs.
     """
 
-    def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None, *, edges: bool = True):
+    def __init__(
+        self,
+        references: ReferenceSet,
+        head: str,
+        present_above: float | Mapping[str, float] | None = None,
+        *,
+        edges: bool = True,
+    ):
         self._prototypes, self._classes = references.prototypes(), references.classes
         self._head, self._edges = head, edges
         self._adaptation = adaptation_of('adapted', references.most_shots)  # the expected IoU takes it with either head
-        self._present_above, self._views = present_above, None
+        self._thresholds, self._views = None, None
         if present_above is not None:
-            _check_share(present_above)
+            self._thresholds = _thresholds(present_above, self._classes)
             self._views = reference_views(references)
 
-    def __call__(self, features: np.ndarray, pixels: np.ndarray, shape: tuple[int, int]) -> Segmentation:
+    def __call__(
+        self, features: np.ndarray, pixels: np.ndarray, shape: tuple[int, int], answers: Mapping[str, bool]
+    ) -> Segmentation:
         """The Segmentation of an image.
 
         Args:
             features: [h, w, C] float32, features of the image.
             pixels: [S, S, 3] uint8, the image as the network sees it.
             shape: (H, W) of the image.
+            answers: {class: whether the image shows it}, of classes for which that is known.
 
         Returns:
-            The Segmentation; with a threshold it has the probabilities, and the present classes only.
+            The Segmentation, with the classes that are known to be there or, where that is unknown, are above their
+            threshold. With a threshold it has the probabilities.
+
+        Raises:
+            InputError: an answer names no class.
         """
         absent = self._by_class(_absence(features, self._prototypes))
-        if self._views is None:
-            logits, expected = self._logits(features, self._prototypes, pixels)
-            return Segmentation(logits, shape, self._classes, absent, expected_iou=self._by_class(expected))
-        probabilities = class_probabilities(features, self._prototypes, self._views)
+        probabilities = None
+        if self._views is not None:
+            # Rounded as predictions.json has them, so that whoever reads that comes to the same decision.
+            probabilities = class_probabilities(features, self._prototypes, self._views).round(DIGITS)
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
-        kept = np.concatenate([[True], probabilities > self._present_above])
+        kept = np.concatenate([[True], self._taken(probabilities, answers)])
         of_kept, expected = self._logits(features, self._prototypes[kept], pixels)
         logits = np.full((*of_kept.shape[:2], len(kept)), NEVER, np.float32)
         logits[..., kept] = of_kept
         names = itertools.compress(self._classes, kept[1:])
         expected = dict(zip(names, expected.tolist(), strict=True))
-        return Segmentation(logits, shape, self._classes, absent, self._by_class(probabilities), expected)
+        presence = None if probabilities is None else self._by_class(probabilities)
+        return Segmentation(logits, shape, self._classes, absent, presence, expected)
+
+    def _taken(self, probabilities, answers):
+        """[N] bool: the classes that are taken to be in an image."""
+        unknown = [name for name in answers if name not in self._classes]
+        if unknown:
+            raise InputError(f'there is no class {unknown[0]!r} to answer for; there are {", ".join(self._classes)}.')
+        taken = np.ones(len(self._classes), bool) if probabilities is None else probabilities > self._thresholds
+        return np.array([answers.get(name, one) for name, one in zip(self._classes, taken, strict=True)], bool)
 
     def _logits(self, features, prototypes, pixels):
         """The logits of an image, on the grid or at the working size of its edges, and the expected IoU, [N]."""
@@ -93,6 +119,18 @@ def _absence(features, prototypes):
     return absence(features, cosine_logits(features, prototypes), prototypes)
 
 
-def _check_share(present_above):
-    if not isinstance(present_above, numbers.Real) or not 0 <= present_above <= 1:
-        raise InputError(f'present_above must be a number from 0 to 1 such as 0.1, got {present_above!r}.')
+def _thresholds(present_above, classes):
+    """[N] float64, checked."""
+    if isinstance(present_above, Mapping):
+        if set(present_above) != set(classes):
+            raise InputError(
+                f'present_above must have a threshold for each of {", ".join(classes)}, got those of '
+                f'{", ".join(map(str, present_above)) or "none"}.'
+            )
+        values = [present_above[name] for name in classes]
+    else:
+        values = [present_above] * len(classes)
+    for value in values:
+        if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+            raise InputError(f'present_above must be a number from 0 to 1 such as 0.1, got {value!r}.')
+    return np.array(values, np.float64)
