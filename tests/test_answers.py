@@ -1,5 +1,6 @@
 """Answers of a user: the thresholds they give, the questions of `panet-jax predict --review`, and what they change."""
 
+import io
 import json
 
 import answers as benchmark
@@ -198,6 +199,24 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
         own = entry.get('answers', {})
         for name, limit in run['thresholds'].items():
             assert (name in entry['expected_iou']) == own.get(name, entry['presence'][name] > limit)
+
+
+def test_a_review_asks_on_the_terminal_and_goes_on_where_it_ended(predict, current_folder, monkeypatch):
+    def typed(text):
+        terminal = io.StringIO(text)
+        terminal.isatty = lambda: True
+        monkeypatch.setattr('sys.stdin', terminal)
+        status, out, _ = predict('--review=2')
+        assert status == 0
+        return out, json.loads((current_folder / 'found/answers.json').read_text())
+
+    out, first = typed('y\ny\nq\n')
+    assert out.count('(presence') == 3
+    assert [answer for of_photo in first.values() for answer in of_photo.values()] == [True, True]
+    out, second = typed('n\nn\nn\nn\n')
+    assert '4 image(s) were done before' in out
+    assert sum(map(len, second.values())) == 2 + 4
+    assert all(second[photo][name] for photo, own in first.items() for name in own)
 
 
 def test_a_review_wants_a_terminal_and_references(predict, current_folder):

@@ -84,32 +84,6 @@ def thresholds(entries: Entries, answers: AllAnswers, classes: Sequence[str], ab
     return dict(zip(classes, values.tolist(), strict=True))
 
 
-def wanted(entry: Mapping[str, Any], own: Mapping[str, bool], limits: Mapping[str, float]) -> dict[str, bool]:
-    """Which classes a photograph is to have.
-
-    Args:
-        entry: its entry, with 'presence'.
-        own: the answers for it.
-        limits: {class: threshold}.
-
-    Returns:
-        {class: whether it is taken to be there}.
-    """
-    return {name: own.get(name, entry['presence'][name] > limit) for name, limit in limits.items()}
-
-
-def has(entry: Mapping[str, Any]) -> dict[str, bool]:
-    """Which classes a photograph was segmented with, as `wanted` has them.
-
-    Args:
-        entry: its entry in predictions.json, with 'presence'.
-
-    Returns:
-        {class: whether it was taken to be there}.
-    """
-    return {name: name in entry.get('expected_iou', ()) for name in entry['presence']}
-
-
 def ask(
     entries: Entries,
     answers: AllAnswers,

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands import answers
+from panet_jax.commands.answers import ask, read_answers
+from panet_jax.commands.decision import Decision
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
@@ -65,7 +66,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     done = _done_before(before, job, decision)
     rest = [path for path in job.stems if path not in done]
     # It checks the references before anything is written.
-    results = _stream(segmenter, rest, job, decision, before)
+    results = _stream(segmenter, rest, decision, before)
     make_out(job.out)
     about['runs'] = _runs(job.earlier, run)
     # First, so that what a kill leaves is known for results, which the same command goes on with.
@@ -83,70 +84,20 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     return _print_failed(entries)
 
 
-class Decision(NamedTuple):
-    """What decides which classes photographs are taken to show.
-
-    Attributes:
-        classes: names of the classes.
-        above: threshold of a class without answers; None if all classes are taken to be everywhere.
-        answers: {name of results: {class: answer}}.
-    """
-
-    classes: tuple[str, ...]
-    above: float | None
-    answers: answers.AllAnswers
-
-    def limits(self, job: Job, outcomes: Mapping[Path, dict[str, Any]]) -> dict[str, float] | None:
-        """{class: threshold} after the answers for photographs that were segmented; None as `above`."""
-        if self.above is None:
-            return None
-        return answers.thresholds(_by_stem(job, outcomes), self.answers, self.classes, self.above)
-
-    def wanted(self, job: Job, outcomes: Mapping[Path, dict[str, Any]]) -> dict[Path, dict[str, bool]]:
-        """{photograph: {class: whether it is taken to be there}}; what is known, of those that were not segmented."""
-        own = {path: self.answers.get(stem, {}) for path, stem in job.stems.items()}
-        if self.above is None:
-            return own
-        limits = self.limits(job, outcomes)
-        decided = {
-            path: answers.wanted(outcomes[path], own[path], limits)
-            for path, stem in job.stems.items()
-            if stem in _by_stem(job, outcomes)
-        }
-        return own | decided
-
-    def changed(self, job: Job, outcomes: Mapping[Path, dict[str, Any]]) -> list[Path]:
-        """The photographs that were segmented with other classes than they are to have."""
-        if self.above is None:
-            return []
-        segmented, wanted = _by_stem(job, outcomes), self.wanted(job, outcomes)
-        return [
-            path
-            for path, stem in job.stems.items()
-            if stem in segmented and answers.has(segmented[stem]) != wanted[path]
-        ]
-
-
-def _by_stem(job, outcomes):
-    """{name of results: entry} of the photographs that were segmented."""
-    return {stem: outcomes[path] for path, stem in job.stems.items() if 'presence' in outcomes.get(path, ())}
-
-
 def _read_decision(segmenter, job) -> Decision:
     from panet_jax.method.answers import ANSWERED_ABOVE
 
     names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
-    known = answers.read_answers(job.out, segmenter.classes, names)
+    known = read_answers(job.out, segmenter.classes, names)
     above = job.options.present_above
     if above is None and (known or job.options.review):
         above = ANSWERED_ABOVE
-    return Decision(segmenter.classes, above, known)
+    return Decision(job.stems, segmenter.classes, above, known)
 
 
-def _stream(segmenter, paths, job, decision, outcomes):
+def _stream(segmenter, paths, decision, outcomes):
     """(Segmentation, photograph) of photographs, with the classes that they are to have after earlier outcomes."""
-    wanted = decision.wanted(job, outcomes)
-    limits = decision.limits(job, outcomes)
+    limits, wanted = decision.limits(outcomes), decision.wanted(outcomes)
     return segmenter.stream_photos(
         paths, on_error='yield', present_above=limits, answers=[wanted[path] for path in paths]
     )
@@ -156,12 +107,12 @@ def _review(segmenter, run, job, decision, outcomes) -> None:
     """Asks, if --review was typed, and segments those photographs again whose classes the answers change."""
     if job.options.review:
         about = {'most': job.options.review, 'above': decision.above, 'out': job.out}
-        answers.ask(_by_stem(job, outcomes), decision.answers, decision.classes, **about)
-    run['thresholds'] = {name: round(limit, 4) for name, limit in decision.limits(job, outcomes).items()}
-    changed = decision.changed(job, outcomes)
+        ask(decision.entries(outcomes), decision.answers, decision.classes, **about)
+    run['thresholds'] = {name: round(limit, 4) for name, limit in decision.limits(outcomes).items()}
+    changed = decision.changed(outcomes)
     if changed:
         print(f'the answers change {len(changed)} image(s)', flush=True)
-        _write_all(_stream(segmenter, changed, job, decision, outcomes), changed, run['id'], job, outcomes)
+        _write_all(_stream(segmenter, changed, decision, outcomes), changed, run['id'], job, outcomes)
 
 
 def _about(segmenter) -> dict[str, Any]:
@@ -218,7 +169,7 @@ def _done_before(entries: Mapping[Path, dict[str, Any]], job: Job, decision: Dec
 
     Photographs that go through the encoder together are done again together: the last bits of the results depend on it.
     """
-    changed = decision.changed(job, entries)
+    changed = decision.changed(entries)
     paths, size = list(job.stems), job.options.batch
     steps = [paths[first : first + size] for first in range(0, len(paths), size)]
     whole = [step for step in steps if all(path in entries and path not in changed for path in step)]
