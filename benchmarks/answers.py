@@ -18,7 +18,7 @@ from photo_folder import OPTIONS, add_class_options, folder_parser, half, parse_
 from quality import FOLDER_SHOTS, decide, folder_references, folder_scores, segment_by, show
 
 from panet_jax.commands.ending import FrontEnd, exiting
-from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, next_question, thresholds_of
+from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, descriptor, next_question, presence_after
 from panet_jax.method.presence import PRESENT_ABOVE
 
 COUNTS = 0, 3, 5, 10, 20  # of answers a class
@@ -56,7 +56,12 @@ def scores_of(photographs, classes, draw, arguments):
     presence = decide(photographs, shown, prototypes, others)
     nothing = np.full(truth.shape, UNKNOWN)
     decisions = {f'presence > {PRESENT_ABOVE}': (presence > PRESENT_ABOVE, nothing)}
-    decisions |= {str(count): decided(presence, truth, count) for count in COUNTS}
+    described = [
+        np.stack([descriptor(photographs.features[i].astype(np.float32)) for i in some])
+        for some in (others, shown.images)
+    ]
+    known = np.asarray(shown.foreground.count) > 0
+    decisions |= {str(count): decided(presence, truth, count, (*described, known)) for count in COUNTS}
     decisions['known'] = (truth, truth.astype(int))
     segment = segment_by('edges', FOLDER_SHOTS, arguments.size)
     return {
@@ -68,16 +73,15 @@ def scores_of(photographs, classes, draw, arguments):
     }
 
 
-def decided(presence, truth, count):
+def decided(presence, truth, count, descriptors):
     """The decision after `count` answers a class, [M, N] bool, and the answers, [M, N] int."""
     answers = np.full(truth.shape, UNKNOWN)
-    for column in range(truth.shape[1]):
-        own = slice(column, column + 1)
-        for _ in range(min(count, len(truth))):
-            (threshold,) = thresholds_of(presence[:, own], answers[:, own], ANSWERED_ABOVE)
-            asked = next_question(presence[:, column], answers[:, column] == UNKNOWN, threshold)
+    for _ in range(min(count, len(truth))):
+        after = presence_after(presence, answers, *descriptors)
+        for column in range(truth.shape[1]):
+            asked = next_question(after[:, column], answers[:, column] == UNKNOWN)
             answers[asked, column] = truth[asked, column]
-    taken = presence > thresholds_of(presence, answers, ANSWERED_ABOVE)
+    taken = presence_after(presence, answers, *descriptors) > ANSWERED_ABOVE
     return np.where(answers == UNKNOWN, taken, answers == 1), answers
 
 

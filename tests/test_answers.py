@@ -1,48 +1,71 @@
-"""Answers of a user: the thresholds they give, the questions of `panet-jax predict --review`, and what they change."""
+"""Answers of a user: what they say of other photographs, the questions of `panet-jax predict --review`, and what they change."""
 
 import io
 import json
+import types
+from pathlib import Path
 
 import answers as benchmark
 import numpy as np
 import pytest
 from drawn import draw_disc
 from PIL import Image
-from scipy import optimize, special
+from scipy import special
 
 import panet_jax as pj
 from panet_jax.commands import cli
 from panet_jax.commands.answers import ask, read_answers
-from panet_jax.method.answers import UNKNOWN, VARIANCE, next_question, thresholds_of
+from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, descriptor, next_question, presence_after
 
 COLORS = {'red': (220, 40, 30), 'blue': (20, 60, 240)}
 
 
-def test_a_threshold_is_the_one_that_makes_the_answers_most_probable(rng):
-    presence = rng.uniform(0.02, 0.9, (30, 4))
-    answers = rng.choice([UNKNOWN, 0, 1], (30, 4))
-    answers[:, 3] = UNKNOWN
-    found = thresholds_of(presence, answers, 0.4)
-    for column in range(4):
-        known = answers[:, column] != UNKNOWN
-        odds, signs = special.logit(presence[known, column]), 2 * answers[known, column] - 1
-
-        def loss(shift, odds=odds, signs=signs):
-            return np.logaddexp(0, -signs * (odds + shift)).sum() + shift**2 / (2 * VARIANCE)
-
-        shift = optimize.minimize_scalar(loss).x
-        assert found[column] == pytest.approx(special.expit(special.logit(0.4) - shift), abs=1e-4)
-    assert found[3] == pytest.approx(0.4)
+@pytest.fixture
+def folder(rng):
+    """Of 40 photographs the first 10 show the class, and look alike: presence, descriptors; those of 3 references."""
+    centers = np.r_[
+        np.tile([[3.0, 1, 1, 1]], (10, 1)), np.tile([[1.0, 1, 1, 3]], (30, 1)), np.tile([[3.0, 1, 1, 1]], (3, 1))
+    ]
+    vectors = np.maximum(centers + rng.normal(scale=0.5, size=centers.shape), 0)
+    presence = rng.uniform(0.02, 0.1, (40, 1))
+    return presence, vectors[:40], vectors[40:], np.ones((3, 1), bool)
 
 
-def test_yes_lowers_a_threshold_and_no_raises_it_and_0_takes_all():
-    presence = np.array([[0.3], [0.1], [0.05]])
-    none, yes, no = (thresholds_of(presence, np.array([[UNKNOWN], [one], [UNKNOWN]])) for one in (UNKNOWN, 1, 0))
-    assert yes < none < no
-    everywhere = thresholds_of(presence, np.ones((3, 1), int), 0.3)
-    assert (presence > everywhere).all()  # all of them show it
-    assert thresholds_of(presence, np.zeros((3, 1), int), 0.0) == 0
-    assert np.isfinite(thresholds_of(np.array([[0.0], [1.0]]), np.array([[1], [0]]))).all()
+def after(folder, **answers):
+    """[40] probabilities after {yes, no: places} of answers."""
+    presence, *more = folder
+    known = np.full((40, 1), UNKNOWN)
+    known[answers.get('yes', [])] = 1
+    known[answers.get('no', [])] = 0
+    return presence_after(presence, known, *more)[:, 0]
+
+
+def test_answers_raise_and_lower_what_looks_alike_and_all(folder):
+    none, yes, no = after(folder), after(folder, yes=[0, 1]), after(folder, no=[0, 1])
+    assert ((none > 0) & (none < 1)).all()
+    gains = special.logit(yes) - special.logit(none)
+    assert (gains > 0).all()
+    assert gains[2:10].mean() > gains[10:].mean()
+    assert (no < none).all()
+    many = after(folder, yes=range(0, 6), no=range(10, 20))
+    assert many[6:10].min() > many[20:].max()
+    assert (after(folder, yes=range(10))[:10] > 0.9).all()  # all of them show it
+
+
+def test_without_references_or_answers_of_a_class_it_keeps_its_presence():
+    presence = np.array([[0.3], [0.1]])
+    nothing = presence_after(presence, np.full((2, 1), UNKNOWN), np.eye(2), np.ones((1, 2)), np.zeros((1, 1), bool))
+    np.testing.assert_allclose(nothing, presence)
+    certain = presence_after(
+        np.array([[0.0], [1.0]]), np.array([[1], [0]]), *([np.ones((2, 3))] * 2), np.ones((2, 1), bool)
+    )
+    assert np.isfinite(certain).all()
+
+
+def test_an_image_is_described_by_its_strong_features():
+    features = np.zeros((4, 4, 2), np.float32)
+    features[0, 0, 0], features[..., 1] = 2, -1
+    np.testing.assert_allclose(descriptor(features), [2 / 16 ** (1 / 3), 0], rtol=1e-5)
 
 
 def test_the_next_question_is_about_the_open_one_nearest_to_the_threshold():
@@ -52,14 +75,21 @@ def test_the_next_question_is_about_the_open_one_nearest_to_the_threshold():
     assert next_question(presence, np.array([True, False, False, True]), 0.3) == 0
 
 
-ENTRIES = {
-    name: {'image': f'{name}.jpg', 'presence': {'cat': cat, 'dog': 0.5}} for name, cat in (('a', 0.3), ('b', 0.2))
-}
+NAMES = 'a', 'b'
 
 
-def asked(words, out, answers, **options):
+def asked(words, out, answers, most=5):
     """The questions that are asked, if these words are typed."""
     questions, typed = [], iter(words)
+    rows = {Path(f'{name}.jpg'): {'cat': cat, 'dog': 0.5} for name, cat in zip(NAMES, (0.16, 0.1), strict=True)}
+    decision = types.SimpleNamespace(
+        out=out,
+        stems={path: path.stem for path in rows},
+        references=types.SimpleNamespace(classes=('cat', 'dog')),
+        above=0.15,
+        answers=answers,
+        probabilities=lambda _: rows,
+    )
 
     def read(question):
         questions.append(question)
@@ -68,7 +98,7 @@ def asked(words, out, answers, **options):
         except StopIteration:
             raise EOFError from None
 
-    ask(ENTRIES, answers, ('cat', 'dog'), **{'most': 5, 'above': 0.3, 'out': out, 'read': read, **options})
+    ask(decision, {}, most=most, read=read)
     return questions
 
 
@@ -79,7 +109,7 @@ def test_questions_go_on_until_all_is_answered_skipped_or_enough(tmp_path):
         *('cat in a.jpg', 'cat in b.jpg', 'y, n, s or q: ', 'dog in a.jpg')
     ]
     assert answers == {'b': {'dog': True, 'cat': False}, 'a': {'cat': True}}
-    assert read_answers(tmp_path, ('cat', 'dog'), ENTRIES) == answers
+    assert read_answers(tmp_path, ('cat', 'dog'), NAMES) == answers
     answers = {}
     assert len(asked(['y', 'y'], tmp_path, answers, most=1)) == 2
     assert answers == {'a': {'cat': True, 'dog': True}}
@@ -100,10 +130,10 @@ def test_questions_go_on_until_all_is_answered_skipped_or_enough(tmp_path):
     ],
 )
 def test_a_wrong_file_of_answers_is_refused(tmp_path, text, sentence):
-    assert read_answers(tmp_path, ('cat', 'dog'), ENTRIES) == {}
+    assert read_answers(tmp_path, ('cat', 'dog'), NAMES) == {}
     (tmp_path / 'answers.json').write_text(text)
     with pytest.raises(pj.InputError, match=sentence):
-        read_answers(tmp_path, ('cat', 'dog'), ENTRIES)
+        read_answers(tmp_path, ('cat', 'dog'), NAMES)
 
 
 def test_a_segmenter_takes_what_is_known_before_what_is_probable(narrow_params):
@@ -115,21 +145,16 @@ def test_a_segmenter_takes_what_is_known_before_what_is_probable(narrow_params):
         (1.0, {'red': True}, {'red'}),
         (0.0, {'red': False}, {'blue'}),
         (None, {'blue': False}, {'red'}),
-        ({'red': 1.0, 'blue': 0.0}, None, {'blue'}),
     ):
         result = segmenter.predict(image, present_above=present_above, answers=answers)
         assert set(result.expected_iou) == taken
         assert all(result.shares[name] == 0 for name in set(pairs) - taken)
-        assert (result.presence is None) == (present_above is None)
+        assert (result.presence is None) == (result.descriptor is None) == (present_above is None)
     several = segmenter.predict([image, image], answers=[{}, {'red': False, 'blue': False}])
     np.testing.assert_array_equal(several[0].logits, segmenter.predict(image).logits)
     assert several[1].labels.max() == 0
     assert alone.predict(image, answers={'red': True}).labels.max() == 1
-    for arguments, sentence in (
-        ({'answers': {'cow': True}}, "no class 'cow' to answer for; there are red, blue"),
-        ({'present_above': {'red': 0.1}}, 'a threshold for each of red, blue, got those of red'),
-        ({'present_above': {'red': 0.1, 'blue': 2}}, 'from 0 to 1 such as 0.1, got 2'),
-    ):
+    for arguments, sentence in (({'answers': {'cow': True}}, "no class 'cow' to answer for; there are red, blue"),):
         with pytest.raises(pj.InputError, match=sentence):
             segmenter.predict(image, **arguments)
     with pytest.raises(pj.InputError, match='one item for each of 2 images, got 1'):
@@ -176,9 +201,9 @@ def test_answers_in_the_folder_change_what_they_decide_and_nothing_else(predict,
     assert after['red-0.png']['shares']['blue'] == 0
     changed = {path.name for path in found.glob('*.png') if path.stat().st_mtime_ns != times[path.name]}
     assert changed == {'red-0.png'}
-    assert {name: after[name] for name in times if name not in changed} == {
-        name: before[name] for name in times if name not in changed
-    }
+    for name in set(times) - changed:
+        assert set(after[name].pop('presence_after')) == set(COLORS)
+        assert after[name] == before[name]
     status, out, _ = predict('--present-above=0')
     assert (status, '4 image(s) were done before' in out, 'the answers change' in out) == (0, True, False)
     (found / 'answers.json').unlink()
@@ -192,13 +217,12 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
     (found / 'answers.json').write_text(json.dumps({f'{name}-0': {name: True} for name in COLORS}))
     assert predict()[0] == 0
     results = json.loads((found / 'predictions.json').read_text())
-    run = results['runs'][-1]
-    assert set(run['thresholds']) == set(COLORS)
-    assert all(limit < 0.3 for limit in run['thresholds'].values())
+    assert results['runs'][-1]['present_above'] == ANSWERED_ABOVE
     for entry in results['images']:
         own = entry.get('answers', {})
-        for name, limit in run['thresholds'].items():
-            assert (name in entry['expected_iou']) == own.get(name, entry['presence'][name] > limit)
+        for name, value in entry['presence_after'].items():
+            assert (name in entry['expected_iou']) == own.get(name, value > ANSWERED_ABOVE)
+    assert any(entry['presence_after'] != entry['presence'] for entry in results['images'])
 
 
 def test_a_review_asks_on_the_terminal_and_goes_on_where_it_ended(predict, current_folder, monkeypatch):
@@ -211,7 +235,7 @@ def test_a_review_asks_on_the_terminal_and_goes_on_where_it_ended(predict, curre
         return out, json.loads((current_folder / 'found/answers.json').read_text())
 
     out, first = typed('y\ny\nq\n')
-    assert out.count('(presence') == 3
+    assert out.count('-overlay.jpg)? ') == 3
     assert [answer for of_photo in first.values() for answer in of_photo.values()] == [True, True]
     out, second = typed('n\nn\nn\nn\n')
     assert '4 image(s) were done before' in out

@@ -3,19 +3,21 @@
 import itertools
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from panet_jax.commands.decision import Decision, Outcomes
 
 FILE = 'answers.json'
 EXAMPLE = '{"photo7": {"cat": true, "dog": false}}'
 WORDS = {'y': True, 'yes': True, 'n': False, 'no': False, 's': None, '': None}
 
 AllAnswers = dict[str, dict[str, bool]]  # {name of a photograph's results: {class: whether it shows it}}
-Entries = Mapping[str, Mapping[str, Any]]  # {name of a photograph's results: its entry in predictions.json}
 
 
 def check_terminal(out: Path) -> None:
@@ -66,75 +68,47 @@ def read_answers(out: Path, classes: Sequence[str], names: Collection[str]) -> A
     return answers
 
 
-def thresholds(entries: Entries, answers: AllAnswers, classes: Sequence[str], above: float) -> dict[str, float]:
-    """The threshold of `presence` of each class, after the answers.
-
-    Args:
-        entries: those of the photographs, with their 'presence'.
-        answers: what is known.
-        classes: names of the classes.
-        above: threshold of a class without answers.
-
-    Returns:
-        {class: threshold in [0, 1]}.
-    """
-    from panet_jax.method.answers import thresholds_of
-
-    values = thresholds_of(*_tables(entries, answers, classes), above)
-    return dict(zip(classes, values.tolist(), strict=True))
-
-
-def ask(
-    entries: Entries,
-    answers: AllAnswers,
-    classes: Sequence[str],
-    *,
-    most: int,
-    above: float,
-    out: Path,
-    read: Callable[[str], str] = input,
-) -> None:
+def ask(decision: 'Decision', outcomes: 'Outcomes', *, most: int, read: Callable[[str], str] = input) -> None:
     """Asks about each class, again and again where it is least certain, and writes each answer at once.
 
     Args:
-        entries: those of the photographs, with their 'presence'.
-        answers: what is known; it is added to.
-        classes: names of the classes.
+        decision: what is known; its answers are added to.
+        outcomes: what is done.
         most: number of questions for a class.
-        above: threshold of a class without answers.
-        out: folder of the results.
         read: prints a question and returns what is typed.
     """
     print('y: it shows the class, n: it does not, s: skip, q: enough. Each answer is kept.', flush=True)
-    for name in classes:
+    for name in decision.references.classes:
         skipped = set()
         for _ in range(most):
-            photo = _most_uncertain(entries, answers, classes, name, above, skipped)
-            if photo is None:
+            path, likely = _least_certain(decision, outcomes, name, skipped)
+            if path is None:
                 break
-            entry = entries[photo]
-            likely = entry['presence'][name]
-            answer = _answer(f'{name} in {entry["image"]} (presence {likely:.2f}, {out / photo}-overlay.jpg)? ', read)
+            stem = decision.stems[path]
+            answer = _answer(f'{name} in {path} ({likely:.2f}, {decision.out / stem}-overlay.jpg)? ', read)
             if answer == 'q':
                 return
             if answer is None:
-                skipped.add(photo)
+                skipped.add(path)
             else:
-                answers.setdefault(photo, {})[name] = answer
-                write_json(out / FILE, answers)
+                decision.answers.setdefault(stem, {})[name] = answer
+                write_json(decision.out / FILE, decision.answers)
 
 
-def _most_uncertain(entries, answers, classes, name, above, skipped):
-    """The name of the photograph to ask about; None if all are answered or skipped."""
-    from panet_jax.method.answers import UNKNOWN, next_question
+def _least_certain(decision, outcomes, name, skipped):
+    """The photograph to ask about, and the probability that it shows the class; None if none is left."""
+    import numpy as np
 
-    presence, known = _tables(entries, answers, classes)
-    column = classes.index(name)
-    open_ = (known[:, column] == UNKNOWN) & [photo not in skipped for photo in entries]
+    from panet_jax.method.answers import next_question
+
+    rows = decision.probabilities(outcomes)
+    answered = {path for path in rows if name in decision.answers.get(decision.stems[path], {})}
+    open_ = np.array([path not in answered | skipped for path in rows], bool)
     if not open_.any():
-        return None
-    limit = thresholds(entries, answers, classes, above)[name]
-    return list(entries)[next_question(presence[:, column], open_, limit)]
+        return None, 0.0
+    presence = np.array([row[name] for row in rows.values()])
+    place = next_question(presence, open_, decision.above)
+    return list(rows)[place], presence[place]
 
 
 def _answer(question, read):
@@ -148,15 +122,3 @@ def _answer(question, read):
             return 'q'
         if word in WORDS:
             return WORDS[word]
-
-
-def _tables(entries, answers, classes):
-    """[M, N] float64 and int: presence, and the answers."""
-    import numpy as np
-
-    from panet_jax.method.answers import UNKNOWN
-
-    shape = len(entries), len(classes)
-    presence = [[entry['presence'][name] for name in classes] for entry in entries.values()]
-    known = [[answers.get(photo, {}).get(name, UNKNOWN) for name in classes] for photo in entries]
-    return np.array(presence, np.float64).reshape(shape), np.array(known, int).reshape(shape)

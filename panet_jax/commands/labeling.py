@@ -92,23 +92,21 @@ def _read_decision(segmenter, job) -> Decision:
     above = job.options.present_above
     if above is None and (known or job.options.review):
         above = ANSWERED_ABOVE
-    return Decision(job.stems, segmenter.classes, above, known)
+    return Decision(job.out, job.stems, segmenter.references, above, known)
 
 
 def _stream(segmenter, paths, decision, outcomes):
     """(Segmentation, photograph) of photographs, with the classes that they are to have after earlier outcomes."""
-    limits, wanted = decision.limits(outcomes), decision.wanted(outcomes)
+    wanted = decision.wanted(outcomes)
     return segmenter.stream_photos(
-        paths, on_error='yield', present_above=limits, answers=[wanted[path] for path in paths]
+        paths, on_error='yield', present_above=decision.above, answers=[wanted[path] for path in paths]
     )
 
 
 def _review(segmenter, run, job, decision, outcomes) -> None:
     """Asks, if --review was typed, and segments those photographs again whose classes the answers change."""
     if job.options.review:
-        about = {'most': job.options.review, 'above': decision.above, 'out': job.out}
-        ask(decision.entries(outcomes), decision.answers, decision.classes, **about)
-    run['thresholds'] = {name: round(limit, 4) for name, limit in decision.limits(outcomes).items()}
+        ask(decision, outcomes, most=job.options.review)
     changed = decision.changed(outcomes)
     if changed:
         print(f'the answers change {len(changed)} image(s)', flush=True)
@@ -149,9 +147,11 @@ def _write_results(
     """Writes predictions.json: earlier results of other photographs, and these. Returns its content."""
     from panet_jax.segmenter.outputs import RESULTS, together
 
+    after = decision.after(outcomes)
+
     def entry(path):
         own = decision.answers.get(job.stems[path])
-        return {**outcomes[path], **({'answers': own} if own else {})}
+        return {**outcomes[path], **({'answers': own} if own else {}), **after.get(path, {})}
 
     results = together(job.earlier, about, [entry(path) for path in job.stems if path in outcomes])
     write_json(job.out / RESULTS, results)
@@ -232,7 +232,12 @@ def _write(path: Path, segmentation, photo, number: int, run: str, job: Job) -> 
         entry = write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
         entry = {'id': number, **entry, **summary(objects, segmentation.classes), 'run': run}
         image = LabeledImage(path, path.name, stem, number, segmentation.shape, objects)
-        write_record(out, image, job.root, {'run': run, 'stamp': _stamp(path), 'entry': entry})
+        described = (
+            {}
+            if segmentation.descriptor is None
+            else {'descriptor': [float(f'{value:.4g}') for value in segmentation.descriptor]}
+        )
+        write_record(out, image, job.root, {'run': run, 'stamp': _stamp(path), 'entry': entry, **described})
         return entry
     except InputError as error:
         return {'error': str(error)}

@@ -11,6 +11,7 @@ import numpy as np
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
 from panet_jax.method.adapt import adaptation_of, adapted_logits
+from panet_jax.method.answers import descriptor
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
@@ -28,7 +29,7 @@ class Comparison:
         references: the set to compare with.
         head: 'adapted' or 'panet', as for the Segmenter.
         present_above: threshold in [0, 1] of the probability that an image shows a class, below which the class is left
-            out, or {class: threshold} of all classes; None takes every class to be in every image.
+            out; None takes every class to be in every image.
         edges: whether masks follow the edges of the image, as `edge_logits` has them.
 
     Raises:
@@ -40,16 +41,16 @@ class Comparison:
         self,
         references: ReferenceSet,
         head: str,
-        present_above: float | Mapping[str, float] | None = None,
+        present_above: float | None = None,
         *,
         edges: bool = True,
     ):
         self._prototypes, self._classes = references.prototypes(), references.classes
         self._head, self._edges = head, edges
         self._adaptation = adaptation_of('adapted', references.most_shots)  # the expected IoU takes it with either head
-        self._thresholds, self._views = None, None
+        self._present_above, self._views = present_above, None
         if present_above is not None:
-            self._thresholds = _thresholds(present_above, self._classes)
+            _check_share(present_above)
             self._views = reference_views(references)
 
     def __call__(
@@ -64,17 +65,18 @@ class Comparison:
             answers: {class: whether the image shows it}, of classes for which that is known.
 
         Returns:
-            The Segmentation, with the classes that are known to be there or, where that is unknown, are above their
-            threshold. With a threshold it has the probabilities.
+            The Segmentation, with the classes that are known to be there or, where that is unknown, are above the
+            threshold. With a threshold it has the probabilities, and the descriptor of the image.
 
         Raises:
             InputError: an answer names no class.
         """
         absent = self._by_class(_absence(features, self._prototypes))
-        probabilities = None
+        probabilities = described = None
         if self._views is not None:
             # Rounded as predictions.json has them, so that whoever reads that comes to the same decision.
             probabilities = class_probabilities(features, self._prototypes, self._views).round(DIGITS)
+            described = np.asarray(_descriptor(features))
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
         kept = np.concatenate([[True], self._taken(probabilities, answers)])
         of_kept, expected = self._logits(features, self._prototypes[kept], pixels)
@@ -83,14 +85,14 @@ class Comparison:
         names = itertools.compress(self._classes, kept[1:])
         expected = dict(zip(names, expected.tolist(), strict=True))
         presence = None if probabilities is None else self._by_class(probabilities)
-        return Segmentation(logits, shape, self._classes, absent, presence, expected)
+        return Segmentation(logits, shape, self._classes, absent, presence, expected, described)
 
     def _taken(self, probabilities, answers):
         """[N] bool: the classes that are taken to be in an image."""
         unknown = [name for name in answers if name not in self._classes]
         if unknown:
             raise InputError(f'there is no class {unknown[0]!r} to answer for; there are {", ".join(self._classes)}.')
-        taken = np.ones(len(self._classes), bool) if probabilities is None else probabilities > self._thresholds
+        taken = np.ones(len(self._classes), bool) if probabilities is None else probabilities > self._present_above
         return np.array([answers.get(name, one) for name, one in zip(self._classes, taken, strict=True)], bool)
 
     def _logits(self, features, prototypes, pixels):
@@ -112,6 +114,7 @@ def _logits(features, prototypes, head, adaptation):
 
 
 _edge_logits = jax.jit(edge_logits)
+_descriptor = jax.jit(descriptor)
 
 
 @jax.jit
@@ -119,18 +122,6 @@ def _absence(features, prototypes):
     return absence(features, cosine_logits(features, prototypes), prototypes)
 
 
-def _thresholds(present_above, classes):
-    """[N] float64, checked."""
-    if isinstance(present_above, Mapping):
-        if set(present_above) != set(classes):
-            raise InputError(
-                f'present_above must have a threshold for each of {", ".join(classes)}, got those of '
-                f'{", ".join(map(str, present_above)) or "none"}.'
-            )
-        values = [present_above[name] for name in classes]
-    else:
-        values = [present_above] * len(classes)
-    for value in values:
-        if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
-            raise InputError(f'present_above must be a number from 0 to 1 such as 0.1, got {value!r}.')
-    return np.array(values, np.float64)
+def _check_share(present_above):
+    if not isinstance(present_above, numbers.Real) or not 0 <= present_above <= 1:
+        raise InputError(f'present_above must be a number from 0 to 1 such as 0.1, got {present_above!r}.')

@@ -2,7 +2,7 @@
 
 import copy
 import numbers
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -26,9 +26,6 @@ from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.stream import Answers, OnError, read_queries, segment_queries
 from panet_jax.segmenter.understanding import understood
-
-# A threshold of the probability that an image shows a class, for all classes or for each.
-PresentAbove = float | Mapping[str, float] | None
 
 
 class Segmenter:
@@ -272,7 +269,7 @@ class Segmenter:
         self,
         images: Photo | Sequence[Photo],
         *,
-        present_above: PresentAbove = None,
+        present_above: float | None = None,
         answers: Answers | Sequence[Answers] | None = None,
     ) -> Segmentation | list[Segmentation]:
         """Segments images.
@@ -280,8 +277,7 @@ class Segmenter:
         Args:
             images: one image, as for `read_photo`, or a list of images of any sizes.
             present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
-                image shows it is not above the threshold. {class: threshold} has one for each class. None takes every
-                class to be in every image.
+                image shows it is not above the threshold. None takes every class to be in every image.
             answers: {class: whether the image shows it}, such as {'cat': True}, where that is known; of a list of images a
                 list of them. It stands above the threshold.
 
@@ -300,7 +296,7 @@ class Segmenter:
         images: Iterable[Photo],
         *,
         on_error: OnError = 'raise',
-        present_above: PresentAbove = None,
+        present_above: float | None = None,
         answers: Sequence[Answers] | None = None,
     ) -> Iterator[Segmentation | InputError]:
         """Segments any number of images, one batch after the other. Images are read a little ahead, in threads.
@@ -325,7 +321,7 @@ class Segmenter:
         images: Iterable[Photo],
         *,
         on_error: OnError = 'raise',
-        present_above: PresentAbove = None,
+        present_above: float | None = None,
         answers: Sequence[Answers] | None = None,
     ) -> Iterator[tuple[Segmentation, np.ndarray] | tuple[InputError, None]]:
         """Segments images as `stream` does, and gives the decoded photographs too, for whoever draws on them.
