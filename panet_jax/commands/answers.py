@@ -85,7 +85,7 @@ def ask(decision: 'Decision', outcomes: 'Outcomes', *, most: int, read: Callable
             if path is None:
                 break
             stem = decision.stems[path]
-            answer = _answer(f'{name} in {path} ({likely:.2f}, {decision.out / stem}-overlay.jpg)? ', read)
+            answer = _answer(f'{name} in {path} (probability {likely:.2f}, {decision.out / stem}-overlay.jpg)? ', read)
             if answer == 'q':
                 return
             if answer is None:
