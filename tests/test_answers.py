@@ -157,8 +157,13 @@ def test_a_segmenter_takes_what_is_known_before_what_is_probable(narrow_params):
     for arguments, sentence in (({'answers': {'cow': True}}, "no class 'cow' to answer for; there are red, blue"),):
         with pytest.raises(pj.InputError, match=sentence):
             segmenter.predict(image, **arguments)
-    with pytest.raises(pj.InputError, match='one item for each of 2 images, got 1'):
-        segmenter.predict([image, image], answers=[{}])
+    for images, answers, sentence in (
+        ([image, image], [{}], r'one item for each of 2 image\(s\), got \[\{\}\]'),
+        ([image, image], {'red': True, 'blue': True}, r'one item for each of 2 image\(s\), got \{'),
+        (image, [{'red': True}], r"such as \{'cat': True\}, got \["),
+    ):
+        with pytest.raises(pj.InputError, match=sentence):
+            segmenter.predict(images, answers=answers)
 
 
 @pytest.fixture

@@ -54,14 +54,19 @@ def read_queries(
         An iterator of the Query of each image, in order; an InputError in place of one that cannot be read.
 
     Raises:
-        InputError: there are not as many answers as images.
+        InputError: there are not as many answers as images, or one is none.
     """
     if answers is not None:
         images = list(images)
-        if len(images) != len(answers):
+        if not isinstance(answers, list | tuple) or len(images) != len(answers):
             raise InputError(
-                f'answers must be a list with one item for each of {len(images)} images, got {len(answers)}.'
+                f'answers must be a list with one item for each of {len(images)} image(s), got {answers!r:.60}.'
             )
+        for one in answers:
+            if not isinstance(one, Mapping):
+                raise InputError(
+                    f"answers must be {{class: whether it is there}}, such as {{'cat': True}}, got {one!r:.60}."
+                )
     read = functools.partial(_read_query, size=size, keep_photo=keep_photos)
     ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
     items = zip(itertools.count(1), images, itertools.repeat({}) if answers is None else answers, strict=False)
