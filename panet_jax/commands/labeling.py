@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from panet_jax.commands.answers import ask, read_answers
+from panet_jax.commands.decision import Decision
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
@@ -58,24 +60,57 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     about = _about(segmenter)
     check_same(job.out, job.earlier, about, job.stems)
     _print_replaced(job, about)
-    run = _run(segmenter, job.options)
-    done = _done_before(run['id'], job)
+    decision = _read_decision(segmenter, job)
+    run = _run(segmenter, job.options, decision.above)
+    before = _entries_before(run['id'], job)
+    done = _done_before(before, job, decision)
     rest = [path for path in job.stems if path not in done]
     # It checks the references before anything is written.
-    results = segmenter.stream_photos(rest, on_error='yield', present_above=job.options.present_above)
+    results = _stream(segmenter, rest, decision, before)
     make_out(job.out)
     about['runs'] = _runs(job.earlier, run)
     # First, so that what a kill leaves is known for results, which the same command goes on with.
-    _write_results(job, about, done)
+    _write_results(job, about, done, decision)
     write_reference_pictures(segmenter, job.supports, job.out)
     try:
         _write_all(results, rest, run['id'], job, done)
+        if decision.above is not None:
+            _review(segmenter, run, job, decision, done)
     finally:  # also after Ctrl-C or another signal
-        all_results = _write_results(job, about, done)
+        all_results = _write_results(job, about, done, decision)
         entries = [done[path] for path in job.stems if path in done]
         _print_done(job.out, entries, segmenter.classes)
     _export(all_results, job)
     return _print_failed(entries)
+
+
+def _read_decision(segmenter, job) -> Decision:
+    from panet_jax.method.answers import ANSWERED_ABOVE
+
+    names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
+    known = read_answers(job.out, segmenter.classes, names)
+    above = job.options.present_above
+    if above is None and (known or job.options.review):
+        above = ANSWERED_ABOVE
+    return Decision(job.out, job.stems, segmenter.references, above, known)
+
+
+def _stream(segmenter, paths, decision, outcomes):
+    """(Segmentation, photograph) of photographs, with the classes that they are to have after earlier outcomes."""
+    wanted = decision.wanted(outcomes)
+    return segmenter.stream_photos(
+        paths, on_error='yield', present_above=decision.above, answers=[wanted[path] for path in paths]
+    )
+
+
+def _review(segmenter, run, job, decision, outcomes) -> None:
+    """Asks, if --review was typed, and segments those photographs again whose classes the answers change."""
+    if job.options.review:
+        ask(decision, outcomes, most=job.options.review)
+    changed = decision.changed(outcomes)
+    if changed:
+        print(f'the answers change {len(changed)} image(s)', flush=True)
+        _write_all(_stream(segmenter, changed, decision, outcomes), changed, run['id'], job, outcomes)
 
 
 def _about(segmenter) -> dict[str, Any]:
@@ -86,11 +121,11 @@ def _about(segmenter) -> dict[str, Any]:
     return {name: settings[name] for name in SAME}
 
 
-def _run(segmenter, options) -> dict[str, Any]:
+def _run(segmenter, options, present_above) -> dict[str, Any]:
     """What predictions.json says of a run; its id differs if the results may differ."""
     from panet_jax.segmenter.fingerprint import fingerprint
 
-    thresholds = {name: getattr(options, name) for name in ('absent_above', 'present_above')}
+    thresholds = {'absent_above': options.absent_above, 'present_above': present_above}
     references = {
         'references': options.support,
         'negatives': options.negative,
@@ -106,24 +141,39 @@ def _runs(earlier, run) -> list[dict[str, Any]]:
     return [other for other in earlier.get('runs', []) if other['id'] in used - {run['id']}] + [run]
 
 
-def _write_results(job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, dict[str, Any]]) -> dict[str, Any]:
+def _write_results(
+    job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, dict[str, Any]], decision: Decision
+) -> dict[str, Any]:
     """Writes predictions.json: earlier results of other photographs, and these. Returns its content."""
     from panet_jax.segmenter.outputs import RESULTS, together
 
-    results = together(job.earlier, about, [outcomes[path] for path in job.stems if path in outcomes])
+    after = decision.after(outcomes)
+
+    def entry(path):
+        own = decision.answers.get(job.stems[path])
+        return {**outcomes[path], **({'answers': own} if own else {}), **after.get(path, {})}
+
+    results = together(job.earlier, about, [entry(path) for path in job.stems if path in outcomes])
     write_json(job.out / RESULTS, results)
     return results
 
 
-def _done_before(run: str, job: Job) -> dict[Path, dict[str, Any]]:
-    """The entries of the photographs that the same command has segmented, if all their files are there.
+def _entries_before(run: str, job: Job) -> dict[Path, dict[str, Any]]:
+    """The entries of the photographs that the same command has segmented, if all their files are there."""
+    entries = {path: _entry_before(path, stem, run, job) for path, stem in job.stems.items()}
+    return {path: entry for path, entry in entries.items() if entry}
+
+
+def _done_before(entries: Mapping[Path, dict[str, Any]], job: Job, decision: Decision) -> dict[Path, dict[str, Any]]:
+    """Those of the entries that stay as they are.
 
     Photographs that go through the encoder together are done again together: the last bits of the results depend on it.
     """
-    entries = {path: _entry_before(path, stem, run, job) for path, stem in job.stems.items()}
-    paths, size = list(entries), job.options.batch
+    changed = decision.changed(entries)
+    paths, size = list(job.stems), job.options.batch
     steps = [paths[first : first + size] for first in range(0, len(paths), size)]
-    done = {path: entries[path] for step in steps if all(entries[path] for path in step) for path in step}
+    whole = [step for step in steps if all(path in entries and path not in changed for path in step)]
+    done = {path: entries[path] for step in whole for path in step}
     if done:
         print(f'{len(done)} image(s) were done before and stay as they are', flush=True)
     return done
@@ -182,7 +232,12 @@ def _write(path: Path, segmentation, photo, number: int, run: str, job: Job) -> 
         entry = write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
         entry = {'id': number, **entry, **summary(objects, segmentation.classes), 'run': run}
         image = LabeledImage(path, path.name, stem, number, segmentation.shape, objects)
-        write_record(out, image, job.root, {'run': run, 'stamp': _stamp(path), 'entry': entry})
+        described = (
+            {}
+            if segmentation.descriptor is None
+            else {'descriptor': [float(f'{value:.4g}') for value in segmentation.descriptor]}
+        )
+        write_record(out, image, job.root, {'run': run, 'stamp': _stamp(path), 'entry': entry, **described})
         return entry
     except InputError as error:
         return {'error': str(error)}

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 import panet_jax as pj
+from panet_jax.commands.answers import FILE, check_terminal
 from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.labeling import Job, label_photos
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
@@ -27,6 +28,7 @@ FRONT_END = FrontEnd(
     again='goes on there',
     memory='to segment; type a smaller {segmenter.batch=} or {segmenter.size=}',
 )
+REVIEWED = 10  # questions a class
 EPILOG = """\
 An annotation is
   cat1.png                      a mask: anything but 0 is the class; 255 around objects with numbers is void
@@ -64,6 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     negatives = [parse_negative(text) for text in options.negative]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
+    _check_review(out, options)
     stems, earlier = _names_of_results(out, supports, negatives, queries, options) if queries else ({}, {})
     _check_target(options.save_segmenter)
     if others:
@@ -83,10 +86,19 @@ def _names_of_results(out, supports, negatives, queries, options):
     stems = output_stems(queries, earlier_stems(earlier))
     files = [name for form in options.format for name in FORMATS[form]]
     inputs = [*queries, *(path for support in (*supports, *negatives) for path in support.files)]
-    check_out(out, stems, inputs, more=[*files, *picture_names(supports)])
+    check_out(out, stems, inputs, more=[*files, FILE, *picture_names(supports)])
     copies = [COPIES[form] for form in options.format if form in COPIES]
     check_unsearched(out, stems, options.query, queries, copies=copies)
     return dict(zip(queries, stems, strict=True)), earlier
+
+
+def _check_review(out, options):
+    """Checks that --review can ask, before anything is computed."""
+    if options.review is None:
+        return
+    if options.segmenter:
+        raise InputError('a saved segmenter cannot decide which classes are present; give the references to --review.')
+    check_terminal(out)
 
 
 def _check_target(path):
@@ -176,6 +188,15 @@ def make_parser() -> OptionParser:
         metavar='NUMBER',
         help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is not '
         'above this, such as 0.1',
+    )
+    parser.add_argument(
+        '--review',
+        nargs='?',
+        type=whole_number(1),
+        const=REVIEWED,
+        metavar='COUNT',
+        help='ask which photographs show a class, where that is least certain, up to so often a class (%(const)s); the '
+        f'answers are kept in {FILE} in --out, and decide which classes are left out',
     )
     _add_export_options(parser)
     parser.add_argument('--probabilities', action='store_true', help='also write NAME.npz, [1 + N, H, W] float16')

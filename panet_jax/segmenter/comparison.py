@@ -3,6 +3,7 @@
 import functools
 import itertools
 import numbers
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -10,12 +11,15 @@ import numpy as np
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
 from panet_jax.method.adapt import adaptation_of, adapted_logits
+from panet_jax.method.answers import descriptor
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
 from panet_jax.segmenter.decision import class_probabilities, reference_views
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
+
+DIGITS = 4  # of a probability
 
 
 class Comparison:
@@ -33,7 +37,14 @@ class Comparison:
             what a decision needs.
     """
 
-    def __init__(self, references: ReferenceSet, head: str, present_above: float | None = None, *, edges: bool = True):
+    def __init__(
+        self,
+        references: ReferenceSet,
+        head: str,
+        present_above: float | None = None,
+        *,
+        edges: bool = True,
+    ):
         self._prototypes, self._classes = references.prototypes(), references.classes
         self._head, self._edges = head, edges
         self._adaptation = adaptation_of('adapted', references.most_shots)  # the expected IoU takes it with either head
@@ -42,30 +53,47 @@ class Comparison:
             _check_share(present_above)
             self._views = reference_views(references)
 
-    def __call__(self, features: np.ndarray, pixels: np.ndarray, shape: tuple[int, int]) -> Segmentation:
+    def __call__(
+        self, features: np.ndarray, pixels: np.ndarray, shape: tuple[int, int], answers: Mapping[str, bool]
+    ) -> Segmentation:
         """The Segmentation of an image.
 
         Args:
             features: [h, w, C] float32, features of the image.
             pixels: [S, S, 3] uint8, the image as the network sees it.
             shape: (H, W) of the image.
+            answers: {class: whether the image shows it}, of classes for which that is known.
 
         Returns:
-            The Segmentation; with a threshold it has the probabilities, and the present classes only.
+            The Segmentation, with the classes that are known to be there or, where that is unknown, are above the
+            threshold. With a threshold it has the probabilities, and the descriptor of the image.
+
+        Raises:
+            InputError: an answer names no class.
         """
         absent = self._by_class(_absence(features, self._prototypes))
-        if self._views is None:
-            logits, expected = self._logits(features, self._prototypes, pixels)
-            return Segmentation(logits, shape, self._classes, absent, expected_iou=self._by_class(expected))
-        probabilities = class_probabilities(features, self._prototypes, self._views)
+        probabilities = described = None
+        if self._views is not None:
+            # Rounded as predictions.json has them, so that whoever reads that comes to the same decision.
+            probabilities = class_probabilities(features, self._prototypes, self._views).round(DIGITS)
+            described = np.asarray(_descriptor(features))
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
-        kept = np.concatenate([[True], probabilities > self._present_above])
+        kept = np.concatenate([[True], self._taken(probabilities, answers)])
         of_kept, expected = self._logits(features, self._prototypes[kept], pixels)
         logits = np.full((*of_kept.shape[:2], len(kept)), NEVER, np.float32)
         logits[..., kept] = of_kept
         names = itertools.compress(self._classes, kept[1:])
         expected = dict(zip(names, expected.tolist(), strict=True))
-        return Segmentation(logits, shape, self._classes, absent, self._by_class(probabilities), expected)
+        presence = None if probabilities is None else self._by_class(probabilities)
+        return Segmentation(logits, shape, self._classes, absent, presence, expected, described)
+
+    def _taken(self, probabilities, answers):
+        """[N] bool: the classes that are taken to be in an image."""
+        unknown = [name for name in answers if name not in self._classes]
+        if unknown:
+            raise InputError(f'there is no class {unknown[0]!r} to answer for; there are {", ".join(self._classes)}.')
+        taken = np.ones(len(self._classes), bool) if probabilities is None else probabilities > self._present_above
+        return np.array([answers.get(name, one) for name, one in zip(self._classes, taken, strict=True)], bool)
 
     def _logits(self, features, prototypes, pixels):
         """The logits of an image, on the grid or at the working size of its edges, and the expected IoU, [N]."""
@@ -86,6 +114,7 @@ def _logits(features, prototypes, head, adaptation):
 
 
 _edge_logits = jax.jit(edge_logits)
+_descriptor = jax.jit(descriptor)
 
 
 @jax.jit

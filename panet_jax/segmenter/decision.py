@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from panet_jax.errors import InputError
+from panet_jax.method.answers import descriptor
 from panet_jax.method.presence import Views, find, presence, views_of_references
 from panet_jax.method.prototypes import Pooled, transposed_upsample
 from panet_jax.segmenter.reference_set import ReferenceSet
@@ -60,6 +61,22 @@ def class_probabilities(features: np.ndarray, prototypes: np.ndarray, views: Vie
         [N] float64 in [0, 1].
     """
     return presence(np.asarray(_find(features, prototypes))[None], prototypes[1:], views)[0]
+
+
+def reference_descriptors(references: ReferenceSet) -> tuple[np.ndarray, np.ndarray]:
+    """What `presence_after` takes of the references.
+
+    Args:
+        references: the set, with the features of its images.
+
+    Returns:
+        [I, C] float32, the descriptors of the images that show a class, and [I, N] bool, which they show.
+    """
+    shown = {}
+    for reference in references.references:
+        shown.setdefault(reference.image, set()).add(reference.name)
+    descriptors = [np.asarray(descriptor(references.images[image].features)) for image in shown]
+    return np.stack(descriptors), np.array([[name in own for name in references.classes] for own in shown.values()])
 
 
 def _foreground(references, images):

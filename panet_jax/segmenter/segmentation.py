@@ -32,6 +32,8 @@ class Segmentation:
         presence: {class: probability in [0, 1] that the image shows it}; None if it was not asked for.
         expected_iou: {class: the IoU in [0, 1] that its mask probably has, if the image shows it}, of the classes that
             were not left out by `presence`; None if it is unknown. Masks with a low one are worth a look first.
+        descriptor: [C] float32, a vector for the whole image, from which answers of a user are generalized; None where
+            `presence` is.
     """
 
     logits: np.ndarray
@@ -40,6 +42,7 @@ class Segmentation:
     absent: dict[str, float]
     presence: dict[str, float] | None = None
     expected_iou: dict[str, float] | None = None
+    descriptor: np.ndarray | None = None
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

@@ -24,7 +24,7 @@ from panet_jax.segmenter.reference_set import Negative, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_photo
 from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.stream import OnError, read_queries, segment_queries
+from panet_jax.segmenter.stream import Answers, OnError, read_queries, segment_queries
 from panet_jax.segmenter.understanding import understood
 
 
@@ -266,7 +266,11 @@ class Segmenter:
         return resize_mask(reference_set.references[-1].marks.foreground, photo.shape[:2])
 
     def predict(
-        self, images: Photo | Sequence[Photo], *, present_above: float | None = None
+        self,
+        images: Photo | Sequence[Photo],
+        *,
+        present_above: float | None = None,
+        answers: Answers | Sequence[Answers] | None = None,
     ) -> Segmentation | list[Segmentation]:
         """Segments images.
 
@@ -274,6 +278,8 @@ class Segmenter:
             images: one image, as for `read_photo`, or a list of images of any sizes.
             present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
                 image shows it is not above the threshold. None takes every class to be in every image.
+            answers: {class: whether the image shows it}, such as {'cat': True}, where that is known; of a list of images a
+                list of them. It stands above the threshold.
 
         Returns:
             A Segmentation, or a list of them.
@@ -282,11 +288,16 @@ class Segmenter:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
         if isinstance(images, list | tuple):
-            return list(self.stream(images, present_above=present_above))
-        return next(self.stream([images], present_above=present_above))
+            return list(self.stream(images, present_above=present_above, answers=answers))
+        return next(self.stream([images], present_above=present_above, answers=None if answers is None else [answers]))
 
     def stream(
-        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
+        self,
+        images: Iterable[Photo],
+        *,
+        on_error: OnError = 'raise',
+        present_above: float | None = None,
+        answers: Sequence[Answers] | None = None,
     ) -> Iterator[Segmentation | InputError]:
         """Segments any number of images, one batch after the other. Images are read a little ahead, in threads.
 
@@ -294,6 +305,7 @@ class Segmenter:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
             present_above: threshold as for `predict`.
+            answers: what is known of each image, as for `predict`; the images are then listed before the first is read.
 
         Returns:
             An iterator of Segmentations, in the order of the images.
@@ -301,11 +313,16 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        results = self._results(images, on_error, present_above, keep_photos=False)
+        results = self._results(images, on_error, present_above, answers, keep_photos=False)
         return (segmentation for segmentation, _ in results)
 
     def stream_photos(
-        self, images: Iterable[Photo], *, on_error: OnError = 'raise', present_above: float | None = None
+        self,
+        images: Iterable[Photo],
+        *,
+        on_error: OnError = 'raise',
+        present_above: float | None = None,
+        answers: Sequence[Answers] | None = None,
     ) -> Iterator[tuple[Segmentation, np.ndarray] | tuple[InputError, None]]:
         """Segments images as `stream` does, and gives the decoded photographs too, for whoever draws on them.
 
@@ -315,6 +332,7 @@ class Segmenter:
             images: images, as for `read_photo`.
             on_error: what happens to an image that cannot be read: 'raise', or 'yield' the InputError in its place.
             present_above: threshold as for `predict`.
+            answers: what is known of each image, as for `predict`; the images are then listed before the first is read.
 
         Returns:
             An iterator of pairs, in the order of the images: a Segmentation and its photograph, [H, W, 3] uint8 and
@@ -323,7 +341,7 @@ class Segmenter:
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read.
         """
-        return self._results(images, on_error, present_above, keep_photos=True)
+        return self._results(images, on_error, present_above, answers, keep_photos=True)
 
     def save(self, path: str | Path) -> None:
         """Writes the references, and which weights they belong to. The file appears whole or not at all.
@@ -390,12 +408,12 @@ class Segmenter:
         self._latest = dict(list(features.items())[-1:]) or self._latest
         return features
 
-    def _results(self, images, on_error, present_above, keep_photos):
+    def _results(self, images, on_error, present_above, answers, keep_photos):
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
         compare = Comparison(self.references, self.head, present_above, edges=self.edges)
-        queries = read_queries(images, self.size, keep_photos=keep_photos)
+        queries = read_queries(images, self.size, keep_photos=keep_photos, answers=answers)
         return segment_queries(queries, self._encode, compare, batch=self.batch, on_error=on_error)
 
     def _encode(self, images):

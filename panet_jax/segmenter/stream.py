@@ -1,8 +1,9 @@
 """Any number of images: read ahead in threads, gathered for a step of the encoder, segmented in order."""
 
 import functools
+import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,8 +17,9 @@ from panet_jax.segmenter.segmentation import Segmentation
 THREADS = min(8, os.cpu_count() or 1)  # that read images
 
 OnError = Literal['raise', 'yield']
-# Features [h, w, C], the image as the network sees it [S, S, 3], its own (H, W) -> its Segmentation.
-Compare = Callable[[np.ndarray, np.ndarray, tuple[int, int]], Segmentation]
+Answers = Mapping[str, bool]  # {class: whether an image shows it}, where that is known
+# Features [h, w, C], the image as the network sees it [S, S, 3], its own (H, W), its answers -> its Segmentation.
+Compare = Callable[[np.ndarray, np.ndarray, tuple[int, int], Answers], Segmentation]
 Result = tuple[Segmentation, np.ndarray | None] | tuple[InputError, None]
 
 
@@ -28,37 +30,57 @@ class Query(NamedTuple):
         pixels: [S, S, 3] uint8, as the network sees it.
         shape: its own (H, W).
         photo: [H, W, 3] uint8, the image itself; None where it is not kept.
+        answers: what is known of it.
     """
 
     pixels: np.ndarray
     shape: tuple[int, int]
     photo: np.ndarray | None
+    answers: Answers
 
 
-def read_queries(images: Iterable[Photo], size: int, *, keep_photos: bool) -> Iterator[Query | InputError]:
+def read_queries(
+    images: Iterable[Photo], size: int, *, keep_photos: bool, answers: Sequence[Answers] | None = None
+) -> Iterator[Query | InputError]:
     """Reads images a little ahead, in threads.
 
     Args:
         images: images, as for `read_photo`.
         size: side in pixels of the images that the network sees.
         keep_photos: whether the decoded photographs are kept.
+        answers: what is known of each image; None for nothing.
 
     Returns:
         An iterator of the Query of each image, in order; an InputError in place of one that cannot be read.
+
+    Raises:
+        InputError: there are not as many answers as images, or one is none.
     """
+    if answers is not None:
+        images = list(images)
+        if not isinstance(answers, list | tuple) or len(images) != len(answers):
+            raise InputError(
+                f'answers must be a list with one item for each of {len(images)} image(s), got {answers!r:.60}.'
+            )
+        for one in answers:
+            if not isinstance(one, Mapping):
+                raise InputError(
+                    f"answers must be {{class: whether it is there}}, such as {{'cat': True}}, got {one!r:.60}."
+                )
     read = functools.partial(_read_query, size=size, keep_photo=keep_photos)
     ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
-    return (query for _, query in in_threads(read, enumerate(images, 1), THREADS, ahead))
+    items = zip(itertools.count(1), images, itertools.repeat({}) if answers is None else answers, strict=False)
+    return (query for _, query in in_threads(read, items, THREADS, ahead))
 
 
 def _read_query(item, size, keep_photo) -> Query | InputError:
-    """What is read of an item (number, image), or why it cannot be."""
-    number, image = item
+    """What is read of an item (number, image, answers), or why it cannot be."""
+    number, image, answers = item
     try:
         photo = read_photo(image, f'image {number}')
     except InputError as error:
         return error
-    return Query(resize_image(photo, size), photo.shape[:2], photo if keep_photo else None)
+    return Query(resize_image(photo, size), photo.shape[:2], photo if keep_photo else None, answers)
 
 
 def segment_queries(
@@ -102,4 +124,4 @@ def _segment(queries, encode, compare):
         if isinstance(query, InputError):
             yield query, None
         else:
-            yield compare(next(features), query.pixels, query.shape), query.photo
+            yield compare(next(features), query.pixels, query.shape, query.answers), query.photo

@@ -1,0 +1,268 @@
+"""Answers of a user: what they say of other photographs, the questions of `panet-jax predict --review`, and what they change."""
+
+import io
+import json
+import types
+from pathlib import Path
+
+import answers as benchmark
+import numpy as np
+import pytest
+from drawn import draw_disc
+from PIL import Image
+from scipy import special
+
+import panet_jax as pj
+from panet_jax.commands import cli
+from panet_jax.commands.answers import ask, read_answers
+from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, descriptor, next_question, presence_after
+
+COLORS = {'red': (220, 40, 30), 'blue': (20, 60, 240)}
+
+
+@pytest.fixture
+def folder(rng):
+    """Of 40 photographs the first 10 show the class, and look alike: presence, descriptors; those of 3 references."""
+    centers = np.r_[
+        np.tile([[3.0, 1, 1, 1]], (10, 1)), np.tile([[1.0, 1, 1, 3]], (30, 1)), np.tile([[3.0, 1, 1, 1]], (3, 1))
+    ]
+    vectors = np.maximum(centers + rng.normal(scale=0.5, size=centers.shape), 0)
+    presence = rng.uniform(0.02, 0.1, (40, 1))
+    return presence, vectors[:40], vectors[40:], np.ones((3, 1), bool)
+
+
+def after(folder, **answers):
+    """[40] probabilities after {yes, no: places} of answers."""
+    presence, *more = folder
+    known = np.full((40, 1), UNKNOWN)
+    known[answers.get('yes', [])] = 1
+    known[answers.get('no', [])] = 0
+    return presence_after(presence, known, *more)[:, 0]
+
+
+def test_answers_raise_and_lower_what_looks_alike_and_all(folder):
+    none, yes, no = after(folder), after(folder, yes=[0, 1]), after(folder, no=[0, 1])
+    assert ((none > 0) & (none < 1)).all()
+    gains = special.logit(yes) - special.logit(none)
+    assert (gains > 0).all()
+    assert gains[2:10].mean() > gains[10:].mean()
+    assert (no < none).all()
+    many = after(folder, yes=range(0, 6), no=range(10, 20))
+    assert many[6:10].min() > many[20:].max()
+    assert (after(folder, yes=range(10))[:10] > 0.9).all()  # all of them show it
+
+
+def test_without_references_or_answers_of_a_class_it_keeps_its_presence():
+    presence = np.array([[0.3], [0.1]])
+    nothing = presence_after(presence, np.full((2, 1), UNKNOWN), np.eye(2), np.ones((1, 2)), np.zeros((1, 1), bool))
+    np.testing.assert_allclose(nothing, presence)
+    certain = presence_after(
+        np.array([[0.0], [1.0]]), np.array([[1], [0]]), *([np.ones((2, 3))] * 2), np.ones((2, 1), bool)
+    )
+    assert np.isfinite(certain).all()
+
+
+def test_an_image_is_described_by_its_strong_features():
+    features = np.zeros((4, 4, 2), np.float32)
+    features[0, 0, 0], features[..., 1] = 2, -1
+    np.testing.assert_allclose(descriptor(features), [2 / 16 ** (1 / 3), 0], rtol=1e-5)
+
+
+def test_the_next_question_is_about_the_open_one_nearest_to_the_threshold():
+    presence = np.array([0.8, 0.31, 0.28, 0.02])
+    assert next_question(presence, np.ones(4, bool), 0.3) == 1
+    assert next_question(presence, np.array([True, False, True, True]), 0.3) == 2
+    assert next_question(presence, np.array([True, False, False, True]), 0.3) == 0
+
+
+NAMES = 'a', 'b'
+
+
+def asked(words, out, answers, most=5):
+    """The questions that are asked, if these words are typed."""
+    questions, typed = [], iter(words)
+    rows = {Path(f'{name}.jpg'): {'cat': cat, 'dog': 0.5} for name, cat in zip(NAMES, (0.16, 0.1), strict=True)}
+    decision = types.SimpleNamespace(
+        out=out,
+        stems={path: path.stem for path in rows},
+        references=types.SimpleNamespace(classes=('cat', 'dog')),
+        above=0.15,
+        answers=answers,
+        probabilities=lambda _: rows,
+    )
+
+    def read(question):
+        questions.append(question)
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    ask(decision, {}, most=most, read=read)
+    return questions
+
+
+def test_questions_go_on_until_all_is_answered_skipped_or_enough(tmp_path):
+    answers = {'b': {'dog': True}}
+    questions = asked(['y', 'what?', ' N ', 's'], tmp_path, answers)
+    assert [question.split(' (')[0] for question in questions] == [
+        *('cat in a.jpg', 'cat in b.jpg', 'y, n, s or q: ', 'dog in a.jpg')
+    ]
+    assert answers == {'b': {'dog': True, 'cat': False}, 'a': {'cat': True}}
+    assert read_answers(tmp_path, ('cat', 'dog'), NAMES) == answers
+    answers = {}
+    assert len(asked(['y', 'y'], tmp_path, answers, most=1)) == 2
+    assert answers == {'a': {'cat': True, 'dog': True}}
+    for words in (['n', 'q'], ['n']):  # q, and the end of the file
+        answers = {}
+        assert len(asked(words, tmp_path, answers)) == 2
+        assert json.loads((tmp_path / 'answers.json').read_text()) == answers == {'a': {'cat': False}}
+
+
+@pytest.mark.parametrize(
+    ('text', 'sentence'),
+    [
+        ('{', r'answers\.json cannot be read'),
+        ('{"a": true}', r'answers\.json cannot be read .*; wanted answers such as'),
+        ('{"z": {"cat": true}}', "answers for 'z', but no results have that name"),
+        ('{"a": {"cow": true}}', "answers for the class 'cow', but there are cat, dog"),
+        ('{"a": {"cat": "y"}}', "must have true or false for 'cat' in 'a', got 'y'"),
+    ],
+)
+def test_a_wrong_file_of_answers_is_refused(tmp_path, text, sentence):
+    assert read_answers(tmp_path, ('cat', 'dog'), NAMES) == {}
+    (tmp_path / 'answers.json').write_text(text)
+    with pytest.raises(pj.InputError, match=sentence):
+        read_answers(tmp_path, ('cat', 'dog'), NAMES)
+
+
+def test_a_segmenter_takes_what_is_known_before_what_is_probable(narrow_params):
+    pairs = {name: [draw_disc(seed, color=color) for seed in range(2)] for name, color in COLORS.items()}
+    segmenter = pj.Segmenter(narrow_params, size=33, batch=2).fit(pairs)
+    image = draw_disc(7, color=COLORS['red'])[0]
+    alone = pj.Segmenter(segmenter.network, size=33).fit({'red': pairs['red']})
+    for present_above, answers, taken in (
+        (1.0, {'red': True}, {'red'}),
+        (0.0, {'red': False}, {'blue'}),
+        (None, {'blue': False}, {'red'}),
+    ):
+        result = segmenter.predict(image, present_above=present_above, answers=answers)
+        assert set(result.expected_iou) == taken
+        assert all(result.shares[name] == 0 for name in set(pairs) - taken)
+        assert (result.presence is None) == (result.descriptor is None) == (present_above is None)
+    several = segmenter.predict([image, image], answers=[{}, {'red': False, 'blue': False}])
+    np.testing.assert_array_equal(several[0].logits, segmenter.predict(image).logits)
+    assert several[1].labels.max() == 0
+    assert alone.predict(image, answers={'red': True}).labels.max() == 1
+    for arguments, sentence in (({'answers': {'cow': True}}, "no class 'cow' to answer for; there are red, blue"),):
+        with pytest.raises(pj.InputError, match=sentence):
+            segmenter.predict(image, **arguments)
+    for images, answers, sentence in (
+        ([image, image], [{}], r'one item for each of 2 image\(s\), got \[\{\}\]'),
+        ([image, image], {'red': True, 'blue': True}, r'one item for each of 2 image\(s\), got \{'),
+        (image, [{'red': True}], r"such as \{'cat': True\}, got \["),
+    ):
+        with pytest.raises(pj.InputError, match=sentence):
+            segmenter.predict(images, answers=answers)
+
+
+@pytest.fixture
+def predict(current_folder, capsys, narrow_params):
+    """Runs `panet-jax predict` on four photographs, with two references of each of two classes."""
+    pj.save_encoder_params('narrow.safetensors', narrow_params)
+    (current_folder / 'photos').mkdir()
+    options = ['--weights=narrow.safetensors', '--size=33', '--batch=1', '--query=photos', '--out=found']
+    for name, color in COLORS.items():
+        for seed in range(2):
+            for array, file in zip(
+                draw_disc(seed, color=color), (f'{name}{seed}.jpg', f'{name}{seed}.png'), strict=True
+            ):
+                Image.fromarray(array).save(file)
+            Image.fromarray(draw_disc(5 + seed, color=color)[0]).save(f'photos/{name}-{seed}.png')
+            options += ['--support', f'{name}={name}{seed}.jpg:{name}{seed}.png']
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.run(['predict', *options, *arguments])
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_answers_in_the_folder_change_what_they_decide_and_nothing_else(predict, current_folder):
+    found = current_folder / 'found'
+
+    def entries():
+        return {entry['labels']: entry for entry in json.loads((found / 'predictions.json').read_text())['images']}
+
+    assert predict('--present-above=0')[0] == 0
+    times = {path.name: path.stat().st_mtime_ns for path in found.glob('*.png')}
+    before = entries()
+    (found / 'answers.json').write_text('{"red-0": {"blue": false, "red": true}}')
+    assert predict('--present-above=0')[0] == 0
+    after = entries()
+    assert after['red-0.png']['answers'] == {'blue': False, 'red': True}
+    assert set(after['red-0.png']['expected_iou']) == {'red'}
+    assert after['red-0.png']['shares']['blue'] == 0
+    changed = {path.name for path in found.glob('*.png') if path.stat().st_mtime_ns != times[path.name]}
+    assert changed == {'red-0.png'}
+    for name in set(times) - changed:
+        assert set(after[name].pop('presence_after')) == set(COLORS)
+        assert after[name] == before[name]
+    status, out, _ = predict('--present-above=0')
+    assert (status, '4 image(s) were done before' in out, 'the answers change' in out) == (0, True, False)
+    (found / 'answers.json').unlink()
+    assert predict('--present-above=0')[0] == 0
+    assert entries() == before
+
+
+def test_answers_alone_turn_the_decision_on(predict, current_folder):
+    found = current_folder / 'found'
+    assert predict()[0] == 0
+    (found / 'answers.json').write_text(json.dumps({f'{name}-0': {name: True} for name in COLORS}))
+    assert predict()[0] == 0
+    results = json.loads((found / 'predictions.json').read_text())
+    assert results['runs'][-1]['present_above'] == ANSWERED_ABOVE
+    for entry in results['images']:
+        own = entry.get('answers', {})
+        for name, value in entry['presence_after'].items():
+            assert (name in entry['expected_iou']) == own.get(name, value > ANSWERED_ABOVE)
+    assert any(entry['presence_after'] != entry['presence'] for entry in results['images'])
+
+
+def test_a_review_asks_on_the_terminal_and_goes_on_where_it_ended(predict, current_folder, monkeypatch):
+    def typed(text):
+        terminal = io.StringIO(text)
+        terminal.isatty = lambda: True
+        monkeypatch.setattr('sys.stdin', terminal)
+        status, out, _ = predict('--review=2')
+        assert status == 0
+        return out, json.loads((current_folder / 'found/answers.json').read_text())
+
+    out, first = typed('y\ny\nq\n')
+    assert out.count('-overlay.jpg)? ') == 3
+    assert [answer for of_photo in first.values() for answer in of_photo.values()] == [True, True]
+    out, second = typed('n\nn\nn\nn\n')
+    assert '4 image(s) were done before' in out
+    assert sum(map(len, second.values())) == 2 + 4
+    assert all(second[photo][name] for photo, own in first.items() for name in own)
+
+
+def test_a_review_wants_a_terminal_and_references(predict, current_folder):
+    status, _, err = predict('--review')
+    assert (status, 'this is none; write answers such as' in err) == (2, True)
+    assert not (current_folder / 'found').exists()
+    status, _, err = predict('--review', '--segmenter=pets.safetensors')
+    assert (status, 'a saved segmenter cannot decide' in err) == (2, True)
+    status, _, err = predict('--review=0')
+    assert (status, 'wants a whole number from 1' in err) == (2, True)
+
+
+def test_answers_are_measured_on_a_folder(run_on_folder):
+    status, out, _ = run_on_folder(benchmark.main, '--root=own', '--draws=1')
+    assert status == 0
+    rows = {line[:18].strip(): [float(word) for word in line[18:].split()] for line in out.splitlines()[1:]}
+    assert list(rows)[1:-1] == [str(count) for count in benchmark.COUNTS]
+    assert all(0 <= value <= 1 for row in rows.values() for value in row)
+    assert rows['20'][1:3] == rows['known'][1:3]  # there are fewer photographs
+    assert rows['0'][0] <= rows['known'][0]
