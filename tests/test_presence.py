@@ -9,6 +9,7 @@ import pytest
 import panet_jax as pj
 from panet_jax.method.presence import (
     PRESENT_ABOVE,
+    SHRINKAGE,
     Views,
     find,
     presence,
@@ -139,3 +140,28 @@ def test_shapes_that_do_not_fit_are_one_sentence():
         presence(found, prototypes, views._replace(shown=views.shown[1:]))
     with pytest.raises(pj.InputError, match='at least one photograph'):
         presence(found[:0], prototypes, views)
+
+
+def plain_scores(found, prototypes, views):
+    """Cosines after centering and whitening, by the inverse of the covariance, a vector at a time."""
+    own = np.concatenate([np.broadcast_to(prototypes, (len(found), *prototypes.shape)), views.prototypes])
+    everything = np.concatenate([found, views.found])
+    unknown = np.concatenate([np.ones((len(found), len(prototypes)), bool), views.shown != 1])
+    scores = np.zeros((2, *own.shape[:2]))
+    for kind in range(2):
+        vectors, wanted = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (everything[:, kind], own))
+        centers = [vectors[unknown[:, n], n].mean(0) for n in range(len(prototypes))]
+        away = np.concatenate([vectors[unknown[:, n], n] - centers[n] for n in range(len(prototypes))])
+        covariance = away.T @ away / len(away)
+        inverse = np.linalg.inv(covariance + SHRINKAGE * np.trace(covariance) / CHANNELS * np.eye(CHANNELS))
+        for m, n in np.ndindex(*own.shape[:2]):
+            a, b = vectors[m, n] - centers[n], wanted[m, n] - centers[n]
+            scores[kind, m, n] = a @ inverse @ b / np.sqrt((a @ inverse @ a) * (b @ inverse @ b))
+    return scores.mean(0)
+
+
+def test_scores_equal_the_plain_form():
+    found, prototypes, views, _ = a_folder(3)
+    np.testing.assert_allclose(
+        presence_scores(found, prototypes, views), plain_scores(found, prototypes, views), atol=1e-5
+    )

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 
 from panet_jax.errors import InputError
 from panet_jax.method.adapt import ADAPTED, adapted_logits, confidence
@@ -216,17 +217,18 @@ def _likeness(found, prototypes, unknown):
     """[M, N]: cosines of [M, N, C] with prototypes [M, N, C], centered and whitened by the vectors that `unknown` has."""
     found, prototypes = np.asarray(unit(found), np.float64), np.asarray(unit(prototypes), np.float64)
     center = _mean_of(found, unknown)
-    deviations = (found - center)[unknown]
-    # The covariance's own directions are few, those of `deviations`; in all others its value is the shrinkage alone.
-    _, lengths, directions = np.linalg.svd(deviations / np.sqrt(max(len(deviations), 1)), full_matrices=False)
-    shrinkage = SHRINKAGE * (lengths**2).sum() / found.shape[-1] + np.finfo(float).tiny
-    factors = shrinkage / (lengths**2 + shrinkage) - 1
+    deviations = (found - center)[unknown] / np.sqrt(max(unknown.sum(), 1))
+    covariance = deviations.T @ deviations
+    shrinkage = SHRINKAGE * np.trace(covariance) / len(covariance) + np.finfo(float).eps
+    root = np.linalg.cholesky(covariance + shrinkage * np.eye(len(covariance)))
 
-    def product(a, b):
-        return (a * b).sum(-1) + ((a @ directions.T) * factors * (b @ directions.T)).sum(-1)
+    def whitened(vectors):
+        columns = (vectors - center).reshape(-1, len(covariance)).T
+        return scipy.linalg.solve_triangular(root, columns, lower=True).T.reshape(vectors.shape)
 
-    a, b = found - center, prototypes - center
-    return product(a, b) / np.sqrt(np.maximum(product(a, a) * product(b, b), np.finfo(float).tiny))
+    a, b = whitened(found), whitened(prototypes)
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return (a * b).sum(-1) / np.maximum(lengths, np.finfo(float).tiny)
 
 
 def _spread(scores, of_views, shown):
