@@ -12,6 +12,14 @@ STYLE = """
 #refused { color: var(--error-text-color, #b91c1c); margin: 0; }
 #refused:empty { display: none; }
 .legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
+#review-list .caption-label { font-size: .7em; padding: 0 .4em; }
+#review-tools { flex-wrap: wrap; }
+#review-tools > * { flex: 0 1 auto; min-width: 0 !important; width: auto; }
+#review-tools .wrap { flex-wrap: nowrap; }
+#review-hide { align-self: end; }
+@media (max-width: 640px) {
+  #review-list { height: 190px !important; }
+}
 """
 # Gradio's editor decodes images with createImageBitmap, and says nothing of one that the browser cannot decode.
 EDITOR_SCRIPT = """<script>

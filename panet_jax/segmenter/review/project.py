@@ -30,6 +30,7 @@ from panet_jax.segmenter.review.steps import Review, Step, least_iou
 
 REVIEW, PHOTOS = 'review', 'photos'  # folders in that of the project
 STEPS = 'steps.json'
+LOCK = f'{REVIEW}/.lock'  # which a page holds while it is served
 
 
 class ProjectImage(NamedTuple):
@@ -64,6 +65,7 @@ class Project:
         classes: names of the classes; label n is classes[n - 1].
         images: {name: ProjectImage}, those that have a draft.
         reviews: {name: Review} of the images.
+        holder: who works on it; the newest, if several opened it.
 
     Raises:
         InputError: a file in it is damaged.
@@ -72,6 +74,7 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
         self.results = read_earlier(folder)
+        self.holder: object = None
         self._lock = threading.RLock()
         self.images: dict[str, ProjectImage] = {}
         for entry in self.results['images']:
@@ -307,26 +310,37 @@ def open_project(folder: Path) -> Project:
     """Opens a project, or makes one.
 
     Args:
-        folder: a folder that `panet-jax predict` or this function made; or one that is new or empty.
+        folder: folder as for `make_project`.
 
     Returns:
         The Project.
 
     Raises:
+        InputError: it holds something else, cannot be made, or is damaged.
+    """
+    make_project(folder)
+    return Project(folder)
+
+
+def make_project(folder: Path) -> None:
+    """Makes a folder a project, unless it is one.
+
+    Args:
+        folder: a folder that `panet-jax predict` or this function made; or one that is new or empty.
+
+    Raises:
         InputError: it holds something else, or cannot be made.
     """
-    if not (folder / RESULTS).exists():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            strangers = [path.name for path in folder.iterdir() if path.name != REVIEW]
-        except OSError as error:
-            raise InputError(
-                f'{folder} cannot be opened as a project ({error.strerror}); name another folder.'
-            ) from error
-        if strangers:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strangers = [path.name for path in folder.iterdir() if path.name != REVIEW]
+        if strangers and not (folder / RESULTS).exists():
             raise InputError(
                 f'{folder} holds {strangers[0]}, but no results of panet-jax predict; name a folder that `panet-jax predict '
                 '--out` wrote, or a new one.'
             )
+        (folder / REVIEW).mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f'{folder} cannot be opened as a project ({error.strerror}); name another folder.') from error
+    if not strangers:
         write_json(folder / RESULTS, {'images': [], 'failed': []})
-    return Project(folder)
