@@ -15,10 +15,14 @@ from pycocotools.coco import COCO
 
 import panet_jax as pj
 from panet_jax.commands import cli
+from panet_jax.commands.demo_page.review.desk import Desk
+from panet_jax.commands.demo_page.review.pictures import thumbnail
+from panet_jax.commands.demo_page.review.strokes import Stroke, changed_labels, drawn_region, points_in, read_stroke
+from panet_jax.disk.locks import holding
 from panet_jax.segmenter.review.drafting import Drafting
 from panet_jax.segmenter.review.exporting import export_project
 from panet_jax.segmenter.review.label_files import read_labels, write_labels
-from panet_jax.segmenter.review.project import STEPS, open_project
+from panet_jax.segmenter.review.project import LOCK, STEPS, open_project
 from panet_jax.segmenter.review.steps import MOST_STEPS, Review, least_iou
 
 STEMS = ['a', 'b', 'c', 'd']
@@ -321,3 +325,163 @@ def test_a_folder_without_its_references_says_what_to_type(folder):
     project.use_as_reference('a', half(project, 'a'))
     with pytest.raises(pj.InputError, match='type the command that wrote it once more'):
         list(work.segment())
+
+
+def stroke(tool='brush', points=((0.5, 0.5),), **more):
+    return {'number': 1, 'stem': 'a', 'tool': tool, 'mode': 'add', 'points': points, 'width': 0.1} | more
+
+
+def region(shape, **about):
+    return drawn_region(Stroke(**stroke(**about)), shape, lambda points: np.full(shape, len(points) == 2))
+
+
+def test_a_brush_is_a_disc_or_a_line_of_its_width():
+    disc = region((40, 60), points=[(0.5, 0.5)], width=0.2)
+    distance = np.hypot(*(np.indices((40, 60)) + 0.5 - np.array([20, 30])[:, None, None]))
+    assert disc[distance < 5.5].all()
+    assert not disc[distance > 7].any()
+    line = region((40, 60), points=[(0.2, 0.5), (0.8, 0.5)])
+    assert line[20, 12:48].all()
+    assert 6 <= line[:, 30].sum() <= 8
+
+
+def test_an_outline_is_the_polygon_of_its_points():
+    square = [(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]
+    mask = region((40, 80), tool='outline', points=square)
+    expected = np.zeros((40, 80), bool)
+    expected[10:30, 20:60] = True
+    assert (mask != expected).sum() <= 2 * (20 + 40)  # its rim
+    assert not region((40, 80), tool='outline', points=square[:2]).any()
+
+
+def test_clicks_are_understood_and_lie_in_the_image():
+    assert region((4, 6), tool='click', points=[(0, 0), (1, 1)]).all()
+    assert points_in((40, 60), [(-1, 0.5), (2, 1)]) == pj.Points([(0, 19.5), (59, 39)])
+
+
+def test_a_class_takes_from_others_and_gives_to_the_background():
+    labels = np.array([[0, 1, 2, 2]], np.uint8)
+    everywhere = np.ones((1, 4), bool)
+    np.testing.assert_array_equal(changed_labels(labels, everywhere, 1, 'add'), [[1, 1, 1, 1]])
+    np.testing.assert_array_equal(changed_labels(labels, everywhere, 2, 'remove'), [[0, 1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [{'tool': 'saw'}, {'mode': 'keep'}, {'points': []}, {'points': [[1, None]]}, {'width': 'wide'}, {'more': 1}],
+)
+def test_what_is_no_stroke_is_refused(wrong):
+    assert read_stroke(json.dumps(stroke())).points == [(0.5, 0.5)]
+    with pytest.raises(pj.InputError, match='could not be read'):
+        read_stroke(json.dumps(stroke() | wrong))
+    with pytest.raises(pj.InputError, match='could not be read'):
+        read_stroke(None)
+
+
+@pytest.fixture
+def desk(folder):
+    return Desk(drafting(open_project(folder)), folder.parent)
+
+
+def test_accepting_and_rejecting_go_to_the_next_image_to_do(desk):
+    first, second, _, fourth = desk.stems
+    desk.accept()
+    assert desk.stem == second
+    desk.go_on()
+    desk.reject()
+    assert desk.stem == fourth
+    desk.accept()
+    assert desk.stem == second, 'the one that was passed over'
+    desk.accept()
+    assert desk.stem == second, 'nothing is left to do'
+    assert desk.undo()
+    assert desk.stem == second
+    desk.go(-9)
+    assert desk.stem == first
+    assert desk.project.count('to do') == 1
+
+
+def test_what_is_drawn_is_in_the_labels_at_once(desk, folder):
+    stem = desk.stem
+    desk.correct(Stroke(**stroke(stem=stem, mode='remove', width=9)), 'cat')
+    assert not desk.labels.any()
+    desk.correct(Stroke(**stroke('outline', [(0, 0), (1, 0), (1, 0.5), (0, 0.5)], stem=stem)), 'cat')
+    assert desk.labels[:19].all()
+    assert not desk.labels[22:].any()
+    np.testing.assert_array_equal(open_project(folder).labels(stem), desk.labels)
+    with pytest.raises(pj.InputError, match='there is no cat here'):
+        desk.correct(Stroke(**stroke(points=[(0.5, 0.9)], stem=stem, mode='remove', width=0.01)), 'cat')
+    with pytest.raises(pj.InputError, match='Choose a class'):
+        desk.correct(Stroke(**stroke(stem=stem)), None)
+
+
+def test_a_stroke_that_comes_late_belongs_to_the_image_it_was_drawn_on(desk):
+    first = desk.stem
+    desk.accept()
+    shown = desk.labels.copy()
+    desk.correct(Stroke(**stroke(stem=first, mode='remove', width=9)), 'cat')
+    assert not desk.project.labels(first).any()
+    assert desk.project.reviews[first].now.decision == 'accepted'
+    np.testing.assert_array_equal(desk.labels, shown)
+
+
+def test_a_click_gives_the_region_that_the_segmenter_understands(desk, folder):
+    image = desk.project.images[desk.stem]
+    desk.correct(Stroke(**stroke(stem=desk.stem, mode='remove', width=9)), 'cat')
+    desk.correct(Stroke(**stroke('click', stem=desk.stem)), 'cat')
+    height, width = image.shape
+    points = pj.Points([((width - 1) / 2, (height - 1) / 2)])
+    expected = desk.drafting.segmenter.understood(image.path, points)
+    np.testing.assert_array_equal(desk.labels == 1, expected)
+
+
+def test_the_newest_page_goes_on_and_the_other_says_so(desk):
+    newer = Desk(desk.drafting, desk.folder)
+    for action in (desk.accept, desk.reject, desk.undo, desk.use_as_reference):
+        with pytest.raises(pj.InputError, match='opened in another tab'):
+            action()
+    newer.accept()
+
+
+def test_a_photograph_that_is_gone_is_told_and_its_labels_stay(desk, folder):
+    shutil.rmtree(folder.parent / 'in')
+    gone = Desk(desk.drafting, folder)
+    assert 'a.png' in gone.complaint or gone.stem != 'a'
+    assert gone.picture().startswith(b'\xff\xd8')
+    gone.accept()
+    assert thumbnail(gone.project, gone.stem).exists()
+
+
+def test_the_list_may_hold_only_what_is_to_do(desk):
+    first = desk.stem
+    desk.accept()
+    desk.sort('accepted')
+    assert desk.stems == [desk.stem] == [first]
+    desk.sort('rejected')
+    assert (desk.stems, desk.stem) == ([], None)
+    with pytest.raises(pj.InputError, match='no image here'):
+        desk.accept()
+    desk.sort()
+    assert desk.stems[-1] == first
+
+
+def test_a_thumbnail_is_made_once_for_each_version(desk):
+    stem = desk.stem
+    path = thumbnail(desk.project, stem)
+    time = path.stat().st_mtime_ns
+    desk.accept()
+    desk.show(stem)
+    assert thumbnail(desk.project, stem) != path
+    desk.undo()
+    assert thumbnail(desk.project, stem) == path
+    assert path.stat().st_mtime_ns != time, 'only the newest is kept'
+    with Image.open(path) as picture:
+        assert max(picture.size) <= 160
+
+
+def test_another_program_cannot_open_the_project_meanwhile(folder, capsys):
+    pytest.importorskip('gradio')
+    with holding(folder / LOCK), pytest.raises(SystemExit) as ended:
+        cli.run(['demo', f'--project={folder}'])
+    assert ended.value.code == 2
+    assert f'another panet-jax demo has {folder} open' in capsys.readouterr().err

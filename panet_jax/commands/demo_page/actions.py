@@ -58,14 +58,14 @@ def shows_mistakes(action: Callable) -> Callable:
     """
 
     @functools.wraps(action)
-    def function(session, *arguments):
+    def function(session, *arguments, **options):
         with _mistakes_shown(session):
-            return action(session, *arguments)
+            return action(session, *arguments, **options)
 
     @functools.wraps(action)
-    def generator(session, *arguments):
+    def generator(session, *arguments, **options):
         with _mistakes_shown(session):
-            yield from action(session, *arguments)
+            yield from action(session, *arguments, **options)
 
     return generator if inspect.isgeneratorfunction(action) else function
 

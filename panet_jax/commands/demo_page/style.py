@@ -13,10 +13,11 @@ STYLE = """
 #refused:empty { display: none; }
 .legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
 #review-list .caption-label { font-size: .7em; padding: 0 .4em; }
-#review-tools { flex-wrap: wrap; }
-#review-tools > * { flex: 0 1 auto; min-width: 0 !important; width: auto; }
+#review-tools .form { display: flex; flex-flow: row wrap; justify-content: start; background: var(--block-background-fill); }
+#review-tools .form > * { flex: 0 1 auto; min-width: 0 !important; width: auto; margin: 0; }
 #review-tools .wrap { flex-wrap: nowrap; }
-#review-hide { align-self: end; }
+#review-hide { align-self: center; }
+#review-list .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); }
 @media (max-width: 640px) {
   #review-list { height: 190px !important; }
 }

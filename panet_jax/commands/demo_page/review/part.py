@@ -75,8 +75,6 @@ def build_review() -> ReviewPart:
                 elem_id='review-list',
             )
             progress = gr.Markdown(elem_id='review-progress')
-            take_over = gr.Button('Take images and references from the first view', size='sm', elem_id='review-take')
-            export = _export_part()
         with gr.Column(min_width=320, scale=3):
             stem = gr.Textbox(visible='hidden')
             heading = gr.Markdown(elem_id='review-heading')
@@ -86,6 +84,8 @@ def build_review() -> ReviewPart:
             # The script of the stage clicks the button once it has a stroke.
             drawn, send = gr.Textbox(visible='hidden'), gr.Button(visible='hidden', elem_id='review-send')
             reference, buttons = _buttons()
+    take_over = gr.Button('Take images and references from the first view', size='sm', elem_id='review-take')
+    export = _export_part()
     return ReviewPart(
         *(status, gallery, stem, heading, picture, reference, name),
         *(decision, progress, take_over, drawn, send, buttons, hide, export),
@@ -105,14 +105,14 @@ def _tools():
 def _buttons():
     with gr.Row(elem_id='review-buttons'):
         buttons = {
-            'back': gr.Button('← Back', size='sm', elem_id='review-back'),
-            'reject': gr.Button('Reject (R)', variant='stop', size='sm', elem_id='review-reject'),
-            'accept': gr.Button('Accept (A)', variant='primary', size='sm', elem_id='review-accept'),
-            'next': gr.Button('Next →', size='sm', elem_id='review-next'),
+            'back': gr.Button('← Back', size='sm', min_width=60, elem_id='review-back'),
+            'reject': gr.Button('Reject (R)', variant='stop', size='sm', min_width=60, elem_id='review-reject'),
+            'accept': gr.Button('Accept (A)', variant='primary', size='sm', min_width=60, elem_id='review-accept'),
+            'next': gr.Button('Next →', size='sm', min_width=60, elem_id='review-next'),
         }
     with gr.Row():
-        buttons['undo'] = gr.Button('Undo (U)', size='sm', elem_id='review-undo')
-        reference = gr.Button('Use as reference (F)', size='sm', elem_id='review-reference')
+        buttons['undo'] = gr.Button('Undo (U)', size='sm', min_width=60, elem_id='review-undo')
+        reference = gr.Button('Use as reference (F)', size='sm', min_width=60, elem_id='review-reference')
     gr.Markdown(
         f'{REJECTING} A reference is accepted, and the images to do are segmented again with it. Every step is kept at once '
         'in the project folder.'

@@ -25,7 +25,7 @@ STAGE_SCRIPT = """<script>
   const color = { add: '#e5007d', remove: '#ffffff' };
   const near = 12;  // pixels around the first corner of an outline that close it
   const strokes = window.panetStrokes = [];  // that the server has not been told of
-  let source = '', stem = '', number = 0, waiting = [], points = [], place = null, pressed = false, moved = false;
+  let shown = '', source = '', stem = '', number = 0, waiting = [], points = [], place = null, pressed = false, moved = false;
 
   const width = () => Number(find('#review-width input').value);
   const size = () => { const box = find('#review-stage canvas').getBoundingClientRect(); return [box.width, box.height]; };
@@ -129,14 +129,16 @@ STAGE_SCRIPT = """<script>
   const look = () => {
     const picture = find('#review-picture [data-source]'), image = find('#review-stage img');
     if (!picture || !image) return;
-    if (picture.dataset.source !== source) {
+    const version = picture.dataset.number + picture.dataset.source;
+    if (version !== shown) {
+      shown = version;
       source = picture.dataset.source;
       const { stem: name, number: drawn } = picture.dataset;
       const next = new Image();
       next.onload = () => {
         if (next.src !== source) return;
         if (name !== stem) { waiting = []; points = []; pressed = false; }
-        stem = name;
+        stem = find('#review-stage').dataset.stem = name;
         waiting = waiting.filter((stroke) => stroke.number > Number(drawn));
         image.src = source;
         fit();
