@@ -245,6 +245,19 @@ def test_a_draft_that_was_decided_meanwhile_is_not_replaced(folder):
     np.testing.assert_array_equal(project.labels(stem), seen)
 
 
+def test_segmenting_ends_when_the_references_change_again(folder):
+    project = open_project(folder)
+    project.use_as_reference('c', half(project, 'c'))
+    work = drafting(project)
+    steps = work.segment()
+    first, _ = next(steps)
+    other = next(stem for stem in 'abd' if stem != first)
+    project.use_as_reference(other, half(project, other))
+    assert list(steps) == []
+    assert {stem for stem, _ in work.segment()} == set('abd') - {other}
+    assert work.outdated() == []
+
+
 def test_photographs_and_references_can_be_added_to_a_new_project(drafts, tmp_path):
     project = open_project(tmp_path / 'new')
     segmenter = pj.Segmenter(drafts / 'narrow.safetensors', size=33)

@@ -137,7 +137,7 @@ def test_a_review_in_a_browser_is_kept_and_exported(project):
         # The rest is segmented with one more reference.
         reference = shown(page)
         press(page, 'f')
-        page.get_by_text(f'{PHOTOS - 5} images are segmented anew').wait_for()
+        page.get_by_text(f'{PHOTOS - 5} images are segmented.').wait_for()
         runs = {json.loads(path.read_text())['run'] for path in (project / 'objects').iterdir()}
         assert len(runs) == 2
 

@@ -63,7 +63,7 @@ class Drafting:
         return [*(path.stem for path in project.waiting), *outdated]
 
     def segment(self) -> Iterator[tuple[str, InputError | None]]:
-        """Segments the images that `outdated` names, and writes each draft at once.
+        """Segments the images that `outdated` names, and writes each draft at once. It ends if the references change again.
 
         Yields:
             (name of the image, why it could not be read or None), the most doubtful first.
@@ -71,7 +71,7 @@ class Drafting:
         Raises:
             InputError: there are no references, or the folder does not have them.
         """
-        stems, run = self.outdated(), self._about()[1]
+        stems, run, references = self.outdated(), self._about()[1], self.project.references
         paths = {path.stem: path for path in self.project.waiting}
         paths |= {stem: image.path for stem, image in self.project.images.items()}
         results = self.segmenter.stream_photos([paths[stem] for stem in stems], on_error='yield') if stems else ()
@@ -82,6 +82,8 @@ class Drafting:
                     continue
                 if run['absent_above'] is not None:
                     segmentation = segmentation.present(run['absent_above'])
+                if self.project.references != references:
+                    return
                 self._write(stem, paths[stem], segmentation, photo, run['id'])
                 yield stem, None
         finally:

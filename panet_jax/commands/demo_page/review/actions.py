@@ -189,7 +189,9 @@ def segment(desk: Desk) -> Iterator[tuple]:
             fresh = *view.listed(desk), *unchanged[2:]
         yield f'Segmenting {min(count + 1, number)} of {number} …', *fresh
     desk.sort_again()
-    text = '\n\n'.join(html.escape(sentence) for sentence in failed) or f'{number} images are segmented anew.'
+    text = '\n\n'.join(map(html.escape, failed)) or f'{number} images are segmented.'
+    if desk.drafting.outdated() and not failed:  # the references have changed again; the next call goes on
+        text = ''
     yield text, *view.listed(desk), *view.shown(desk)
 
 

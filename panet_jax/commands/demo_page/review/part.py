@@ -77,7 +77,9 @@ def build_review() -> ReviewPart:
             progress = gr.Markdown(elem_id='review-progress')
         with gr.Column(min_width=320, scale=3):
             stem = gr.Textbox(visible='hidden')
-            heading = gr.Markdown(elem_id='review-heading')
+            heading = gr.Markdown(
+                elem_id='review-heading', sanitize_html=False
+            )  # the legend has colors; names are escaped
             name, hide = _tools()
             gr.HTML(STAGE, padding=False)
             picture = gr.HTML(visible='hidden', elem_id='review-picture')

@@ -2,11 +2,13 @@
 
 import base64
 import html
+from collections.abc import Sequence
 
 import gradio as gr
 
 from panet_jax.commands.demo_page.review.desk import Desk
 from panet_jax.commands.demo_page.review.pictures import thumbnail
+from panet_jax.images.overlays import way_color
 from panet_jax.segmenter.review.steps import Step, least_iou
 
 FILTERS = ('all', 'to do', 'accepted', 'rejected')
@@ -85,7 +87,17 @@ def _heading(desk: Desk, now: Step) -> str:
         words.append(f'expected IoU {iou:.2f}')
     place = f'{desk.stems.index(desk.stem) + 1} of {len(desk.stems)}: ' if desk.stem in desk.stems else ''
     complaint = f'\n\n{html.escape(desk.complaint)}' if desk.complaint else ''
-    return f'{place}**{html.escape(desk.project.images[desk.stem].path.name)}**, {", ".join(words)}{complaint}'
+    name = html.escape(desk.project.images[desk.stem].path.name)
+    return f'{place}**{name}**, {", ".join(words)}{_legend(desk.project.classes)}{complaint}'
+
+
+def _legend(names: Sequence[str]) -> str:
+    """The color of each class; nothing if there is only one."""
+    colors = [
+        f'<span style="color: rgb{tuple(way_color(label).tolist())}">■</span>' for label in range(1, 1 + len(names))
+    ]
+    entries = (f'{color} {html.escape(name)}' for color, name in zip(colors, names, strict=True))
+    return f'\n\n{", ".join(entries)}' if len(names) > 1 else ''
 
 
 def _caption(desk: Desk, stem: str) -> str:
