@@ -88,6 +88,9 @@ def undo(desk: Desk) -> tuple:
 
     Returns:
         Values of the list and the image that is shown.
+
+    Raises:
+        gr.Error: there is no step left.
     """
     if not desk.undo():
         raise InputError('There is no step to take back.')
@@ -205,6 +208,9 @@ def take_over(desk: Desk, session: Session | None) -> tuple:
 
     Returns:
         Values of the first view's references, without them, and of its images; an update of the classes.
+
+    Raises:
+        gr.Error: there is nothing to take.
     """
     desk.check()
     if session is None or not session.references or not session.queries:

@@ -135,7 +135,9 @@ def _export_part() -> ExportPart:
     return ExportPart(formats, min_area, to_do, into, zipped, text, file)
 
 
-def wire_review(page: gr.Blocks, part: ReviewPart, drafting: Drafting, session: gr.State, first_view: list, home: Path):
+def wire_review(
+    page: gr.Blocks, part: ReviewPart, drafting: Drafting, session: gr.State, first_view: list, home: Path
+) -> None:
     """Connects the components with their actions.
 
     Args:
