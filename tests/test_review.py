@@ -448,6 +448,15 @@ def test_a_click_gives_the_region_that_the_segmenter_understands(desk, folder):
     np.testing.assert_array_equal(desk.labels == 1, expected)
 
 
+def test_a_reference_is_reviewed_and_the_next_one_shown(desk):
+    first, second, *_ = desk.stems
+    desk.use_as_reference()
+    assert (desk.stem, desk.project.references) == (second, [(first, 1)])
+    desk.show(first)
+    desk.use_as_reference()
+    assert (desk.stem, desk.project.references) == (first, [])
+
+
 def test_the_newest_page_goes_on_and_the_other_says_so(desk):
     newer = Desk(desk.drafting, desk.folder)
     for action in (desk.accept, desk.reject, desk.undo, desk.use_as_reference):
@@ -476,6 +485,16 @@ def test_the_list_may_hold_only_what_is_to_do(desk):
         desk.accept()
     desk.sort()
     assert desk.stems[-1] == first
+
+
+def test_a_long_list_is_shown_in_pages(desk):
+    shown, names = desk.stem, [f'z{number}' for number in range(250)]
+    desk.stems = [*names[:149], shown, *names[149:]]
+    assert desk.stems[desk.page] == [*names[100:149], shown, *names[149:199]]
+    desk.stems = [*names[:248], shown]
+    assert desk.stems[desk.page] == [*names[200:248], shown]
+    desk.stems = [shown]
+    assert desk.stems[desk.page] == [shown]
 
 
 def test_a_thumbnail_is_made_once_for_each_version(desk):

@@ -109,7 +109,7 @@ def choose(desk: Desk, event: gr.SelectData) -> tuple:
         Values of the image that is shown.
     """
     desk.check()
-    stem = desk.stems[event.index]
+    stem = desk.stems[desk.page][event.index]
     if stem == desk.stem:
         return (gr.skip(),) * 4
     desk.show(stem)

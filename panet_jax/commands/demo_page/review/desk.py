@@ -15,6 +15,7 @@ from panet_jax.segmenter.references import read_photo
 from panet_jax.segmenter.review.drafting import Drafting
 from panet_jax.segmenter.review.project import ProjectImage
 
+THUMBNAILS = 100  # on a page of the list
 TAKEN = 'This project was opened in another tab, which goes on with it. Reload this page to go on here.'
 
 NO_CHANGE = {ADD: 'all of this is {} already', REMOVE: 'there is no {} here'}
@@ -44,6 +45,13 @@ class Desk:
         self.decision, self.show_labels = None, True
         self.stems, self.stem, self.labels, self.photo, self.complaint = [], None, None, None, ''
         self.sort()
+
+    @property
+    def page(self) -> slice:
+        """The part of the list in which the image that is shown is: more thumbnails at once would be slow."""
+        place = self.stems.index(self.stem) if self.stem in self.stems else 0
+        first = place // THUMBNAILS * THUMBNAILS
+        return slice(first, min(first + THUMBNAILS, len(self.stems)))
 
     def check(self) -> None:
         """Refuses to go on if another page has opened the project since.
@@ -110,8 +118,11 @@ class Desk:
         self._go_to_do()
 
     def use_as_reference(self) -> None:
-        """Uses the image that is shown as a reference, or no longer."""
-        self.project.use_as_reference(self._shown(), self.labels)
+        """Uses the image that is shown as a reference, and shows the next one that is to do; or uses it no longer."""
+        stem = self._shown()
+        self.project.use_as_reference(stem, self.labels)
+        if self.project.reviews[stem].now.reference is not None:
+            self._go_to_do()
 
     def undo(self) -> bool:
         """Takes the last step back, and shows its image.

@@ -33,7 +33,9 @@ STAGE_SCRIPT = """<script>
   const fit = () => {
     const stage = find('#review-stage'), image = find('#review-stage img');
     if (!stage || !image.naturalWidth || !stage.offsetParent) return;
-    const room = stage.parentElement.clientWidth, height = Math.max(240, 0.6 * window.innerHeight);
+    const room = stage.parentElement.clientWidth;
+    const height = Math.max(260, window.innerHeight - 480);  // the rest is for what stands around it
+   
     const scale = Math.min(room / image.naturalWidth, height / image.naturalHeight);
     stage.style.width = `${Math.floor(scale * image.naturalWidth)}px`;
     stage.style.height = `${Math.floor(scale * image.naturalHeight)}px`;

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from panet_jax.commands.demo_page.review.desk import Desk
+from panet_jax.commands.demo_page.review.desk import THUMBNAILS, Desk
 from panet_jax.commands.demo_page.review.pictures import thumbnail
 from panet_jax.images.overlays import way_color
 from panet_jax.segmenter.review.steps import Step, least_iou
@@ -28,9 +28,11 @@ def listed(desk: Desk) -> tuple:
     Returns:
         Values of the status and the gallery.
     """
-    pictures = [(str(thumbnail(desk.project, stem)), _caption(desk, stem)) for stem in desk.stems]
-    place = desk.stems.index(desk.stem) if desk.stem in desk.stems else None
-    return status(desk), gr.update(value=pictures, selected_index=place)
+    stems = desk.stems[desk.page]
+    pictures = [(str(thumbnail(desk.project, stem)), _caption(desk, stem)) for stem in stems]
+    return status(desk), gr.update(
+        value=pictures, selected_index=stems.index(desk.stem) if desk.stem in stems else None
+    )
 
 
 def status(desk: Desk) -> str:
@@ -45,7 +47,10 @@ def status(desk: Desk) -> str:
     project = desk.project
     rejected, number = project.count('rejected'), len(project.images)
     reviewed = project.count('accepted') + rejected
-    return f'**{reviewed} of {number} reviewed**' + (f', {rejected} of them rejected' if rejected else '')
+    words = [f'**{reviewed} of {number} reviewed**', *([f'{rejected} of them rejected'] if rejected else [])]
+    if len(desk.stems) > THUMBNAILS:
+        words.append(f'below are {desk.page.start + 1} to {desk.page.stop} of {len(desk.stems)}')
+    return ', '.join(words)
 
 
 def shown(desk: Desk, number: int = 0) -> tuple:
@@ -97,7 +102,7 @@ def _legend(names: Sequence[str]) -> str:
         f'<span style="color: rgb{tuple(way_color(label).tolist())}">■</span>' for label in range(1, 1 + len(names))
     ]
     entries = (f'{color} {html.escape(name)}' for color, name in zip(colors, names, strict=True))
-    return f'\n\n{", ".join(entries)}' if len(names) > 1 else ''
+    return f' ({", ".join(entries)})' if len(names) > 1 else ''
 
 
 def _caption(desk: Desk, stem: str) -> str:
