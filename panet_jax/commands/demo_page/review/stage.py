@@ -35,7 +35,6 @@ STAGE_SCRIPT = """<script>
     if (!stage || !image.naturalWidth || !stage.offsetParent) return;
     const room = stage.parentElement.clientWidth;
     const height = Math.max(260, window.innerHeight - 480);  // the rest is for what stands around it
-   
     const scale = Math.min(room / image.naturalWidth, height / image.naturalHeight);
     stage.style.width = `${Math.floor(scale * image.naturalWidth)}px`;
     stage.style.height = `${Math.floor(scale * image.naturalHeight)}px`;
