@@ -320,7 +320,7 @@ def test_mistakes_are_told_in_a_sentence(folder, tmp_path):
     (tmp_path / 'other/letter.txt').write_text('dear')
     with pytest.raises(pj.InputError, match=r'holds letter\.txt, but no results of panet-jax predict'):
         open_project(tmp_path / 'other')
-    with pytest.raises(pj.InputError, match='cannot be opened as a project'):
+    with pytest.raises(pj.InputError, match='is a file, and no folder'):
         open_project(tmp_path / 'other/letter.txt')
     project = open_project(folder)
     with pytest.raises(pj.InputError, match='without any class'):

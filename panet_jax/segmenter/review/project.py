@@ -331,6 +331,8 @@ def make_project(folder: Path) -> None:
     Raises:
         InputError: it holds something else, or cannot be made.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f'{folder} is a file, and no folder that can be opened as a project; name a folder.')
     try:
         folder.mkdir(parents=True, exist_ok=True)
         strangers = [path.name for path in folder.iterdir() if path.name != REVIEW]
