@@ -16,7 +16,7 @@ from panet_jax.segmenter.review.project import Project
 
 THUMBNAIL = 160  # pixels of the longer side
 GRAY = 128  # of a photograph that cannot be read
-TINT = 0.35  # how opaque labels are on the picture that is drawn on: what is under them must be seen
+TINT = 0.6  # how much of an overlay is in the picture that is drawn on: what is under labels must be seen
 
 
 def thumbnail(project: Project, stem: str) -> Path:
@@ -60,7 +60,8 @@ def picture_to_draw_on(photo: np.ndarray, labels: np.ndarray, show_labels: bool)
     """
     picture = photo
     if show_labels:
-        picture = overlay(photo, labels, strength=TINT, rest=1)
+        tinted = Image.fromarray(overlay(photo, labels, rest=1))
+        picture = np.array(Image.blend(Image.fromarray(photo), tinted, TINT))
         for label in np.unique(labels[labels > 0]):
             region = labels == label
             picture[region & ~ndimage.binary_erosion(region, iterations=2)] = way_color(label)
