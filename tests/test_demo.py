@@ -1,15 +1,12 @@
 """The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
 
-import contextlib
 import dataclasses
 import gc
 import importlib.util
 import io
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
 import time
 import types
@@ -20,6 +17,7 @@ import weakref
 
 import numpy as np
 import pytest
+from browser import MISSING, SECONDS, serving, visiting
 from drawn import draw_disc
 from noting import noting
 from PIL import Image
@@ -475,16 +473,6 @@ def test_without_gradio_there_is_one_sentence(monkeypatch, capsys):
     )
 
 
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-MISSING = [name for name in ('gradio', 'playwright') if importlib.util.find_spec(name) is None]
-MISSING += [] if CHROMIUM else ['chromium']
-# Root has no sandbox; the others keep the browser from asking for anything outside of this machine.
-FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
-FLAGS += ['--disable-component-update', '--disable-sync']
-PROGRAM = 'from panet_jax.commands.cli import run; run()'
-SECONDS = 60  # for what takes a few, on a busy machine
-
-
 def color_params(like):
     """Parameters of an encoder that sees colors alone: how far red and blue are above and below their means."""
     params = {}
@@ -498,24 +486,10 @@ def color_params(like):
     return params
 
 
-@contextlib.contextmanager
 def served(folder, narrow_params):
     """The command, run in a process whose temporary files go to a folder: the process, and the page's address."""
     pj.save_encoder_params(folder / 'color.safetensors', color_params(narrow_params))
-    with subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, 'demo', f'--weights={folder}/color.safetensors'],
-        env=os.environ | {'TMPDIR': str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as server:
-        try:
-            line = server.stdout.readline()
-            address = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', line)
-            assert address, line + server.stdout.read()
-            yield server, address[1]
-        finally:
-            server.kill()
+    return serving(folder, f'--weights={folder}/color.safetensors')
 
 
 @pytest.fixture
@@ -561,18 +535,8 @@ def test_a_terminal_that_is_closed_leaves_no_upload_and_large_files_are_refused(
 @pytest.fixture
 def visitor(address):
     """The page, open in a browser that reaches nothing else."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={'width': 1300, 'height': 1250})
-        page.set_default_timeout(1000 * SECONDS)
-        elsewhere = []
-        page.on('request', lambda request: elsewhere.append(request.url))
-        page.goto(address)
+    with visiting(address) as page:
         yield page
-        browser.close()
-    assert [url for url in elsewhere if not url.startswith((address, 'data:', 'blob:'))] == []
 
 
 def upload(page, where, text, file):

@@ -19,7 +19,7 @@ from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
 from panet_jax.images.overlays import overlay, way_color
-from panet_jax.segmenter import outputs, references
+from panet_jax.segmenter import draft_files, references
 from panet_jax.segmenter.outputs import images_with, legend_rows, output_stems, write_prediction
 from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.stream import THREADS
@@ -65,7 +65,7 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
     ]
     assert (results['classes'], results['failed']) == (['cat', 'dog'], [])
     names = {path.name for path in (tmp_path / 'found').iterdir()}
-    assert names == {'predictions.json', 'objects', 'references'} | {
+    assert names == {'predictions.json', 'objects', 'references', 'references.safetensors'} | {
         f'{stem}{end}' for stem in ('a', 'b', 'a-2') for end in ('.png', '-overlay.jpg', '.npz')
     }
     # Of the box alone: a mask is taken as it is.
@@ -289,7 +289,7 @@ def test_classes_that_are_probably_not_there_are_left_out_and_the_head_is_chosen
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch, number):
-    write = outputs.write_prediction
+    write = draft_files.write_prediction
 
     def write_and_signal(segmentation, photo, out, stem, **options):
         if stem == 'b':
@@ -298,7 +298,7 @@ def test_a_signal_ends_it_with_what_is_done_told(command, tmp_path, monkeypatch,
             time.sleep(0.3)
         return write(segmentation, photo, out, stem, **options)
 
-    monkeypatch.setattr(outputs, 'write_prediction', write_and_signal)
+    monkeypatch.setattr(draft_files, 'write_prediction', write_and_signal)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     status, out, err = command(*NETWORK, *CAT, '--query', 'photos/**/*', '--out', 'found')
     assert status == 128 + number

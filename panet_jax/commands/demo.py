@@ -44,34 +44,67 @@ def run(arguments: Sequence[str]) -> int:
     if importlib.util.find_spec('gradio') is None:
         raise InputError("the page needs Gradio; install it with: pip install 'panet-jax[demo]'")
     warn_of_size(options.size)
-    segmenter = _compiled_segmenter(options)
     _bound_pillow()
     for number in ENDS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup has SIGHUP ignored
             signal.signal(number, _end)
     from panet_jax.commands.demo_page.folder import visitors_folder
 
-    with visitors_folder(Path(tempfile.gettempdir())) as home:
+    with _project(options) as project, visitors_folder(Path(tempfile.gettempdir())) as home:
         # Gradio reads these when imported: no analytics, and uploads go into a folder that is deleted at the end.
         os.environ |= {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1', 'GRADIO_TEMP_DIR': f'{home}/uploads'}
         from panet_jax.commands.demo_page.page import build_page
+        from panet_jax.segmenter.review.drafting import Drafting
 
-        _serve(build_page(segmenter, home), options)
+        segmenter = _compiled_segmenter(options, project)
+        drafting = Drafting(project, segmenter) if project else None
+        _serve(build_page(segmenter, home, drafting), options, project)
     return 0
 
 
-def _compiled_segmenter(options):
-    """The Segmenter, with its programs compiled: otherwise the first visitor would wait for that."""
+@contextlib.contextmanager
+def _project(options):
+    """The project that was named, which no other process opens meanwhile; None if none was."""
+    if options.project is None:
+        yield None
+        return
+    from panet_jax.disk.locks import holding
+    from panet_jax.disk.paths import local_path
+    from panet_jax.segmenter.review.project import LOCK, Project, make_project
+
+    folder = local_path(options.project, '--project')
+    make_project(folder)
+
+    def refuse():
+        raise InputError(f'another panet-jax demo has {folder} open; go on there, or end it first.')
+
+    with holding(folder / LOCK, busy=refuse):
+        yield Project(folder)
+
+
+def _compiled_segmenter(options, project):
+    """The Segmenter, with the references of the project and its programs compiled: otherwise the first visitor would wait for that."""
     from panet_jax.commands.demo_page.example import example_references
     from panet_jax.compute.compilation_cache import keep_compiled
     from panet_jax.compute.compiler_flags import set_tpu_flags
 
     keep_compiled()
     set_tpu_flags()
-    segmenter = pj.Segmenter(options.weights, size=options.size)
+    segmenter = _segmenter(options, project)
     name, image, annotation = example_references()[0]
     pj.Segmenter(segmenter.network).add(name, image, annotation).predict(image).labels  # noqa: B018
     return segmenter
+
+
+def _segmenter(options, project):
+    from panet_jax.segmenter.outputs import REFERENCES
+
+    references = project and project.folder / REFERENCES
+    if not (references and references.exists()):
+        return pj.Segmenter(options.weights or 'imagenet', size=options.size)
+    if options.size is not None:
+        raise InputError(f'{project.folder} keeps the size that it was made with; leave --size out.')
+    return pj.Segmenter.load(references, weights=options.weights)
 
 
 def _bound_pillow():
@@ -91,8 +124,10 @@ def _end(*_):
     raise KeyboardInterrupt
 
 
-def _serve(page, options):
+def _serve(page, options, project):
     """Serves the page until Ctrl-C or an ending signal."""
+    from panet_jax.commands.demo_page.review.keys import KEY_SCRIPT
+    from panet_jax.commands.demo_page.review.stage import STAGE_SCRIPT, STAGE_STYLE
     from panet_jax.commands.demo_page.style import EDITOR_SCRIPT, STYLE, THEME
 
     try:
@@ -107,9 +142,10 @@ def _serve(page, options):
             run_history=False,
             footer_links=[],
             theme=THEME,
-            css=STYLE,
-            head=EDITOR_SCRIPT,
+            css=STYLE + STAGE_STYLE,
+            head=EDITOR_SCRIPT + KEY_SCRIPT + STAGE_SCRIPT,
             max_file_size=LARGEST_FILE,
+            allowed_paths=[str(project.folder.absolute())] if project else [],
         )
     except OSError as error:
         where = f'{options.host}, port {options.port}' if options.port else options.host
@@ -136,7 +172,13 @@ def make_parser() -> OptionParser:
         prog='panet-jax demo',
         description='Serves a page on which classes are drawn on one image and found in others.',
     )
-    add_network_options(options, default='imagenet')
+    add_network_options(options, default=None)
+    options.add_argument(
+        '--project',
+        metavar='FOLDER',
+        help='review images in this folder, which keeps every step: one that `panet-jax predict --out FOLDER` wrote, or a '
+        'new one',
+    )
     options.add_argument(
         '--host',
         default='127.0.0.1',

@@ -55,7 +55,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     Raises:
         InputError: other results in the folder were made with other settings.
     """
-    from panet_jax.segmenter.outputs import check_same, make_out
+    from panet_jax.segmenter.outputs import REFERENCES, check_same, make_out
 
     about = _about(segmenter)
     check_same(job.out, job.earlier, about, job.stems)
@@ -72,6 +72,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     # First, so that what a kill leaves is known for results, which the same command goes on with.
     _write_results(job, about, done, decision)
     write_reference_pictures(segmenter, job.supports, job.out)
+    segmenter.save(job.out / REFERENCES)  # with which a review segments again
     try:
         _write_all(results, rest, run['id'], job, done)
         if decision.above is not None:
@@ -181,22 +182,14 @@ def _done_before(entries: Mapping[Path, dict[str, Any]], job: Job, decision: Dec
 
 def _entry_before(path: Path, stem: str, run: str, job: Job) -> dict[str, Any] | None:
     from panet_jax.export.records import read_entries
+    from panet_jax.segmenter.draft_files import file_stamp
 
     record = read_entries(job.out, stem)
-    if not record or (record.get('run'), record.get('stamp')) != (run, _stamp(path)):
+    if not record or (record.get('run'), record.get('stamp')) != (run, file_stamp(path)):
         return None
     endings = ['.png', '-overlay.jpg', *(['.npz'] if job.options.probabilities else [])]
     is_whole = all((job.out / f'{stem}{ending}').is_file() for ending in endings)
     return {'image': str(path), **record['entry']} if is_whole else None
-
-
-def _stamp(path: Path) -> list[int] | None:
-    """Size and time of a file; None if they cannot be read."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _write_all(results, paths: Sequence[Path], run: str, job: Job, outcomes: dict[Path, dict[str, Any]]) -> None:
@@ -217,28 +210,17 @@ def _write_all(results, paths: Sequence[Path], run: str, job: Job, outcomes: dic
 
 
 def _write(path: Path, segmentation, photo, number: int, run: str, job: Job) -> dict[str, Any]:
-    """Writes the results of a photograph; its record last, which tells that it is done. Returns its entry or its error."""
-    from panet_jax.export.labeled_image import LabeledImage
-    from panet_jax.export.records import write_record
-    from panet_jax.segmenter.outputs import summary, write_prediction
+    """Writes the results of a photograph. Returns its entry or its error."""
+    from panet_jax.segmenter.draft_files import write_draft
 
-    out, stem, options = job.out, job.stems[path], job.options
+    options = job.options
     try:
         if isinstance(segmentation, InputError):
             raise segmentation
         if options.absent_above is not None:
             segmentation = segmentation.present(options.absent_above)
-        objects = tuple(segmentation.objects())
-        entry = write_prediction(segmentation, photo, out, stem, probabilities=options.probabilities)
-        entry = {'id': number, **entry, **summary(objects, segmentation.classes), 'run': run}
-        image = LabeledImage(path, path.name, stem, number, segmentation.shape, objects)
-        described = (
-            {}
-            if segmentation.descriptor is None
-            else {'descriptor': [float(f'{value:.4g}') for value in segmentation.descriptor]}
-        )
-        write_record(out, image, job.root, {'run': run, 'stamp': _stamp(path), 'entry': entry, **described})
-        return entry
+        place = {'out': job.out, 'root': job.root, 'stem': job.stems[path], 'number': number, 'run': run}
+        return write_draft(path, segmentation, photo, **place, probabilities=options.probabilities)
     except InputError as error:
         return {'error': str(error)}
 

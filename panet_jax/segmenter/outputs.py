@@ -19,6 +19,7 @@ from panet_jax.segmenter.reference_pictures import write_picture
 from panet_jax.segmenter.segmentation import BAND, Segmentation
 
 RESULTS = 'predictions.json'  # a workdir has a results.json of its own
+REFERENCES = 'references.safetensors'  # a saved segmenter
 LEAST_SHARE = 0.001  # of an image; a class with fewer pixels counts as not found
 # Settings that all results of one folder have in common.
 SAME = ('classes', 'weights', 'size', 'head', 'edges', 'debias')
@@ -151,7 +152,7 @@ def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path], *, more: 
         InputError: the folder cannot be made or written to, or another file would be replaced.
     """
     _check_writable(out)
-    outputs = [out / name for name in (*more, *(name for stem in stems for name in _names(stem)))]
+    outputs = [out / name for name in (REFERENCES, *more, *(name for stem in stems for name in _names(stem)))]
     outputs += [record_path(out, stem) for stem in stems]
     input_files = {path.resolve() for path in inputs}
     replaced = [path for path in outputs if path.resolve() in input_files]
@@ -212,7 +213,7 @@ def write_prediction(
     """
     label_file, overlay_file, probability_file = _names(stem)
     label_image = Image.fromarray(segmentation.labels)
-    label_image.putpalette(_palette())
+    label_image.putpalette(palette())
     with replacing(out / label_file) as temporary:
         label_image.save(temporary, 'png')
     drawing = _overlay(photo, segmentation)
@@ -344,7 +345,11 @@ def _legend_places(texts, width, height):
     return line_height, font, places
 
 
-def _palette() -> bytes:
-    """The colors of labels 0..255, as Pillow takes them."""
+def palette() -> bytes:
+    """The colors of labels 0..255, as Pillow takes them.
+
+    Returns:
+        768 bytes.
+    """
     colors = [np.zeros(3, int), *(way_color(label) for label in range(1, 255)), VOID_COLOR]
     return np.array(colors, np.uint8).tobytes()

@@ -58,14 +58,14 @@ def shows_mistakes(action: Callable) -> Callable:
     """
 
     @functools.wraps(action)
-    def function(session, *arguments):
+    def function(session, *arguments, **options):
         with _mistakes_shown(session):
-            return action(session, *arguments)
+            return action(session, *arguments, **options)
 
     @functools.wraps(action)
-    def generator(session, *arguments):
+    def generator(session, *arguments, **options):
         with _mistakes_shown(session):
-            yield from action(session, *arguments)
+            yield from action(session, *arguments, **options)
 
     return generator if inspect.isgeneratorfunction(action) else function
 
@@ -165,7 +165,7 @@ def add(session: Session, kind: str, drawing: Drawing | None, mask: str | None, 
     """
     reference = _reference(kind, drawing, mask, name)
     session.add(*reference)
-    return *_references(session), reference[1]
+    return *listed_references(session), reference[1]
 
 
 def _reference(kind, drawing, mask, name) -> Reference:
@@ -211,7 +211,7 @@ def remove(session: Session, index: int) -> tuple:
         Values of the list of references.
     """
     session.remove(index)
-    return _references(session)
+    return listed_references(session)
 
 
 @shows_mistakes
@@ -225,11 +225,18 @@ def remove_all(session: Session) -> tuple:
         Values of the list of references.
     """
     session.remove_all()
-    return _references(session)
+    return listed_references(session)
 
 
-def _references(session):
-    """Values of the list of references when none is picked."""
+def listed_references(session: Session) -> tuple:
+    """Values of the list of references when none is picked.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        Values in the order of `page.ReferencePart`.
+    """
     idle = gr.update(value=PICK, interactive=False)
     return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
 
@@ -250,7 +257,7 @@ def load_example(session: Session, home: Path) -> tuple:
     for reference in references:
         session.add(*reference)
     session.queries = example_queries(home)
-    return *_references(session), references[0][1], [str(path) for path in session.queries]
+    return *listed_references(session), references[0][1], [str(path) for path in session.queries]
 
 
 @shows_mistakes

@@ -9,7 +9,9 @@ import gradio as gr
 from panet_jax.commands.demo_page import actions
 from panet_jax.commands.demo_page.drawing import BACKGROUND_COLOR, CLASS_COLOR
 from panet_jax.commands.demo_page.result_view import MISSING
+from panet_jax.commands.demo_page.review.part import WITHOUT, build_review, wire_review
 from panet_jax.commands.demo_page.session import Session
+from panet_jax.segmenter.review.drafting import Drafting
 from panet_jax.segmenter.segmenter import Segmenter
 
 # An action that needs the network waits its turn: two at once would only be slower.
@@ -57,12 +59,13 @@ class ResultPart(NamedTuple):
     files: gr.File
 
 
-def build_page(segmenter: Segmenter, home: Path) -> gr.Blocks:
+def build_page(segmenter: Segmenter, home: Path, drafting: Drafting | None = None) -> gr.Blocks:
     """The page.
 
     Args:
         segmenter: a Segmenter whose network all visitors share.
         home: folder for what is uploaded and found.
+        drafting: the project to review; None is none.
 
     Returns:
         Gradio's Blocks, which can be launched.
@@ -75,16 +78,30 @@ def build_page(segmenter: Segmenter, home: Path) -> gr.Blocks:
             '## Few-shot segmentation\nMark something on one image, and PANet finds it in others. '
             f'Network: {html.escape(Path(segmenter.weights).name)}, {segmenter.size} x {segmenter.size} pixels.'
         )
-        with gr.Row():
-            with gr.Column(min_width=400):
-                marking, references = _marking_part(), _reference_part()
-            with gr.Column(min_width=400):
-                queries, result = _queries(), _result_part()
-        _wire_marking(session, marking, references, result)
-        _wire_references(session, references, result)
-        _wire_result(session, queries, result)
-        _wire_example(session, marking, references, queries, result, home)
+        is_under_way = drafting is not None and bool(drafting.project.images)
+        with gr.Tabs(selected='review' if is_under_way else 'find'):
+            with gr.Tab('Mark and find', id='find'):
+                first_view = _first_view(session, home)
+            with gr.Tab('Review', id='review'):
+                if drafting is None:
+                    gr.Markdown(WITHOUT)
+                else:
+                    wire_review(page, build_review(), drafting, session, first_view, home)
     return page
+
+
+def _first_view(session, home) -> list:
+    """The first view; returns its references and images, which may be moved into the review."""
+    with gr.Row():
+        with gr.Column(min_width=400):
+            marking, references = _marking_part(), _reference_part()
+        with gr.Column(min_width=400):
+            queries, result = _queries(), _result_part()
+    _wire_marking(session, marking, references, result)
+    _wire_references(session, references, result)
+    _wire_result(session, queries, result)
+    _wire_example(session, marking, references, queries, result, home)
+    return [*references, queries]
 
 
 def _marking_part() -> MarkingPart:

@@ -103,6 +103,11 @@ class Session:
         """Names of the classes of the references, and of the drawing that is tried out."""
         return self._segmenter.classes
 
+    @property
+    def reference_set(self) -> ReferenceSet:
+        """The references that were added, with the features of their images."""
+        return self._added
+
     def try_out(self, reference: tuple[str, np.ndarray, Annotation] | None) -> bool:
         """Uses a drawing as a reference before it is added, until another is tried out or a reference is added or removed.
 
@@ -271,7 +276,7 @@ class Session:
 
 def _reference_thumbnail(reference: ShownReference, way: int) -> np.ndarray:
     picture = reference_picture(reference.photo, reference.marks, reference.region, way)
-    return np.asarray(Image.fromarray(picture).resize(_fitting(reference.shape, len(picture))))
+    return np.asarray(Image.fromarray(picture).resize(fitting(reference.shape, len(picture))))
 
 
 def class_heat_map(result: Result, name: str) -> np.ndarray:
@@ -284,7 +289,7 @@ def class_heat_map(result: Result, name: str) -> np.ndarray:
     Returns:
         [h, w, 3] uint8, from dark (0) to bright (1).
     """
-    columns, rows = _fitting(result.segmentation.shape, HEAT_SIDE)
+    columns, rows = fitting(result.segmentation.shape, HEAT_SIDE)
     resized = dataclasses.replace(result.segmentation, shape=(rows, columns))
     photo = Image.fromarray(read_photo(result.path, result.path.name)).resize((columns, rows))
     probability = resized.probabilities[1 + resized.classes.index(name)]
@@ -307,7 +312,7 @@ def read_mask(path: str | Path) -> Image.Image:
     if has_too_many_pixels(path):
         raise InputError(_too_large(path))
     mask = open_image(path.read_bytes(), path.name)
-    resized = mask.resize(_fitting(mask.size[::-1], LARGEST), Image.Resampling.NEAREST)
+    resized = mask.resize(fitting(mask.size[::-1], LARGEST), Image.Resampling.NEAREST)
     resized.format = mask.format  # by which a JPEG, which is no mask, is recognized
     return resized
 
@@ -351,11 +356,19 @@ def shrunk(photo: np.ndarray) -> np.ndarray:
     Returns:
         [h, w, C] uint8, at most LARGEST pixels a side.
     """
-    return np.asarray(Image.fromarray(photo).resize(_fitting(photo.shape, LARGEST)))
+    return np.asarray(Image.fromarray(photo).resize(fitting(photo.shape, LARGEST)))
 
 
-def _fitting(shape: Sequence[int], side: int) -> tuple[int, int]:
-    """(width, height) of an image [H, W, ...] that is made to fit a square; it is never enlarged."""
+def fitting(shape: Sequence[int], side: int) -> tuple[int, int]:
+    """The size of an image that is made to fit a square; it is never enlarged.
+
+    Args:
+        shape: its (H, W, ...).
+        side: side of the square in pixels.
+
+    Returns:
+        (width, height).
+    """
     scale = min(1, side / max(shape[:2]))
     return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
 

@@ -12,6 +12,15 @@ STYLE = """
 #refused { color: var(--error-text-color, #b91c1c); margin: 0; }
 #refused:empty { display: none; }
 .legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
+#review-list .caption-label { font-size: .7em; padding: 0 .4em; }
+#review-tools .form { display: flex; flex-flow: row wrap; justify-content: start; background: var(--block-background-fill); }
+#review-tools .form > * { flex: 0 1 auto; min-width: 0 !important; width: auto; margin: 0; }
+#review-tools .wrap { flex-wrap: nowrap; }
+#review-hide { align-self: center; }
+#review-list .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); }
+@media (max-width: 640px) {
+  #review-list { height: 190px !important; }
+}
 """
 # Gradio's editor decodes images with createImageBitmap, and says nothing of one that the browser cannot decode.
 EDITOR_SCRIPT = """<script>
