@@ -16,7 +16,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 
 from panet_jax.errors import InputError
 from panet_jax.method.adapt import ADAPTED, adapted_logits, confidence
@@ -218,17 +217,18 @@ def _likeness(found, prototypes, unknown):
     found, prototypes = np.asarray(unit(found), np.float64), np.asarray(unit(prototypes), np.float64)
     center = _mean_of(found, unknown)
     deviations = (found - center)[unknown] / np.sqrt(max(unknown.sum(), 1))
-    covariance = deviations.T @ deviations
-    shrinkage = SHRINKAGE * np.trace(covariance) / len(covariance) + np.finfo(float).eps
-    root = np.linalg.cholesky(covariance + shrinkage * np.eye(len(covariance)))
+    # The inverse of the covariance is taken in the space of the deviations, which are few (Woodbury's identity).
+    gram = deviations @ deviations.T
+    shrinkage = SHRINKAGE * np.trace(gram) / found.shape[-1] + np.finfo(float).eps
+    inverse = np.linalg.inv(gram + shrinkage * np.eye(len(gram)))
 
-    def whitened(vectors):
-        columns = (vectors - center).reshape(-1, len(covariance)).T
-        return scipy.linalg.solve_triangular(root, columns, lower=True).T.reshape(vectors.shape)
+    def product(one, other):
+        (a, of_a), (b, of_b) = one, other
+        return (a * b).sum(-1) - (of_a @ inverse * of_b).sum(-1)
 
-    a, b = whitened(found), whitened(prototypes)
-    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    return (a * b).sum(-1) / np.maximum(lengths, np.finfo(float).tiny)
+    one, other = ((x - center, (x - center) @ deviations.T) for x in (found, prototypes))
+    lengths = product(one, one) * product(other, other)
+    return product(one, other) / np.sqrt(np.maximum(lengths, np.finfo(float).tiny))
 
 
 def _spread(scores, of_views, shown):
