@@ -16,6 +16,7 @@ from photo_folder import OPTIONS, Photographs, add_class_options, folder_parser,
 from quality import episodes, mask_scores, segment_by, show
 
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.option_parser import whole_number
 from panet_jax.method.episode import IGNORE
 
 COUNTS = 0, 1, 2  # numbers of negatives
@@ -34,6 +35,7 @@ def main(words):
 def parse(words):
     parser = folder_parser('negatives.py', __doc__, draws=(1, 1), others=(10, 1))
     add_class_options(parser)
+    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
     return parse_folder(parser, words)
 
 

@@ -61,9 +61,8 @@ def folder_parser(name: str, description: str, **numbers: tuple[int, int]) -> Op
 
 
 def add_class_options(parser: OptionParser) -> None:
-    """Adds the choice of classes and references, and the file of features."""
+    """Adds the choice of classes, and the file of features."""
     parser.add_argument('--classes', default='all', choices=('all', 'tune', 'report'))
-    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
     parser.add_argument('--features', type=Path, help='file to keep the features in, NAME.npy')
 
 

@@ -41,6 +41,7 @@ from scipy import ndimage, optimize, special, stats
 
 import panet_jax as pj
 from panet_jax.commands.ending import FrontEnd, exiting
+from panet_jax.commands.option_parser import whole_number
 from panet_jax.episodes.annotations import KINDS, SupportReader
 from panet_jax.images.resize import resize_map
 from panet_jax.method.adapt import adaptation_of, adapted_logits
@@ -89,6 +90,7 @@ def parse(words):
     numbers = {'draws': (3, 1), 'folder_draws': (3, 0), 'together': (8, 1)}
     parser = folder_parser('quality.py', __doc__, **numbers)
     add_class_options(parser)
+    parser.add_argument('--shots', nargs='*', type=whole_number(1), default=[1, 3])
     parser.add_argument(
         '--annotations', nargs='*', default=['dense', 'box', 'points', 'click'], choices=(*KINDS, *CLICKS)
     )

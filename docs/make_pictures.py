@@ -3,7 +3,8 @@
 Photographs: `skimage.data.coins` (Brooklyn Museum) and `skimage.data.immunohistochemistry` (Center for Microscopy and
 Molecular Imaging), both without known copyright restrictions. Each is cut into a reference and queries that do not overlap it.
 The other pictures are of drawn shapes, by a network that `panet-jax train shapes` trains, or that --workdir names. Those of
-the page and the report are screenshots; they need the extras [demo,imagenet], playwright and Chromium.
+the page and the report are screenshots; they need the extras [demo,imagenet], playwright and Chromium. Those of the notebook come
+from running it.
 """
 
 import argparse
@@ -184,6 +185,19 @@ def demonstration() -> Image.Image:
         server.wait()
 
 
+def notebook(workdir: Path) -> list[Image.Image]:
+    """What notebooks/quickstart.ipynb shows of its star: found before its training, and after."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    folder = Path(__file__).parents[1] / 'notebooks'
+    content = nbformat.read(folder / 'quickstart.ipynb', as_version=4)
+    [place] = [n for n, one in enumerate(content.cells) if 'parameters' in one.metadata.get('tags', ())]
+    content.cells.insert(place + 1, nbformat.v4.new_code_cell(f'WORKDIR = {str(workdir)!r}'))
+    NotebookClient(content, timeout=1800, resources={'metadata': {'path': folder}}).execute()
+    return [Image.open(workdir / name).convert('RGB') for name in ('found.png', 'found-again.png')]
+
+
 def main() -> None:
     """Makes all pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -201,6 +215,8 @@ def main() -> None:
         for annotation in ('dense', 'scribble', 'box'):
             save(episodes(workdir, annotation), f'shapes-{annotation}.jpg')
         save(report(workdir), 'report.jpg')
+        for picture, name in zip(notebook(Path(temporary, 'quickstart')), ('found', 'found-again'), strict=True):
+            save(picture, f'notebook-{name}.jpg')
     save(demonstration(), 'page.jpg')
 
 

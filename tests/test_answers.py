@@ -154,9 +154,15 @@ def test_a_segmenter_takes_what_is_known_before_what_is_probable(narrow_params):
     np.testing.assert_array_equal(several[0].logits, segmenter.predict(image).logits)
     assert several[1].labels.max() == 0
     assert alone.predict(image, answers={'red': True}).labels.max() == 1
-    for arguments, sentence in (({'answers': {'cow': True}}, "no class 'cow' to answer for; there are red, blue"),):
+    for answers, sentence in (
+        ({'cow': True}, "no class 'cow' to answer for; there are red, blue"),
+        ({'red': 'no'}, "an answer must be True or False, got 'no' for 'red'"),
+        ({'red': None}, "got None for 'red'; leave out what is not known"),
+    ):
         with pytest.raises(pj.InputError, match=sentence):
-            segmenter.predict(image, **arguments)
+            segmenter.predict(image, answers=answers)
+        with pytest.raises(pj.InputError, match=sentence):  # before the first image
+            segmenter.stream([image, image], answers=[{}, answers], on_error='yield')
     for images, answers, sentence in (
         ([image, image], [{}], r'one item for each of 2 image\(s\), got \[\{\}\]'),
         ([image, image], {'red': True, 'blue': True}, r'one item for each of 2 image\(s\), got \{'),
@@ -230,6 +236,47 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
     assert any(entry['presence_after'] != entry['presence'] for entry in results['images'])
 
 
+def test_answers_may_be_written_before_the_first_run(predict, current_folder):
+    (current_folder / 'found').mkdir()
+    (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')
+    assert predict()[0] == 0
+    results = json.loads((current_folder / 'found/predictions.json').read_text())
+    assert [entry['answers'] for entry in results['images'] if 'answers' in entry] == [{'blue': False}]
+
+
+def test_answers_about_other_photographs_decide_nothing(predict, current_folder):
+    assert predict()[0] == 0
+    (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')
+    Image.fromarray(draw_disc(9)[0]).save('another.png')
+    (current_folder / 'photos').rename(current_folder / 'earlier')
+    (current_folder / 'photos').mkdir()
+    (current_folder / 'another.png').rename(current_folder / 'photos/another.png')
+    assert predict()[0] == 0
+    results = json.loads((current_folder / 'found/predictions.json').read_text())
+    assert results['runs'][-1]['present_above'] is None
+    assert not any('presence_after' in entry for entry in results['images'])
+
+
+def test_a_saved_segmenter_learns_nothing_from_answers(predict, current_folder, capsys):
+    assert predict('--save-segmenter=discs.safetensors')[0] == 0
+    (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')
+    with pytest.raises(SystemExit) as ended:
+        cli.run(['predict', '--segmenter=discs.safetensors', '--query=photos', '--out=found'])
+    assert ended.value.code == 2
+    assert 'found/answers.json want references, which a saved segmenter does not have' in capsys.readouterr().err
+
+
+def test_a_record_without_a_descriptor_is_made_again(predict, current_folder):
+    assert predict('--present-above=0.15')[0] == 0
+    for path in (current_folder / 'found/objects').glob('*.json'):
+        record = json.loads(path.read_text())
+        del record['descriptor']
+        path.write_text(json.dumps(record))
+    (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')
+    status, out, _ = predict('--present-above=0.15')
+    assert (status, 'were done before' in out) == (0, False)
+
+
 def test_a_review_asks_on_the_terminal_and_goes_on_where_it_ended(predict, current_folder, monkeypatch):
     def typed(text):
         terminal = io.StringIO(text)
@@ -254,6 +301,9 @@ def test_a_review_wants_a_terminal_and_references(predict, current_folder):
     assert not (current_folder / 'found').exists()
     status, _, err = predict('--review', '--segmenter=pets.safetensors')
     assert (status, 'a saved segmenter cannot decide' in err) == (2, True)
+    with pytest.raises(SystemExit) as ended:
+        cli.run(['predict', '--support=red=red0.jpg:red0.png', '--review', '--save-segmenter=discs.safetensors'])
+    assert ended.value.code == 2
     status, _, err = predict('--review=0')
     assert (status, 'wants a whole number from 1' in err) == (2, True)
 

@@ -70,7 +70,7 @@ def test_main_job_trains_then_evaluates(tmp_path):
 MISTAKES = {
     'no config': ([], 'name an experiment'),
     'no such config': (['--config=configs/nope.py'], "no configuration file 'configs/nope.py'"),
-    'preset': (['--config=configs/shapes.py:lte'], "preset 'lite'"),
+    'preset': (['--config=configs/shapes.py:lte'], "must be 'lite'"),
     'flag': (['--config=configs/shapes.py', '--workdr=x'], 'has no option --workdr; did you mean --workdir?'),
     'setting': (['--config=configs/shapes.py', '--config.stps=3'], 'Did you mean "steps"'),
     'type': (['--config=configs/shapes.py', '--config.steps=many'], "--config.steps wants a whole number, got 'many'"),

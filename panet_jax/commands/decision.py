@@ -23,6 +23,7 @@ class Decision(NamedTuple):
         references: the segmenter's.
         above: probability above which a class is there; None if all classes are taken to be everywhere.
         answers: {name of results: {class: answer}}; questions add to it.
+        learns: whether probabilities are those after the answers; otherwise they are `presence`.
     """
 
     out: Path
@@ -30,11 +31,10 @@ class Decision(NamedTuple):
     references: 'ReferenceSet'
     above: float | None
     answers: AllAnswers
+    learns: bool
 
     def probabilities(self, outcomes: Outcomes) -> dict[Path, dict[str, float]]:
-        """How probable it is, after the answers, that the photographs that are done show each class.
-
-        Without any answer it is their `presence`.
+        """How probable it is that the photographs that are done show each class.
 
         Args:
             outcomes: what is done.
@@ -45,7 +45,7 @@ class Decision(NamedTuple):
         if self.above is None:
             return {}
         presence = {path: outcomes[path]['presence'] for path in self.stems if 'presence' in outcomes.get(path, ())}
-        if not presence or not any(self.answers.get(self.stems[path]) for path in presence):
+        if not presence or not self.learns:
             return presence
         values = self._after([list(own.values()) for own in presence.values()], list(presence)).tolist()
         return {
@@ -67,7 +67,7 @@ class Decision(NamedTuple):
         return presence_after(np.array(presence), answers, described, *reference_descriptors(self.references))
 
     def after(self, outcomes: Outcomes) -> dict[Path, dict[str, dict[str, float]]]:
-        """What predictions.json says of the decision, of photographs that are done, if there are answers.
+        """What predictions.json says of the decision, of photographs that are done, if it is learned from answers.
 
         Args:
             outcomes: what is done.
@@ -75,7 +75,7 @@ class Decision(NamedTuple):
         Returns:
             {photograph: {'presence_after': {class: probability}}}.
         """
-        if not self.answers:
+        if not self.learns:
             return {}
         rows = self.probabilities(outcomes)
         return {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands.answers import ask, read_answers
+from panet_jax.commands.answers import FILE, ask, read_answers
 from panet_jax.commands.decision import Decision
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import write_reference_pictures
@@ -90,10 +90,16 @@ def _read_decision(segmenter, job) -> Decision:
 
     names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
     known = read_answers(job.out, segmenter.classes, names)
+    learns = bool(job.options.review) or any(known.get(stem) for stem in job.stems.values())
+    if learns and job.options.segmenter:
+        raise InputError(
+            f'the answers in {job.out / FILE} want references, which a saved segmenter does not have; give them with --support, '
+            'or name another folder with --out.'
+        )
     above = job.options.present_above
-    if above is None and (known or job.options.review):
+    if above is None and learns:
         above = ANSWERED_ABOVE
-    return Decision(job.out, job.stems, segmenter.references, above, known)
+    return Decision(job.out, job.stems, segmenter.references, above, known, learns)
 
 
 def _stream(segmenter, paths, decision, outcomes):
@@ -186,6 +192,8 @@ def _entry_before(path: Path, stem: str, run: str, job: Job) -> dict[str, Any] |
 
     record = read_entries(job.out, stem)
     if not record or (record.get('run'), record.get('stamp')) != (run, file_stamp(path)):
+        return None
+    if 'presence' in record['entry'] and 'descriptor' not in record:  # as an earlier version wrote it
         return None
     endings = ['.png', '-overlay.jpg', *(['.npz'] if job.options.probabilities else [])]
     is_whole = all((job.out / f'{stem}{ending}').is_file() for ending in endings)

@@ -86,7 +86,7 @@ def _names_of_results(out, supports, negatives, queries, options):
     stems = output_stems(queries, earlier_stems(earlier))
     files = [name for form in options.format for name in FORMATS[form]]
     inputs = [*queries, *(path for support in (*supports, *negatives) for path in support.files)]
-    check_out(out, stems, inputs, more=[*files, FILE, *picture_names(supports)])
+    check_out(out, stems, inputs, more=[*files, *picture_names(supports)])
     copies = [COPIES[form] for form in options.format if form in COPIES]
     check_unsearched(out, stems, options.query, queries, copies=copies)
     return dict(zip(queries, stems, strict=True)), earlier
@@ -96,6 +96,8 @@ def _check_review(out, options):
     """Checks that --review can ask, before anything is computed."""
     if options.review is None:
         return
+    if not options.query:
+        raise InputError('--review asks about photographs; name them with --query.')
     if options.segmenter:
         raise InputError('a saved segmenter cannot decide which classes are present; give the references to --review.')
     check_terminal(out)

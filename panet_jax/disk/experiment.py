@@ -112,12 +112,13 @@ def note_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any]) -
     write_json(workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': dict(before)})
 
 
-def check_same_data(workdir: AnyPath, data: TrainingData) -> None:
+def check_same_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any]) -> None:
     """Checks that a resumed training has the data it began with; records them if an earlier version did not.
 
     Args:
         workdir: workdir of the training.
         data: the data now.
+        before: what the initial weights were trained on, if that is not noted.
 
     Raises:
         InputError: the classes or the data have changed.
@@ -133,7 +134,7 @@ def check_same_data(workdir: AnyPath, data: TrainingData) -> None:
             f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data.facts)}; choose '
             'another --workdir=, or the data it was made with.'
         )
-    write_json(workdir / CLASSES, {**saved, 'data': data.facts})
+    write_json(workdir / CLASSES, {'before': dict(before), **saved, 'data': data.facts})
 
 
 def _check_classes(workdir, before, now):

@@ -67,9 +67,6 @@ class Comparison:
         Returns:
             The Segmentation, with the classes that are known to be there or, where that is unknown, are above the
             threshold. With a threshold it has the probabilities, and the descriptor of the image.
-
-        Raises:
-            InputError: an answer names no class.
         """
         absent = self._by_class(_absence(features, self._prototypes))
         probabilities = described = None
@@ -89,9 +86,6 @@ class Comparison:
 
     def _taken(self, probabilities, answers):
         """[N] bool: the classes that are taken to be in an image."""
-        unknown = [name for name in answers if name not in self._classes]
-        if unknown:
-            raise InputError(f'there is no class {unknown[0]!r} to answer for; there are {", ".join(self._classes)}.')
         taken = np.ones(len(self._classes), bool) if probabilities is None else probabilities > self._present_above
         return np.array([answers.get(name, one) for name, one in zip(self._classes, taken, strict=True)], bool)
 

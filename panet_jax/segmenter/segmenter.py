@@ -24,7 +24,7 @@ from panet_jax.segmenter.reference_set import Negative, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_photo
 from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
-from panet_jax.segmenter.stream import Answers, OnError, read_queries, segment_queries
+from panet_jax.segmenter.stream import Answers, OnError, check_answers, read_queries, segment_queries
 from panet_jax.segmenter.understanding import understood
 
 
@@ -279,13 +279,13 @@ class Segmenter:
             present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
                 image shows it is not above the threshold. None takes every class to be in every image.
             answers: {class: whether the image shows it}, such as {'cat': True}, where that is known; of a list of images a
-                list of them. It stands above the threshold.
+                list of them. An answer overrides the threshold.
 
         Returns:
             A Segmentation, or a list of them.
 
         Raises:
-            InputError: there are no references, or they show no background, or an image cannot be read.
+            InputError: there are no references, or they show no background, or an image cannot be read, or an answer is wrong.
         """
         if isinstance(images, list | tuple):
             return list(self.stream(images, present_above=present_above, answers=answers))
@@ -311,7 +311,7 @@ class Segmenter:
             An iterator of Segmentations, in the order of the images.
 
         Raises:
-            InputError: there are no references, or they show no background, or an image cannot be read.
+            InputError: there are no references, or they show no background, or an image cannot be read, or an answer is wrong.
         """
         results = self._results(images, on_error, present_above, answers, keep_photos=False)
         return (segmentation for segmentation, _ in results)
@@ -339,7 +339,7 @@ class Segmenter:
             upright; or an InputError and None.
 
         Raises:
-            InputError: there are no references, or they show no background, or an image cannot be read.
+            InputError: there are no references, or they show no background, or an image cannot be read, or an answer is wrong.
         """
         return self._results(images, on_error, present_above, answers, keep_photos=True)
 
@@ -413,6 +413,9 @@ class Segmenter:
         if on_error not in ('raise', 'yield'):
             raise InputError(f"on_error must be 'raise' or 'yield', got {on_error!r}.")
         compare = Comparison(self.references, self.head, present_above, edges=self.edges)
+        if answers is not None:
+            images = list(images)
+            check_answers(answers, len(images), self.classes)
         queries = read_queries(images, self.size, keep_photos=keep_photos, answers=answers)
         return segment_queries(queries, self._encode, compare, batch=self.batch, on_error=on_error)
 

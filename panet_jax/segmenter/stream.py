@@ -39,6 +39,33 @@ class Query(NamedTuple):
     answers: Answers
 
 
+def check_answers(answers: Sequence[Answers], count: int, classes: Sequence[str]) -> None:
+    """Checks what is known of images.
+
+    Args:
+        answers: what is known of each.
+        count: number of images.
+        classes: names of the classes.
+
+    Raises:
+        InputError: there are not as many answers as images, one is no mapping, or names no class, or is not True or False.
+    """
+    if not isinstance(answers, list | tuple) or len(answers) != count:
+        raise InputError(f'answers must be a list with one item for each of {count} image(s), got {answers!r:.60}.')
+    for one in answers:
+        if not isinstance(one, Mapping):
+            raise InputError(
+                f"answers must be {{class: whether it is there}}, such as {{'cat': True}}, got {one!r:.60}."
+            )
+        for name, value in one.items():
+            if name not in classes:
+                raise InputError(f'there is no class {name!r} to answer for; there are {", ".join(classes)}.')
+            if not isinstance(value, bool | np.bool_):
+                raise InputError(
+                    f'an answer must be True or False, got {value!r} for {name!r}; leave out what is not known.'
+                )
+
+
 def read_queries(
     images: Iterable[Photo], size: int, *, keep_photos: bool, answers: Sequence[Answers] | None = None
 ) -> Iterator[Query | InputError]:
@@ -52,21 +79,7 @@ def read_queries(
 
     Returns:
         An iterator of the Query of each image, in order; an InputError in place of one that cannot be read.
-
-    Raises:
-        InputError: there are not as many answers as images, or one is none.
     """
-    if answers is not None:
-        images = list(images)
-        if not isinstance(answers, list | tuple) or len(images) != len(answers):
-            raise InputError(
-                f'answers must be a list with one item for each of {len(images)} image(s), got {answers!r:.60}.'
-            )
-        for one in answers:
-            if not isinstance(one, Mapping):
-                raise InputError(
-                    f"answers must be {{class: whether it is there}}, such as {{'cat': True}}, got {one!r:.60}."
-                )
     read = functools.partial(_read_query, size=size, keep_photo=keep_photos)
     ahead = 1 if keep_photos else 4  # a photograph may be large, what the network sees of it is small
     items = zip(itertools.count(1), images, itertools.repeat({}) if answers is None else answers, strict=False)
