@@ -71,7 +71,7 @@ def test_results_have_what_others_scripts_rely_on(workdir):
     np.testing.assert_allclose(results['binary_iou'], (results['background_iou'] + results['foreground_iou']) / 2)
 
 
-@pytest.mark.parametrize('counts', [(1, 1, 1), (2, 2, 2)])
+@pytest.mark.parametrize('counts', [pytest.param((1, 1, 1), marks=pytest.mark.exhaustive), (2, 2, 2)])
 def test_evaluation_equals_one_episode_at_a_time(tmp_path, counts):
     settings = dict(zip(('episode.ways', 'episode.shots', 'episode.queries'), counts, strict=True))
     config = tiny_config(checkpoint='', **settings)

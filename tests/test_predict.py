@@ -358,9 +358,9 @@ def test_results_of_other_classes_are_not_mixed(command, tmp_path):
 
 
 def test_results_that_another_class_replaces_are_told(command, tmp_path):
-    status, out, _ = command('--support=cat=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
+    status, out, _ = command(*NETWORK, '--support=cat=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
     assert (status, 'they are replaced' in out) == (0, False)
-    status, out, _ = command('--support=dog=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
+    status, out, _ = command(*NETWORK, '--support=dog=cat.jpg:box=2,2,20,20', '--query=cat.jpg')
     assert status == 0
     assert "has the results of 1 image(s), made with classes ['cat']; they are replaced" in out
 
