@@ -9,7 +9,6 @@ from panet_jax.disk.workdir import (
     CLASSES,
     TRAINED,
     checkpoint_steps,
-    read_classes,
     read_config,
     read_json_lines,
     write_json,
@@ -101,40 +100,22 @@ def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
 
 
-def note_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any]) -> None:
-    """Writes classes.json: the data with which a training begins.
-
-    Args:
-        workdir: workdir of the training.
-        data: the data.
-        before: training of the initial weights, as the fields of a History.
-    """
-    write_json(workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': dict(before)})
-
-
-def check_same_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any]) -> None:
-    """Checks that a resumed training has the data it began with; records them if an earlier version did not.
+def note_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any], noted: Mapping[str, Any] | None) -> None:
+    """Writes classes.json; of a training that is resumed, checks first that the data are those it began with.
 
     Args:
         workdir: workdir of the training.
         data: the data now.
-        before: what the initial weights were trained on, if that is not noted.
+        before: what the initial weights were trained on, the fields of a History.
+        noted: content of classes.json, as from `read_classes`, if the training is resumed.
 
     Raises:
         InputError: the classes or the data have changed.
     """
-    saved = read_classes(workdir) or {'seen': data.seen}
-    _check_classes(workdir, saved['seen'], data.seen)
-    if 'data' not in saved:
-        LOGGER.warning(
-            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data.facts)
-        )
-    elif saved['data']['fingerprint'] != data.facts['fingerprint']:
-        raise InputError(
-            f'{workdir} was trained on {_described(saved["data"])}, but the data now are {_described(data.facts)}; choose '
-            'another --workdir=, or the data it was made with.'
-        )
-    write_json(workdir / CLASSES, {'before': dict(before), **saved, 'data': data.facts})
+    if noted is not None:
+        _check_classes(workdir, noted['seen'], data.seen)
+        _check_facts(workdir, noted.get('data'), data.facts)
+    write_json(workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': dict(before)})
 
 
 def _check_classes(workdir, before, now):
@@ -142,6 +123,18 @@ def _check_classes(workdir, before, now):
         raise InputError(
             f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(now)}; choose '
             'another --workdir.'
+        )
+
+
+def _check_facts(workdir, before, now):
+    if before is None:
+        LOGGER.warning(
+            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(now)
+        )
+    elif before['fingerprint'] != now['fingerprint']:
+        raise InputError(
+            f'{workdir} was trained on {_described(before)}, but the data now are {_described(now)}; choose another '
+            '--workdir=, or the data it was made with.'
         )
 
 

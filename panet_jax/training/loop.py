@@ -55,11 +55,11 @@ def run_steps(
                 after_step(step)
             last = step == config.steps
             request = 0 if last else requests.after_step(run.save_due)
-            if request or last or step % config.checkpoint_every == 0:
+            saved = request or last or step % config.checkpoint_every == 0
+            if saved or step % config.log_every == 0:
                 log.write(step)
+            if saved:
                 run.save(state, step)
-            elif step % config.log_every == 0:
-                log.write(step)
             if request == STOP:
                 break
         requests.end(step)

@@ -11,7 +11,7 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.experiment import TrainingData, check_same_data, note_data
+from panet_jax.disk.experiment import TrainingData, note_data
 from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import TRAINED, append_json_line, keep_json_lines, locked, read_classes, write_json
 from panet_jax.errors import InputError
@@ -87,33 +87,24 @@ class Run:
         shapes = jax.eval_shape(fresh, initial.encoder.shapes())
 
         def first():
-            state = (
-                self._resumed(initial, shapes, data) if self._checkpoints.steps() else self._begun(initial, fresh, data)
-            )
-            write_json(self._workdir / 'config.json', self._config.to_dict())
+            resumed = bool(self._checkpoints.steps())
+            state = self._checkpoints.restore(shapes) if resumed else fresh(initial.load())
+            if state.step > self._config.steps:
+                raise InputError(
+                    f'{self._workdir} is already at step {state.step}, beyond {{steps=}}{self._config.steps}.'
+                )
+            self._note(data, initial.origin(None if resumed else state.params), resumed)
             return state
 
         return hosts.from_primary(first, shapes)
 
-    def _resumed(self, initial, shapes, data):
-        """The state of the newest checkpoint, if the experiment is the same."""
-        state = self._checkpoints.restore(shapes)
-        if state.step > self._config.steps:
-            raise InputError(f'{self._workdir} is already at step {state.step}, beyond {{steps=}}{self._config.steps}.')
-        # Earlier versions did not note what the initial weights had been trained on.
-        before = (read_classes(self._workdir) or {}).get('before') or self._history(initial.origin(), data)
-        check_same_data(self._workdir, data, before)
-        return state
-
-    def _begun(self, initial, fresh, data):
-        """The state of the initial network, if it was not trained on unseen classes."""
-        params = initial.load()
-        note_data(self._workdir, data, self._history(initial.origin(params), data))
-        return fresh(params)
-
-    def _history(self, weights, data):
-        """What weights were trained on, the fields of a History; not on unseen classes."""
-        return checked_history(weights, data.unseen)._asdict()
+    def _note(self, data, weights, resumed):
+        """Checks that the experiment may begin or resume here, and notes it."""
+        noted = (read_classes(self._workdir) or {'seen': data.seen}) if resumed else None
+        # An earlier version did not note what the initial weights had been trained on.
+        before = (noted or {}).get('before') or checked_history(weights, data.unseen)._asdict()
+        note_data(self._workdir, data, before, noted)
+        write_json(self._workdir / 'config.json', self._config.to_dict())
 
     def begin_steps(self, start: int) -> None:
         """Prepares metrics.jsonl and the events for the next steps.

@@ -51,7 +51,8 @@ def train(
     data = training_data(config.data, episodes)
     optimizer, step_function = optimizer_of(config, trained), compiled_step(config, initial.encoder, used)
     with open_run(workdir, config, now=now) as run:
-        state = devices.replicate(run.first_state(initial, optimizer, data), used)
+        state = run.first_state(initial, optimizer, data)
+        state = devices.replicate(state, used)
         if int(state.step) < config.steps:
             with placed_batches(config, episodes, used, int(state.step)) as batches:
                 state = run_steps(config, step_function, batches, state, run, after_step)
