@@ -226,7 +226,8 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
     found = current_folder / 'found'
     assert predict()[0] == 0
     (found / 'answers.json').write_text(json.dumps({f'{name}-0': {name: True} for name in COLORS}))
-    assert predict()[0] == 0
+    status, out, _ = predict()
+    assert (status, f'a class with a probability up to {ANSWERED_ABOVE} is left out' in out) == (0, True)
     results = json.loads((found / 'predictions.json').read_text())
     assert results['runs'][-1]['present_above'] == ANSWERED_ABOVE
     for entry in results['images']:

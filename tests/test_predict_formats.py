@@ -90,6 +90,15 @@ def test_predictions_tell_of_objects_and_of_their_run(command, tmp_path):
         assert 0 < entry['scores']['cat'] <= 1
 
 
+def test_exports_beside_a_review_are_called_drafts(command, tmp_path):
+    assert 'the drafts, not what was decided' not in command(*QUERY, '--format', 'coco')[1]
+    (tmp_path / 'out/review').mkdir()
+    assert (
+        'the drafts, not what was decided in the review; type panet-jax demo --project=out'
+        in command(*QUERY, '--format', 'coco')[1]
+    )
+
+
 def test_what_is_done_is_not_done_again(command, tmp_path):
     assert command(*QUERY)[0] == 0
     whole = (tmp_path / 'out/predictions.json').read_text()

@@ -517,3 +517,10 @@ def test_another_program_cannot_open_the_project_meanwhile(folder, capsys):
         cli.run(['demo', f'--project={folder}'])
     assert ended.value.code == 2
     assert f'another panet-jax demo has {folder} open' in capsys.readouterr().err
+
+
+def test_a_new_project_is_told(tmp_path, capsys):
+    pytest.importorskip('gradio')
+    with holding(tmp_path / 'labled' / LOCK), pytest.raises(SystemExit):
+        cli.run(['demo', f'--project={tmp_path / "labled"}'])
+    assert f'{tmp_path / "labled"} is a new project' in capsys.readouterr().out

@@ -70,9 +70,12 @@ def _project(options):
         return
     from panet_jax.disk.locks import holding
     from panet_jax.disk.paths import local_path
+    from panet_jax.segmenter.outputs import RESULTS
     from panet_jax.segmenter.review.project import LOCK, Project, make_project
 
     folder = local_path(options.project, '--project')
+    if not (folder / RESULTS).exists():
+        print(f'{folder} is a new project')
     make_project(folder)
 
     def refuse():

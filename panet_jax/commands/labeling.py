@@ -62,6 +62,8 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     _print_replaced(job, about)
     decision = _read_decision(segmenter, job)
     run = _run(segmenter, job.options, decision.above)
+    if decision.learns:
+        print(f'with answers, a class with a probability up to {decision.above:g} is left out', flush=True)
     before = _entries_before(run['id'], job)
     done = _done_before(before, job, decision)
     rest = [path for path in job.stems if path not in done]
@@ -238,6 +240,7 @@ def _export(results: Mapping[str, Any], job: Job) -> None:
     from panet_jax.export.formats import export_labels
     from panet_jax.export.names import FORMATS
     from panet_jax.export.records import Records
+    from panet_jax.segmenter.review.project import REVIEW
 
     options = job.options
     if options.format:
@@ -249,6 +252,11 @@ def _export(results: Mapping[str, Any], job: Job) -> None:
             polygons=options.polygons,
         )
         print(*(f'{form}: {job.out / FORMATS[form][-1]}' for form in dict.fromkeys(options.format)), *remarks, sep='\n')
+        if (job.out / REVIEW).is_dir():
+            print(
+                f'these have the drafts, not what was decided in the review; type panet-jax demo --project={job.out} and export '
+                'there'
+            )
     if options.sheet:
         count = draw_sheet(options.sheet, results, job.out)
         print(f'{count} image(s) are drawn in {options.sheet}')
