@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 MISSING = [name for name in ('gradio', 'playwright') if importlib.util.find_spec(name) is None]
@@ -52,3 +53,13 @@ def visiting(address, width=1300, height=1250):
         yield page
         browser.close()
     assert [url for url in elsewhere if not url.startswith((address, 'data:', 'blob:'))] == []
+
+
+def awaited(see):
+    """What `see` returns, once that is something."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if (seen := see()) is not None:
+            return seen
+        time.sleep(0.1)
+    raise AssertionError('it did not appear')

@@ -17,7 +17,7 @@ import weakref
 
 import numpy as np
 import pytest
-from browser import MISSING, SECONDS, serving, visiting
+from browser import MISSING, SECONDS, awaited, serving, visiting
 from drawn import draw_disc
 from noting import noting
 from PIL import Image
@@ -554,16 +554,6 @@ def on_screen(page, color, within):
     if not rows.size:
         return None
     return tuple(map(int, (left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1)))
-
-
-def awaited(see):
-    """What `see` returns, once that is something."""
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        if (seen := see()) is not None:
-            return seen
-        time.sleep(0.1)
-    raise AssertionError('it did not appear')
 
 
 def drag(page, start, end):

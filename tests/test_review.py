@@ -428,6 +428,19 @@ def test_what_is_drawn_is_in_the_labels_at_once(desk, folder):
         desk.correct(Stroke(**stroke(stem=stem)), None)
 
 
+def test_a_class_is_cleared_from_an_image_and_comes_back(desk, folder):
+    stem, before = desk.stem, desk.labels.copy()
+    assert before.any()
+    desk.clear('cat')
+    assert not desk.labels.any()
+    assert not open_project(folder).labels(stem).any()
+    for name, sentence in (('cat', 'Nothing has changed: there is no cat'), (None, 'Choose a class')):
+        with pytest.raises(pj.InputError, match=sentence):
+            desk.clear(name)
+    assert desk.undo()
+    np.testing.assert_array_equal(desk.labels, before)
+
+
 def test_a_stroke_that_comes_late_belongs_to_the_image_it_was_drawn_on(desk):
     first = desk.stem
     desk.accept()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import MISSING, SECONDS, serving, visiting
+from browser import MISSING, SECONDS, awaited, serving, visiting
 from PIL import Image
 from pycocotools.coco import COCO
 
@@ -108,6 +108,12 @@ def test_a_review_in_a_browser_is_kept_and_exported(project):
     with opened(project) as page:
         page.get_by_text(f'0 of {PHOTOS} reviewed').wait_for()
         expect(page.locator('#review-list .thumbnail-item')).to_have_count(PHOTOS)
+        stem, steps = shown(page), project / 'review' / shown(page) / 'steps.json'
+        press(page, 'x')
+        awaited(lambda: True if steps.exists() and not labels_of(project, stem)[0].any() else None)
+        count = len(json.loads(steps.read_text())['steps'])
+        press(page, 'u')
+        awaited(lambda: True if len(json.loads(steps.read_text())['steps']) < count else None)
         show_next(page, None)
 
         # Three corrections: all is taken away; then an outline is added, or a line of the brush.

@@ -80,6 +80,27 @@ def step(change: Callable[[Desk], object]) -> Callable:
 
 
 @shows_mistakes
+def clear(desk: Desk, stem: str | None, name: str | None) -> tuple:
+    """Takes a class away from all of an image.
+
+    Args:
+        desk: what the person has before them.
+        stem: name of the image that the browser shows.
+        name: name of the class.
+
+    Returns:
+        Values of the list and the image that is shown.
+
+    Raises:
+        gr.Error: the image has nothing of the class, or no class is chosen.
+    """
+    desk.check()
+    if stem == (desk.stem or ''):  # as in `step`
+        desk.clear(name)
+    return *view.listed(desk), *view.shown(desk)
+
+
+@shows_mistakes
 def undo(desk: Desk) -> tuple:
     """Takes the last step back.
 

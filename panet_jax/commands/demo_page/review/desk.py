@@ -161,6 +161,24 @@ class Desk:
         if is_shown:
             self.labels = changed
 
+    def clear(self, name: str | None) -> None:
+        """Takes a class away from all of the image that is shown.
+
+        Args:
+            name: name of the class.
+
+        Raises:
+            InputError: the image has nothing of it, or no class is chosen.
+        """
+        self._shown()
+        if name not in self.project.classes:
+            raise InputError('Choose a class first.')
+        number = 1 + self.project.classes.index(name)
+        if not (self.labels == number).any():
+            raise InputError(f'Nothing has changed: there is no {name}.')
+        self.labels = np.where(self.labels == number, 0, self.labels).astype(self.labels.dtype)
+        self.project.correct(self.stem, self.labels)
+
     def _understood(self, stem, points):
         """The region of an image that looks like some of its places, [H, W] bool."""
         image = self.project.images[stem]

@@ -7,6 +7,7 @@ KEYS = {
     'a': '#review-accept',
     'r': '#review-reject',
     'u': '#review-undo',
+    'x': '#review-clear',
     'f': '#review-reference',
     'd': '#review-mode input:not(:checked)',
     'b': '#review-tool label:nth-of-type(1) input',

@@ -114,6 +114,7 @@ def _buttons():
         }
     with gr.Row():
         buttons['undo'] = gr.Button('Undo (U)', size='sm', min_width=60, elem_id='review-undo')
+        buttons['clear'] = gr.Button('Clear the class (X)', size='sm', min_width=60, elem_id='review-clear')
         reference = gr.Button('Use as reference (F)', size='sm', min_width=60, elem_id='review-reference')
     gr.Markdown(
         f'{REJECTING} A reference is accepted, and the images to do are segmented again with it. Every step is kept at once '
@@ -160,6 +161,7 @@ def wire_review(
         (part.buttons['undo'], actions.undo, desk),
     ):
         _segment_after(button.click(action, inputs, both, **IN_TURN), desk, part)
+    part.buttons['clear'].click(actions.clear, [desk, part.stem, part.name], both, **IN_TURN)
     part.gallery.select(actions.choose, desk, shown, **IN_TURN)
     part.decision.input(actions.sort, [desk, part.decision], both, **IN_TURN)
     part.hide.input(actions.hide, [desk, part.hide], shown, **IN_TURN)
