@@ -50,6 +50,7 @@ def visiting(address, width=1300, height=1250):
         elsewhere = []
         page.on('request', lambda request: elsewhere.append(request.url))
         page.goto(address)
+        page.wait_for_timeout(3000)  # until the page listens to its buttons
         yield page
         browser.close()
     assert [url for url in elsewhere if not url.startswith((address, 'data:', 'blob:'))] == []
