@@ -15,7 +15,7 @@ import tempfile
 
 import numpy as np
 from photo_folder import OPTIONS, add_class_options, folder_parser, half, parse_folder, read
-from quality import FOLDER_SHOTS, decide, folder_references, folder_scores, segment_by, show
+from quality import FOLDER_SHOTS, decide, draw_folder, folder_scores, segment_by
 
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, descriptor, next_question, presence_after
@@ -48,11 +48,7 @@ def parse(words):
 
 def scores_of(photographs, classes, draw, arguments):
     """{way: IoU, precision and recall, both of the rest, and its share of true pairs} of one draw."""
-    drawn = folder_references(photographs, classes, draw, arguments)
-    shown = show(photographs, drawn, 'dense')
-    columns, prototypes = list(drawn), shown.prototypes()
-    others = np.setdiff1d(np.arange(len(photographs.labels)), shown.images)
-    truth = photographs.shares[np.ix_(others, columns)] > 0
+    shown, columns, prototypes, others, truth = draw_folder(photographs, classes, draw, arguments)
     presence = decide(photographs, shown, prototypes, others)
     nothing = np.full(truth.shape, UNKNOWN)
     decisions = {f'presence > {PRESENT_ABOVE}': (presence > PRESENT_ABOVE, nothing)}

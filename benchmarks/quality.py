@@ -264,11 +264,7 @@ def whole_folder(photographs, classes, arguments):
     """Prints the second table."""
     rows, pairs = {}, []
     for draw in range(arguments.folder_draws):
-        drawn = folder_references(photographs, classes, draw, arguments)
-        shown = show(photographs, drawn, 'dense')
-        columns, prototypes = list(drawn), shown.prototypes()
-        others = np.setdiff1d(np.arange(len(photographs.labels)), shown.images)
-        truth = photographs.shares[np.ix_(others, columns)] > 0
+        shown, columns, prototypes, others, truth = draw_folder(photographs, classes, draw, arguments)
         likely = decide(photographs, shown, prototypes, others)
         pairs.append((likely.ravel(), truth.ravel()))
         decisions = {'all': np.ones_like(truth), 'known': truth}
@@ -304,6 +300,15 @@ def print_calibration(likely, truth):
     signs = np.where(truth, 1, -1)
     fitted = optimize.minimize(lambda c: np.logaddexp(0, -signs * (c[0] * odds + c[1])).mean(), (SLOPE, OFFSET))
     print(f'SLOPE, OFFSET = {SLOPE}, {OFFSET}; of these pairs {fitted.x[0]:.2f}, {fitted.x[1]:.2f}')
+
+
+def draw_folder(photographs, classes, draw, arguments):
+    """References of some classes, the columns of these, prototypes, all other photographs, and what these show, [M, N]."""
+    drawn = folder_references(photographs, classes, draw, arguments)
+    shown = show(photographs, drawn, 'dense')
+    others = np.setdiff1d(np.arange(len(photographs.labels)), shown.images)
+    truth = photographs.shares[np.ix_(others, list(drawn))] > 0
+    return shown, list(drawn), shown.prototypes(), others, truth
 
 
 def folder_references(photographs, classes, draw, arguments):
