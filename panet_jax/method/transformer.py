@@ -116,7 +116,10 @@ def _attend_by_heads(query, key, value, precision):
     def of_head(parts):
         query, key, value = parts
         logits = jnp.dot(query, key.T, precision=precision, preferred_element_type=jnp.float32)
-        return jnp.dot(jax.nn.softmax(logits).astype(value.dtype), value, precision=precision)
+        weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True)))
+        # The sum divides the T x D result in place of the T x T weights, which saves a pass over these.
+        mixed = jnp.dot(weights.astype(value.dtype), value, precision=precision, preferred_element_type=jnp.float32)
+        return (mixed / weights.sum(-1, keepdims=True)).astype(value.dtype)
 
     heads = [x.transpose(0, 2, 1, 3).reshape(b * m, t, d) for x in (query / math.sqrt(d), key, value)]
     return jax.lax.map(of_head, heads).reshape(b, m, t, d).transpose(0, 2, 1, 3)
