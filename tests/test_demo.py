@@ -156,6 +156,43 @@ def test_removing_references_leaves_the_others(session):
     assert (session.classes, session.references) == ((), [])
 
 
+def test_a_picture_without_any_of_the_classes_is_learned_from(session, segmenter_, tmp_path):
+    session.add('cat', *draw_disc(0))
+    path = photo(tmp_path)
+    session.queries = [path]
+    session.segment()
+    session.try_out(('dog', *draw_disc(1)))  # what is tried out is no class yet
+    session.add_negative(0)
+    expected = segmenter_.without_references().add('cat', *draw_disc(0)).add_negative(path)
+    np.testing.assert_array_equal(session.reference_set.prototypes(), expected.references.prototypes())
+    session.segment()
+    assert session.switched_off[path] == {'cat'}
+    assert not label_map(session.results[0]).any()
+    (_, name), (picture, caption) = session.thumbnails()
+    assert (name, caption, picture.shape) == ('cat', 'none of these', (40, 60, 3))
+    with pytest.raises(pj.InputError, match=r'query\.png is taken for a picture without these classes already'):
+        session.add_negative(0)
+    session.add('dog', *draw_disc(1, color=BLUISH))
+    session.remove(1)
+    assert [caption for _, caption in session.thumbnails()] == ['cat', 'none of these']
+    session.remove(1)
+    assert (session.negatives, session.reference_set.negatives) == ([], ())
+    session.segment()
+    session.add_negative(0)
+    session.remove_all()
+    assert (session.negatives, session.thumbnails(), session.reference_set.images) == ([], [], {})
+
+
+def test_a_reference_is_no_picture_without_its_class(session, tmp_path):
+    image, mask = draw_disc(9)
+    session.add('cat', image, mask)
+    session.queries = [photo(tmp_path)]  # the same pixels
+    session.segment()
+    with pytest.raises(pj.InputError, match=r"query\.png is a reference of 'cat'; remove that first"):
+        session.add_negative(0)
+    assert (session.negatives, session.switched_off) == ([], {})
+
+
 def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
     session.add('cat', *draw_disc(0))
     assert session.try_out(('dog', *draw_disc(1, color=BLUISH)))
@@ -404,6 +441,10 @@ def test_actions_give_a_value_for_each_component_of_the_result(actions, session,
     busy, results = actions.segment(session)
     assert {len(values) for values in (nothing, busy, results)} == {len(ResultPart._fields)}
     assert results[ResultPart._fields.index('files')] == actions.result_view.files(session)
+    assert len(actions.add_negative(session)) == len(ReferencePart._fields)
+    event = types.SimpleNamespace(index=1)
+    index, button = actions.pick(session, event)
+    assert (index, button['value']) == (1, 'Remove number 2, none of these')
     assert len(actions.remove(session, 0)) == len(ReferencePart._fields)
 
 
@@ -650,6 +691,10 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     before = page.locator('#heat img').get_attribute('src')
     page.locator('#heat-class').get_by_text('blue').click()
     expect(page.locator('#heat img')).not_to_have_attribute('src', before)
+
+    page.locator('#none-here').click()
+    expect(page.locator('#references').get_by_text('none of these')).to_be_visible()
+    expect(rows.filter(has_text='switched off')).to_have_count(2)
 
     page.locator('#clear').click()
     expect(page.get_by_text('Nothing to look for yet')).to_be_visible()

@@ -264,7 +264,7 @@ def test_photographs_and_references_can_be_added_to_a_new_project(drafts, tmp_pa
     work = Drafting(project, segmenter)
     project.add_photos([drafts / 'in/a.png', drafts / 'in/b.png'])
     project.add_photos([drafts / 'in/a.png'])
-    segmenter.fit({'cat': [(drafts / 'ref.png', drafts / 'mask.png')]})
+    segmenter.fit({'cat': [(drafts / 'ref.png', drafts / 'mask.png')]}).add_negative(drafts / 'in/b.png')
     work.add_references(segmenter.references)
     assert sorted(work.segment()) == [('a', None), ('a-2', None), ('b', None)]
     np.testing.assert_array_equal(project.labels('b'), segmenter.predict(drafts / 'in/b.png').labels)

@@ -1,17 +1,88 @@
-"""References as they are handed to `Segmenter.fit`: listed, checked and read."""
+"""References as they are handed to the Segmenter: listed, checked, read, and added to a set."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_image
-from panet_jax.segmenter.reference_set import NewReference
+from panet_jax.method.episode import IGNORE
+from panet_jax.segmenter.reference_set import Negative, NewReference, ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_marks, read_photo
+from panet_jax.segmenter.understanding import understood
 
 Pairs = Mapping[str, Sequence[tuple[Photo, Annotation]]]  # {class: [(image, annotation), ...]}
+# A set and new references with their pixels -> {hash: [h, w, C] float32} of the images whose features the set lacks.
+FeaturesOf = Callable[[ReferenceSet, Sequence[tuple[NewReference, np.ndarray]]], Mapping[str, np.ndarray]]
+
+
+def extended(
+    reference_set: ReferenceSet, references: Pairs, *, size: int, features_of: FeaturesOf, understand: bool
+) -> ReferenceSet:
+    """A set of references with further ones.
+
+    Args:
+        reference_set: set to start from.
+        references: {class: [(image, annotation), ...]}.
+        size: side S in pixels of the images that the network sees.
+        features_of: encodes the images that are new.
+        understand: whether points and boxes become the region that they stand for.
+
+    Returns:
+        The larger set.
+
+    Raises:
+        InputError: an image or an annotation is wrong, or there are more than 254 classes.
+    """
+    items = [read_reference(*item, size=size) for item in list(listed(references))]
+    class_names = {*reference_set.classes, *(reference.name for reference, _ in items)}
+    if len(class_names) >= IGNORE:
+        raise InputError(
+            f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(class_names)}.'
+        )
+    features = features_of(reference_set, items)
+    grids = {**{name: image.features for name, image in reference_set.images.items()}, **features}
+    new = [reference for reference, _ in items]
+    if understand:
+        new = [new_._replace(marks=understood(grids[new_.image], new_.marks)) for new_ in new]
+    return reference_set.with_references(new, features)
+
+
+def extended_by_negative(
+    reference_set: ReferenceSet,
+    image: Photo,
+    annotation: Annotation | None,
+    *,
+    size: int,
+    features_of: FeaturesOf,
+    understand: bool,
+) -> ReferenceSet:
+    """A set of references with one more negative.
+
+    Args:
+        reference_set: set to start from.
+        image: path, Pillow image or array, as for `read_photo`.
+        annotation: what shows no class; None for the whole image.
+        size: side S in pixels of the images that the network sees.
+        features_of: encodes the image if it is new.
+        understand: whether points and boxes become the region that they stand for.
+
+    Returns:
+        The larger set, with more background.
+
+    Raises:
+        InputError: the image or the annotation is wrong.
+    """
+    photo = read_photo(image, 'the negative')
+    source_name = str(image) if isinstance(image, str | Path) else 'the negative'
+    region = np.ones(photo.shape[:2], bool) if annotation is None else annotation
+    new, pixels = read_reference('negative', photo, region, source_name, size=size)
+    features = features_of(reference_set, [(new, pixels)]).get(new.image)
+    grid = reference_set.images[new.image].features if features is None else features
+    marks = understood(grid, new.marks) if understand else new.marks
+    return reference_set.with_negative(Negative(new.image, marks.foreground), features)
 
 
 def listed(references: Pairs) -> Iterator[tuple[str, Photo, Annotation, str]]:

@@ -156,13 +156,30 @@ class ReferenceSet:
         Raises:
             InputError: the set was loaded, and lacks the features of the image.
         """
-        image = self.references[number].image
+        image, references = self.references[number].image, _without(self.references, number)
+        return self._of(references, self.negatives, {image: self._features(image)})
+
+    def without_negative(self, number: int) -> 'ReferenceSet':
+        """The set without one negative.
+
+        Args:
+            number: place of the negative, from 0.
+
+        Returns:
+            The set with less background.
+
+        Raises:
+            InputError: the set was loaded, and lacks the features of the image.
+        """
+        image, negatives = self.negatives[number].image, _without(self.negatives, number)
+        return self._of(self.references, negatives, {image: self._features(image)})
+
+    def _features(self, image):
         if self.lacks_features(image):
             raise InputError(
                 'a saved segmenter has no features of its images, which are needed to remove a reference; fit again.'
             )
-        references = self.references[:number] + self.references[number + 1 :]
-        return self._of(references, self.negatives, {image: self.images[image].features})
+        return self.images[image].features
 
     def prototypes(self) -> np.ndarray:
         """The prototypes of background and classes, as `class_prototypes` has them.
@@ -246,6 +263,10 @@ def pooled(features: np.ndarray, mask: np.ndarray) -> Pooled:
 @jax.jit
 def _pool(features, mask):
     return pool(features, mask.astype(np.float32))
+
+
+def _without(items, number):
+    return items[:number] + items[number + 1 :]
 
 
 def _prototype(group):

@@ -12,20 +12,18 @@ from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_mask
 from panet_jax.method.adapt import HEADS
 from panet_jax.method.encoder import COMPUTATIONS, Params
-from panet_jax.method.episode import IGNORE
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
 from panet_jax.segmenter.encoding import encode_images
 from panet_jax.segmenter.folder_references import folder_references
-from panet_jax.segmenter.new_references import Pairs, listed, read_reference
-from panet_jax.segmenter.reference_set import Negative, ReferenceSet
+from panet_jax.segmenter.new_references import Pairs, extended, extended_by_negative
+from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_photo
 from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file
 from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.stream import Answers, OnError, check_answers, read_queries, segment_queries
-from panet_jax.segmenter.understanding import understood
 
 
 class Segmenter:
@@ -208,14 +206,7 @@ class Segmenter:
         Raises:
             InputError: the image or the annotation is wrong. Nothing has changed.
         """
-        photo = read_photo(image, 'the negative')
-        source_name = str(image) if isinstance(image, str | Path) else 'the negative'
-        region = np.ones(photo.shape[:2], bool) if annotation is None else annotation
-        new, pixels = read_reference('negative', photo, region, source_name, size=self.size)
-        features = self._lacking(self.references, [(new, pixels)]).get(new.image)
-        grid = self.references.images[new.image].features if features is None else features
-        marks = understood(grid, new.marks) if self.understand else new.marks
-        self.references = self.references.with_negative(Negative(new.image, marks.foreground), features)
+        self.references = self.extended_by_negative(self.references, image, annotation)
         return self
 
     def extended(self, reference_set: ReferenceSet, references: Pairs) -> ReferenceSet:
@@ -231,18 +222,25 @@ class Segmenter:
         Raises:
             InputError: an image or an annotation is wrong, or there are more than 254 classes.
         """
-        items = [read_reference(*item, size=self.size) for item in list(listed(references))]
-        class_names = {*reference_set.classes, *(reference.name for reference, _ in items)}
-        if len(class_names) >= IGNORE:
-            raise InputError(
-                f'a segmenter has at most {IGNORE - 1} classes, as a label is stored in one byte, got {len(class_names)}.'
-            )
-        features = self._lacking(reference_set, items)
-        grids = {**{name: image.features for name, image in reference_set.images.items()}, **features}
-        new = [reference for reference, _ in items]
-        if self.understand:
-            new = [new_._replace(marks=understood(grids[new_.image], new_.marks)) for new_ in new]
-        return reference_set.with_references(new, features)
+        return extended(reference_set, references, **self._extending)
+
+    def extended_by_negative(
+        self, reference_set: ReferenceSet, image: Photo, annotation: Annotation | None = None
+    ) -> ReferenceSet:
+        """A set of references with one more negative. The Segmenter's own set stays as it is.
+
+        Args:
+            reference_set: set to start from, made with the same network.
+            image: path, Pillow image or array, as for `read_photo`.
+            annotation: as for `add_negative`.
+
+        Returns:
+            The larger set, with more background.
+
+        Raises:
+            InputError: the image or the annotation is wrong.
+        """
+        return extended_by_negative(reference_set, image, annotation, **self._extending)
 
     def understood(self, image: Photo, annotation: Annotation) -> np.ndarray:
         """The region of an image that an annotation stands for, as `fit` and `add` take it.
@@ -396,6 +394,11 @@ class Segmenter:
             )
         segmenter.references = reference_set
         return segmenter
+
+    @property
+    def _extending(self):
+        """What a set of references is extended with."""
+        return {'size': self.size, 'features_of': self._lacking, 'understand': self.understand}
 
     def _lacking(self, reference_set, items):
         """{hash: features} of the images of new references (NewReference, pixels) whose features a set lacks."""

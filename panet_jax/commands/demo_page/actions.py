@@ -195,13 +195,28 @@ def pick(session: Session, event: gr.SelectData) -> tuple:
     Returns:
         The index, and an update of the button.
     """
-    label = f'Remove number {event.index + 1}, {session.references[event.index].name}'
+    label = f'Remove number {event.index + 1}, {session.thumbnails()[event.index][1]}'
     return event.index, gr.update(value=label, interactive=True)
 
 
 @shows_mistakes
+def add_negative(session: Session) -> tuple:
+    """Takes the image that was chosen as one without any of the classes.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        Values of the list of references.
+    """
+    if session.chosen < len(session.results):
+        session.add_negative(session.chosen)
+    return listed_references(session)
+
+
+@shows_mistakes
 def remove(session: Session, index: int) -> tuple:
-    """Removes the reference that was picked.
+    """Removes the reference or the negative that was picked.
 
     Args:
         session: the visitor's session.
@@ -238,7 +253,7 @@ def listed_references(session: Session) -> tuple:
         Values in the order of `page.ReferencePart`.
     """
     idle = gr.update(value=PICK, interactive=False)
-    return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references))
+    return session.thumbnails(), None, idle, gr.update(interactive=bool(session.references or session.negatives))
 
 
 @shows_mistakes

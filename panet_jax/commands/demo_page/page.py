@@ -96,9 +96,9 @@ def _first_view(session, home) -> list:
         with gr.Column(min_width=400):
             marking, references = _marking_part(), _reference_part()
         with gr.Column(min_width=400):
-            queries, result = _queries(), _result_part()
+            queries, (result, none_here) = _queries(), _result_part()
     _wire_marking(session, marking, references, result)
-    _wire_references(session, references, result)
+    _wire_references(session, references, none_here, result)
     _wire_result(session, queries, result)
     _wire_example(session, marking, references, queries, result, home)
     return [*references, queries]
@@ -161,7 +161,8 @@ def _queries() -> gr.Gallery:
     )
 
 
-def _result_part() -> ResultPart:
+def _result_part() -> tuple[ResultPart, gr.Button]:
+    """The results, and the button for a picture without any of the classes."""
     gr.Markdown('### 3. What was found')
     status = gr.Markdown(MISSING[False, False])
     with gr.Column(visible=False) as column:
@@ -169,6 +170,7 @@ def _result_part() -> ResultPart:
             [], label='In this picture; switch off classes that are not in it', interactive=True, elem_id='classes'
         )
         overlays, heat_class, heat = _pictures()
+        none_here = gr.Button('None of these is in this picture: learn from it', size='sm', elem_id='none-here')
         legend = gr.HTML(elem_id='legend', padding=True)
         files = gr.File(
             label='Label maps (palette PNG, value n is class n) and overlays',
@@ -176,7 +178,7 @@ def _result_part() -> ResultPart:
             interactive=False,
             elem_id='files',
         )
-    return ResultPart(status, column, overlays, heat_class, heat, legend, classes, files)
+    return ResultPart(status, column, overlays, heat_class, heat, legend, classes, files), none_here
 
 
 def _pictures() -> tuple[gr.Gallery, gr.Radio, gr.Image]:
@@ -235,11 +237,12 @@ def _wire_marking(session, marking, references, result):
     _search_after(event, session, result)
 
 
-def _wire_references(session, references, result):
+def _wire_references(session, references, none_here, result):
     references.gallery.select(actions.pick, session, [references.picked, references.remove], **QUICK)
     for button, action, inputs in (
         (references.remove, actions.remove, [session, references.picked]),
         (references.remove_all, actions.remove_all, session),
+        (none_here, actions.add_negative, session),
     ):
         event = button.click(action, inputs, list(references), **BUTTON, show_progress_on=references.gallery)
         _search_after(event, session, result)

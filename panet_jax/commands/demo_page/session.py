@@ -29,6 +29,7 @@ MOST_PIXELS = 64_000_000  # of an image; cameras have up to 50 million, and a sm
 MOST_IMAGES = 100  # references, and images to search, of one visitor
 # The largest `absent` of a class that is likely in an image, and of one where that is unsure; see docs/limits.md.
 LIKELY, UNSURE = 0.45, 0.55
+NONE = 'none of these'  # caption of a negative
 
 
 class ShownReference(NamedTuple):
@@ -47,6 +48,20 @@ class ShownReference(NamedTuple):
     shape: tuple[int, int]
     marks: Marks
     region: np.ndarray
+
+
+class ShownNegative(NamedTuple):
+    """A picture without any of the classes, as the page shows it.
+
+    Attributes:
+        path: path of the image.
+        photo: [S, S, 3] uint8, as the network sees it.
+        shape: (H, W) of the photograph.
+    """
+
+    path: Path
+    photo: np.ndarray
+    shape: tuple[int, int]
 
 
 class Result(NamedTuple):
@@ -80,6 +95,7 @@ class Session:
 
     Attributes:
         references: list of ShownReference.
+        negatives: list of ShownNegative.
         queries: paths of the images to search; whoever changes them calls `segment`.
         results: list of Result, what `segment` found.
         switched_off: {path: set of the names of classes that are switched off in this image}.
@@ -93,6 +109,7 @@ class Session:
         self._added = self._segmenter.references  # without the drawing that is tried out
         self.folder = Path(tempfile.mkdtemp(dir=home))
         self.references: list[ShownReference] = []
+        self.negatives: list[ShownNegative] = []
         self.queries: list[Path] = []
         self.results: list[Result] = []
         self.switched_off: dict[Path, set[str]] = {}
@@ -138,8 +155,7 @@ class Session:
         name = name.strip()
         if not name:
             raise InputError('Say what it is, such as cat, before you add it.')
-        if len(self.references) >= MOST_IMAGES:
-            raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
+        self._check_free()
         reference_set, shown = self._shown(name, photo, annotation)
         self._keep(reference_set)
         self.references = [*self.references, shown]
@@ -161,26 +177,56 @@ class Session:
         reference_set, shown = self._shown(name, photo, annotation)
         return _reference_thumbnail(shown, 1 + reference_set.classes.index(name))
 
-    def remove(self, index: int) -> None:
-        """Removes a reference.
+    def add_negative(self, index: int) -> None:
+        """Takes an image that was searched as one without any of the classes: they are switched off there, and it is background.
 
         Args:
-            index: its place in `references`.
+            index: place of the image in `results`.
+
+        Raises:
+            InputError: it is one already, or a reference, or there are too many. Nothing has changed.
         """
-        self._keep(self._added.without(index))
-        self.references = self.references[:index] + self.references[index + 1 :]
+        path = self.results[index].path
+        self._check_free()
+        if path in [negative.path for negative in self.negatives]:
+            raise InputError(f'{path.name} is taken for a picture without these classes already.')
+        photo = read_photo(path, path.name)
+        reference_set = self._segmenter.extended_by_negative(self._added, photo)
+        image = reference_set.negatives[-1].image
+        for reference in self._added.references:
+            if reference.image == image:
+                raise InputError(f'{path.name} is a reference of {reference.name!r}; remove that first.')
+        self.switched_off.setdefault(path, set()).update(self._added.classes)
+        self._keep(reference_set)
+        shown = ShownNegative(path, resize_image(photo, self._segmenter.size), photo.shape[:2])
+        self.negatives = [*self.negatives, shown]
+
+    def remove(self, index: int) -> None:
+        """Removes a reference or a negative. What a negative switched off stays so.
+
+        Args:
+            index: its place in `thumbnails`.
+        """
+        count = len(self.references)
+        if index < count:
+            self._keep(self._added.without(index))
+            self.references = self.references[:index] + self.references[index + 1 :]
+        else:
+            self._keep(self._added.without_negative(index - count))
+            self.negatives = self.negatives[: index - count] + self.negatives[index - count + 1 :]
 
     def remove_all(self) -> None:
-        """Removes all references."""
+        """Removes all references and negatives."""
         self._keep(ReferenceSet())
-        self.references = []
+        self.references, self.negatives = [], []
 
     def thumbnails(self) -> list[tuple[np.ndarray, str]]:
-        """(picture [H, W, 3] uint8, name of the class) of each reference, with marks and region in the class's color."""
-        return [
+        """(picture [H, W, 3] uint8, caption) of each reference, with marks and region in its class's color; then the negatives."""
+        of_references = [
             (_reference_thumbnail(reference, 1 + self.classes.index(reference.name)), reference.name)
             for reference in self.references
         ]
+        return of_references + [(_fitted(negative.photo, negative.shape), NONE) for negative in self.negatives]
 
     def segment(self) -> list[str]:
         """Segments the queries with the present references, and replaces the earlier results.
@@ -238,6 +284,10 @@ class Session:
         """Removes the session's files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _check_free(self):
+        if len(self.references) + len(self.negatives) >= MOST_IMAGES:
+            raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
+
     def _allowed(self) -> tuple[list[Path], list[str]]:
         """The queries that are neither too many nor too large, and a sentence on the others."""
         queries, complaints = self.queries[:MOST_IMAGES], []
@@ -275,8 +325,12 @@ class Session:
 
 
 def _reference_thumbnail(reference: ShownReference, way: int) -> np.ndarray:
-    picture = reference_picture(reference.photo, reference.marks, reference.region, way)
-    return np.asarray(Image.fromarray(picture).resize(fitting(reference.shape, len(picture))))
+    return _fitted(reference_picture(reference.photo, reference.marks, reference.region, way), reference.shape)
+
+
+def _fitted(picture, shape):
+    """A square picture [S, S, 3] in the shape of its photograph, at most S pixels a side."""
+    return np.asarray(Image.fromarray(picture).resize(fitting(shape, len(picture))))
 
 
 def class_heat_map(result: Result, name: str) -> np.ndarray:

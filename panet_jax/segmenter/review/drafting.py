@@ -38,7 +38,7 @@ class Drafting:
         return self._segmenter
 
     def add_references(self, references: ReferenceSet) -> None:
-        """Takes further references into the project, and writes them.
+        """Takes further references and negatives into the project, and writes them.
 
         Args:
             references: the references, with the features of their images.
@@ -46,6 +46,8 @@ class Drafting:
         new = [NewReference(one.name, one.image, one.marks) for one in references.references]
         features = {name: image.features for name, image in references.images.items()}
         self._base, self._used = self._base.with_references(new, features), []
+        for negative in references.negatives:
+            self._base = self._base.with_negative(negative, features[negative.image])
         self._segmenter.references = self._base
         self._segmenter.save(self.project.folder / REFERENCES)
         self.project.write_results(*self._about())
