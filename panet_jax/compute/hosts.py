@@ -33,7 +33,7 @@ def is_primary() -> bool:
     return jax.process_index() == 0
 
 
-def is_mine(number: int) -> bool:
+def is_own(number: int) -> bool:
     """Whether a piece of work belongs to this process: the processes take turns.
 
     Args:

@@ -16,10 +16,10 @@ from panet_jax.datasets.voc import BELOW, VOC_ARCHIVE, VocLayout, voc_lists
 from panet_jax.datasets.yolo import is_yolo, read_yolo
 from panet_jax.errors import InputError
 
-__all__ = ['ALL', 'Kind', 'custom_lists', 'kind_of', 'open_custom']
+__all__ = ['ALL', 'FolderKind', 'custom_lists', 'kind_of', 'open_custom']
 
 
-class Kind(NamedTuple):
+class FolderKind(NamedTuple):
     """A layout that a folder may have.
 
     Attributes:
@@ -37,14 +37,16 @@ class Kind(NamedTuple):
     remarks: Callable[[Path], list[str]] = lambda _: []
 
 
-def _outlined(heading: str, fits: Callable[[Path, Files], object], read: Callable[[Path, Files], Outlines]) -> Kind:
-    """The Kind of a program whose files outline objects."""
+def _outlined(
+    heading: str, fits: Callable[[Path, Files], object], read: Callable[[Path, Files], Outlines]
+) -> FolderKind:
+    """The FolderKind of a program whose files outline objects."""
 
     def open_list(root, split):
         files = Files([Folder(root)])
         return OutlineLayout(files, read(root, files), split, str(root))
 
-    return Kind(
+    return FolderKind(
         heading,
         lambda root: bool(fits(root, Files([Folder(root)]))),
         lambda root: tuple(read(root, Files([Folder(root)])).lists),
@@ -76,24 +78,24 @@ def _has_label_map(root: Path) -> bool:
 
 # In this order: the first one that fits is used.
 KINDS = (
-    Kind('images/ with masks/', lambda root: (root / 'masks').is_dir(), mask_lists, MaskLayout, _mask_remarks),
-    Kind("VOC's layout with labelmap.txt, as CVAT's", _has_label_map, voc_lists, LabelMapLayout),
-    Kind("COCO's layout", lambda root: bool(coco_lists(root)), coco_lists, _open_coco),
-    Kind("PASCAL VOC's layout", _is_voc, voc_lists, VocLayout, lambda root: VocLayout(root, '').remarks()),
+    FolderKind('images/ with masks/', lambda root: (root / 'masks').is_dir(), mask_lists, MaskLayout, _mask_remarks),
+    FolderKind("VOC's layout with labelmap.txt, as CVAT's", _has_label_map, voc_lists, LabelMapLayout),
+    FolderKind("COCO's layout", lambda root: bool(coco_lists(root)), coco_lists, _open_coco),
+    FolderKind("PASCAL VOC's layout", _is_voc, voc_lists, VocLayout, lambda root: VocLayout(root, '').remarks()),
     _outlined("YOLO's layout", lambda _, files: is_yolo(files), read_yolo),
     _outlined("Label Studio's json", label_studio_json, read_label_studio),
     _outlined("labelme's jsons", labelme_files, read_labelme),
 )
 
 
-def kind_of(root: str | Path) -> Kind:
+def kind_of(root: str | Path) -> FolderKind:
     """The layout of a folder.
 
     Args:
         root: the folder.
 
     Returns:
-        The first Kind that fits.
+        The first FolderKind that fits.
 
     Raises:
         InputError: none fits.

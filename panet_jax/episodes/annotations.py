@@ -35,7 +35,7 @@ class Marks(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class AnnotationKind:
     """A kind of annotation.
 
     Attributes:
@@ -104,9 +104,9 @@ def box_masks(marks: Marks, number: int, _: bool) -> Masks:
 
 
 KINDS = {
-    'dense': Kind('dense', dense_masks, needs='', others_excluded=True),
-    'scribble': Kind('scribble', scribble_masks, needs='scribbles', others_excluded=False),
-    'box': Kind('box', box_masks, needs='instances', others_excluded=False),
+    'dense': AnnotationKind('dense', dense_masks, needs='', others_excluded=True),
+    'scribble': AnnotationKind('scribble', scribble_masks, needs='scribbles', others_excluded=False),
+    'box': AnnotationKind('box', box_masks, needs='instances', others_excluded=False),
 }
 
 

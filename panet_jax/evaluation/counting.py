@@ -102,7 +102,7 @@ class Evaluator:
         support_rows, query_rows = rows[: supports.size].reshape(supports.shape), rows[supports.size :]
         grid = self.encoder.grid(annotated.size)
         batches = Batches(annotated, image_ids, set(supports.flat), self.batch, grid, self._devices)
-        plan = {number: rounds for number, rounds in _plan(query_rows, self.batch).items() if hosts.is_mine(number)}
+        plan = {number: rounds for number, rounds in _plan(query_rows, self.batch).items() if hosts.is_own(number)}
         encode = functools.partial(self._encode, devices.replicate(params, self._devices))
         self._cache.begin(key and (key, annotated.size), batches.image_ids)
 
@@ -120,7 +120,7 @@ class Evaluator:
     def _sum_images(self, encode, batches, plan):
         """The first pass: Pooled of all images. Keeps features and truth for the second one, as far as there is room."""
         table = [None] * len(batches.image_ids)
-        own_numbers = [number for number in range(len(batches.image_ids)) if hosts.is_mine(number)]
+        own_numbers = [number for number in range(len(batches.image_ids)) if hosts.is_own(number)]
         count = sum(len(batches.image_ids[number]) for number in own_numbers)
         with tqdm(total=count, desc='encoding', unit='image', disable=hosts.bar_hidden()) as bar:
             for number, batch in batches.read(own_numbers, with_masks=True):

@@ -114,16 +114,16 @@ class Pooled(NamedTuple):
         """
         return self.sum / (self.count[..., None] + COUNT_EPSILON)
 
-    def prototype(self, images: int | tuple[int, ...]) -> jax.Array:
+    def prototype(self, image_axes: int | tuple[int, ...]) -> jax.Array:
         """A prototype, eqs. (1) and (2): the mean over the images of their masked means.
 
         Args:
-            images: the axis or axes of the images in `count`, counted from the end: -1 is the last.
+            image_axes: the axis or axes of the images in `count`, counted from the end: -1 is the last.
 
         Returns:
             [..., C] float32, without the axes of the images.
         """
-        axes = (images,) if isinstance(images, int) else images
+        axes = (image_axes,) if isinstance(image_axes, int) else image_axes
         return self.mean().mean(tuple(axis - 1 for axis in axes))
 
 

@@ -67,7 +67,7 @@ class Scribble:
 
 Photo = str | Path | Image.Image | np.ndarray
 Annotation = Photo | Box | Points | Scribble | Sequence[float] | Sequence[tuple[float, float]]
-Kind = Literal['mask', 'box', 'points', 'scribble']
+MarksKind = Literal['mask', 'box', 'points', 'scribble']
 
 
 class Marks(NamedTuple):
@@ -83,7 +83,7 @@ class Marks(NamedTuple):
     foreground: np.ndarray
     background: np.ndarray
     drawn: bool = False
-    kind: Kind = 'mask'
+    kind: MarksKind = 'mask'
 
 
 def read_photo(photo: Photo, source_name: str) -> np.ndarray:

@@ -13,10 +13,10 @@ CLASS_COLOR, BACKGROUND_COLOR = '#d55e00', '#0072b2'
 OPAQUE = 128  # least alpha of a stroke; fainter is the soft rim of a brush, or what an eraser left
 NO_STROKE = 255
 
-Kind = Literal['scribble', 'box', 'points', 'mask']
+DrawingKind = Literal['scribble', 'box', 'points', 'mask']
 
 
-def annotation(drawing: np.ndarray, kind: Kind) -> Scribble | Box | Points | np.ndarray:
+def annotation(drawing: np.ndarray, kind: DrawingKind) -> Scribble | Box | Points | np.ndarray:
     """The annotation that a drawing stands for.
 
     Args:
