@@ -6,6 +6,8 @@ import negatives
 import numpy as np
 import pytest
 import quality
+import quality_pictures
+from PIL import Image
 
 
 def test_masks_are_scored_by_head_and_annotation(run_on_folder):
@@ -50,3 +52,15 @@ def test_a_mask_is_scored_by_overlap_and_boundary():
     assert iou == pytest.approx(1 / 3)
     assert not above
     assert 0 < edges < 0.6
+
+
+def test_pictures_show_what_the_table_counts(run_on_folder, tmp_path):
+    words = ('--root=own', '--out', str(tmp_path / 'pictures.png'), '--count', '3')
+    status, out, _ = run_on_folder(quality_pictures.main, *words)
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[-1].startswith('3 queries: ')
+    assert len(lines) == 4
+    with Image.open(tmp_path / 'pictures.png') as picture:
+        assert picture.size == (2 * 4 * quality_pictures.SIDE, 2 * quality_pictures.SIDE)
+        assert not np.asarray(picture)[quality_pictures.SIDE :, 4 * quality_pictures.SIDE :].any()  # there is no fourth
