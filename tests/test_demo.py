@@ -430,6 +430,9 @@ def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     expected = [f'{value:.2f}' for value in session.results[0].full.expected_iou.values()]
     assert [row[1:] for row in rows] == [[*row, iou] for row, iou in zip(words, expected, strict=True)]
     assert 'd&lt;g' in rows[1][0]
+    assert 'fitted' not in legend
+    legend = actions.result_view._legend(session.results[0], (), 'dinov2-small')
+    assert 'Expected IoU was fitted with VGG-16; with dinov2-small it may only sort pictures.' in legend
 
 
 def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):

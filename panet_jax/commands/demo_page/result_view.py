@@ -6,6 +6,7 @@ import gradio as gr
 
 from panet_jax.commands.demo_page.session import Result, Session, class_heat_map, presence
 from panet_jax.images.overlays import way_color
+from panet_jax.networks.encoders import DEFAULT
 
 # What is missing, by whether there are references and images.
 MISSING = {
@@ -17,6 +18,7 @@ PRESENCE = (
     'Likely, unsure and unlikely rank pictures by whether they show a class; they are no probabilities, '
     'and references from similar scenes make them better.'
 )
+OTHER_ENCODER = 'Expected IoU was fitted with VGG-16; with {} it may only sort pictures.'
 OTHERS = 7  # values of the result part besides its status
 
 
@@ -114,7 +116,7 @@ def view(session: Session) -> tuple:
     names_on = [name for name in result.full.classes if name not in names_off]
     return (
         class_heat_map(result, session.heat_class),
-        _legend(result, names_off),
+        _legend(result, names_off, session.encoder),
         gr.update(choices=choices, value=names_on),
     )
 
@@ -133,7 +135,7 @@ def chosen_result(session: Session, name: str) -> Result | None:
     return result if result and name in result.full.classes else None
 
 
-def _legend(result, names_off):
+def _legend(result, names_off, encoder):
     segmentation = result.segmentation
     rows = [
         f'<tr><td><i style="background: rgb{tuple(way_color(label).tolist())}"></i>{html.escape(name)}</td>'
@@ -142,4 +144,5 @@ def _legend(result, names_off):
         for label, name in enumerate(segmentation.classes, 1)
     ]
     head = '<tr><th>class</th><th>of the image</th><th>present?</th><th>expected IoU</th></tr>'
-    return f'<table class="legend">{head}{"".join(rows)}</table><small>{PRESENCE}</small>'
+    remarks = PRESENCE if encoder == DEFAULT else f'{PRESENCE} {OTHER_ENCODER.format(encoder)}'
+    return f'<table class="legend">{head}{"".join(rows)}</table><small>{remarks}</small>'

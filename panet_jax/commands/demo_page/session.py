@@ -121,6 +121,11 @@ class Session:
         return self._segmenter.classes
 
     @property
+    def encoder(self) -> str:
+        """Name of the encoder."""
+        return self._segmenter.network.encoder.name
+
+    @property
     def reference_set(self) -> ReferenceSet:
         """The references that were added, with the features of their images."""
         return self._added
