@@ -181,12 +181,28 @@ def snippet_names():
     }
 
 
+def make_files(page, snippet, folder):
+    """Runs the commands of the page's blocks that make a file which a snippet reads."""
+    for block in blocks(page):
+        words = commands(block.text) if block.language == 'bash' else []
+        made = {
+            name
+            for command in words
+            for name in command
+            if any(f"{reader}('{name}'" in snippet for reader in ('Path', 'InferenceSession'))
+        }
+        if any(not (folder / name).exists() for name in made):
+            for command in words:
+                check_command(command, folder)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_snippets_run(page, folder):
     names = snippet_names()
     for block in blocks(page):
         if block.language == 'python':
+            make_files(page, block.text, folder)
             # Empty lines before it: an error names the page's line.
             exec(compile('\n' * (block.line - 1) + block.text, page.name, 'exec'), names)
 

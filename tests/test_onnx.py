@@ -18,6 +18,7 @@ from tiny import ROOT
 
 import panet_jax as pj
 from panet_jax.commands import cli
+from panet_jax.method.adapt import HEADS
 from panet_jax.networks.encoders import ENCODERS, encoder_named
 from panet_jax.networks.exported import describe, write_exported
 from panet_jax.networks.trained import History
@@ -339,18 +340,20 @@ FAMILIES = {
 def test_segmenters_of_every_family_with_both_heads(name):
     width, size, options = FAMILIES[name]
     segmenter = segmenter_of(encoder_named(name, width), size, **options)
-    for segmenter.head in ('adapted', 'panet'):
+    for segmenter.head in HEADS:
         check_segmenter(segmenter)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('name', ENCODERS)
 def test_segmenters_of_every_encoder(name):
-    """Of the published depth, as narrow as they can be."""
+    """Of the published depth, as narrow as they can be, with both heads."""
     channels = {'base': 768, 'large': 1024, 'small': 384, 'tiny': 64}
     width = 64 / channels[name.split('-')[1]] if name.startswith('dino') else 1 / 32
     encoder = encoder_named(name, width)
-    check_segmenter(segmenter_of(encoder, 4 * encoder.multiple if encoder.multiple > 1 else 57))
+    segmenter = segmenter_of(encoder, 4 * encoder.multiple if encoder.multiple > 1 else 57)
+    for segmenter.head in HEADS:
+        check_segmenter(segmenter)
 
 
 def test_the_model_says_what_it_is():
