@@ -77,6 +77,9 @@ def files(tmp_path_factory):
         json = make_coco(folder / root, classes=4)
         shutil.copy(json, json.with_name(f'{name}.json'))
         (folder / root / images).symlink_to('train2014')
+    for seed, number in enumerate((119828, 5001)):
+        photo, _ = draw_disc(seed, shape=(480, 640), center=(220, 300), radius=100)
+        Image.fromarray(photo).save(folder / f'PHOTOGRAPHS/images/{number:012d}.jpg')
     masks = make_own(folder / 'FOLDER', by_class=True, count=8) / 'masks'
     for name, like in (('cow', 'cat'), ('hen', 'dog')):
         shutil.copytree(masks / like, masks / name)
