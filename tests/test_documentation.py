@@ -77,6 +77,9 @@ def files(tmp_path_factory):
         json = make_coco(folder / root, classes=4)
         shutil.copy(json, json.with_name(f'{name}.json'))
         (folder / root / images).symlink_to('train2014')
+    for seed, number in enumerate((119828, 5001)):
+        photo, _ = draw_disc(seed, shape=(480, 640), center=(220, 300), radius=100)
+        Image.fromarray(photo).save(folder / f'PHOTOGRAPHS/images/{number:012d}.jpg')
     masks = make_own(folder / 'FOLDER', by_class=True, count=8) / 'masks'
     for name, like in (('cow', 'cat'), ('hen', 'dog')):
         shutil.copytree(masks / like, masks / name)
@@ -181,12 +184,28 @@ def snippet_names():
     }
 
 
+def make_files(page, snippet, folder):
+    """Runs the commands of the page's blocks that make a file which a snippet reads."""
+    for block in blocks(page):
+        words = commands(block.text) if block.language == 'bash' else []
+        made = {
+            name
+            for command in words
+            for name in command
+            if any(f"{reader}('{name}'" in snippet for reader in ('Path', 'InferenceSession'))
+        }
+        if any(not (folder / name).exists() for name in made):
+            for command in words:
+                check_command(command, folder)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_snippets_run(page, folder):
     names = snippet_names()
     for block in blocks(page):
         if block.language == 'python':
+            make_files(page, block.text, folder)
             # Empty lines before it: an error names the page's line.
             exec(compile('\n' * (block.line - 1) + block.text, page.name, 'exec'), names)
 

@@ -157,9 +157,10 @@ def test_the_command_writes_a_program(folder, tmp_path, capsys):
 MISTAKES = {
     'nothing': ([], 'required: RUN_OR_SEGMENTER'),
     'missing': (['nope'], 'there is no nope; name the workdir of a training, or a saved segmenter.'),
-    'no target': (['net/model.json'], 'is a file; name the file to write with --stablehlo FILE.'),
+    'no target': (['net/model.json'], 'is a file; name the file to write with --stablehlo FILE or --onnx FILE.'),
     'file with out': (['net/model.json', '--out=x'], '--out is for a training, and net/model.json is a file.'),
     'folder with program': (['net', '--stablehlo=x'], '--stablehlo is for a saved segmenter, and net is a folder.'),
+    'folder with model': (['net', '--onnx=x'], '--onnx is for a saved segmenter, and net is a folder.'),
     'folder of target': (['net/encoder.safetensors', '--stablehlo=a/b'], 'there is no folder a for b'),
     'no segmenter': (['net/encoder.safetensors', '--stablehlo=x'], 'holds arrays, but no segmenter'),
 }

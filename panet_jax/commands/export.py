@@ -20,6 +20,10 @@ EPILOG = """\
       makes one file with network and references, from an image to probabilities, which
       jax.export.deserialize(bytearray(Path('pets.stablehlo').read_bytes())).call(image)
       runs on a CPU, a GPU or a TPU with jax and flatbuffers, without panet_jax.
+  panet-jax export pets.safetensors --onnx pets.onnx
+      makes the same as an ONNX model (pip install 'panet-jax[onnx]'), which
+      onnxruntime.InferenceSession('pets.onnx').run(None, {'image': image})
+      runs without JAX.
 """
 
 
@@ -40,13 +44,15 @@ def run(arguments: Sequence[str]) -> int:
     if not path.exists():
         raise InputError(f'there is no {path}; name the workdir of a training, or a saved segmenter.')
     if path.is_dir():
-        _check_absent(options, ('stablehlo', 'weights'), f'is for a saved segmenter, and {path} is a folder')
+        _check_absent(options, ('stablehlo', 'onnx', 'weights'), f'is for a saved segmenter, and {path} is a folder')
         _export_network(path, local_path(options.out or f'{path.resolve().name}-network', '--out'))
     else:
         _check_absent(options, ('out',), f'is for a training, and {path} is a file')
-        if not options.stablehlo:
-            raise InputError(f'{path} is a file; name the file to write with --stablehlo FILE.')
-        _export_program(path, local_path(options.stablehlo, '--stablehlo'), options.weights)
+        targets = {name: getattr(options, name) for name in FORMATS if getattr(options, name)}
+        if not targets:
+            raise InputError(f'{path} is a file; name the file to write with --stablehlo FILE or --onnx FILE.')
+        paths = {name: local_path(target, f'--{name}') for name, target in targets.items()}
+        _export_programs(path, paths, options.weights)
     return 0
 
 
@@ -60,7 +66,8 @@ def make_parser() -> OptionParser:
     )
     parser.add_argument('source', metavar='RUN_OR_SEGMENTER', help='the workdir of a training, or a saved segmenter')
     parser.add_argument('--out', metavar='FOLDER', help='where a network goes (RUN-network in the current folder)')
-    parser.add_argument('--stablehlo', metavar='FILE', help='write the program of a segmenter')
+    parser.add_argument('--stablehlo', metavar='FILE', help='write the program of a segmenter for JAX and XLA')
+    parser.add_argument('--onnx', metavar='FILE', help='write it as an ONNX model')
     parser.add_argument('--weights', type=weights_source, help='of the segmenter, if they have moved')
     return parser
 
@@ -88,18 +95,38 @@ def _export_network(run_path, out: Path) -> None:
     print(f"load it with pj.Segmenter('{out}') or --weights {out}; publish it with: hf upload USER/NAME {out}")
 
 
-def _export_program(path: Path, target: Path, weights: str | None) -> None:
-    """Writes the program of a saved segmenter."""
+def _export_programs(path: Path, targets: dict[str, Path], weights: str | None) -> None:
+    """Writes the program of a saved segmenter in some of FORMATS."""
     from panet_jax.disk.atomic import replacing
     from panet_jax.disk.downloads import gigabytes
-    from panet_jax.segmenter.program import exported_program
     from panet_jax.segmenter.segmenter import Segmenter
 
-    if not target.parent.is_dir():
-        raise InputError(f'there is no folder {target.parent} for {target.name}; make it first, or name another one.')
+    for target in targets.values():
+        if not target.parent.is_dir():
+            raise InputError(
+                f'there is no folder {target.parent} for {target.name}; make it first, or name another one.'
+            )
     segmenter = Segmenter.load(path, weights)
-    with replacing(target) as temporary:
-        temporary.write_bytes(exported_program(segmenter))
     side, labels = segmenter.size, ', '.join(['background', *segmenter.classes])
-    print(f'{target}, {gigabytes(target.stat().st_size)}: an image [1, {side}, {side}, 3] uint8 ->')
-    print(f'probabilities [1, {side}, {side}, {1 + len(segmenter.classes)}] float32 of {labels}')
+    contents = {target: FORMATS[name](segmenter) for name, target in targets.items()}  # all, before one is written
+    for target, content in contents.items():
+        with replacing(target) as temporary:
+            temporary.write_bytes(content)
+        print(f'{target}, {gigabytes(target.stat().st_size)}: an image [1, {side}, {side}, 3] uint8 ->')
+        print(f'probabilities [1, {side}, {side}, {1 + len(segmenter.classes)}] float32 of {labels}')
+
+
+def _stablehlo(segmenter):
+    from panet_jax.segmenter.program import exported_program
+
+    return exported_program(segmenter)
+
+
+def _onnx(segmenter):
+    from panet_jax.segmenter.onnx.model import onnx_model
+
+    return onnx_model(segmenter)
+
+
+# The formats of a program, by their options.
+FORMATS = {'stablehlo': _stablehlo, 'onnx': _onnx}

@@ -14,13 +14,14 @@ from panet_jax.segmenter.segmenter import Segmenter
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
 
 
-def program_of(segmenter: Segmenter) -> Callable[[jax.Array], jax.Array]:
+def program_of(segmenter: Segmenter, dtype: str | None = None) -> Callable[[jax.Array], jax.Array]:
     """The function that `predict` computes of an image, at the size of the network, but with masks on the grid.
 
     Masks that follow edges are left to the Segmenter: its results are these with `edges=False`.
 
     Args:
         segmenter: a Segmenter with references.
+        dtype: how the encoder computes, as in `Encoder.encode`; by default as the Segmenter's.
 
     Returns:
         A pure function, [1, S, S, 3] uint8 -> [1, S, S, 1 + N] float32: probabilities, background first. S is
@@ -34,7 +35,7 @@ def program_of(segmenter: Segmenter) -> Callable[[jax.Array], jax.Array]:
     adaptation = adaptation_of(segmenter.head, references.most_shots)
 
     def program(image: jax.Array) -> jax.Array:
-        features = network.encode(normalize(image), dtype=segmenter.dtype)
+        features = network.encode(normalize(image), dtype=dtype or segmenter.dtype)
         logits = adapted_logits(features[0], prototypes, adaptation)
         return jax.nn.softmax(upsample(logits, image.shape[1:3]), axis=-1)[None]
 
