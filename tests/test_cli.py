@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 import panet_jax
-from panet_jax.commands import cli
+from panet_jax.commands import cli, experiment_options
+from panet_jax.settings import SETTINGS
 
 
 @pytest.fixture
@@ -90,11 +91,40 @@ def test_a_mistake_is_one_line_without_usage(command, arguments, sentence):
     assert err.count('\n') == 1
 
 
+OWN_HELP = {
+    'train': ('Trains a network on some classes', '--config.data.fold', 'panet-jax train shapes:lite'),
+    'evaluate': ('Evaluates the trained network of a workdir again', '--config.evaluation.annotation'),
+    'table': (
+        "Makes the paper's whole table",
+        '--config.table.shots',
+        "panet-jax table pascal5i --config.checkpoint=''",
+    ),
+}
+
+
+@pytest.mark.parametrize('words', [['--help'], ['shapes', '-h']])
 @pytest.mark.parametrize('name', sorted(cli.EXPERIMENTS))
-def test_commands_of_experiments_help(command, name):
-    status, out, _ = command(name, '--help')
+def test_each_command_of_experiments_has_a_help_of_its_own(command, name, words):
+    status, out, _ = command(name, *words)
     assert status == 0
-    assert 'panet-jax train EXPERIMENT' in out
+    assert out.startswith(f'usage: panet-jax {name} EXPERIMENT ')
+    for part in OWN_HELP[name]:
+        assert part in ' '.join(out.split())
+    others = {text for other, (text, *_) in OWN_HELP.items() if other != name}
+    assert not [text for text in others if text in ' '.join(out.split())]
+    assert {'--mode', '--config '} & set(out.split()) <= ({'--mode'} if name == 'train' else set())
+
+
+def test_the_settings_that_a_help_names_exist():
+    assert {name for names in experiment_options.CHANGED_MOST.values() for name in names} <= set(SETTINGS)
+
+
+@pytest.mark.parametrize('words', [['--help'], ['-h'], ['help']])
+def test_help_is_the_overview(command, words):
+    status, out, err = command(*words)
+    assert (status, err) == (0, '')
+    for name in (*cli.COMMANDS, *cli.EXPERIMENTS):
+        assert f'panet-jax {name}' in out
 
 
 def completed(script, words, word):
@@ -115,7 +145,7 @@ def test_the_tab_key_completes_commands_options_settings_and_names(command, tmp_
         ('panet-jax data', 'che', 'check'),
         ('panet-jax train', 'sha', 'shapes'),
         ('panet-jax train shapes', '--config.data.fold_r', '--config.data.fold_rule'),
-        ('panet-jax table pascal5i --mode', 'ta', 'table'),
+        ('panet-jax train pascal5i --mode', 'tr', 'train'),
     ):
         assert wanted in completed(tmp_path / 'script', words, word), (words, word)
 
