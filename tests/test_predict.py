@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import draw_disc
-from PIL import Image
+from PIL import ExifTags, Image
 
 import panet_jax as pj
 from panet_jax.commands import cli
@@ -21,6 +21,7 @@ from panet_jax.commands.supports import parse_support
 from panet_jax.images.overlays import overlay, way_color
 from panet_jax.segmenter import draft_files, references
 from panet_jax.segmenter.outputs import images_with, legend_rows, output_stems, write_prediction
+from panet_jax.segmenter.references import photo_shape, read_photo
 from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.stream import THREADS
 
@@ -214,6 +215,21 @@ def test_results_of_one_name_get_numbers():
         (('--support', 'cat=photos/a.jpg:cat.png', '--query', 'photos'), 'resize it to that without smoothing'),
         (('--support', 'cat=cat.jpg:box=1,2,300,4', '--query', 'photos'), 'give left + width and top + height'),
         (('--support', 'cat=cat.jpg:points=1,200', '--query', 'photos'), 'count pixels from the upper left corner'),
+        (('--support', 'cat=torn.jpg:box=1,2,30,40', '--query', 'photos'), 'torn.jpg cannot be read as an image'),
+        (('--support', 'cat=photos/text.txt:cat.png', '--query', 'photos'), 'photos/text.txt is no image'),
+        (('--support', 'cat=cat.jpg:photos/text.txt', '--query', 'photos'), 'photos/text.txt is no image'),
+        (('--support', 'cat=cat.jpg:empty.png', '--query', 'photos'), 'empty.png is empty: no pixel is of the class'),
+        (('--support', 'cat=cat.jpg:cat.jpg', '--query', 'photos'), 'cat.jpg is a JPEG'),
+        (('--support', 'cat=cat.jpg:scribble=photos/b.png', '--query', 'photos'), 'photos/b.png is painted in colors'),
+        (('--support', 'cat=cat.jpg:box=0,0,60,40', '--query', 'photos'), 'the references show no background'),
+        (('--support', 'cat=cat.jpg:points=3,3/1,200', '--query', 'photos'), 'must lie in the image of (60, 40) pixels'),
+        ((*CAT, '--negative', 'photos/text.txt', '--query', 'photos'), 'photos/text.txt is no image'),
+        ((*CAT, '--negative', 'cat.jpg:box=1,2,300,4', '--query', 'photos'), 'must lie in the image of (60, 40) pixels'),
+        (('--support-dir', 'nowhere', '--query', 'photos'), 'there is no folder nowhere of references'),
+        (('--support-dir', 'photos', '--query', 'photos/*.jpg'), "'photos' has none of: images/ and masks/"),
+        ((*CAT, '--query', 'photos', '--weights=dinov2-small', '--size=417'), 'the nearest to 417 are 406 and 420'),
+        ((*CAT, '--query', 'photos', '--weights=resnet50', '--debias=0.5'), 'debias is for vision transformers'),
+        ((*CAT, '--query', 'photos', '--weights=dinov2-small', '--size=420', '--debias=1'), 'from 0 to 0.9'),
         (('--support', 'cat=cat.jpg:bx=1,2,3,4', '--query', 'photos'), 'names; did you mean box=1,2,3,4?'),
         (('--support', 'cat=cat.jpg:BBOX=1,2,3,4', '--query', 'photos'), 'names; did you mean box=1,2,3,4?'),
         (('--support', 'cat=cat.jpg:box:1,2,3,4', '--query', 'photos'), 'names; did you mean box=1,2,3,4?'),
@@ -251,11 +267,42 @@ def test_results_of_one_name_get_numbers():
     ],
 )
 def test_mistakes_are_one_sentence_before_any_work(command, tmp_path, arguments, message):
+    (tmp_path / 'photos/text.txt').write_text('no image')
+    Image.fromarray(np.zeros(draw_disc(0)[1].shape, np.uint8)).save('empty.png')
+    (tmp_path / 'torn.jpg').write_bytes((tmp_path / 'cat.jpg').read_bytes()[:600])
     before = sorted(tmp_path.rglob('*'))
-    status, _, err = command(*NETWORK, *arguments)
+    status, out, err = command(*NETWORK, *arguments)
     assert status == 2
     assert message in err
     assert sorted(tmp_path.rglob('*')) == before
+    assert ('reading weights' in out) == ('/proc/x/y' in arguments)  # nobody can foresee that one
+
+
+def test_mistakes_with_earlier_results_and_saved_references_are_found_before_the_weights_are_read(command, tmp_path):
+    assert command(*NETWORK, *CAT, '--query', 'photos', '--save-segmenter', 'cat.safetensors')[0] == 0
+    (tmp_path / 'text.safetensors').write_text('no segmenter')
+    dog, saved = ('--support', 'dog=dog.jpg:dog.png'), ('--segmenter=cat.safetensors',)
+    for arguments, message in (
+        ((*NETWORK, *CAT, *dog), "but made with classes ['cat'] there and ['cat', 'dog'] here"),
+        ((*saved, *dog), "but made with classes ['cat'] there and ['cat', 'dog'] here"),
+        ((*saved, '--size=65'), 'a saved segmenter keeps the size it was made with'),
+        ((*saved, '--as-drawn'), 'leave --as-drawn out'),
+        ((*saved, '--present-above=0.1'), 'fit again, or leave out --present-above'),
+        (('--segmenter=nowhere.safetensors',), 'there is no file nowhere.safetensors'),
+        (('--segmenter=text.safetensors',), 'text.safetensors is no saved segmenter'),
+    ):
+        status, out, err = command(*arguments, '--query', 'photos/b.png')
+        assert (status, message in err) == (2, True), err
+        assert 'reading weights' not in out
+
+
+def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tmp_path):
+    photo, exif = Image.open(tmp_path / 'cat.jpg'), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / 'side.jpg', exif=exif)  # stored as 40 x 60
+    assert photo_shape(tmp_path / 'side.jpg') == (40, 60)
+    assert read_photo(tmp_path / 'side.jpg', '').shape == (40, 60, 3)
+    assert command(*NETWORK, '--support', 'cat=side.jpg:cat.png', '--query', 'photos')[0] == 0
 
 
 def test_absent_classes_are_left_out(command, tmp_path):
