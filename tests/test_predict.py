@@ -85,6 +85,32 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
         np.testing.assert_allclose(file['probabilities'], segmenter_.predict('photos/b.png').probabilities, atol=1e-2)
 
 
+def test_pictures_of_earlier_references_are_removed_and_no_other_file(command, tmp_path):
+    three = ('cat=cat.jpg:box=20,10,40,30', 'cat=cat.jpg:cat.png', 'dog=dog.jpg:points=30,20')
+    ask = (*NETWORK, '--query', 'photos', '--out', 'found')
+    pictures = tmp_path / 'found/references'
+    assert command(*ask, *(f'--support={text}' for text in three))[0] == 0
+    assert sorted(path.name for path in pictures.iterdir()) == ['1-overlay.jpg', '3-overlay.jpg']
+    (pictures / '2-overlay.jpg').write_text('mine')
+    (pictures / 'notes.txt').write_text('mine')
+    assert command(*ask, *(f'--support={text}' for text in three[::-1][:1]))[0] == 0
+    assert sorted(path.name for path in pictures.iterdir()) == ['1-overlay.jpg', '2-overlay.jpg', 'notes.txt']
+    for name in ('2-overlay.jpg', 'notes.txt'):
+        assert (pictures / name).read_text() == 'mine'
+        (pictures / name).unlink()
+    assert command(*ask, *CAT)[0] == 0
+    assert not pictures.exists()
+
+
+def test_a_list_of_pictures_that_names_other_files_removes_none(command, tmp_path):
+    assert command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')[0] == 0
+    results = results_in(tmp_path / 'found')
+    results['runs'][0]['pictures'] = ['../cat.jpg', 'references/../../cat.png', 'a.png']
+    (tmp_path / 'found/predictions.json').write_text(json.dumps(results))
+    assert command(*NETWORK, '--support=cat=cat.jpg:box=20,10,40,30', '--query', 'photos', '--out', 'found')[0] == 0
+    assert all((tmp_path / name).exists() for name in ('cat.jpg', 'cat.png', 'found/a.png'))
+
+
 def test_each_photograph_is_decoded_once(command, monkeypatch):
     decoded, decode = [], references.open_image
     monkeypatch.setattr(
@@ -222,9 +248,15 @@ def test_results_of_one_name_get_numbers():
         (('--support', 'cat=cat.jpg:cat.jpg', '--query', 'photos'), 'cat.jpg is a JPEG'),
         (('--support', 'cat=cat.jpg:scribble=photos/b.png', '--query', 'photos'), 'photos/b.png is painted in colors'),
         (('--support', 'cat=cat.jpg:box=0,0,60,40', '--query', 'photos'), 'the references show no background'),
-        (('--support', 'cat=cat.jpg:points=3,3/1,200', '--query', 'photos'), 'must lie in the image of (60, 40) pixels'),
+        (
+            ('--support', 'cat=cat.jpg:points=3,3/1,200', '--query', 'photos'),
+            'must lie in the image of (60, 40) pixels',
+        ),
         ((*CAT, '--negative', 'photos/text.txt', '--query', 'photos'), 'photos/text.txt is no image'),
-        ((*CAT, '--negative', 'cat.jpg:box=1,2,300,4', '--query', 'photos'), 'must lie in the image of (60, 40) pixels'),
+        (
+            (*CAT, '--negative', 'cat.jpg:box=1,2,300,4', '--query', 'photos'),
+            'must lie in the image of (60, 40) pixels',
+        ),
         (('--support-dir', 'nowhere', '--query', 'photos'), 'there is no folder nowhere of references'),
         (('--support-dir', 'photos', '--query', 'photos/*.jpg'), "'photos' has none of: images/ and masks/"),
         ((*CAT, '--query', 'photos', '--weights=dinov2-small', '--size=417'), 'the nearest to 417 are 406 and 420'),

@@ -142,7 +142,9 @@ def _check_classes(out, classes, stems, earlier):
     from panet_jax.segmenter.outputs import SAME, check_same
 
     if stems:
-        check_same(out, earlier, {**{name: earlier.get(name) for name in SAME}, 'classes': list(dict.fromkeys(classes))}, stems)
+        check_same(
+            out, earlier, {**{name: earlier.get(name) for name in SAME}, 'classes': list(dict.fromkeys(classes))}, stems
+        )
 
 
 def _first(paths):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import panet_jax as pj
 from panet_jax.errors import InputError
 
-
 KINDS = ('box', 'points', 'scribble')
 # Words that people type for them.
 SYNONYMS = {
