@@ -138,15 +138,33 @@ def succeed(how, words, folder):
     assert 'Warning' not in printed
 
 
+def packages(text):
+    """What a command of pip installs, besides JAX for an accelerator, up to && or the end of the line."""
+    (words, *_) = commands(text)
+    return [word for word in words if not word.startswith('jax[')]
+
+
 def check_packages(what):
     """Every extra that a command installs is one of ours."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / 'setup.cfg')
     for word in what:
-        if match := re.fullmatch(r'\.\[(.+)\]', word):
+        if match := re.fullmatch(r'(?:\.|panet-jax|\./panet_jax-.+\.whl)\[(.+)\](?: @ git\+https://.+)?', word):
             assert set(match[1].split(',')) <= set(setup['options.extras_require']), word
         else:
             assert word in ('-e', '.', '-U'), word
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_who_has_no_clone_can_install_what_a_page_names(page):
+    """What is installed from a clone is for those who have one: their tests, the documentation, the measurements."""
+    shown = re.findall(r'pip install ([^`\n]*)', page.read_text())
+    for what in shown:
+        check_packages(packages(what))
+    of_clones = {'.[test]', '.[test,dev]', '.[docs]', '.[tpu]', '.'}
+    rows = {'index': {'.[demo,imagenet]'}}.get(page.stem, set())  # the row on a clone in the table of ways to install
+    typed = {word for what in shown if '-e' in what for word in packages(what)[1:2]}
+    assert typed <= of_clones | rows
 
 
 @pytest.mark.exhaustive
