@@ -18,7 +18,7 @@ from panet_jax.commands import cli
 from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
-from panet_jax.images.overlays import overlay, way_color
+from panet_jax.images.overlays import outlined, overlay, way_color
 from panet_jax.segmenter import draft_files, references
 from panet_jax.segmenter.outputs import images_with, legend_rows, output_stems, write_prediction
 from panet_jax.segmenter.references import photo_shape, read_photo
@@ -145,12 +145,13 @@ def test_the_legend_stands_below_the_photograph(tmp_path):
     logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
     result = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
     write_prediction(result, photo, tmp_path, 'found')
-    Image.fromarray(overlay(photo, result.labels)).save(tmp_path / 'without.jpg', quality=90)
+    drawn = outlined(overlay(photo, result.labels, rest=1), result.labels)
+    Image.fromarray(drawn).save(tmp_path / 'without.jpg', quality=90)
     with Image.open(tmp_path / 'found-overlay.jpg') as file:
-        assert file.width == 100
+        assert file.width == 160  # a margin beside the photograph, for the letters
         picture = np.asarray(file).astype(int)
     # But for the blocks of the JPEG that lie across the edge:
-    np.testing.assert_array_equal(picture[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
+    np.testing.assert_array_equal(picture[:72, :80], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72, :80])
     legend = picture[96:]
     in_legend = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
     assert in_legend == [True, True, True, False]
