@@ -52,6 +52,9 @@ MISTAKES = {
     'far': (['xyz'], 'there are predict, demo, data, export, doctor, completion, train, evaluate, table.'),
     'option': (['predict', '--suport', 'cat=cat.jpg'], 'has no option --suport; did you mean --support?'),
     'option with value': (['predict', '--ot=x'], 'has no option --ot; did you mean --out?'),
+    'setting without config': (['train', 'shapes', '--fold=1'], 'no option --fold; did you mean --config.data.fold?'),
+    'shots': (['table', 'pascal5i', '--shots=1'], 'has no option --shots; did you mean --config.'),
+    'short option': (['predict', '--box', '1,2'], 'has no option --box; panet-jax predict --help lists'),
     'far option': (['demo', '--xyz'], 'panet-jax demo has no option --xyz; panet-jax demo --help lists'),
     'command option': (
         ['data', 'check', 'x', '--shot=1', '--sheets=y'],
@@ -78,7 +81,7 @@ MISTAKES = {
     'random': (['predict', '--weights', 'random'], "file of weights, got 'random': random finds nothing;"),
     'random demo': (['demo', '--weights=random'], "file of weights, got 'random': random finds nothing;"),
     'port': (['demo', '--port=http'], "--port wants a whole number from 0, got 'http'"),
-    'shots': (['data', 'check', 'x', '--shots=0'], "--shots wants a whole number from 1, got '0'"),
+    'fewest shots': (['data', 'check', 'x', '--shots=0'], "--shots wants a whole number from 1, got '0'"),
     'data set': (['data', 'prepare', 'coco'], "must be one of pascal5i, coco20i, custom, got 'coco'"),
 }
 
@@ -101,6 +104,11 @@ OWN_HELP = {
         "panet-jax table pascal5i --config.checkpoint=''",
     ),
 }
+
+
+def test_help_before_a_command_is_its_help(command):
+    assert command('help', 'table') == command('table', '--help')
+    assert command('help', 'predict')[1].startswith('usage: panet-jax predict ')
 
 
 @pytest.mark.parametrize('words', [['--help'], ['shapes', '-h']])

@@ -63,7 +63,9 @@ def run(words: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: the exit status of the command; 2 for a mistake.
     """
-    words = sys.argv[1:] if words is None else words
+    words = sys.argv[1:] if words is None else list(words)
+    if words[:1] == ['help'] and words[1:]:  # panet-jax help predict
+        words = [*words[1:], '--help']
     first = ''.join(words[:1])
     with exiting(FrontEnd()):
         if not first:

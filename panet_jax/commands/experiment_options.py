@@ -77,6 +77,7 @@ def make_parser(command: str | None = None) -> OptionParser:
         usage=COMMAND_USAGE if command else USAGE,
         epilog=_epilog(command),
         formatter_class=_Paragraphs,
+        settings=list(SETTINGS),
     )
     parser.add_argument('--config', metavar='EXPERIMENT', help=argparse.SUPPRESS if command else CONFIG_HELP)
     parser.add_argument('--workdir', metavar='FOLDER', help=_workdir_help(command))
