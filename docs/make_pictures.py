@@ -25,7 +25,7 @@ import skimage.data
 from PIL import Image, ImageDraw
 
 import panet_jax as pj
-from panet_jax.images.overlays import overlay
+from panet_jax.images.overlays import outlined, overlay
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -34,6 +34,7 @@ PICTURES = Path(__file__).parent / 'pictures'
 MOST_BYTES = 300_000
 CELL = (300, 225)  # width and height of a photograph in the picture
 GAP = 8
+KINDS = ('photographs', 'shapes', 'report', 'notebook', 'page')
 SCALE = 3  # enlargement of the parts of a photograph
 MARK = (230, 30, 30)
 PROGRAM = 'from panet_jax.commands.cli import run; run()'
@@ -95,7 +96,10 @@ def row(segmenter: pj.Segmenter, scene: Scene) -> list[Image.Image]:
     box = [SCALE * number for number in scene.box]
     reference, queries = cut(scene.photograph, scene.reference), [cut(scene.photograph, part) for part in scene.queries]
     results = segmenter.fit({scene.name: [(reference, pj.Box(*box))]}).predict(queries)
-    segmented = [cell(overlay(query, result.labels)) for query, result in zip(queries, results, strict=True)]
+    segmented = [
+        cell(outlined(overlay(query, result.labels), result.labels))
+        for query, result in zip(queries, results, strict=True)
+    ]
     return [cell(reference, box), *segmented]
 
 
@@ -198,26 +202,36 @@ def notebook(workdir: Path) -> list[Image.Image]:
     return [Image.open(workdir / name).convert('RGB') for name in ('found.png', 'found-again.png')]
 
 
+def of_training(workdir: Path, only: Sequence[str], scratch: Path) -> None:
+    """Makes those pictures that need a training of shapes."""
+    for annotation in ('dense', 'scribble', 'box') if 'shapes' in only else ():
+        save(episodes(workdir, annotation), f'shapes-{annotation}.jpg')
+    if 'report' in only:
+        save(report(workdir), 'report.jpg')
+    if 'notebook' in only:
+        for picture, name in zip(notebook(scratch), ('found', 'found-again'), strict=True):
+            save(picture, f'notebook-{name}.jpg')
+
+
 def main() -> None:
-    """Makes all pictures."""
+    """Makes the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         '--workdir', type=Path, help='a training of shapes; without it, one is made (two to three minutes)'
     )
-    workdir = parser.parse_args().workdir
+    parser.add_argument('--only', nargs='+', choices=KINDS, default=KINDS, help='make these only')
+    options = parser.parse_args()
     PICTURES.mkdir(exist_ok=True)
-    segmenter = pj.Segmenter('imagenet')
-    save(grid([row(segmenter, scene) for scene in scenes()]), 'photographs.jpg')
+    if 'photographs' in options.only:
+        segmenter = pj.Segmenter('imagenet')
+        save(grid([row(segmenter, scene) for scene in scenes()]), 'photographs.jpg')
     with tempfile.TemporaryDirectory() as temporary:
-        if workdir is None:
-            workdir = Path(temporary)
+        workdir = options.workdir or Path(temporary)
+        if {'shapes', 'report'} & set(options.only) and not options.workdir:
             panet_jax('train', 'shapes', '--mode=train', f'--workdir={workdir}')
-        for annotation in ('dense', 'scribble', 'box'):
-            save(episodes(workdir, annotation), f'shapes-{annotation}.jpg')
-        save(report(workdir), 'report.jpg')
-        for picture, name in zip(notebook(Path(temporary, 'quickstart')), ('found', 'found-again'), strict=True):
-            save(picture, f'notebook-{name}.jpg')
-    save(demonstration(), 'page.jpg')
+        of_training(workdir, options.only, Path(temporary, 'quickstart'))
+    if 'page' in options.only:
+        save(demonstration(), 'page.jpg')
 
 
 if __name__ == '__main__':

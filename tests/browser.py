@@ -30,9 +30,13 @@ def serving(folder, *words):
         text=True,
     ) as server:
         try:
-            line = server.stdout.readline()
-            address = re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', line)
-            assert address, line + server.stdout.read()
+            lines = []
+            for line in server.stdout:  # a new project is told before
+                lines.append(line)
+                if address := re.fullmatch(r'The page is at (http://127.0.0.1:\d+/) until Ctrl-C.\n', line):
+                    break
+            else:
+                raise AssertionError(''.join(lines))
             yield server, address[1]
         finally:
             server.kill()

@@ -38,7 +38,7 @@ from panet_jax.commands.demo_page.session import (
     read_mask,
     shrunk,
 )
-from panet_jax.images.overlays import overlay
+from panet_jax.images.overlays import outlined, overlay
 from panet_jax.segmenter import stream
 from panet_jax.segmenter.references import read_marks
 
@@ -312,7 +312,8 @@ def test_the_pages_overlays_are_as_large_as_the_photograph_and_without_legend(se
     session.segment()
     (result,) = session.results
     file = io.BytesIO()
-    picture = overlay(np.asarray(Image.open(result.path)), result.segmentation.labels, rest=1)
+    labels = result.segmentation.labels
+    picture = outlined(overlay(np.asarray(Image.open(result.path)), labels, rest=1), labels)
     Image.fromarray(picture).save(file, 'jpeg', quality=90)
     np.testing.assert_array_equal(Image.open(result.overlay), Image.open(file))
 

@@ -141,15 +141,33 @@ def succeed(how, words, folder):
     assert 'Warning' not in printed
 
 
+def packages(text):
+    """What a command of pip installs, besides JAX for an accelerator, up to && or the end of the line."""
+    (words, *_) = commands(text)
+    return [word for word in words if not word.startswith('jax[')]
+
+
 def check_packages(what):
     """Every extra that a command installs is one of ours."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / 'setup.cfg')
     for word in what:
-        if match := re.fullmatch(r'\.\[(.+)\]', word):
+        if match := re.fullmatch(r'(?:\.|panet-jax|\./panet_jax-.+\.whl)\[(.+)\](?: @ git\+https://.+)?', word):
             assert set(match[1].split(',')) <= set(setup['options.extras_require']), word
         else:
             assert word in ('-e', '.', '-U'), word
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_who_has_no_clone_can_install_what_a_page_names(page):
+    """What is installed from a clone is for those who have one: their tests, the documentation, the measurements."""
+    shown = re.findall(r'pip install ([^`\n]*)', page.read_text())
+    for what in shown:
+        check_packages(packages(what))
+    of_clones = {'.[test]', '.[test,dev]', '.[docs]', '.[tpu]', '.'}
+    rows = {'index': {'.[demo,imagenet]'}}.get(page.stem, set())  # the row on a clone in the table of ways to install
+    typed = {word for what in shown if '-e' in what for word in packages(what)[1:2]}
+    assert typed <= of_clones | rows
 
 
 @pytest.mark.exhaustive
@@ -175,11 +193,6 @@ def snippet_names():
     labels = rng.choice(np.array([0, 1, pj.IGNORE], np.uint8), (1, 33, 33))
     return {
         'compact': pj.Episode(images[None, :2], foreground, ~foreground, images[2:], labels),
-        'support_images': images[None, :2],
-        'foreground': foreground.astype(np.float32),
-        'background': (~foreground).astype(np.float32),
-        'query_images': images[2:],
-        'query_labels': labels.astype(np.int32),
         'paths': ['photo.jpg', 'folder/1.jpg'],
     }
 
@@ -202,7 +215,7 @@ def make_files(page, snippet, folder):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 def test_snippets_run(page, folder):
-    names = snippet_names()
+    names = {} if page.stem == 'library' else snippet_names()  # that one is a program
     for block in blocks(page):
         if block.language == 'python':
             make_files(page, block.text, folder)

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import draw_disc
-from PIL import Image
+from PIL import ExifTags, Image
 
 import panet_jax as pj
 from panet_jax.commands import cli
 from panet_jax.commands.progress import progress
 from panet_jax.commands.queries import find_queries
 from panet_jax.commands.supports import parse_support
-from panet_jax.images.overlays import overlay, way_color
+from panet_jax.images.overlays import outlined, overlay, way_color
 from panet_jax.segmenter import draft_files, references
 from panet_jax.segmenter.outputs import images_with, legend_rows, output_stems, write_prediction
+from panet_jax.segmenter.references import photo_shape, read_photo
 from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.stream import THREADS
 
@@ -84,6 +85,32 @@ def test_photographs_are_segmented_and_drawn(command, tmp_path):
         np.testing.assert_allclose(file['probabilities'], segmenter_.predict('photos/b.png').probabilities, atol=1e-2)
 
 
+def test_pictures_of_earlier_references_are_removed_and_no_other_file(command, tmp_path):
+    three = ('cat=cat.jpg:box=20,10,40,30', 'cat=cat.jpg:cat.png', 'dog=dog.jpg:points=30,20')
+    ask = (*NETWORK, '--query', 'photos', '--out', 'found')
+    pictures = tmp_path / 'found/references'
+    assert command(*ask, *(f'--support={text}' for text in three))[0] == 0
+    assert sorted(path.name for path in pictures.iterdir()) == ['1-overlay.jpg', '3-overlay.jpg']
+    (pictures / '2-overlay.jpg').write_text('mine')
+    (pictures / 'notes.txt').write_text('mine')
+    assert command(*ask, *(f'--support={text}' for text in three[::-1][:1]))[0] == 0
+    assert sorted(path.name for path in pictures.iterdir()) == ['1-overlay.jpg', '2-overlay.jpg', 'notes.txt']
+    for name in ('2-overlay.jpg', 'notes.txt'):
+        assert (pictures / name).read_text() == 'mine'
+        (pictures / name).unlink()
+    assert command(*ask, *CAT)[0] == 0
+    assert not pictures.exists()
+
+
+def test_a_list_of_pictures_that_names_other_files_removes_none(command, tmp_path):
+    assert command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')[0] == 0
+    results = results_in(tmp_path / 'found')
+    results['runs'][0]['pictures'] = ['../cat.jpg', 'references/../../cat.png', 'a.png']
+    (tmp_path / 'found/predictions.json').write_text(json.dumps(results))
+    assert command(*NETWORK, '--support=cat=cat.jpg:box=20,10,40,30', '--query', 'photos', '--out', 'found')[0] == 0
+    assert all((tmp_path / name).exists() for name in ('cat.jpg', 'cat.png', 'found/a.png'))
+
+
 def test_each_photograph_is_decoded_once(command, monkeypatch):
     decoded, decode = [], references.open_image
     monkeypatch.setattr(
@@ -118,12 +145,13 @@ def test_the_legend_stands_below_the_photograph(tmp_path):
     logits[range(3), :, [1, 2, 3]] = 9  # a row of each of three classes
     result = Segmentation(logits, (90, 100), names, dict.fromkeys(names, 0.5))
     write_prediction(result, photo, tmp_path, 'found')
-    Image.fromarray(overlay(photo, result.labels)).save(tmp_path / 'without.jpg', quality=90)
+    drawn = outlined(overlay(photo, result.labels, rest=1), result.labels)
+    Image.fromarray(drawn).save(tmp_path / 'without.jpg', quality=90)
     with Image.open(tmp_path / 'found-overlay.jpg') as file:
-        assert file.width == 100
+        assert file.width == 160  # a margin beside the photograph, for the letters
         picture = np.asarray(file).astype(int)
     # But for the blocks of the JPEG that lie across the edge:
-    np.testing.assert_array_equal(picture[:72], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72])
+    np.testing.assert_array_equal(picture[:72, :80], np.asarray(Image.open(tmp_path / 'without.jpg'))[:72, :80])
     legend = picture[96:]
     in_legend = [(np.abs(legend - way_color(way)).max(-1) < 40).any() for way in (1, 2, 3, 4)]
     assert in_legend == [True, True, True, False]
@@ -214,6 +242,40 @@ def test_results_of_one_name_get_numbers():
         (('--support', 'cat=photos/a.jpg:cat.png', '--query', 'photos'), 'resize it to that without smoothing'),
         (('--support', 'cat=cat.jpg:box=1,2,300,4', '--query', 'photos'), 'give left + width and top + height'),
         (('--support', 'cat=cat.jpg:points=1,200', '--query', 'photos'), 'count pixels from the upper left corner'),
+        (('--support', 'cat=torn.jpg:box=1,2,30,40', '--query', 'photos'), 'torn.jpg cannot be read as an image'),
+        (('--support', 'cat=photos/text.txt:cat.png', '--query', 'photos'), 'photos/text.txt is no image'),
+        (('--support', 'cat=cat.jpg:photos/text.txt', '--query', 'photos'), 'photos/text.txt is no image'),
+        (('--support', 'cat=cat.jpg:empty.png', '--query', 'photos'), 'empty.png is empty: no pixel is of the class'),
+        (('--support', 'cat=cat.jpg:cat.jpg', '--query', 'photos'), 'cat.jpg is a JPEG'),
+        (('--support', 'cat=cat.jpg:scribble=photos/b.png', '--query', 'photos'), 'photos/b.png is painted in colors'),
+        (('--support', 'cat=cat.jpg:box=0,0,60,40', '--query', 'photos'), 'the references show no background'),
+        (
+            ('--support', 'cat=cat.jpg:points=3,3/1,200', '--query', 'photos'),
+            'must lie in the image of (60, 40) pixels',
+        ),
+        ((*CAT, '--negative', 'photos/text.txt', '--query', 'photos'), 'photos/text.txt is no image'),
+        (
+            (*CAT, '--negative', 'cat.jpg:box=1,2,300,4', '--query', 'photos'),
+            'must lie in the image of (60, 40) pixels',
+        ),
+        (('--support-dir', 'nowhere', '--query', 'photos'), 'there is no folder nowhere of references'),
+        (('--support-dir', 'photos', '--query', 'photos/*.jpg'), "'photos' has none of: images/ and masks/"),
+        ((*CAT, '--query', 'photos', '--weights=dinov2-small', '--size=417'), 'the nearest to 417 are 406 and 420'),
+        ((*CAT, '--query', 'photos', '--weights=resnet50', '--debias=0.5'), 'debias is for vision transformers'),
+        ((*CAT, '--query', 'photos', '--weights=dinov2-small', '--size=420', '--debias=1'), 'from 0 to 0.9'),
+        (('--support', 'cat=cat.jpg:bx=1,2,3,4', '--query', 'photos'), 'names; did you mean box=1,2,3,4?'),
+        (('--support', 'cat=cat.jpg:BBOX=1,2,3,4', '--query', 'photos'), 'names; did you mean box=1,2,3,4?'),
+        (('--support', 'cat=cat.jpg:box:1,2,3,4', '--query', 'photos'), 'names; did you mean box=1,2,3,4?'),
+        (('--support', 'cat=cat.jpg:1,2,30,40', '--query', 'photos'), 'names; did you mean box=1,2,30,40?'),
+        (('--support', 'cat=cat.jpg:point=1,2', '--query', 'photos'), 'names; did you mean points=1,2?'),
+        (('--support', 'cat=cat.jpg:click=1,2', '--query', 'photos'), 'names; did you mean points=1,2?'),
+        (('--support', 'cat=cat.jpg:scribbel=cat.png', '--query', 'photos'), 'names; did you mean scribble=cat.png?'),
+        (('--support', 'cat=cat.jpg:mask=cat.png', '--query', 'photos'), 'names; did you mean cat.png?'),
+        (('--support', 'cat=cat.jpg:wolf=cat.png', '--query', 'photos'), 'names; wanted a PNG, box=, points= or'),
+        (('--support', ' =cat.jpg:cat.png', '--query', 'photos'), 'wants NAME=IMAGE:ANNOTATION'),
+        ((*CAT, '--negative', 'cat=dog.jpg', '--query', 'photos'), 'did you mean --negative dog.jpg?'),
+        ((*CAT, '--negative', 'cat=dog.jpg:box=1,2,3,4', '--query', 'photos'), '--negative dog.jpg:box=1,2,3,4?'),
+        ((*CAT, '--query', 'photos', '--format', 'coko'), "got 'coko'; did you mean coco?"),
         ((*CAT, '--query', 'photos/*.gif'), 'names no image: there is no such file'),
         ((*CAT, '--query', 'photos/notes.txt'), 'none of the 1 file(s) has one of the endings'),
         ((*CAT, '--query', 'photos', '--out', '/proc/x/y'), '--out /proc/x/y cannot be'),
@@ -238,11 +300,42 @@ def test_results_of_one_name_get_numbers():
     ],
 )
 def test_mistakes_are_one_sentence_before_any_work(command, tmp_path, arguments, message):
+    (tmp_path / 'photos/text.txt').write_text('no image')
+    Image.fromarray(np.zeros(draw_disc(0)[1].shape, np.uint8)).save('empty.png')
+    (tmp_path / 'torn.jpg').write_bytes((tmp_path / 'cat.jpg').read_bytes()[:600])
     before = sorted(tmp_path.rglob('*'))
-    status, _, err = command(*NETWORK, *arguments)
+    status, out, err = command(*NETWORK, *arguments)
     assert status == 2
     assert message in err
     assert sorted(tmp_path.rglob('*')) == before
+    assert ('reading weights' in out) == ('/proc/x/y' in arguments)  # nobody can foresee that one
+
+
+def test_mistakes_with_earlier_results_and_saved_references_are_found_before_the_weights_are_read(command, tmp_path):
+    assert command(*NETWORK, *CAT, '--query', 'photos', '--save-segmenter', 'cat.safetensors')[0] == 0
+    (tmp_path / 'text.safetensors').write_text('no segmenter')
+    dog, saved = ('--support', 'dog=dog.jpg:dog.png'), ('--segmenter=cat.safetensors',)
+    for arguments, message in (
+        ((*NETWORK, *CAT, *dog), "but made with classes ['cat'] there and ['cat', 'dog'] here"),
+        ((*saved, *dog), "but made with classes ['cat'] there and ['cat', 'dog'] here"),
+        ((*saved, '--size=65'), 'a saved segmenter keeps the size it was made with'),
+        ((*saved, '--as-drawn'), 'leave --as-drawn out'),
+        ((*saved, '--present-above=0.1'), 'fit again, or leave out --present-above'),
+        (('--segmenter=nowhere.safetensors',), 'there is no file nowhere.safetensors'),
+        (('--segmenter=text.safetensors',), 'text.safetensors is no saved segmenter'),
+    ):
+        status, out, err = command(*arguments, '--query', 'photos/b.png')
+        assert (status, message in err) == (2, True), err
+        assert 'reading weights' not in out
+
+
+def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tmp_path):
+    photo, exif = Image.open(tmp_path / 'cat.jpg'), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / 'side.jpg', exif=exif)  # stored as 40 x 60
+    assert photo_shape(tmp_path / 'side.jpg') == (40, 60)
+    assert read_photo(tmp_path / 'side.jpg', '').shape == (40, 60, 3)
+    assert command(*NETWORK, '--support', 'cat=side.jpg:cat.png', '--query', 'photos')[0] == 0
 
 
 def test_absent_classes_are_left_out(command, tmp_path):

@@ -44,10 +44,10 @@ def project(current_folder, narrow_params):
 
 
 @contextlib.contextmanager
-def opened(project):
+def opened(project, **viewport):
     """The page of the project; its server ends as it does when a terminal is closed."""
     with serving(project.parent, f'--project={project}', '--weights=narrow.safetensors') as (server, address):
-        with visiting(address) as page:
+        with visiting(address, **viewport) as page:
             page.locator('#review-heading strong').wait_for()
             yield page
         server.send_signal(signal.SIGHUP)
@@ -186,3 +186,43 @@ def test_a_second_tab_takes_the_project_over(project):
         press(first, 'a')
         first.get_by_text('opened in another tab').wait_for()
         accept(second, 1)
+
+
+def bottom(page, selector):
+    box = page.locator(selector).bounding_box()
+    return box['y'] + box['height']
+
+
+@pytest.mark.parametrize(('width', 'height'), [(1280, 800), (390, 844)], ids=['desktop', 'phone'])
+def test_what_each_image_needs_is_on_the_first_screen(project, width, height):
+    with opened(project, width=width, height=height) as page:
+        show_next(page, None)
+        for count in range(1, 4):  # photographs of other shapes
+            for selector in ('#review-heading', '#review-stage', '#review-accept', '#review-reject', '#review-undo'):
+                assert bottom(page, selector) <= height, selector
+            assert page.locator('#review-stage').bounding_box()['height'] >= 190
+            accept(page, count)
+        assert page.evaluate('document.documentElement.scrollWidth') <= width
+        assert not page.locator('#review-take').is_visible()  # the first view has nothing to take
+        if width > 640:
+            assert bottom(page, '#review-export') <= height
+        page.locator('#review-filter').get_by_text('accepted').click()
+        page.wait_for_function("document.querySelectorAll('#review-list .thumbnail-item').length === 3")
+        assert page.locator('#review-list').bounding_box()['height'] < 160  # one row, and no empty box below it
+
+
+def test_the_first_view_is_offered_once_it_has_something_to_take(current_folder, narrow_params):
+    pj.save_encoder_params('narrow.safetensors', narrow_params)
+    with (
+        serving(current_folder, '--project=new', '--weights=narrow.safetensors') as (_, address),
+        visiting(address) as page,
+    ):
+        page.get_by_role('tab', name='Review').click()
+        page.locator('#review-take').wait_for()  # nothing is here: it is the way to begin
+        page.get_by_role('tab', name='Mark and find').click()
+        page.locator('#example').click()
+        page.locator('#legend tr').first.wait_for()
+        page.get_by_role('tab', name='Review').click()
+        page.locator('#review-take').click()
+        page.locator('#review-heading strong').wait_for()
+        page.locator('#review-take').wait_for(state='hidden')

@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from panet_jax.commands import experiment_options
 from panet_jax.commands.ending import FrontEnd, exiting
 from panet_jax.commands.messages import show_messages
 from panet_jax.compute.interrupts import heed_signals
@@ -29,8 +30,8 @@ Segment photographs
   panet-jax demo                 a page to draw on
 Run experiments
   panet-jax train EXPERIMENT     trains and evaluates; EXPERIMENT is a name such as shapes, or a file
-  panet-jax evaluate EXPERIMENT  evaluates again
-  panet-jax table EXPERIMENT     all folds, shots and kinds of support, beside the paper
+  panet-jax evaluate EXPERIMENT  evaluates a trained network again
+  panet-jax table EXPERIMENT     the paper's table: all folds, shots and kinds of support
   panet-jax data                 checks a folder, prepares a benchmark, removes what is out of date
   panet-jax export               a trained network to share, a saved segmenter to run elsewhere
 This machine
@@ -62,20 +63,23 @@ def run(words: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: the exit status of the command; 2 for a mistake.
     """
-    words = sys.argv[1:] if words is None else words
+    words = sys.argv[1:] if words is None else list(words)
+    if words[:1] == ['help'] and words[1:]:  # panet-jax help predict
+        words = [*words[1:], '--help']
     first = ''.join(words[:1])
     with exiting(FrontEnd()):
         if not first:
             print(OVERVIEW, FIRST_STEPS, sep='\n', end='', file=sys.stderr)
             sys.exit(2)
+        if first in ('-h', '--help', 'help'):
+            print(OVERVIEW, FIRST_STEPS, sep='\n', end='')
+            sys.exit(0)
         if first in COMMANDS:
             _run_command(importlib.import_module(COMMANDS[first]), words[1:])
         if first in EXPERIMENTS:
             words = _experiment_words(first, words[1:])
         elif not first.startswith('-'):
             raise InputError(_no_command(first))
-    if first in ('-h', '--help'):
-        print(OVERVIEW)
     importlib.import_module('panet_jax.main').run(words)  # no import at the top: main is above the commands
 
 
@@ -94,8 +98,9 @@ def _experiment_words(command, words):
             f'panet-jax {command} wants an experiment first: {", ".join(config_names())}, or a file; for instance '
             f'panet-jax {command} shapes.'
         )
-    if words[0].startswith('-'):
-        return ['--help']
+    if {'-h', '--help'} & set(words):
+        experiment_options.make_parser(command).print_help()
+        sys.exit(0)
     return [f'--config={words[0]}', *EXPERIMENTS[command], *words[1:]]
 
 

@@ -60,7 +60,7 @@ def _all_commands():
         own = importlib.import_module(module).make_parser()
         _complete_files(commands.add_parser(name, parents=[own], add_help=False, help=own.description))
     for name in cli.EXPERIMENTS:
-        own = experiment_options.make_parser()
+        own = experiment_options.make_parser(name)
         experiment = commands.add_parser(name, parents=[own], add_help=False, help=own.description)
         experiment.add_argument('experiment', choices=config_names())
         for setting in SETTINGS.values():

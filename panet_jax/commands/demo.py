@@ -74,9 +74,10 @@ def _project(options):
     from panet_jax.segmenter.review.project import LOCK, Project, make_project
 
     folder = local_path(options.project, '--project')
-    if not (folder / RESULTS).exists():
-        print(f'{folder} is a new project')
+    is_new = not (folder / RESULTS).exists()
     make_project(folder)
+    if is_new:
+        print(f'{folder} is a new project')
 
     def refuse():
         raise InputError(f'another panet-jax demo has {folder} open; go on there, or end it first.')

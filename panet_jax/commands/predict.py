@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import panet_jax as pj
 from panet_jax.commands.answers import FILE, check_terminal
@@ -11,12 +12,16 @@ from panet_jax.commands.option_parser import OptionParser, add_network_options, 
 from panet_jax.commands.queries import check_unsearched, find_queries, query_root
 from panet_jax.commands.reference_files import picture_names
 from panet_jax.commands.result_sheet import MOST_ON_SHEET, sheet_path
-from panet_jax.commands.supports import Support, parse_negative, parse_support
+from panet_jax.commands.supports import parse_negative, parse_support
+from panet_jax.commands.typed_references import check_network, read_typed
 from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 from panet_jax.export.names import COPIES, FORMATS
 from panet_jax.images.decode import ENDINGS
 from panet_jax.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from panet_jax.segmenter.new_references import Pairs
 
 FRONT_END = FrontEnd(
     options={
@@ -67,12 +72,17 @@ def run(arguments: Sequence[str]) -> int:
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
     _check_review(out, options)
+    saved = _check_saved(options) if options.segmenter else ()
+    if not options.segmenter:
+        check_network(options.weights, options.size, options.debias)
     stems, earlier = _names_of_results(out, supports, negatives, queries, options) if queries else ({}, {})
     _check_target(options.save_segmenter)
+    typed = read_typed(supports, negatives, options.support_dir, alone=not options.segmenter)
+    _check_classes(out, [*saved, *typed.by_class], stems, earlier)
     if others:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
-    segmenter = _prepared_segmenter(options, supports, negatives)
+    segmenter = _prepared_segmenter(options, typed)
     if not queries:
         return 0
     return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, supports, options))
@@ -109,6 +119,32 @@ def _check_target(path):
 
     if path:
         checked_target(path)
+
+
+def _check_saved(options):
+    """Checks what may not be typed with --segmenter. Returns the classes of the file."""
+    from panet_jax.segmenter.saved import read_file
+
+    if options.as_drawn:
+        raise InputError('a saved segmenter takes points and boxes as it was made to; leave --as-drawn out.')
+    if settings := _typed_settings(options):
+        raise InputError(f'a saved segmenter keeps the {" and ".join(settings)} it was made with; leave that out.')
+    if options.present_above is not None:
+        raise InputError(
+            'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, or '
+            'leave out {segmenter.present_above}.'
+        )
+    return read_file(options.segmenter)[1].classes
+
+
+def _check_classes(out, classes, stems, earlier):
+    """Checks that other results in the folder, which stay, are of the same classes."""
+    from panet_jax.segmenter.outputs import SAME, check_same
+
+    if stems:
+        check_same(
+            out, earlier, {**{name: earlier.get(name) for name in SAME}, 'classes': list(dict.fromkeys(classes))}, stems
+        )
 
 
 def _first(paths):
@@ -232,7 +268,13 @@ def _add_export_options(parser):
     )
 
 
-def _prepared_segmenter(options, supports, negatives):
+def _typed_settings(options):
+    """The settings of the Segmenter that were typed."""
+    settings = {name: getattr(options, name) for name in ('size', 'dtype', 'head', 'edges', 'debias')}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _prepared_segmenter(options, typed):
     """The Segmenter with its references; saves it if --save-segmenter was typed."""
     from panet_jax.compute.compilation_cache import keep_compiled
     from panet_jax.compute.compiler_flags import set_tpu_flags
@@ -240,9 +282,9 @@ def _prepared_segmenter(options, supports, negatives):
     keep_compiled()
     set_tpu_flags()
     print('reading weights and references', flush=True)
-    segmenter = _segmenter(options, supports)
-    for negative in negatives:
-        segmenter.add_negative(negative.image, negative.annotation)
+    segmenter = _segmenter(options, typed.by_class)
+    for image, annotation in typed.negatives:
+        segmenter.add_negative(image, annotation)
     print(', '.join(f'label {number} is {name}' for number, name in enumerate(segmenter.classes, 1)), flush=True)
     if options.save_segmenter:
         segmenter.save(options.save_segmenter)
@@ -250,32 +292,11 @@ def _prepared_segmenter(options, supports, negatives):
     return segmenter
 
 
-def _segmenter(options: argparse.Namespace, supports: list[Support]) -> 'pj.Segmenter':
-    references = _references(supports, options.support_dir)
-    settings = {name: getattr(options, name) for name in ('size', 'dtype', 'head', 'edges', 'debias')}
-    typed = {name: value for name, value in settings.items() if value is not None}
+def _segmenter(options: argparse.Namespace, references: 'Pairs') -> 'pj.Segmenter':
     if not options.segmenter:
-        understand = not options.as_drawn
-        weights = options.weights or 'imagenet'
-        return pj.Segmenter(weights, batch=options.batch, understand=understand, **typed).fit(references)
-    if options.as_drawn:
-        raise InputError('a saved segmenter takes points and boxes as it was made to; leave --as-drawn out.')
-    if typed:
-        raise InputError(f'a saved segmenter keeps the {" and ".join(typed)} it was made with; leave that out.')
+        weights, typed = options.weights or 'imagenet', _typed_settings(options)
+        return pj.Segmenter(weights, batch=options.batch, understand=not options.as_drawn, **typed).fit(references)
     segmenter = pj.Segmenter.load(options.segmenter, weights=options.weights, batch=options.batch)
     if references:
         segmenter.references = segmenter.extended(segmenter.references, references)
     return segmenter
-
-
-def _references(supports: list[Support], folders: Sequence[str]) -> dict[str, list[tuple]]:
-    """The references of --support and --support-dir, for `Segmenter.fit`."""
-    from panet_jax.segmenter.folder_references import folder_references
-
-    references = {}
-    for support in supports:
-        references.setdefault(support.name, []).append((support.image, support.annotation))
-    for folder in folders:
-        for name, pairs in folder_references(folder).items():
-            references.setdefault(name, []).extend(pairs)
-    return references

@@ -1,10 +1,22 @@
 """Reads the references of --support, NAME=IMAGE:ANNOTATION, and of --negative, IMAGE or IMAGE:ANNOTATION."""
 
+import difflib
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import panet_jax as pj
 from panet_jax.errors import InputError
+
+KINDS = ('box', 'points', 'scribble')
+# Words that people type for them.
+SYNONYMS = {
+    **dict.fromkeys(('bbox', 'rect', 'rectangle', 'xyxy'), 'box'),
+    **dict.fromkeys(('click', 'clicks', 'pt', 'pts'), 'points'),
+    **dict.fromkeys(('stroke', 'strokes'), 'scribble'),
+    **dict.fromkeys(('png', 'seg', 'segmentation'), 'mask'),
+}
+NUMBER = r' *\d+(?:\.\d+)? *'
 
 
 class Support(NamedTuple):
@@ -52,7 +64,7 @@ def parse_support(text: str) -> Support:
         InputError: a part is missing or wrong.
     """
     name, equals, rest = text.partition('=')
-    if not (name and equals and ':' in rest):
+    if not (name.strip() and equals and ':' in rest):
         raise InputError(
             f'--support wants NAME=IMAGE:ANNOTATION, such as cat=cat1.jpg:cat1.png or cat=cat1.jpg:box=10,20,200,180, got '
             f'{text!r}.'
@@ -75,6 +87,9 @@ def parse_negative(text: str) -> Support:
     image = Path(text).expanduser()
     if image.is_file():
         return Support('', image, 'image', None)
+    _, equals, rest = text.partition('=')
+    if equals and Path(rest.partition(':')[0]).expanduser().is_file():
+        raise InputError(f'--negative wants no name, as it shows no class: did you mean --negative {rest}?')
     if ':' not in text:
         raise InputError(f'there is no image {image}, which --negative {text} names.')
     return Support('', *_image_and_annotation(text, f'--negative {text}'))
@@ -103,10 +118,22 @@ def _annotation(text, typed):
         return kind, (_pairs(foreground, typed), _pairs(background, typed) if background else [])
     path = Path(rest if kind == 'scribble' else text).expanduser()
     if not path.is_file():
-        raise InputError(
-            f'there is no annotation {path}, which {typed} names; wanted a PNG, box=, points= or scribble=.'
-        )
+        raise InputError(f'there is no annotation {path}, which {typed} names; {_wanted(text)}')
     return 'scribble' if kind == 'scribble' else 'mask', path
+
+
+def _wanted(text):
+    """The end of a sentence on an annotation that is no file: what was probably meant, else what there is."""
+    kind, equals, rest = text.partition('=')
+    if not equals and re.fullmatch(rf'{NUMBER}(,{NUMBER}){{3}}', text):
+        return f'did you mean box={text}?'
+    if not equals:
+        kind, equals, rest = text.partition(':')
+    word = kind.strip().lower()
+    meant = SYNONYMS.get(word) or ''.join(difflib.get_close_matches(word, (*KINDS, 'mask'), 1))
+    if equals and meant:
+        return f'did you mean {rest if meant == "mask" else f"{meant}={rest}"}?'
+    return 'wanted a PNG, box=, points= or scribble=.'
 
 
 def _numbers(text, typed):

@@ -1,15 +1,17 @@
 """Decoding one photograph or mask, whatever camera or program wrote it; an InputError names the file."""
 
+import contextlib
 import io
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from panet_jax.errors import InputError
 
 # Endings of the file names of photographs.
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 DEPTHS = (8, 10, 12, 14, 16)  # bits that a camera's gray values may have
 HALVED = 'upper 8 of 16 bits'  # key of `info` for color images of 16 bits, of which Pillow keeps the upper 8
 DEEP = ('I', 'I;16', 'I;16B', 'I;16L')  # Pillow's modes of 16 bits
@@ -28,10 +30,41 @@ def open_image(data: bytes, where: str) -> Image.Image:
     Raises:
         InputError: the file is damaged, not an image, or too large.
     """
-    try:
+    with _told(data, where):
         image = Image.open(io.BytesIO(data))
         halved = image.mode in ('RGB', 'RGBA') and ';16' in str(image.tile)
         image.load()
+    image.info[HALVED] = halved
+    return image
+
+
+def upright_shape(data: bytes, where: str) -> tuple[int, int]:
+    """Height and width of an image; a JPEG is decoded at an eighth of its size, which finds out whether it is whole.
+
+    Args:
+        data: content of the file.
+        where: the file's name in errors.
+
+    Returns:
+        (H, W) in pixels, after the EXIF orientation.
+
+    Raises:
+        InputError: the file is damaged, not an image, or too large.
+    """
+    with _told(data, where):
+        image = Image.open(io.BytesIO(data))
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
+        image.draft('RGB', (1, 1))
+        image.load()
+    return (width, height) if turned else (height, width)
+
+
+@contextlib.contextmanager
+def _told(data, where):
+    """Turns what Pillow raises into InputErrors."""
+    try:
+        yield
     except Image.UnidentifiedImageError as error:
         what = 'is empty' if not data else 'is no image that Pillow knows'
         raise InputError(f'{where} {what}; replace it or leave it out.') from error
@@ -39,8 +72,6 @@ def open_image(data: bytes, where: str) -> Image.Image:
         raise InputError(f'{where} is too large ({error}); make it smaller or leave it out.') from error
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError) as error:
         raise InputError(f'{where} cannot be read as an image ({error}); replace it or leave it out.') from error
-    image.info[HALVED] = halved
-    return image
 
 
 def decode_photo(data: bytes, where: str, shape: tuple[int, int] | None = None) -> np.ndarray:

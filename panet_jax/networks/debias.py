@@ -30,12 +30,9 @@ def debiased(network: Network, share: float) -> Network:
     Raises:
         InputError: the share is out of range, the network is no vision transformer, or it has been debiased before.
     """
-    if not 0 <= share <= MOST:
-        raise InputError(f'debias must be a number from 0 to {MOST}, such as 0.5, got {share!r}.')
+    check_debias(network.encoder, share)
     if not share:
         return network
-    if network.encoder.multiple == 1:  # the encoder has no patches
-        raise InputError(f'debias is for vision transformers such as dinov2-small, got {network.encoder.name}.')
     if network.debias:
         raise InputError(f'the network has been debiased already, by {network.debias:g}.')
     network.encoder.check_size(network.size, network.size)
@@ -64,3 +61,19 @@ def _debiased_encoder(encoder: Encoder, count: int) -> Encoder:
         return encoder.block_of(path[1:]) if path[0] == 'network' else 0
 
     return dataclasses.replace(encoder, forward=forward, initial=initial, block_of=block_of)
+
+
+def check_debias(encoder: Encoder, share: float) -> None:
+    """Checks that features of an encoder can be freed of a share of their positional directions.
+
+    Args:
+        encoder: the encoder.
+        share: the share.
+
+    Raises:
+        InputError: the share is out of range, or the encoder is no vision transformer.
+    """
+    if not 0 <= share <= MOST:
+        raise InputError(f'debias must be a number from 0 to {MOST}, such as 0.5, got {share!r}.')
+    if share and encoder.multiple == 1:  # it has no patches
+        raise InputError(f'debias is for vision transformers such as dinov2-small, got {encoder.name}.')

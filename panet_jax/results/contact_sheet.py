@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from panet_jax.disk.atomic import replacing
-from panet_jax.images.overlays import overlay
+from panet_jax.images.overlays import outlined, overlay
 from panet_jax.method.episode import IGNORE
 
 COLUMNS = 6
@@ -45,7 +45,8 @@ def _small_overlay(image, label):
     size = tuple(max(1, round(length * scale)) for length in label.shape[::-1])
     small = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     small_label = Image.fromarray(label).resize(size, Image.Resampling.NEAREST)
-    return overlay(np.asarray(small), np.asarray(small_label))
+    small_label = np.asarray(small_label)
+    return outlined(overlay(np.asarray(small), small_label), small_label)
 
 
 def _class_names(label, classes):

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.export.records import record_path
+from panet_jax.images.legend import with_legend
 from panet_jax.images.objects import Object
-from panet_jax.images.overlays import VOID_COLOR, overlay, way_color
+from panet_jax.images.overlays import VOID_COLOR, outlined, overlay, way_color
 from panet_jax.segmenter.reference_pictures import write_picture
 from panet_jax.segmenter.segmentation import BAND, Segmentation
 
@@ -23,7 +24,6 @@ REFERENCES = 'references.safetensors'  # a saved segmenter
 LEAST_SHARE = 0.001  # of an image; a class with fewer pixels counts as not found
 # Settings that all results of one folder have in common.
 SAME = ('classes', 'weights', 'size', 'head', 'edges', 'debias')
-LEGEND_SHARE = 1 / 24  # height of a line of the legend, as a fraction of the photograph's shorter side
 
 Results = dict[str, Any]  # the content of predictions.json: SAME, and the entries 'images' and 'failed'
 
@@ -217,7 +217,7 @@ def write_prediction(
     with replacing(out / label_file) as temporary:
         label_image.save(temporary, 'png')
     drawing = _overlay(photo, segmentation)
-    write_picture(_with_legend(drawing, legend_rows(segmentation.shares)) if legend else drawing, out / overlay_file)
+    write_picture(with_legend(drawing, legend_rows(segmentation.shares)) if legend else drawing, out / overlay_file)
     if probabilities:
         values = segmentation.probabilities.astype(np.float16)
         with replacing(out / probability_file) as temporary, open(temporary, 'wb') as file:
@@ -279,9 +279,11 @@ def numbers_of(queries: Iterable[Path], earlier: Results) -> dict[Path, int]:
 
 
 def _overlay(photo, segmentation) -> Image.Image:
-    """The photograph with its labels in colors."""
+    """The photograph with its labels in colors and their outlines."""
     bands = [slice(first, first + BAND) for first in range(0, len(photo), BAND)]  # which saves memory
-    return Image.fromarray(np.concatenate([overlay(photo[band], segmentation.labels[band], rest=1) for band in bands]))
+    labels = segmentation.labels
+    colored = np.concatenate([overlay(photo[band], labels[band], rest=1) for band in bands])
+    return Image.fromarray(outlined(colored, labels))
 
 
 def legend_rows(shares: Mapping[str, float]) -> list[tuple[tuple[int, int, int], str]]:
@@ -312,37 +314,6 @@ def images_with(classes: Iterable[str], entries: Sequence[Mapping[str, Any]]) ->
         {class: number of images}.
     """
     return {name: sum(entry['shares'][name] >= LEAST_SHARE for entry in entries) for name in classes}
-
-
-def _with_legend(drawing: Image.Image, rows) -> Image.Image:
-    """An overlay above a black strip with the rows of a legend."""
-    height, font, places = _legend_places([text for _, text in rows], *drawing.size)
-    picture = Image.new('RGB', (drawing.width, drawing.height + height * (1 + places[-1][1])))
-    picture.paste(drawing)
-    draw = ImageDraw.Draw(picture)
-    for (color, text), (left, line) in zip(rows, places, strict=True):
-        top, margin = drawing.height + height * line, height / 5
-        draw.rectangle((left + margin, top + margin, left + 4 * margin, top + 4 * margin), fill=color)
-        draw.text((left + height, top), text, fill='white', font=font)
-    return picture
-
-
-def _legend_places(texts, width, height):
-    """Where the texts of a legend go: the height of a line, the font, and (left, number of the line) of each text."""
-    line_height = max(12, round(min(width, height) * LEGEND_SHARE))
-    font = ImageFont.load_default(0.8 * line_height)
-    longest = max(font.getlength(text) for text in texts)
-    room = width - 1.5 * line_height
-    if longest > room:
-        font = ImageFont.load_default(max(1, 0.8 * line_height * room / longest))
-    places, left, line = [], 0, 0
-    for text in texts:
-        text_width = 1.5 * line_height + font.getlength(text)
-        if left and left + text_width > width:
-            left, line = 0, line + 1
-        places.append((left, line))
-        left += text_width
-    return line_height, font, places
 
 
 def palette() -> bytes:

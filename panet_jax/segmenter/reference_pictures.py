@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from panet_jax.disk.atomic import replacing
-from panet_jax.images.overlays import annotated, overlay
+from panet_jax.images.overlays import annotated, outlined, overlay
 from panet_jax.images.resize import resize_mask
 from panet_jax.segmenter.references import Marks
 
@@ -31,7 +31,8 @@ def reference_picture(photo: np.ndarray, drawn: Marks, region: np.ndarray, way: 
     if kind == 'dense':
         return annotated(photo, region, background, way, kind)
     background = background & drawn.drawn if kind == 'scribble' else ~foreground
-    filled = photo if (region == foreground).all() else overlay(photo, way * region.astype(int), rest=1)
+    label = way * region.astype(int)
+    filled = photo if (region == foreground).all() else outlined(overlay(photo, label, rest=1), label)
     return annotated(filled, foreground, background, way, kind)
 
 

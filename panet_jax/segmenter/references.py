@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from panet_jax.errors import InputError
 from panet_jax.images.class_masks import class_mask, mask_of_image
-from panet_jax.images.decode import label_numbers, open_image, to_rgb
+from panet_jax.images.decode import label_numbers, open_image, to_rgb, upright_shape
 from panet_jax.images.resize import resize_map
 from panet_jax.method.episode import IGNORE
 
@@ -288,9 +288,44 @@ def _open(image, source_name):
         except (OSError, SyntaxError, ValueError) as error:
             raise InputError(f'{source_name} cannot be read as an image ({error}).') from error
         return image, source_name
-    path = Path(image).expanduser()
+    return open_annotation(image), str(Path(image).expanduser())
+
+
+def open_annotation(path: str | Path) -> Image.Image:
+    """Decodes an image file, such as that of a mask or of strokes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The Pillow image, loaded.
+
+    Raises:
+        InputError: there is no such file, or it is no image.
+    """
+    path = Path(path).expanduser()
+    return open_image(_bytes(path), str(path))
+
+
+def photo_shape(path: str | Path) -> tuple[int, int]:
+    """Height and width of a photograph; a damaged one is found, in less time than it takes to decode it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        (H, W) in pixels, upright.
+
+    Raises:
+        InputError: there is no such file, or it is no image.
+    """
+    path = Path(path).expanduser()
+    return upright_shape(_bytes(path), str(path))
+
+
+def _bytes(path):
     try:
-        return open_image(path.read_bytes(), str(path)), str(path)
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise InputError(f'there is no file {path}.') from error
     except OSError as error:

@@ -76,17 +76,18 @@ def build_page(segmenter: Segmenter, home: Path, drafting: Drafting | None = Non
         page.load(lambda: Session(segmenter, home), None, session, show_progress='hidden', api_visibility='private')
         gr.Markdown(
             '## Few-shot segmentation\nMark something on one image, and PANet finds it in others. '
-            f'Network: {html.escape(Path(segmenter.weights).name)}, {segmenter.size} x {segmenter.size} pixels.'
+            f'Network: {html.escape(Path(segmenter.weights).name)}, {segmenter.size} x {segmenter.size} pixels.',
+            elem_id='title',
         )
         is_under_way = drafting is not None and bool(drafting.project.images)
         with gr.Tabs(selected='review' if is_under_way else 'find'):
             with gr.Tab('Mark and find', id='find'):
                 first_view = _first_view(session, home)
-            with gr.Tab('Review', id='review'):
+            with gr.Tab('Review', id='review') as review:
                 if drafting is None:
                     gr.Markdown(WITHOUT)
                 else:
-                    wire_review(page, build_review(), drafting, session, first_view, home)
+                    wire_review(page, review, build_review(), drafting, session, first_view, home)
     return page
 
 

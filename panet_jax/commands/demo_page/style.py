@@ -12,14 +12,27 @@ STYLE = """
 #refused { color: var(--error-text-color, #b91c1c); margin: 0; }
 #refused:empty { display: none; }
 .legend i { display: inline-block; width: 1em; height: 1em; margin-right: .5em; vertical-align: -.1em; }
+#title h2 { margin: 0; font-size: 1.2em; }
+#title p { margin: .2em 0 0; }
 #review-list .caption-label { font-size: .7em; padding: 0 .4em; }
+#review-list, #review-list .grid-wrap { height: auto !important; min-height: 0 !important; }
+#review-list .grid-wrap { max-height: max(220px, 100vh - 430px) !important; overflow-y: auto; }
+#review-list .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); }
 #review-tools .form { display: flex; flex-flow: row wrap; justify-content: start; background: var(--block-background-fill); }
 #review-tools .form > * { flex: 0 1 auto; min-width: 0 !important; width: auto; margin: 0; }
 #review-tools .wrap { flex-wrap: nowrap; }
 #review-hide { align-self: center; }
-#review-list .grid-container { grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)); }
+#review-image { gap: 8px; }
+#review-buttons, #review-more { gap: 8px; flex-wrap: nowrap; }
+#review-buttons button, #review-more button { min-height: 2.6em; padding: 0 .3em; white-space: nowrap; }
+#review-notes p { font-size: .9em; }
 @media (max-width: 640px) {
-  #review-list { height: 190px !important; }
+  #title p { display: none; }
+  #review > :first-child { order: 2; }
+  #review-list .grid-wrap { max-height: 190px !important; }
+  /* Below the picture, what is needed for each image comes first. */
+  #review-tools { order: 1; }
+  #review-more button { white-space: normal; }
 }
 """
 # Gradio's editor decodes images with createImageBitmap, and says nothing of one that the browser cannot decode.

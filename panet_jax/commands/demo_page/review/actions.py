@@ -243,6 +243,20 @@ def take_over(desk: Desk, session: Session | None) -> tuple:
     return *listed_references(session), [], classes(desk)
 
 
+def offer(desk: Desk | None, session: Session | None) -> dict:
+    """Whether the button of `take_over` is shown: if there is something to take, or else nothing to review.
+
+    Args:
+        desk: what the person has before them.
+        session: the visitor's session.
+
+    Returns:
+        An update of the button.
+    """
+    is_empty = desk is None or not desk.project.images
+    return gr.update(visible=is_empty or bool(session and session.references and session.queries))
+
+
 @shows_mistakes
 def export(desk: Desk, formats: Sequence[str], min_area: float | None, to_do: bool, zipped: bool) -> tuple:
     """Exports the labels.

@@ -20,6 +20,10 @@ WITHOUT = (
     'To review many images, accept and correct their labels and export them, start the page with a folder that keeps the '
     'work: `panet-jax demo --project=FOLDER`. It may be one that `panet-jax predict --out FOLDER` wrote.'
 )
+NOTES = (
+    f'{REJECTING} A reference is accepted, and the images to do are segmented again with it. Every step is kept at once in the '
+    'project folder.'
+)
 
 
 class ReviewPart(NamedTuple):
@@ -71,23 +75,26 @@ def build_review() -> ReviewPart:
                 object_fit='cover',
                 buttons=[],
                 columns=5,
-                height=560,
+                height='auto',
                 elem_id='review-list',
             )
             progress = gr.Markdown(elem_id='review-progress')
-        with gr.Column(min_width=320, scale=3):
+            take_over = gr.Button(
+                'Take images and references from the first view', size='sm', visible=False, elem_id='review-take'
+            )
+            export = _export_part()
+            gr.Markdown(NOTES, elem_id='review-notes')
+        with gr.Column(min_width=320, scale=3, elem_id='review-image'):
             stem = gr.Textbox(visible='hidden')
             heading = gr.Markdown(
                 elem_id='review-heading', sanitize_html=False
             )  # the legend has colors; names are escaped
             name, hide = _tools()
-            gr.HTML(STAGE, padding=False)
+            gr.HTML(STAGE, padding=False, elem_id='review-draw')
             picture = gr.HTML(visible='hidden', elem_id='review-picture')
             # The script of the stage clicks the button once it has a stroke.
             drawn, send = gr.Textbox(visible='hidden'), gr.Button(visible='hidden', elem_id='review-send')
             reference, buttons = _buttons()
-    take_over = gr.Button('Take images and references from the first view', size='sm', elem_id='review-take')
-    export = _export_part()
     return ReviewPart(
         *(status, gallery, stem, heading, picture, reference, name),
         *(decision, progress, take_over, drawn, send, buttons, hide, export),
@@ -112,14 +119,10 @@ def _buttons():
             'accept': gr.Button('Accept (A)', variant='primary', size='sm', min_width=60, elem_id='review-accept'),
             'next': gr.Button('Next →', size='sm', min_width=60, elem_id='review-next'),
         }
-    with gr.Row():
+    with gr.Row(elem_id='review-more'):
         buttons['undo'] = gr.Button('Undo (U)', size='sm', min_width=60, elem_id='review-undo')
         buttons['clear'] = gr.Button('Clear the class (X)', size='sm', min_width=60, elem_id='review-clear')
         reference = gr.Button('Use as reference (F)', size='sm', min_width=60, elem_id='review-reference')
-    gr.Markdown(
-        f'{REJECTING} A reference is accepted, and the images to do are segmented again with it. Every step is kept at once '
-        'in the project folder.'
-    )
     return reference, buttons
 
 
@@ -137,12 +140,13 @@ def _export_part() -> ExportPart:
 
 
 def wire_review(
-    page: gr.Blocks, part: ReviewPart, drafting: Drafting, session: gr.State, first_view: list, home: Path
+    page: gr.Blocks, tab: gr.Tab, part: ReviewPart, drafting: Drafting, session: gr.State, first_view: list, home: Path
 ) -> None:
     """Connects the components with their actions.
 
     Args:
         page: the page, which is being built.
+        tab: the tab of the review.
         part: the components.
         drafting: the project.
         session: the visitor's session.
@@ -153,6 +157,9 @@ def wire_review(
     shown, both = list(part[2:6]), list(part[:6])
     event = page.load(lambda: actions.opened(drafting, home), None, [desk, *part[:7]], **IN_TURN)
     _segment_after(event, desk, part)
+    offer = {'fn': actions.offer, 'inputs': [desk, session], 'outputs': part.take_over, **IN_TURN}
+    event.success(**offer)
+    tab.select(**offer)
     for name, change in (('accept', Desk.accept), ('back', Desk.go_back), ('next', Desk.go_on)):
         part.buttons[name].click(actions.step(change), [desk, part.stem], both, **IN_TURN)
     for button, action, inputs in (
@@ -168,15 +175,15 @@ def wire_review(
     stroke = [desk, part.drawn, part.name]
     part.send.click(actions.correct, stroke, both, js=NEXT_STROKE, trigger_mode='multiple', **IN_TURN)
     event = part.take_over.click(actions.take_over, [desk, session], [*first_view, part.name], **IN_TURN)
-    _segment_after(event, desk, part)
+    _segment_after(event, desk, part).success(**offer)  # until then the project has no images
     _wire_export(desk, part.export)
 
 
 def _segment_after(event, desk, part):
-    """Segments anew once an action has succeeded, if references or images have changed."""
+    """Segments anew once an action has succeeded, if references or images have changed. Returns the event."""
     outputs = [part.progress, *part[:6]]
     options = {'concurrency_id': 'network', 'show_progress': 'hidden', 'api_visibility': 'private'}
-    event.success(actions.segment, desk, outputs, trigger_mode='always_last', **options)
+    return event.success(actions.segment, desk, outputs, trigger_mode='always_last', **options)
 
 
 def _wire_export(desk, export):

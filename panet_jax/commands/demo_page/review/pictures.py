@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from scipy import ndimage
 
 from panet_jax.commands.demo_page.session import fitting
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.images.decode import to_rgb
-from panet_jax.images.overlays import overlay, way_color
+from panet_jax.images.overlays import outlined, overlay
 from panet_jax.segmenter.review.project import Project
 
 THUMBNAIL = 160  # pixels of the longer side
@@ -37,9 +36,8 @@ def thumbnail(project: Project, stem: str) -> Path:
         return path
     labels = Image.fromarray(project.labels(stem))
     size = fitting(labels.size[::-1], THUMBNAIL)
-    picture = overlay(
-        np.asarray(_small_photo(project.images[stem].path, size)), np.asarray(labels.resize(size, 0)), rest=1
-    )
+    small = np.asarray(labels.resize(size, 0))
+    picture = outlined(overlay(np.asarray(_small_photo(project.images[stem].path, size)), small, rest=1), small)
     for earlier in path.parent.glob('thumbnail-*.jpg'):
         earlier.unlink(missing_ok=True)
     with replacing(path) as temporary:
@@ -61,10 +59,7 @@ def picture_to_draw_on(photo: np.ndarray, labels: np.ndarray, show_labels: bool)
     picture = photo
     if show_labels:
         tinted = Image.fromarray(overlay(photo, labels, rest=1))
-        picture = np.array(Image.blend(Image.fromarray(photo), tinted, TINT))
-        for label in np.unique(labels[labels > 0]):
-            region = labels == label
-            picture[region & ~ndimage.binary_erosion(region, iterations=2)] = way_color(label)
+        picture = outlined(np.asarray(Image.blend(Image.fromarray(photo), tinted, TINT)), labels)
     file = io.BytesIO()
     Image.fromarray(picture).save(file, 'jpeg', quality=90)
     return file.getvalue()

@@ -34,7 +34,10 @@ STAGE_SCRIPT = """<script>
     const stage = find('#review-stage'), image = find('#review-stage img');
     if (!stage || !image.naturalWidth || !stage.offsetParent) return;
     const room = stage.parentElement.clientWidth;
-    const height = Math.max(260, window.innerHeight - 480);  // the rest is for what stands around it
+    // Whoever accepts one image after the other need not scroll: the buttons are on the first screen, below the picture.
+    const above = stage.getBoundingClientRect().top + window.scrollY;
+    const below = find('#review-more').getBoundingClientRect().bottom - stage.getBoundingClientRect().bottom;
+    const height = Math.max(200, window.innerHeight - above - below - 12);
     const scale = Math.min(room / image.naturalWidth, height / image.naturalHeight);
     stage.style.width = `${Math.floor(scale * image.naturalWidth)}px`;
     stage.style.height = `${Math.floor(scale * image.naturalHeight)}px`;
