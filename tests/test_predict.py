@@ -338,6 +338,18 @@ def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tm
     assert command(*NETWORK, '--support', 'cat=side.jpg:cat.png', '--query', 'photos')[0] == 0
 
 
+def test_a_folder_in_which_nothing_decides_what_is_there_is_told_what_can(command, tmp_path):
+    for number in range(8):
+        (tmp_path / f'photos/{number}.png').write_bytes((tmp_path / 'photos/b.png').read_bytes())
+    told = 'every image was taken to show every class; if some do not, --review asks'
+    assert told in command(*NETWORK, *CAT, '--query', 'photos', '--save-segmenter', 'saved.safetensors')[1]
+    for decided in ((*CAT, '--absent-above=0.5'), (*CAT, '--present-above=0.1'), ('--segmenter=saved.safetensors',)):
+        weights = () if decided[0].startswith('--segmenter') else NETWORK
+        status, out, _ = command(*weights, *decided, '--query', 'photos')
+        assert (status, told in out) == (0, False)
+    assert told not in command(*NETWORK, *CAT, '--query', 'photos/b.png')[1]
+
+
 def test_absent_classes_are_left_out(command, tmp_path):
     dog = ('--support', 'dog=dog.jpg:dog.png')
     assert 'cat is found in 2, dog is found in 2' in command(*NETWORK, *CAT, *dog, '--query', 'photos')[1]

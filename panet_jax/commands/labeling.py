@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import panet_jax as pj
 
 
+FOLDER = 10  # photographs of which some probably do not show a class
+
+
 class Job(NamedTuple):
     """The photographs of a run, and where its results go.
 
@@ -85,6 +88,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
         all_results = _write_results(job, about, done, decision)
         entries = [done[path] for path in job.stems if path in done]
         _print_done(job.out, entries, segmenter.classes)
+        _print_undecided(job, len(entries), decision)
     _export(all_results, job)
     return _print_failed(entries)
 
@@ -278,6 +282,16 @@ def _print_done(out, entries, classes):
     done = [entry for entry in entries if 'error' not in entry]
     print(f'{len(done)} image(s) in {out}: labels NAME.png, NAME-overlay.jpg, and {RESULTS}')
     print(', '.join(f'{name} is found in {count}' for name, count in images_with(classes, done).items()))
+
+
+def _print_undecided(job, count, decision):
+    """Says, of a folder, that every photograph was taken to show every class, if nothing decided that."""
+    options = job.options
+    if count >= FOLDER and decision.above is None and options.absent_above is None and not options.segmenter:
+        print(
+            'every image was taken to show every class; if some do not, --review asks about a few of them, and '
+            '--present-above=0.1 leaves a class out where it probably is not'
+        )
 
 
 def _print_failed(entries):
