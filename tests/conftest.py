@@ -36,7 +36,7 @@ for number in (signal.SIGINT, *ENDING):
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 # No deadline: the first example of a shape compiles.
-hypothesis.settings.register_profile('laws', deadline=None, max_examples=12, derandomize=True)
+hypothesis.settings.register_profile('laws', deadline=None, max_examples=8, derandomize=True)
 hypothesis.settings.load_profile('laws')
 
 

@@ -4,6 +4,7 @@ import absence
 import pytest
 
 
+@pytest.mark.exhaustive
 def test_a_users_folder_is_measured(run_on_folder):
     status, out, _ = run_on_folder(absence.main, '--root=own', '--draws=1')
     assert status == 0

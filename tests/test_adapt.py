@@ -68,6 +68,7 @@ def test_it_is_its_definition(seed, labels, rounds):
     np.testing.assert_allclose(found, looped(features, prototypes, adaptation), atol=1e-4)
 
 
+@pytest.mark.exhaustive
 @hypothesis.given(SEEDS, LABELS)
 def test_classes_in_another_order_have_the_same_prototypes(seed, labels):
     features, prototypes = drawn(seed, labels)

@@ -136,6 +136,7 @@ def test_a_wrong_file_of_answers_is_refused(tmp_path, text, sentence):
         read_answers(tmp_path, ('cat', 'dog'), NAMES)
 
 
+@pytest.mark.exhaustive
 def test_a_segmenter_takes_what_is_known_before_what_is_probable(narrow_params):
     pairs = {name: [draw_disc(seed, color=color) for seed in range(2)] for name, color in COLORS.items()}
     segmenter = pj.Segmenter(narrow_params, size=33, batch=2).fit(pairs)
@@ -309,6 +310,7 @@ def test_a_review_wants_a_terminal_and_references(predict, current_folder):
     assert (status, 'wants a whole number from 1' in err) == (2, True)
 
 
+@pytest.mark.exhaustive
 def test_answers_are_measured_on_a_folder(run_on_folder):
     status, out, _ = run_on_folder(benchmark.main, '--root=own', '--draws=1')
     assert status == 0

@@ -193,6 +193,7 @@ class CountingEvaluator(Evaluator):
         self.encoded += len(images)
 
 
+@pytest.mark.exhaustive
 def test_another_count_with_the_same_network_encodes_only_what_is_new(narrow_params):
     wanted, passes = {}, {}
     for kind in KINDS:

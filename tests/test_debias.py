@@ -54,6 +54,7 @@ def test_what_is_left_of_a_blank_image_is_the_least_that_so_many_directions_leav
     assert left == pytest.approx(np.linalg.norm(np.linalg.svd(blank.reshape(-1, 9))[1][4:]), rel=1e-4)
 
 
+@pytest.mark.exhaustive
 def test_a_debiased_network_is_the_projection_of_its_features():
     network = network_of()
     other = debiased(network, 0.5)

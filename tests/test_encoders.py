@@ -239,8 +239,9 @@ def test_a_wrong_size_names_the_nearest_right_ones():
     assert encoder.grid(420) == 30
 
 
-@pytest.mark.parametrize('dtype', [pytest.param('tf32', marks=pytest.mark.exhaustive), 'bfloat16'])
-@pytest.mark.parametrize('name', ['dinov2-tiny', pytest.param('resnet-tiny', marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize('dtype', ['tf32', 'bfloat16'])
+@pytest.mark.parametrize('name', ['dinov2-tiny', 'resnet-tiny'])
 def test_other_dtypes_and_rematerialization_give_nearly_the_same(name, dtype):
     encoder = encoder_named(name, 1 if name.startswith('dinov2') else THIN)
     params = encoder.initial(jax.random.key(0))

@@ -111,6 +111,7 @@ def test_checkpoints_are_named_in_three_ways(workdir, tmp_path):
     np.testing.assert_array_equal(elsewhere.params['conv5_3']['kernel'], latest.params['conv5_3']['kernel'])
 
 
+@pytest.mark.exhaustive
 def test_what_cannot_be_evaluated_is_one_sentence(workdir, tmp_path):
     with pytest.raises(pj.InputError, match='no workdir'):
         evaluation.evaluate(tiny_config(), tmp_path / 'none')

@@ -44,7 +44,7 @@ def test_training_shows_the_lines_of_metrics_jsonl(trained):
     assert_shows_the_lines(trained)
 
 
-@pytest.mark.parametrize('start', [0, 3])
+@pytest.mark.parametrize('start', [pytest.param(0, marks=pytest.mark.exhaustive), 3])
 def test_a_training_that_goes_on_shows_no_step_twice(tmp_path, start):
     """It died after step 5, and its newest checkpoint is of step 3, or there is none."""
     training.train(tiny_config(steps=5, log_every=1), tmp_path)
@@ -78,6 +78,7 @@ def test_evaluations_show_their_iou_and_pictures_by_step(trained, tmp_path):
         assert image.width > image.height > 100
 
 
+@pytest.mark.exhaustive
 def test_evaluations_of_other_settings_are_runs_of_their_own(trained, tmp_path):
     workdir = shutil.copytree(trained, tmp_path / 'copy')
     for settings in (

@@ -25,7 +25,8 @@ def assert_equal(batch, wanted):
 
 
 @pytest.mark.parametrize(
-    ('workers', 'threads'), [(0, 0), (0, 1), (0, 16), (1, 0), pytest.param(2, 2, marks=pytest.mark.exhaustive)]
+    ('workers', 'threads'),
+    [(0, 0), (0, 1), (0, 16), *(pytest.param(*of, marks=pytest.mark.exhaustive) for of in ((1, 0), (2, 2)))],
 )
 def test_batches_are_the_same_for_any_readers_and_any_start(workers, threads):
     episodes = make(flip=True)

@@ -165,6 +165,7 @@ STEPS = {
 }
 
 
+@pytest.mark.exhaustive
 @hypothesis.settings(max_examples=30)
 @hypothesis.given(st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 5)), min_size=2, max_size=8))
 def test_programs_of_many_steps(steps):
@@ -343,7 +344,14 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize('name', FAMILIES)
+@pytest.mark.parametrize(
+    'name',
+    [
+        'vgg16',
+        'dinov2-tiny',
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ('resnet-tiny', 'dinov3-tiny')),
+    ],
+)
 def test_segmenters_of_every_family_with_both_heads(name):
     width, size, options = FAMILIES[name]
     segmenter = segmenter_of(encoder_named(name, width), size, **options)

@@ -29,6 +29,7 @@ def words(folder):
     return [*(f'{option}={folder / name}' for option, name in files.items()), '--size=65']
 
 
+@pytest.mark.exhaustive
 def test_each_quarter_is_the_reference_once(picture, capsys):
     other_domain.main(words(picture))
     out = capsys.readouterr().out

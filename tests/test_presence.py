@@ -66,6 +66,7 @@ def test_what_is_found_is_a_mean_of_what_counts(seed):
     np.testing.assert_allclose(find(features, prototypes), find(features, prototypes, np.ones((4, 5), 'f')), rtol=1e-6)
 
 
+@pytest.mark.exhaustive
 @hypothesis.given(SEEDS)
 def test_classes_in_another_order_find_the_same(seed):
     rng = np.random.default_rng(seed)

@@ -287,6 +287,7 @@ def test_photographs_of_ones_own_train_and_evaluate(tmp_path):
     assert again['class_iou'] == results['class_iou']
 
 
+@pytest.mark.exhaustive
 def test_a_class_with_too_few_images_is_named(tmp_path):
     make_voc(tmp_path, count=12, classes=4)
     done = program(

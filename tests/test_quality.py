@@ -10,6 +10,7 @@ import quality_pictures
 from PIL import Image
 
 
+@pytest.mark.exhaustive
 def test_masks_are_scored_by_head_and_annotation(run_on_folder):
     status, out, _ = run_on_folder(quality.main, '--root=own', '--shots', '1', '--draws=1', '--folder-draws=0')
     assert status == 0
@@ -54,6 +55,7 @@ def test_a_mask_is_scored_by_overlap_and_boundary():
     assert 0 < edges < 0.6
 
 
+@pytest.mark.exhaustive
 def test_pictures_show_what_the_table_counts(run_on_folder, tmp_path):
     words = ('--root=own', '--out', str(tmp_path / 'pictures.png'), '--count', '3')
     status, out, _ = run_on_folder(quality_pictures.main, *words)

@@ -604,6 +604,7 @@ def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
 PHOTOS = Path(os.environ.get('PANET_TEST_DATA', '/nowhere')) / 'voc_mini/VOCdevkit/VOC2012'
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason='wants photographs in $PANET_TEST_DATA')
 def test_cats_are_found_in_photographs():
     names = [path.stem for path in sorted((PHOTOS / 'SegmentationClass').glob('*.png'))]

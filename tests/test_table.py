@@ -97,6 +97,7 @@ def measured(capsys):
     return sum('(kept)' not in line for line in lines)
 
 
+@pytest.mark.exhaustive
 def test_finished_cells_are_kept_until_something_changes(finished, tmp_path, capsys):
     workdir, summary = tmp_path / 'copy', finished[1]
     shutil.copytree(finished[0], workdir)
@@ -135,6 +136,7 @@ def test_a_cell_is_measured_again_if_anything_that_matters_changed(finished, tmp
     assert measured(capsys) == (change != 'nothing')
 
 
+@pytest.mark.exhaustive
 def test_classes_that_only_some_cells_leave_out_have_a_dash(tmp_path):
     images = sorted(Shapes('test', 33).presence.sum(0)[:5])
     settings = SETTINGS | {'table.folds': (0,), 'table.annotations': ('dense',), 'table.shots': (int(images[0]), 1)}

@@ -253,7 +253,12 @@ def send(number, after, times=1):
     return after_step
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+OTHER_SIGNALS = [
+    pytest.param(number, marks=pytest.mark.exhaustive) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+]
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, *OTHER_SIGNALS])
 def test_a_signal_saves_and_the_same_command_goes_on(uninterrupted, tmp_path, number):
     before = signal.getsignal(number)
     with pytest.raises(Interrupted, match=number.name) as interrupted:

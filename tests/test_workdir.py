@@ -163,6 +163,7 @@ def test_weights_from_a_training_are_given_and_not_untrained(trained, tmp_path):
     assert list((tmp_path / 'pictures').glob(f'given-{trained.name}-1way*'))
 
 
+@pytest.mark.exhaustive
 def test_weights_of_unknown_training_are_named_with_a_remark(trained, tmp_path):
     params = pj.load_encoder_params(trained)
     pj.save_encoder_params(tmp_path / 'snapshot.safetensors', params)
