@@ -17,7 +17,7 @@ from cases import main
 from PIL import Image
 from scipy import ndimage
 
-from panet_jax.commands.demo_page.session import read_mask
+from panet_jax.commands.demo_page.uploads import read_mask
 from panet_jax.datasets.custom import open_custom
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_map

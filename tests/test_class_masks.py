@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 import panet_jax as pj
-from panet_jax.commands.demo_page.session import read_mask
+from panet_jax.commands.demo_page.uploads import read_mask
 from panet_jax.datasets.custom import open_custom
 from panet_jax.images.class_masks import class_mask, mask_of_image
 from panet_jax.segmenter.references import read_marks

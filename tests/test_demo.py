@@ -35,9 +35,8 @@ from panet_jax.commands.demo_page.session import (
     Session,
     class_heat_map,
     presence,
-    read_mask,
-    shrunk,
 )
+from panet_jax.commands.demo_page.uploads import read_mask, shrunk
 from panet_jax.images.overlays import outlined, overlay
 from panet_jax.segmenter import stream
 from panet_jax.segmenter.references import read_marks

@@ -115,7 +115,7 @@ def _bound_pillow():
     """Makes Pillow refuse too large images everywhere; the session already refuses them with a message."""
     from PIL import Image
 
-    from panet_jax.commands.demo_page.session import MOST_PIXELS
+    from panet_jax.commands.demo_page.uploads import MOST_PIXELS
 
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # Pillow warns above this, and refuses above twice this
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)

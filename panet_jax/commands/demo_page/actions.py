@@ -13,7 +13,8 @@ import numpy as np
 from panet_jax.commands.demo_page import result_view
 from panet_jax.commands.demo_page.drawing import annotation
 from panet_jax.commands.demo_page.example import example_queries, example_references
-from panet_jax.commands.demo_page.session import Session, read_mask, shrunk
+from panet_jax.commands.demo_page.session import Session
+from panet_jax.commands.demo_page.uploads import read_mask, shrunk
 from panet_jax.errors import InputError
 from panet_jax.segmenter.references import Annotation
 

@@ -3,16 +3,15 @@
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from panet_jax.commands.demo_page.uploads import fitting, has_too_many_pixels, too_large
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
-from panet_jax.images.decode import open_image
 from panet_jax.images.overlays import heat_map
 from panet_jax.images.resize import resize_image
 from panet_jax.segmenter.outputs import output_stems, write_prediction
@@ -24,8 +23,6 @@ from panet_jax.segmenter.segmenter import Segmenter
 from panet_jax.segmenter.stream import THREADS
 
 HEAT_SIDE = 1000  # pixels of the longer side of a heat map
-LARGEST = 1200  # pixels of the longer side of an image that is drawn on; the network sees fewer
-MOST_PIXELS = 64_000_000  # of an image; cameras have up to 50 million, and a small file can hold any number
 MOST_IMAGES = 100  # references, and images to search, of one visitor
 # The largest `absent` of a class that is likely in an image, and of one where that is unsure; see docs/limits.md.
 LIKELY, UNSURE = 0.45, 0.55
@@ -298,10 +295,8 @@ class Session:
         queries, complaints = self.queries[:MOST_IMAGES], []
         if surplus := len(self.queries) - len(queries):
             complaints.append(f'The page searches {MOST_IMAGES} images at once; the last {surplus} are left out.')
-        too_large = [path for path in queries if has_too_many_pixels(path)]
-        return [path for path in queries if path not in too_large], complaints + [
-            _too_large(path) for path in too_large
-        ]
+        refused = [path for path in queries if has_too_many_pixels(path)]
+        return [path for path in queries if path not in refused], complaints + [too_large(path) for path in refused]
 
     def _write(self, path, stem, full, photo) -> Result:
         """Writes the segmentation of an image without the classes that are switched off there."""
@@ -355,27 +350,6 @@ def class_heat_map(result: Result, name: str) -> np.ndarray:
     return heat_map(np.asarray(photo), 1 - probability[..., None])
 
 
-def read_mask(path: str | Path) -> Image.Image:
-    """Reads a mask that was uploaded, shrunk as its photograph was.
-
-    Args:
-        path: file to read; errors call it by its name alone.
-
-    Returns:
-        A Pillow image.
-
-    Raises:
-        InputError: it has too many pixels, or is no image.
-    """
-    path = Path(path)
-    if has_too_many_pixels(path):
-        raise InputError(_too_large(path))
-    mask = open_image(path.read_bytes(), path.name)
-    resized = mask.resize(fitting(mask.size[::-1], LARGEST), Image.Resampling.NEAREST)
-    resized.format = mask.format  # by which a JPEG, which is no mask, is recognized
-    return resized
-
-
 def presence(absent: float) -> str:
     """A word for how likely a class is in an image: a ranking, no probability.
 
@@ -386,54 +360,6 @@ def presence(absent: float) -> str:
         'likely', 'unsure' or 'unlikely'.
     """
     return 'likely' if absent <= LIKELY else 'unsure' if absent <= UNSURE else 'unlikely'
-
-
-def has_too_many_pixels(path: Path) -> bool:
-    """Whether an image has more than MOST_PIXELS, as its header says; it is not decoded.
-
-    Args:
-        path: file of the image.
-
-    Returns:
-        False too for a file that is no image.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.width * image.height > MOST_PIXELS
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return True
-    except Exception:  # of many kinds, for a damaged file; decoding it later reports the damage
-        return False
-
-
-def shrunk(photo: np.ndarray) -> np.ndarray:
-    """A photograph that is small enough to draw on: each stroke travels with it to the server.
-
-    Args:
-        photo: [H, W, C] uint8.
-
-    Returns:
-        [h, w, C] uint8, at most LARGEST pixels a side.
-    """
-    return np.asarray(Image.fromarray(photo).resize(fitting(photo.shape, LARGEST)))
-
-
-def fitting(shape: Sequence[int], side: int) -> tuple[int, int]:
-    """The size of an image that is made to fit a square; it is never enlarged.
-
-    Args:
-        shape: its (H, W, ...).
-        side: side of the square in pixels.
-
-    Returns:
-        (width, height).
-    """
-    scale = min(1, side / max(shape[:2]))
-    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
-
-
-def _too_large(path):
-    return f'{path.name} has more than {MOST_PIXELS // 10**6} million pixels; make it smaller.'
 
 
 def _read_error(path):

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from panet_jax.commands.demo_page.session import MOST_PIXELS
+from panet_jax.commands.demo_page.uploads import MOST_PIXELS
 
 # Fonts of the visitor's machine: the page loads nothing from elsewhere.
 THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])

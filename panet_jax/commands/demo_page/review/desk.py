@@ -8,7 +8,7 @@ from PIL import Image
 
 from panet_jax.commands.demo_page.review.pictures import picture_to_draw_on
 from panet_jax.commands.demo_page.review.strokes import ADD, REMOVE, Stroke, changed_labels, drawn_region, points_in
-from panet_jax.commands.demo_page.session import shrunk
+from panet_jax.commands.demo_page.uploads import shrunk
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_mask
 from panet_jax.segmenter.references import read_photo

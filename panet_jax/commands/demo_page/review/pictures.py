@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from panet_jax.commands.demo_page.session import fitting
+from panet_jax.commands.demo_page.uploads import fitting
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
 from panet_jax.images.decode import to_rgb
