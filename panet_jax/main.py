@@ -13,7 +13,7 @@ import ml_collections
 from panet_jax import __version__
 from panet_jax.commands.config_flag import take_config
 from panet_jax.commands.ending import FrontEnd, exiting
-from panet_jax.commands.experiment_options import make_parser
+from panet_jax.commands.experiment_options import MODES, make_parser
 from panet_jax.commands.messages import show_messages
 from panet_jax.compute.interrupts import heed_signals
 from panet_jax.config import check_config, config_names
@@ -58,7 +58,7 @@ def parse(words: Sequence[str]) -> tuple[argparse.Namespace, ml_collections.Conf
     Raises:
         InputError: a word is unknown or wrong, or --config is missing.
     """
-    parser = make_parser()
+    parser = make_parser(next((mode for mode in MODES if f'--mode={mode}' in words), None))
     if {'-h', '--help', '-help'} & set(words):
         parser.parse_args(['--help'])
     if '--version' in words:

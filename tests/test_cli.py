@@ -53,7 +53,12 @@ MISTAKES = {
     'option': (['predict', '--suport', 'cat=cat.jpg'], 'has no option --suport; did you mean --support?'),
     'option with value': (['predict', '--ot=x'], 'has no option --ot; did you mean --out?'),
     'setting without config': (['train', 'shapes', '--fold=1'], 'no option --fold; did you mean --config.data.fold?'),
-    'shots': (['table', 'pascal5i', '--shots=1'], 'has no option --shots; did you mean --config.'),
+    'shots': (['table', 'pascal5i', '--shots=1'], 'has no option --shots; did you mean --config.table.shots?'),
+    'setting without config, whole': (['train', 'shapes', '--data.fold=1'], 'did you mean --config.data.fold?'),
+    'no setting': (
+        ['train', 'shapes', '--colour=1'],
+        'has no option --colour; panet-jax train --help lists its options',
+    ),
     'short option': (['predict', '--box', '1,2'], 'has no option --box; panet-jax predict --help lists'),
     'far option': (['demo', '--xyz'], 'panet-jax demo has no option --xyz; panet-jax demo --help lists'),
     'command option': (

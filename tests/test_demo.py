@@ -165,27 +165,39 @@ def test_a_picture_without_any_of_the_classes_is_learned_from(session, segmenter
     expected = segmenter_.without_references().add('cat', *draw_disc(0)).add_negative(path)
     np.testing.assert_array_equal(session.reference_set.prototypes(), expected.references.prototypes())
     session.segment()
-    assert session.switched_off[path] == {'cat'}
+    assert session.names_off(path) == {'cat'}
     assert not label_map(session.results[0]).any()
     (_, name), (picture, caption) = session.thumbnails()
     assert (name, caption, picture.shape) == ('cat', 'none of these', (40, 60, 3))
     with pytest.raises(pj.InputError, match=r'query\.png is taken for a picture without these classes already'):
         session.add_negative(0)
+    with pytest.raises(pj.InputError, match="query\\.png is 'none of these' among the references; remove that first"):
+        session.switch(0, 'cat', on=True)
     session.add('dog', *draw_disc(1, color=BLUISH))
+    session.segment()
+    assert not label_map(session.results[0]).any()  # nor a class that was added later
     session.remove(1)
     assert [caption for _, caption in session.thumbnails()] == ['cat', 'none of these']
     session.remove(1)
     assert (session.negatives, session.reference_set.negatives) == ([], ())
     session.segment()
+    assert label_map(session.results[0]).any()
     session.add_negative(0)
     session.remove_all()
     assert (session.negatives, session.thumbnails(), session.reference_set.images) == ([], [], {})
 
 
-def test_a_reference_is_no_picture_without_its_class(session, tmp_path):
-    image, mask = draw_disc(9)
-    session.add('cat', image, mask)
-    session.queries = [photo(tmp_path)]  # the same pixels
+@pytest.mark.parametrize('shape', [(40, 60), (1000, 1500)])
+def test_a_reference_is_no_picture_without_its_class(session, tmp_path, shape):
+    image, _ = draw_disc(9, shape)
+    Image.fromarray(image).save(tmp_path / 'query.png')
+    session.queries = [tmp_path / 'query.png']
+    drawn = shrunk(image)  # as the page takes it
+    session.try_out(('cat', drawn, pj.Box(15, 5, 45, 35)))
+    session.segment()
+    with pytest.raises(pj.InputError, match='Add what you drew as a reference first'):
+        session.add_negative(0)
+    session.add('cat', drawn, pj.Box(15, 5, 45, 35))
     session.segment()
     with pytest.raises(pj.InputError, match=r"query\.png is a reference of 'cat'; remove that first"):
         session.add_negative(0)
@@ -432,7 +444,7 @@ def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     assert 'd&lt;g' in rows[1][0]
     assert 'fitted' not in legend
     legend = actions.result_view._legend(session.results[0], (), 'dinov2-small')
-    assert 'Expected IoU was fitted with VGG-16; with dinov2-small it may only sort pictures.' in legend
+    assert 'Expected IoU was fitted with VGG-16; with dinov2-small its values mean little.' in legend
 
 
 def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):

@@ -162,6 +162,11 @@ MISTAKES = {
     'folder with program': (['net', '--stablehlo=x'], '--stablehlo is for a saved segmenter, and net is a folder.'),
     'folder with model': (['net', '--onnx=x'], '--onnx is for a saved segmenter, and net is a folder.'),
     'folder of target': (['net/encoder.safetensors', '--stablehlo=a/b'], 'there is no folder a for b'),
+    'itself': (['net/encoder.safetensors', '--onnx=net/../net/encoder.safetensors'], 'would be written over'),
+    'one file for two': (
+        ['net/encoder.safetensors', '--onnx=x', '--stablehlo=x'],
+        'x would be written over; name another',
+    ),
     'no segmenter': (['net/encoder.safetensors', '--stablehlo=x'], 'holds arrays, but no segmenter'),
 }
 

@@ -223,6 +223,11 @@ def test_what_looks_like_a_softmax_is_none():
     """The sums of rows divide columns, or those of another array."""
     for divisor in (lambda x: jnp.exp(x).sum(1)[None], lambda x: jnp.exp(x + 1).sum(1)[:, None]):
         assert 'Softmax' not in check(lambda x, divisor=divisor: jnp.exp(x) / divisor(x), draw((4, 4)))
+    assert 'Softmax' not in check(lambda x: jnp.exp(x) / jnp.exp(x).sum(-1).T[..., None], draw((3, 3, 3)))
+
+
+def test_a_sum_over_no_axis_is_the_array_itself():
+    check(lambda x: jax.lax.reduce_sum(x, axes=()) + 1, draw((3, 3)))
 
 
 def test_the_maximum_of_other_axes_is_still_subtracted_before_a_softmax():

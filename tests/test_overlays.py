@@ -80,3 +80,16 @@ def test_a_legend_can_be_read_below_any_photograph(size):
     assert (legend[-1] < 60).all(), 'a line is cut off'
     for color, _ in rows:
         assert (legend == color).all(-1).any()
+
+
+def test_a_part_or_a_gap_that_is_narrower_than_the_line_is_drawn_where_it_is():
+    label = np.zeros((1350, 1350), np.uint8)  # lines of 3 pixels
+    label[100:200, 100:200] = label[100:200, 202:300] = 1
+    label[400, 400] = 1
+    lines = outlined(np.full((*label.shape, 3), 128, np.uint8), label)[..., 0]
+    assert (lines[110:190, 200:202] == 0).all()
+    assert (lines[110:190, 197:200] == 255).all()
+    assert (lines[110:190, 202:205] == 255).all()
+    assert lines[400, 400] == 255
+    assert (lines[400, 397:400] == 0).all()
+    assert (lines[400, 390:397] == 128).all()

@@ -102,13 +102,34 @@ def test_pictures_of_earlier_references_are_removed_and_no_other_file(command, t
     assert not pictures.exists()
 
 
+def test_a_picture_that_was_removed_once_is_no_longer_ours(command, tmp_path):
+    command(
+        *NETWORK,
+        '--support=cat=cat.jpg:box=20,10,40,30',
+        '--support=cat=cat.jpg:box=20,9,40,30',
+        '--query=photos/a.jpg',
+    )
+    one = (*NETWORK, '--support=cat=cat.jpg:box=21,10,40,30')
+    assert command(*one, '--query=photos/b.png')[0] == 0
+    mine = tmp_path / 'predictions/references/2-overlay.jpg'
+    assert not mine.exists()
+    mine.write_text('mine')
+    assert command(*one, '--query', 'photos')[0] == 0
+    assert mine.read_text() == 'mine'
+
+
 def test_a_list_of_pictures_that_names_other_files_removes_none(command, tmp_path):
     assert command(*NETWORK, *CAT, '--query', 'photos', '--out', 'found')[0] == 0
     results = results_in(tmp_path / 'found')
-    results['runs'][0]['pictures'] = ['../cat.jpg', 'references/../../cat.png', 'a.png']
+    results['runs'][0]['pictures'] = ['../cat.jpg', 'references/../../cat.png', 'references/notes.txt', 'mine.png']
     (tmp_path / 'found/predictions.json').write_text(json.dumps(results))
+    (tmp_path / 'found/references').mkdir(exist_ok=True)
+    for name in ('references/notes.txt', 'mine.png'):
+        (tmp_path / 'found' / name).write_text('mine')
     assert command(*NETWORK, '--support=cat=cat.jpg:box=20,10,40,30', '--query', 'photos', '--out', 'found')[0] == 0
-    assert all((tmp_path / name).exists() for name in ('cat.jpg', 'cat.png', 'found/a.png'))
+    assert all(
+        (tmp_path / name).exists() for name in ('cat.jpg', 'cat.png', 'found/references/notes.txt', 'found/mine.png')
+    )
 
 
 def test_each_photograph_is_decoded_once(command, monkeypatch):
@@ -329,13 +350,15 @@ def test_mistakes_with_earlier_results_and_saved_references_are_found_before_the
         assert 'reading weights' not in out
 
 
-def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tmp_path):
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'tif'])
+def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tmp_path, ending):
+    name = f'side.{ending}'
     photo, exif = Image.open(tmp_path / 'cat.jpg'), Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / 'side.jpg', exif=exif)  # stored as 40 x 60
-    assert photo_shape(tmp_path / 'side.jpg') == (40, 60)
-    assert read_photo(tmp_path / 'side.jpg', '').shape == (40, 60, 3)
-    assert command(*NETWORK, '--support', 'cat=side.jpg:cat.png', '--query', 'photos')[0] == 0
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / name, exif=exif)  # stored as 40 x 60
+    assert photo_shape(tmp_path / name) == (40, 60)
+    assert read_photo(tmp_path / name, '').shape == (40, 60, 3)
+    assert command(*NETWORK, '--support', f'cat={name}:cat.png', '--query', 'photos')[0] == 0
 
 
 def test_a_folder_in_which_nothing_decides_what_is_there_is_told_what_can(command, tmp_path):

@@ -77,7 +77,8 @@ def make_parser(command: str | None = None) -> OptionParser:
         usage=COMMAND_USAGE if command else USAGE,
         epilog=_epilog(command),
         formatter_class=_Paragraphs,
-        settings=list(SETTINGS),
+        settings=[*CHANGED_MOST[command], *SETTINGS],
+        help_command='' if command else 'panet-jax train --help',
     )
     parser.add_argument('--config', metavar='EXPERIMENT', help=argparse.SUPPRESS if command else CONFIG_HELP)
     parser.add_argument('--workdir', metavar='FOLDER', help=_workdir_help(command))

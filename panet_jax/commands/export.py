@@ -101,11 +101,7 @@ def _export_programs(path: Path, targets: dict[str, Path], weights: str | None) 
     from panet_jax.disk.downloads import gigabytes
     from panet_jax.segmenter.segmenter import Segmenter
 
-    for target in targets.values():
-        if not target.parent.is_dir():
-            raise InputError(
-                f'there is no folder {target.parent} for {target.name}; make it first, or name another one.'
-            )
+    _check_targets(path, targets)
     segmenter = Segmenter.load(path, weights)
     side, labels = segmenter.size, ', '.join(['background', *segmenter.classes])
     contents = {target: FORMATS[name](segmenter) for name, target in targets.items()}  # all, before one is written
@@ -114,6 +110,23 @@ def _export_programs(path: Path, targets: dict[str, Path], weights: str | None) 
             temporary.write_bytes(content)
         print(f'{target}, {gigabytes(target.stat().st_size)}: an image [1, {side}, {side}, 3] uint8 ->')
         print(f'probabilities [1, {side}, {side}, {1 + len(segmenter.classes)}] float32 of {labels}')
+
+
+def _check_targets(path, targets):
+    """Checks where programs go, and what their formats need, before the weights are read."""
+    from panet_jax.segmenter.onnx.file import check_library
+
+    taken = [path.resolve()]
+    for target in targets.values():
+        if not target.parent.is_dir():
+            raise InputError(
+                f'there is no folder {target.parent} for {target.name}; make it first, or name another one.'
+            )
+        if target.resolve() in taken:
+            raise InputError(f'{target} would be written over; name another file, one for each format.')
+        taken.append(target.resolve())
+    if 'onnx' in targets:
+        check_library()
 
 
 def _stablehlo(segmenter):

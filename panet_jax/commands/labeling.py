@@ -88,7 +88,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
         all_results = _write_results(job, about, done, decision)
         entries = [done[path] for path in job.stems if path in done]
         _print_done(job.out, entries, segmenter.classes)
-        _print_undecided(job, len(entries), decision)
+    _print_undecided(job, entries, decision)
     _export(all_results, job)
     return _print_failed(entries)
 
@@ -152,8 +152,10 @@ def _run(segmenter, options, present_above) -> dict[str, Any]:
 
 def _runs(earlier, run) -> list[dict[str, Any]]:
     """The runs of which there are results, and this one."""
-    used = {entry.get('run') for entry in earlier['images']}
-    return [other for other in earlier.get('runs', []) if other['id'] in used - {run['id']}] + [run]
+    used = {entry.get('run') for entry in earlier['images']} - {run['id']}
+    # Their pictures are removed, or replaced by those of this run.
+    others = [{**other, 'pictures': []} for other in earlier.get('runs', []) if other['id'] in used]
+    return [*others, run]
 
 
 def _write_results(
@@ -284,13 +286,13 @@ def _print_done(out, entries, classes):
     print(', '.join(f'{name} is found in {count}' for name, count in images_with(classes, done).items()))
 
 
-def _print_undecided(job, count, decision):
+def _print_undecided(job, entries, decision):
     """Says, of a folder, that every photograph was taken to show every class, if nothing decided that."""
-    options = job.options
+    options, count = job.options, sum('error' not in entry for entry in entries)
     if count >= FOLDER and decision.above is None and options.absent_above is None and not options.segmenter:
         print(
-            'every image was taken to show every class; if some do not, --review asks about a few of them, and '
-            '--present-above=0.1 leaves a class out where it probably is not'
+            'every image was taken to show every class; if some do not, --review asks about a few of them; if most do not, '
+            '--present-above=0.1 leaves out what is probably not there, and some of what is'
         )
 
 

@@ -21,14 +21,15 @@ class OptionParser(argparse.ArgumentParser):
 
     Args:
         *arguments, **options: as of ArgumentParser.
-        settings: names of settings that are typed as --config.NAME, for the error on --NAME.
+        settings: names of settings that are typed as --config.NAME, for the error on --NAME; of two, the first is named.
+        help_command: what lists the options; by default PROG --help.
 
     Attributes:
         settings: these names.
     """
 
-    def __init__(self, *arguments: Any, settings: Sequence[str] = (), **options: Any):
-        self.settings = tuple(settings)
+    def __init__(self, *arguments: Any, settings: Sequence[str] = (), help_command: str = '', **options: Any):
+        self.settings, self._help_command = tuple(settings), help_command
         super().__init__(*arguments, exit_on_error=False, **options)
 
     def parse_known_args(
@@ -76,18 +77,23 @@ class OptionParser(argparse.ArgumentParser):
                 raise argparse.ArgumentError(None, f'there is no action {value!r}; wanted one of {choices}{near}')
             raise argparse.ArgumentError(action, f'must be one of {choices}, got {value!r}{near}')
 
+    @property
+    def _help(self):
+        return self._help_command or f'{self.prog} --help'
+
     def _unknown(self, word):
         name = word.partition('=')[0]
         if not name.startswith('-'):
-            return f'{self.prog} takes no further argument, got {word!r}; {self.prog} --help lists its options.'
-        settings = [setting for setting in self.settings if setting.rpartition('.')[-1] == name.lstrip('-')]
+            return f'{self.prog} takes no further argument, got {word!r}; {self._help} lists its options.'
+        typed = name.lstrip('-')
+        settings = [setting for setting in self.settings if typed in (setting, setting.rpartition('.')[-1])]
         if settings:
             return f'{self.prog} has no option {name}; did you mean --config.{settings[0]}?'
         # Without the dashes, which all options have in common.
         near = _near(
             name.lstrip('-'), [option[2:] for option in self._option_string_actions if option[:2] == '--'], '--'
         )
-        return f'{self.prog} has no option {name}' + (near or f'; {self.prog} --help lists its options.')
+        return f'{self.prog} has no option {name}' + (near or f'; {self._help} lists its options.')
 
 
 def whole_number(least: int) -> Callable[[str], int]:

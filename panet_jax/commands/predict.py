@@ -83,6 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
     segmenter = _prepared_segmenter(options, typed)
+    del typed  # its masks and photographs may be large
     if not queries:
         return 0
     return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, supports, options))

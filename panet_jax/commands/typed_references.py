@@ -9,10 +9,11 @@ from panet_jax.errors import InputError
 
 if TYPE_CHECKING:
     from panet_jax.segmenter.new_references import Pairs
-    from panet_jax.segmenter.references import Annotation, Marks
+    from panet_jax.segmenter.references import Annotation
 
-# Side in pixels at which annotations are checked, larger than that of a network: what vanishes at it vanishes there.
-CHECKED_SIZE = 1024
+# Sides in pixels at which annotations are checked, larger than that of a network, and its usual one. What is too small for
+# both is refused; what is too small for the network alone, is refused by the Segmenter.
+CHECKED_SIZES = (1024, 417)
 
 
 class TypedReferences(NamedTuple):
@@ -49,9 +50,9 @@ def read_typed(
     by_class: dict[str, list[tuple]] = {}
     may_show_background = bool(folders) or not alone or not supports
     for support in supports:
-        annotation, marks = _checked(support)
+        annotation, shows_background = _checked(support)
         by_class.setdefault(support.name, []).append((support.image, annotation))
-        may_show_background |= bool(marks.background.any())
+        may_show_background |= shows_background
     if not may_show_background:
         raise InputError('the references show no background; add one whose annotation does not cover its whole image.')
     of_negatives = [(negative.image, _checked(negative)[0]) for negative in negatives]
@@ -61,19 +62,20 @@ def read_typed(
     return TypedReferences(by_class, of_negatives)
 
 
-def _checked(support: Support) -> tuple['Annotation | None', 'Marks | None']:
-    """The annotation, with its file decoded, and its Marks; None and None of a whole image."""
+def _checked(support: Support) -> tuple['Annotation | None', bool]:
+    """The annotation, with its file decoded, and whether it leaves background; None and False of a whole image."""
     import panet_jax as pj
     from panet_jax.segmenter.references import open_annotation, photo_shape, read_marks
 
     shape = photo_shape(support.image)
     if support.kind == 'image':
-        return None, None
+        return None, False
     annotation, source_name = support.annotation, f'the annotation of {support.image}'
     if isinstance(support.value, Path):
         image, source_name = open_annotation(support.value), str(support.value)
         annotation = pj.Scribble(image) if support.kind == 'scribble' else image
-    return annotation, read_marks(annotation, shape, CHECKED_SIZE, source_name)
+    marks = (read_marks(annotation, shape, size, source_name) for size in CHECKED_SIZES)
+    return annotation, any(own.background.any() for own in marks)
 
 
 def check_network(weights: str | None, size: int | None, debias: float | None) -> None:

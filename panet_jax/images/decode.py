@@ -54,7 +54,8 @@ def upright_shape(data: bytes, where: str) -> tuple[int, int]:
     with _told(data, where):
         image = Image.open(io.BytesIO(data))
         width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
+        # Pillow turns a TIFF itself, already when it opens the file.
+        turned = image.format != 'TIFF' and image.getexif().get(ExifTags.Base.Orientation, 1) in SIDEWAYS
         image.draft('RGB', (1, 1))
         image.load()
     return (width, height) if turned else (height, width)

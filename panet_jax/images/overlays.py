@@ -41,7 +41,7 @@ def outlined(picture: np.ndarray, label: np.ndarray) -> np.ndarray:
     """A picture with a thin line around each class, so that a mask is seen on whatever color lies below.
 
     The line is white inside the class and black around it. It costs a few comparisons of the label map with itself, moved by
-    the width of the line.
+    each distance up to the width of the line.
 
     Args:
         picture: [H, W, 3] uint8, such as from `overlay`; it stays as it is.
@@ -54,13 +54,15 @@ def outlined(picture: np.ndarray, label: np.ndarray) -> np.ndarray:
     background = label == 0
     of_class = ~background & (label != IGNORE)
     inside, around = np.zeros((2, *label.shape), bool)
-    # The map, and the map moved down and to the right.
-    for here, there in ((np.s_[:-width], np.s_[width:]), (np.s_[:, :-width], np.s_[:, width:])):
-        differ = label[here] != label[there]
-        for one, other in ((here, there), (there, here)):
-            edge = differ & of_class[one]
-            inside[one] |= edge
-            around[other] |= edge & background[other]
+    for distance in range(1, width + 1):
+        # The map, and the map moved down and to the right.
+        near, far = np.s_[:-distance], np.s_[distance:]
+        for here, there in ((near, far), (np.s_[:, :-distance], np.s_[:, distance:])):
+            differ = label[here] != label[there]
+            for one, other in ((here, there), (there, here)):
+                edge = differ & of_class[one]
+                inside[one] |= edge
+                around[other] |= edge & background[other]
     picture = picture.copy()
     picture[around] = 0
     picture[inside] = 255

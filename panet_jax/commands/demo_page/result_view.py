@@ -18,7 +18,7 @@ PRESENCE = (
     'Likely, unsure and unlikely rank pictures by whether they show a class; they are no probabilities, '
     'and references from similar scenes make them better.'
 )
-OTHER_ENCODER = 'Expected IoU was fitted with VGG-16; with {} it may only sort pictures.'
+OTHER_ENCODER = 'Expected IoU was fitted with VGG-16; with {} its values mean little.'
 OTHERS = 7  # values of the result part besides its status
 
 
@@ -111,7 +111,7 @@ def view(session: Session) -> tuple:
     result = chosen_result(session, session.heat_class)
     if result is None:
         return gr.skip(), gr.skip(), gr.skip()
-    names_off = session.switched_off.get(result.path, ())
+    names_off = session.names_off(result.path)
     choices = [(f'{name}: {presence(absent)}', name) for name, absent in result.full.absent.items()]
     names_on = [name for name in result.full.classes if name not in names_off]
     return (

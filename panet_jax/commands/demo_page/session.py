@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from panet_jax.commands.demo_page.uploads import fitting, has_too_many_pixels, too_large
+from panet_jax.commands.demo_page.uploads import fitting, has_too_many_pixels, shrunk, too_large
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.overlays import heat_map
@@ -180,31 +180,43 @@ class Session:
         return _reference_thumbnail(shown, 1 + reference_set.classes.index(name))
 
     def add_negative(self, index: int) -> None:
-        """Takes an image that was searched as one without any of the classes: they are switched off there, and it is background.
+        """Takes an image that was searched as one without any class: all are switched off there, and it is background.
 
         Args:
             index: place of the image in `results`.
 
         Raises:
-            InputError: it is one already, or a reference, or there are too many. Nothing has changed.
+            InputError: it is one already, or a reference, or there are none or too many. Nothing has changed.
         """
-        path = self.results[index].path
+        path, size = self.results[index].path, self._segmenter.size
         self._check_free()
-        if path in [negative.path for negative in self.negatives]:
+        if not self._added.classes:
+            raise InputError('Add what you drew as a reference first.')
+        if self._is_negative(path):
             raise InputError(f'{path.name} is taken for a picture without these classes already.')
         photo = read_photo(path, path.name)
-        reference_set = self._segmenter.extended_by_negative(self._added, photo)
-        image = reference_set.negatives[-1].image
-        for reference in self._added.references:
-            if reference.image == image:
+        pixels = [
+            resize_image(image, size) for image in (photo, shrunk(photo))
+        ]  # a reference was shrunk to be drawn on
+        for reference in self.references:
+            if any(np.array_equal(reference.photo, one) for one in pixels):
                 raise InputError(f'{path.name} is a reference of {reference.name!r}; remove that first.')
-        self.switched_off.setdefault(path, set()).update(self._added.classes)
-        self._keep(reference_set)
-        shown = ShownNegative(path, resize_image(photo, self._segmenter.size), photo.shape[:2])
-        self.negatives = [*self.negatives, shown]
+        self._keep(self._segmenter.extended_by_negative(self._added, photo))
+        self.negatives = [*self.negatives, ShownNegative(path, pixels[0], photo.shape[:2])]
+
+    def names_off(self, path: Path) -> set[str]:
+        """The classes that are switched off in an image.
+
+        Args:
+            path: path of the image.
+
+        Returns:
+            Their names: those that were switched off; of a negative, those of all references.
+        """
+        return set(self.classes) if self._is_negative(path) else self.switched_off.get(path, set())
 
     def remove(self, index: int) -> None:
-        """Removes a reference or a negative. What a negative switched off stays so.
+        """Removes a reference or a negative.
 
         Args:
             index: its place in `thumbnails`.
@@ -269,8 +281,13 @@ class Session:
             index: place of the image in `results`.
             name: name of the class.
             on: whether the class is to be there.
+
+        Raises:
+            InputError: the image is a negative.
         """
         result = self.results[index]
+        if self._is_negative(result.path):
+            raise InputError(f'{result.path.name} is {NONE!r} among the references; remove that first.')
         names = self.switched_off.setdefault(result.path, set())
         (names.discard if on else names.add)(name)
         photo = read_photo(result.path, result.path.name)
@@ -286,6 +303,9 @@ class Session:
         """Removes the session's files."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _is_negative(self, path):
+        return path in [negative.path for negative in self.negatives]
+
     def _check_free(self):
         if len(self.references) + len(self.negatives) >= MOST_IMAGES:
             raise InputError(f'There are {MOST_IMAGES} references, and the page takes no more; remove one of them.')
@@ -300,7 +320,7 @@ class Session:
 
     def _write(self, path, stem, full, photo) -> Result:
         """Writes the segmentation of an image without the classes that are switched off there."""
-        names = self.switched_off.get(path, set()).intersection(full.classes)
+        names = self.names_off(path).intersection(full.classes)
         segmentation = full.without(names)
         entry = write_prediction(segmentation, photo, self.folder, stem, legend=False)
         return Result(

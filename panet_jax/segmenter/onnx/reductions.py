@@ -9,6 +9,8 @@ def _reduced(graph, operation, operator):
     """The axes that are left stay in the order of the tensor."""
     axes = tuple(map(int, operation.params['axes']))
     value = graph.whole(operation.inputs[0])
+    if not axes:  # for ONNX these would be all
+        return value
     own = [value.order.index(axis) for axis in axes]
     tensor = graph.add(operator, [value.tensor, np.array(own, np.int64)], keepdims=0)
     sizes = tuple(size for axis, size in zip(value.order, value.sizes, strict=True) if axis not in axes)

@@ -37,10 +37,11 @@ def _reduced_axis(graph, operator, name, of):
 
 
 def _differs_in(below, above, axis):
-    """Whether a divisor has the sizes of the dividend, but is repeated along the axis."""
+    """Whether a divisor has the sizes of the dividend in the same order, but is repeated along the axis."""
     sizes = list(above.own_sizes)
     sizes[axis] = 1
-    return below.own_sizes == tuple(sizes)
+    orders = ([one for one in value.order if sizes[one] > 1] for value in (below, above))
+    return below.own_sizes == tuple(sizes) and next(orders) == next(orders)
 
 
 LOWERINGS = {'div': _divide}
