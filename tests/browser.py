@@ -60,9 +60,9 @@ def visiting(address, width=1300, height=1250):
     assert [url for url in elsewhere if not url.startswith((address, 'data:', 'blob:'))] == []
 
 
-def awaited(see):
+def awaited(see, seconds=SECONDS):
     """What `see` returns, once that is something."""
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         if (seen := see()) is not None:
             return seen

@@ -1,5 +1,6 @@
 """The demonstration page: what a drawing means, a visitor's session, and the real page in a browser."""
 
+import contextlib
 import dataclasses
 import gc
 import importlib.util
@@ -619,6 +620,15 @@ def drag(page, start, end):
     page.mouse.up()
 
 
+def stroke(page, start, end, within):
+    """Drags, again if the editor was not ready, until orange is seen within a box of the screen."""
+    for _ in range(SECONDS // 10):
+        drag(page, start, end)
+        with contextlib.suppress(AssertionError):
+            return awaited(lambda: on_screen(page, tuple(ORANGE), within), seconds=10)
+    raise AssertionError('nothing is drawn')
+
+
 def downloaded(page, name):
     """The image that a link of the list of files gives, [H, W] or [H, W, 3]."""
     with page.expect_download() as download:
@@ -670,8 +680,7 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
 
     # A stroke through the middle of the disc.
     middle = (top + bottom) / 2
-    drag(page, (0.7 * left + 0.3 * right, middle), (0.3 * left + 0.7 * right, middle))
-    awaited(lambda: on_screen(page, tuple(ORANGE), disc))
+    stroke(page, (0.7 * left + 0.3 * right, middle), (0.3 * left + 0.7 * right, middle), disc)
     rows = page.locator('#legend tr')
     expect(rows.filter(has_text='red')).to_be_visible()
     labels = downloaded(page, 'query.png')
@@ -686,8 +695,7 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     disc = left, top, right, bottom = on_screen(page, BLUISH, editor)
     page.get_by_label('box').click()
     page.get_by_label('What it is').fill('blue')
-    drag(page, (left, top), (right, bottom))
-    awaited(lambda: on_screen(page, tuple(ORANGE), disc))
+    stroke(page, (left, top), (right, bottom), disc)
     add.click()
     expect(rows.filter(has_text='blue')).to_be_visible()
     labels = downloaded(page, 'query.png')
