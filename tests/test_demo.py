@@ -620,6 +620,12 @@ def drag(page, start, end):
     page.mouse.up()
 
 
+def disc_on_screen(page, color, within):
+    """Where a disc is, as `on_screen`; None while the editor shows no image, where a button may have its color."""
+    box = on_screen(page, color, within)
+    return box if box and min(box[2] - box[0], box[3] - box[1]) > RADIUS else None
+
+
 def stroke(page, start, end, within):
     """Drags, again if the editor was not ready, until orange is seen within a box of the screen."""
     for _ in range(SECONDS // 10):
@@ -672,7 +678,7 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     upload(page, '#editor', 'Upload an image', tmp_path / 'support.png')
     box = page.locator('#editor').bounding_box()
     editor = box['x'], box['y'], box['x'] + box['width'], box['y'] + box['height']
-    disc = left, top, right, bottom = awaited(lambda: on_screen(page, RED, editor))
+    disc = left, top, right, bottom = awaited(lambda: disc_on_screen(page, RED, editor))
     page.get_by_label('What it is').fill('red')
     expect(page.locator('#refused')).to_be_empty()
     add.click()
@@ -692,7 +698,7 @@ def test_what_is_drawn_on_the_real_page_is_found(visitor, tmp_path):
     # Once it is added the strokes are gone; a line from corner to corner is a box around the other disc.
     add.click()
     awaited(lambda: on_screen(page, tuple(ORANGE), disc) is None or None)
-    disc = left, top, right, bottom = on_screen(page, BLUISH, editor)
+    disc = left, top, right, bottom = awaited(lambda: disc_on_screen(page, BLUISH, editor))
     page.get_by_label('box').click()
     page.get_by_label('What it is').fill('blue')
     stroke(page, (left, top), (right, bottom), disc)
