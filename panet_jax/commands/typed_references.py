@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from panet_jax.segmenter.new_references import Pairs
     from panet_jax.segmenter.references import Annotation
 
-# Sides in pixels at which annotations are checked, larger than that of a network, and its usual one. What is too small for
-# both is refused; what is too small for the network alone, is refused by the Segmenter.
+# Sides in pixels at which annotations are checked: one larger than that of a network, and the usual one. An annotation that is
+# empty at the first is refused; background is looked for at both. The Segmenter refuses what is too small for its network.
 CHECKED_SIZES = (1024, 417)
 
 

@@ -16,7 +16,7 @@ from panet_jax.networks.choose import load_network
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
-from panet_jax.segmenter.encoding import encode_images
+from panet_jax.segmenter.encoding import ImageEncoder
 from panet_jax.segmenter.folder_references import folder_references
 from panet_jax.segmenter.new_references import Pairs, extended, extended_by_negative
 from panet_jax.segmenter.reference_set import ReferenceSet
@@ -87,7 +87,7 @@ class Segmenter:
         self.dtype, self.batch, self.head = dtype, int(batch), head
         self.understand, self.edges = bool(understand), bool(edges)
         self.references = ReferenceSet()
-        self._latest: dict[str, np.ndarray] = {}  # features of the image that was encoded last
+        self._encoder = ImageEncoder(self.network, dtype=dtype, batch=self.batch)
 
     @property
     def weights(self) -> str | None:
@@ -131,6 +131,7 @@ class Segmenter:
             Another Segmenter with the same network and settings.
         """
         other = copy.copy(self)
+        other._encoder = copy.copy(self._encoder)  # with an image of its own that was encoded last
         other.references = ReferenceSet()
         return other
 
@@ -398,18 +399,7 @@ class Segmenter:
     @property
     def _extending(self):
         """What a set of references is extended with."""
-        return {'size': self.size, 'features_of': self._lacking, 'understand': self.understand}
-
-    def _lacking(self, reference_set, items):
-        """{hash: features} of the images of new references (NewReference, pixels) whose features a set lacks."""
-        images = {
-            reference.image: pixels for reference, pixels in items if reference_set.lacks_features(reference.image)
-        }
-        new = {name: pixels for name, pixels in images.items() if name not in self._latest}
-        encoded = dict(zip(new, map(np.asarray, self._encode(new.values())), strict=True))
-        features = {name: encoded[name] if name in encoded else self._latest[name] for name in images}
-        self._latest = dict(list(features.items())[-1:]) or self._latest
-        return features
+        return {'size': self.size, 'features_of': self._encoder.features_of, 'understand': self.understand}
 
     def _results(self, images, on_error, present_above, answers, keep_photos):
         """An iterator of (Segmentation, photograph or None) or (InputError, None). Checks before it iterates."""
@@ -420,11 +410,7 @@ class Segmenter:
             images = list(images)
             check_answers(answers, len(images), self.classes)
         queries = read_queries(images, self.size, keep_photos=keep_photos, answers=answers)
-        return segment_queries(queries, self._encode, compare, batch=self.batch, on_error=on_error)
-
-    def _encode(self, images):
-        """Yields the features [h, w, C] of images [S, S, 3] uint8."""
-        return encode_images(self.network, images, dtype=self.dtype, batch=self.batch)
+        return segment_queries(queries, self._encoder.encode, compare, batch=self.batch, on_error=on_error)
 
 
 def _check_whole(name, value, least):

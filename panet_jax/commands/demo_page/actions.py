@@ -196,7 +196,7 @@ def pick(session: Session, event: gr.SelectData) -> tuple:
     Returns:
         The index, and an update of the button.
     """
-    label = f'Remove number {event.index + 1}, {session.thumbnails()[event.index][1]}'
+    label = f'Remove number {event.index + 1}, {session.captions[event.index]}'
     return event.index, gr.update(value=label, interactive=True)
 
 

@@ -236,11 +236,16 @@ class Session:
 
     def thumbnails(self) -> list[tuple[np.ndarray, str]]:
         """(picture [H, W, 3] uint8, caption) of each reference, with marks and region in its class's color; then the negatives."""
-        of_references = [
-            (_reference_thumbnail(reference, 1 + self.classes.index(reference.name)), reference.name)
-            for reference in self.references
+        pictures = [
+            _reference_thumbnail(reference, 1 + self.classes.index(reference.name)) for reference in self.references
         ]
-        return of_references + [(_fitted(negative.photo, negative.shape), NONE) for negative in self.negatives]
+        pictures += [_fitted(negative.photo, negative.shape) for negative in self.negatives]
+        return list(zip(pictures, self.captions, strict=True))
+
+    @property
+    def captions(self) -> list[str]:
+        """What `thumbnails` says of each picture."""
+        return [reference.name for reference in self.references] + [NONE] * len(self.negatives)
 
     def segment(self) -> list[str]:
         """Segments the queries with the present references, and replaces the earlier results.
