@@ -48,7 +48,7 @@ from panet_jax.method.adapt import adaptation_of, adapted_logits
 from panet_jax.method.edges import edge_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.expected_iou import expected_iou
-from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, views_of_references
+from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, statistics_of, views_of_references
 from panet_jax.method.prototypes import Pooled, cosine_logits, pool, transposed_upsample, upsample
 from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import Marks, read_marks
@@ -335,10 +335,10 @@ def folder_references(photographs, classes, draw, arguments):
 def decide(photographs, shown, prototypes, others):
     """[M, N] probabilities that the photographs show the classes, of each photograph alone, as the Segmenter has them."""
     features = photographs.features[shown.images]
-    views = views_of_references(features, shown.covered, shown.foreground, shown.background)
+    statistics = statistics_of(views_of_references(features, shown.covered, shown.foreground, shown.background))
     seen = jax.jit(find)
     found = (np.asarray(seen(photographs.features[index].astype(np.float32), prototypes)) for index in others)
-    return np.concatenate([presence(of_photograph[None], prototypes[1:], views) for of_photograph in found])
+    return np.stack([presence(of_photograph, prototypes[1:], statistics) for of_photograph in found])
 
 
 def folder_scores(photographs, others, columns, prototypes, taken, truth, segment):

@@ -7,8 +7,7 @@ much like a cat. So features are first centered at the mean of what is found of 
 photographs with and without it. For views of references it is known which of the two they belong to. An
 expectation-maximization with few constants gives the probabilities.
 
-Axes: M photographs, R views of references, I images of references, N classes, 2 kinds of what is found, h w feature grid,
-C channels.
+Axes: R views of references, I images of references, N classes, 2 kinds of what is found, h w feature grid, C channels.
 """
 
 from typing import NamedTuple
@@ -16,8 +15,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import special
 
-from panet_jax.errors import InputError
 from panet_jax.method.adapt import ADAPTED, adapted_logits, confidence
 from panet_jax.method.axes import check_axes
 from panet_jax.method.prototypes import Pooled, cosine_logits, margins, masked_sum, unit
@@ -34,6 +33,7 @@ GAP, GAP_COUNT = 2.5, 2.0  # expected distance of the two means, in standard dev
 LEAST_GAP = 0.8
 WITH, WITHOUT = 1.0, 12.0  # prior counts of photographs with and without the class
 ROUNDS = 50
+MOST_ODDS = 30.0  # of a logarithm of odds
 # The distributions are not quite normal, and the log-odds too sure. They are scaled and shifted: of the photographs and
 # classes that this was fitted on, with half of the classes, as many show the class as the probabilities say.
 SLOPE, OFFSET = 0.28, -1.5
@@ -53,6 +53,28 @@ class Views(NamedTuple):
 
     found: np.ndarray
     prototypes: np.ndarray
+    shown: np.ndarray
+
+
+class Statistics(NamedTuple):
+    """What `presence` takes of views, of the 2 kinds of what is found. All vectors are along the axes of the scatter.
+
+    Attributes:
+        found: [2, R, N, C], directions of what is found.
+        prototypes: [2, R, N, C], directions of the prototypes.
+        center: [2, N, C], mean of what is found where the class is not known to be shown.
+        count: [2, N], in how many views that is so.
+        axes: [2, C, C], the axes, in columns.
+        scatter: [2, C], at least 0: the sum of squares along each axis, around the centers.
+        shown: [R, N] int, as in Views.
+    """
+
+    found: np.ndarray
+    prototypes: np.ndarray
+    center: np.ndarray
+    count: np.ndarray
+    axes: np.ndarray
+    scatter: np.ndarray
     shown: np.ndarray
 
 
@@ -116,74 +138,86 @@ def views_of_references(features: np.ndarray, covered: np.ndarray, foreground: P
     return Views(*(np.stack([np.asarray(view[part]) for view in whole + rest]) for part in range(3)))
 
 
-def presence(found: np.ndarray, prototypes: np.ndarray, views: Views) -> np.ndarray:
-    """Probability that each photograph shows each class.
-
-    Most photographs do not show a class, so all of them together tell what is found of it where it is absent. One
-    photograph alone is compared with the references only, and its probabilities are less sure. The probabilities mean
-    nothing where all photographs are known to show all classes.
+def statistics_of(views: Views) -> Statistics:
+    """What `presence` takes of views of the references.
 
     Args:
-        found: [M, 2, N, C] float32, M >= 1, as from `find` for each photograph.
-        prototypes: [N, C] float32, of the classes.
-        views: views of the references, as from `views_of_references`.
+        views: the views, as from `views_of_references`.
 
     Returns:
-        [M, N] float64 in [0, 1].
+        Statistics, in float64.
 
     Raises:
-        InputError: shapes do not fit, or there is no photograph.
+        InputError: shapes do not fit.
     """
-    _check(found, prototypes, views)
-    scores = presence_scores(found, prototypes, views)
-    of_photographs, of_views = scores[: len(found)], scores[len(found) :]
-    return probabilities(of_photographs, of_views, views.shown)
+    check_axes('statistics_of', found=(views.found, 'R 2 N C'), prototypes=(views.prototypes, 'R N C'))
+    check_axes('statistics_of', found=(views.found, 'R 2 N C'), shown=(views.shown, 'R N', int))
+    of_kinds = [_of_kind(views.found[:, kind], views.prototypes, views.shown != 1) for kind in range(KINDS)]
+    return Statistics(*(np.stack(part) for part in zip(*of_kinds, strict=True)), shown=views.shown)
 
 
-def presence_scores(found: np.ndarray, prototypes: np.ndarray, views: Views) -> np.ndarray:
-    """Cosines of what is found with the prototype of the class, after centering and whitening; the mean of both kinds.
+def presence(found: np.ndarray, prototypes: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Probability that a photograph shows each class. It does not depend on other photographs.
 
     Args:
-        found: [M, 2, N, C] float32, as from `find` for each photograph.
+        found: [2, N, C] float32, as from `find`.
         prototypes: [N, C] float32, of the classes.
-        views: views of the references, as from `views_of_references`.
+        statistics: of views of the references, as from `statistics_of`.
 
     Returns:
-        [M + R, N] float64 in [-1, 1], of the photographs, then of the views.
+        [N] float64 in [0, 1].
+
+    Raises:
+        InputError: shapes do not fit.
     """
-    check_axes('presence_scores', found=(found, 'M 2 N C'), prototypes=(prototypes, 'N C'))
-    check_axes(
-        'presence_scores',
-        prototypes=(prototypes, 'N C'),
-        views_found=(views.found, 'R 2 N C'),
-        views_prototypes=(views.prototypes, 'R N C'),
-        views_shown=(views.shown, 'R N', int),
-    )
-    own = np.concatenate([np.broadcast_to(prototypes, (len(found), *prototypes.shape)), views.prototypes])
-    everything = np.concatenate([found, views.found])
-    unknown = np.concatenate([np.ones((len(found), found.shape[2]), bool), views.shown != 1])
-    of_kinds = [_likeness(everything[:, kind], own, unknown) for kind in range(KINDS)]
-    return np.mean(of_kinds, 0)
+    scores = presence_scores(found, prototypes, statistics)
+    return probabilities(scores[0], scores[1:], statistics.shown)
+
+
+def presence_scores(found: np.ndarray, prototypes: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Cosines of what is found with the prototype of the class, after centering and whitening; the mean of both kinds.
+
+    What is found in the photograph counts for the centers and for the whitening too.
+
+    Args:
+        found: [2, N, C] float32, as from `find`.
+        prototypes: [N, C] float32, of the classes.
+        statistics: of views of the references, as from `statistics_of`.
+
+    Returns:
+        [1 + R, N] float64 in [-1, 1], of the photograph, then of the views.
+    """
+    check_axes('presence_scores', found=(found, '2 N C'), prototypes=(prototypes, 'N C'))
+    check_axes('presence_scores', prototypes=(prototypes, 'N C'), views_found=(statistics.found, '2 R N C'))
+    parts = statistics[: statistics._fields.index('shown')]
+    return np.mean([_likeness(own, prototypes, *of_kind) for own, *of_kind in zip(found, *parts, strict=True)], 0)
 
 
 def probabilities(scores: np.ndarray, of_views: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """Probabilities of scores: for each class a mixture of two normal distributions of one variance, by EM.
 
     Args:
-        scores: [M, N] float64, of the photographs.
+        scores: [N] float64, of the photograph.
         of_views: [R, N] float64, of the views of references.
         shown: [R, N] int in {-1, 0, 1}, as in Views.
 
     Returns:
-        [M, N] float64 in [0, 1]; within a class a higher score has a higher probability.
+        [N] float64 in [0, 1]; within a class a higher score has a higher probability.
     """
-    check_axes('probabilities', scores=(scores, 'M N'), of_views=(of_views, 'R N'), shown=(shown, 'R N', int))
-    spread = _spread(scores, of_views, shown)
-    columns = [
-        _upper(np.r_[own, views[known == -1]], views[known == 1], views[known == 0], spread)[: len(own)]
-        for own, views, known in zip(scores.T, of_views.T, shown.T, strict=True)
-    ]
-    return np.stack(columns, 1)
+    check_axes('probabilities', scores=(scores, 'N'), of_views=(of_views, 'R N'), shown=(shown, 'R N', int))
+    everything, known = np.concatenate([scores[None], of_views]), np.concatenate([np.full((1, len(scores)), -1), shown])
+    spread, rate = _spread(of_views, shown, len(scores)), WITH / (WITH + WITHOUT)
+    lower = np.nanmedian(np.where(known == 1, np.nan, everything), 0)
+    upper, open_ = lower + GAP * spread, known == -1
+    for _ in range(ROUNDS):
+        odds = special.logit(rate) + ((everything - lower) ** 2 - (everything - upper) ** 2) / (2 * spread**2)
+        likely = np.where(open_, special.expit(np.clip(odds, -MOST_ODDS, MOST_ODDS)), known)
+        lower = ((1 - likely) * everything).sum(0) / (1 - likely).sum(0)
+        expected = GAP_COUNT * (lower + GAP * spread)
+        upper = (expected + (likely * everything).sum(0)) / (GAP_COUNT + likely.sum(0))
+        upper = np.maximum(upper, lower + LEAST_GAP * spread)
+        rate = (WITH + (likely * open_).sum(0)) / (WITH + WITHOUT + open_.sum(0))
+    return special.expit(SLOPE * np.clip(odds[0], -MOST_ODDS, MOST_ODDS) + OFFSET)
 
 
 def _alone(features, prototypes, counted):
@@ -212,60 +246,41 @@ def _mean_of(vectors, taken):
     return np.einsum('inc,in->nc', vectors, taken) / np.maximum(taken.sum(0), 1)[:, None]
 
 
-def _likeness(found, prototypes, unknown):
-    """[M, N]: cosines of [M, N, C] with prototypes [M, N, C], centered and whitened by the vectors that `unknown` has."""
-    found, prototypes = np.asarray(unit(found), np.float64), np.asarray(unit(prototypes), np.float64)
+def _of_kind(found, prototypes, unknown):
+    """The parts of Statistics of one kind: [R, N, C] of what is found, the prototypes, and [R, N] where it counts."""
+    found, prototypes = _directions(found), _directions(prototypes)
     center = _mean_of(found, unknown)
-    deviations = (found - center)[unknown] / np.sqrt(max(unknown.sum(), 1))
-    # The inverse of the covariance is taken in the space of the deviations, which are few (Woodbury's identity).
-    gram = deviations @ deviations.T
-    shrinkage = SHRINKAGE * np.trace(gram) / found.shape[-1] + np.finfo(float).eps
-    inverse = np.linalg.inv(gram + shrinkage * np.eye(len(gram)))
+    deviations = (found - center)[unknown]
+    scatter, axes = np.linalg.eigh(deviations.T @ deviations)
+    return found @ axes, prototypes @ axes, center @ axes, unknown.sum(0), axes, np.maximum(scatter, 0)
+
+
+def _likeness(own, prototypes, found, of_views, center, count, axes, scatter):
+    """[1 + R, N]: cosines after centering and whitening of one kind; the photograph changes both a little."""
+    own, prototypes = _directions(own) @ axes, _directions(prototypes) @ axes
+    # The scatter grows by one row a class. Woodbury's identity has its inverse, along the axes of the views' scatter.
+    rows = np.sqrt(count / (count + 1))[:, None] * (own - center)
+    center = center + (own - center) / (count + 1)[:, None]
+    trace, total = scatter.sum() + (rows**2).sum(), count.sum() + len(count)
+    variances = scatter + SHRINKAGE * trace / len(scatter) + np.finfo(float).eps * total
+    inverse = np.linalg.inv(np.eye(len(rows)) + rows / variances @ rows.T)
 
     def product(one, other):
         (a, of_a), (b, of_b) = one, other
-        return (a * b).sum(-1) - (of_a @ inverse * of_b).sum(-1)
+        return (a * b / variances).sum(-1) - (of_a @ inverse * of_b).sum(-1)
 
-    one, other = ((x - center, (x - center) @ deviations.T) for x in (found, prototypes))
+    both = np.concatenate([own[None], found]) - center, np.concatenate([prototypes[None], of_views]) - center
+    one, other = ((x, (x / variances) @ rows.T) for x in both)
     lengths = product(one, one) * product(other, other)
     return product(one, other) / np.sqrt(np.maximum(lengths, np.finfo(float).tiny))
 
 
-def _spread(scores, of_views, shown):
-    """Standard deviation of scores without the class, of all classes together, from the scores below the median."""
-    below = np.minimum(scores - np.median(scores, 0), 0)
+def _directions(vectors):
+    return np.asarray(unit(vectors), np.float64)
+
+
+def _spread(of_views, shown, count):
+    """Standard deviation of scores without the class, of all classes together; `count` scores are taken for its mean."""
     without = [views[known == 0] for views, known in zip(of_views.T, shown.T, strict=True)]
-    squares = 2 * (below**2).sum() + sum(((one - one.mean()) ** 2).sum() for one in without if len(one))
-    count = scores.size + sum(map(len, without))
-    return np.sqrt((SPREAD_COUNT * SPREAD**2 + squares) / (SPREAD_COUNT + count))
-
-
-def _upper(scores, shown, not_shown, spread):
-    """Probabilities that `scores` are of the upper distribution; those of `shown` are, those of `not_shown` are not."""
-    lower = np.median(np.r_[scores, not_shown])
-    upper, rate = lower + GAP * spread, WITH / (WITH + WITHOUT)
-    for _ in range(ROUNDS):
-        odds = np.log(rate / (1 - rate)) + ((scores - lower) ** 2 - (scores - upper) ** 2) / (2 * spread**2)
-        likely = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
-        lower = (not_shown.sum() + ((1 - likely) * scores).sum()) / (len(not_shown) + (1 - likely).sum())
-        expected = GAP_COUNT * (lower + GAP * spread)
-        upper = (expected + shown.sum() + (likely * scores).sum()) / (GAP_COUNT + len(shown) + likely.sum())
-        upper = max(upper, lower + LEAST_GAP * spread)
-        rate = (WITH + likely.sum()) / (WITH + WITHOUT + len(scores))
-    return 1 / (1 + np.exp(-(SLOPE * np.clip(odds, -30, 30) + OFFSET)))
-
-
-def _check(found, prototypes, views):
-    """Refuses shapes that do not fit together."""
-    count, channels = prototypes.shape
-    wanted = {
-        'found': (found.shape, (len(found), KINDS, count, channels)),
-        'views.found': (views.found.shape, (len(views.found), KINDS, count, channels)),
-        'views.prototypes': (views.prototypes.shape, (len(views.found), count, channels)),
-        'views.shown': (views.shown.shape, (len(views.found), count)),
-    }
-    for name, (shape, right) in wanted.items():
-        if shape != right:
-            raise InputError(f'{name} must have shape {right} to fit prototypes {prototypes.shape}, got {shape}.')
-    if not len(found):
-        raise InputError('presence wants at least one photograph, got none.')
+    squares = sum(((one - one.mean()) ** 2).sum() for one in without if len(one))
+    return np.sqrt((SPREAD_COUNT * SPREAD**2 + squares) / (SPREAD_COUNT + count + sum(map(len, without))))

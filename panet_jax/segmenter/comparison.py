@@ -15,7 +15,7 @@ from panet_jax.method.answers import descriptor
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
-from panet_jax.segmenter.decision import class_probabilities, reference_views
+from panet_jax.segmenter.decision import class_probabilities, reference_statistics
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
 
@@ -48,10 +48,10 @@ class Comparison:
         self._prototypes, self._classes = references.prototypes(), references.classes
         self._head, self._edges = head, edges
         self._adaptation = adaptation_of('adapted', references.most_shots)  # the expected IoU takes it with either head
-        self._present_above, self._views = present_above, None
+        self._present_above, self._statistics = present_above, None
         if present_above is not None:
             _check_share(present_above)
-            self._views = reference_views(references)
+            self._statistics = reference_statistics(references)
 
     def __call__(
         self, features: np.ndarray, pixels: np.ndarray, shape: tuple[int, int], answers: Mapping[str, bool]
@@ -70,9 +70,9 @@ class Comparison:
         """
         absent = self._by_class(_absence(features, self._prototypes))
         probabilities = described = None
-        if self._views is not None:
+        if self._statistics is not None:
             # Rounded as predictions.json has them, so that whoever reads that comes to the same decision.
-            probabilities = class_probabilities(features, self._prototypes, self._views).round(DIGITS)
+            probabilities = class_probabilities(features, self._prototypes, self._statistics).round(DIGITS)
             described = np.asarray(_descriptor(features))
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
         kept = np.concatenate([[True], self._taken(probabilities, answers)])

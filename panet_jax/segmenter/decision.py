@@ -7,7 +7,7 @@ import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.method.answers import descriptor
-from panet_jax.method.presence import Views, find, presence, views_of_references
+from panet_jax.method.presence import Statistics, find, presence, statistics_of, views_of_references
 from panet_jax.method.prototypes import Pooled, transposed_upsample
 from panet_jax.segmenter.reference_set import ReferenceSet
 
@@ -18,14 +18,14 @@ _find = jax.jit(find)
 
 
 @functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
-def reference_views(references: ReferenceSet) -> Views:
-    """What is found in the references' own images, whose classes are known.
+def reference_statistics(references: ReferenceSet) -> Statistics:
+    """Statistics of what is found in the references' own images, whose classes are known.
 
     Args:
         references: the set, with the features of its images.
 
     Returns:
-        Views, for `class_probabilities`.
+        Statistics, for `class_probabilities`.
 
     Raises:
         InputError: the set was loaded from a file, which has no features.
@@ -41,26 +41,27 @@ def reference_views(references: ReferenceSet) -> Views:
     kept = {name: image for name, image in references.images.items() if name in annotated | whole}
     images = kept.values()
     grids = np.stack([image.features for image in images])
-    return views_of_references(
+    views = views_of_references(
         grids,
         np.stack([_covered(references, image, grids.shape[1:3]) for image in kept]),
         _foreground(references, list(kept)),
         Pooled(np.stack([image.background.sum for image in images]), np.stack([i.background.count for i in images])),
     )
+    return statistics_of(views)
 
 
-def class_probabilities(features: np.ndarray, prototypes: np.ndarray, views: Views) -> np.ndarray:
+def class_probabilities(features: np.ndarray, prototypes: np.ndarray, statistics: Statistics) -> np.ndarray:
     """How probable it is that an image shows each class. It does not depend on other images.
 
     Args:
         features: [h, w, C] float32, features of the image.
         prototypes: [1 + N, C] float32, background first.
-        views: what is found in the references, as from `reference_views`.
+        statistics: of what is found in the references, as from `reference_statistics`.
 
     Returns:
         [N] float64 in [0, 1].
     """
-    return presence(np.asarray(_find(features, prototypes))[None], prototypes[1:], views)[0]
+    return presence(np.asarray(_find(features, prototypes)), prototypes[1:], statistics)
 
 
 def reference_descriptors(references: ReferenceSet) -> tuple[np.ndarray, np.ndarray]:
