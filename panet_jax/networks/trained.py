@@ -30,6 +30,17 @@ class History(NamedTuple):
     seen: tuple[str, ...] = ()
     unknown: str = ''
 
+    def metadata(self, step: int) -> dict[str, str]:
+        """The metadata of the file of a network with this History, for `save_params`.
+
+        Args:
+            step: step of its training.
+
+        Returns:
+            Texts by name.
+        """
+        return {'step': str(step), 'dataset': self.dataset, 'seen': json.dumps(self.seen), 'unknown': self.unknown}
+
 
 def history(weights: str | AnyPath) -> History:
     """The History of weights.
@@ -56,20 +67,6 @@ def history(weights: str | AnyPath) -> History:
     if 'seen' in about:
         return History(about['dataset'], tuple(json.loads(about['seen'])), about['unknown'])
     return History(unknown=path.name)
-
-
-def about_training(workdir: AnyPath, step: int) -> dict[str, str]:
-    """The metadata of `encoder.safetensors`, for `save_params`.
-
-    Args:
-        workdir: workdir of the training.
-        step: its step.
-
-    Returns:
-        Texts by name: 'step', and the fields of the History.
-    """
-    past = history(workdir)
-    return {'step': str(step), 'dataset': past.dataset, 'seen': json.dumps(past.seen), 'unknown': past.unknown}
 
 
 def checked_history(weights: str, unseen: Sequence[str]) -> History:
