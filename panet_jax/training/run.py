@@ -98,8 +98,12 @@ class Run:
             state = self._checkpoints.restore(shapes) if resumed else fresh(initial.load())
             past = self._past_of_resumed(int(state.step), data) if resumed else None
             # An earlier version did not note what the initial weights had been trained on.
-            past = past or checked_history(initial.origin(None if resumed else state.params), data.unseen)
-            self._begin(int(state.step), data, past)
+            past = past or checked_history(initial.weights, data.unseen, None if resumed else state.params)
+            self._past = History(self._config.data.name, (*data.seen, *past.seen), past.unknown)
+            write_json(self._workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': past._asdict()})
+            write_json(self._workdir / 'config.json', self._config.to_dict())
+            if state.step < self._config.steps:
+                self._begin_lines(int(state.step))
             return state
 
         state = hosts.from_primary(first, shapes)
@@ -114,14 +118,10 @@ class Run:
         _check_same_data(self._workdir, noted, data)
         return History(**noted['before']) if 'before' in noted else None
 
-    def _begin(self, step, data, past):
-        """Notes the experiment, and drops the lines of later steps: a run that crashed repeats them."""
-        write_json(self._workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': past._asdict()})
-        write_json(self._workdir / 'config.json', self._config.to_dict())
-        self._past = History(self._config.data.name, (*data.seen, *past.seen), past.unknown)
-        if step < self._config.steps:
-            keep_json_lines(self._workdir / 'metrics.jsonl', lambda line: line['step'] <= step)
-            self._events = begin_training_events(self._workdir, step)
+    def _begin_lines(self, start):
+        """Removes the lines of steps after the newest checkpoint: a run that crashed repeats them."""
+        keep_json_lines(self._workdir / 'metrics.jsonl', lambda line: line['step'] <= start)
+        self._events = begin_training_events(self._workdir, start)
 
     @hosts.primary_only
     def add_line(self, line: dict[str, float]) -> None:
@@ -166,7 +166,7 @@ class Run:
             state: the last state.
         """
         self._checkpoints.wait()
-        about = self._past.metadata(int(state.step))
+        about = {'step': int(state.step), **self._past._asdict()}
         save_params(self._workdir / TRAINED, encoder, jax.device_get(state.params), about)
 
 
