@@ -97,7 +97,7 @@ def network_steps(workdir: AnyPath) -> list[int]:
     Raises:
         InputError: the step of the only network is unknown.
     """
-    checkpoints, final = _steps(workdir)
+    final, checkpoints = _final_step(workdir), checkpoint_steps(workdir)
     path = workdir / TRAINED
     if not checkpoints and final is None and path.is_file():
         raise InputError(
@@ -120,7 +120,7 @@ def saved_network(workdir: AnyPath, step: int) -> AnyPath:
     Raises:
         InputError: there is no network of this step.
     """
-    checkpoints, final = _steps(workdir)
+    final, checkpoints = _final_step(workdir), checkpoint_steps(workdir)
     if step == final:
         return workdir / TRAINED
     if step not in checkpoints:
@@ -143,7 +143,7 @@ def newest_network(path: AnyPath) -> tuple[AnyPath, int]:
     """
     if not path.is_dir():
         return path, 0
-    checkpoints, final = _steps(path)
+    final, checkpoints = _final_step(path), checkpoint_steps(path)
     if checkpoints and (final is None or final < checkpoints[-1]):
         return path / 'checkpoints' / str(checkpoints[-1]), checkpoints[-1]
     if not (path / TRAINED).is_file():
@@ -151,17 +151,19 @@ def newest_network(path: AnyPath) -> tuple[AnyPath, int]:
     return path / TRAINED, final or 0
 
 
-def _steps(workdir):
-    """The steps of the checkpoints, and that of encoder.safetensors: None without the file, or if it is unknown."""
-    checkpoints, path = checkpoint_steps(workdir), workdir / TRAINED
-    said = read_about(path).get('step')
-    if said or checkpoints or not path.is_file():
-        return checkpoints, int(said) if said else None
+def _final_step(workdir):
+    """The step of encoder.safetensors; None without the file, or if it is unknown."""
+    path = workdir / TRAINED
+    if not path.is_file():
+        return None
+    if 'step' in (about := read_about(path)):
+        return int(about['step'])
     # In earlier versions the file did not say its step. It is the last one of a training, and so of the log, unless training
     # was resumed since then and stopped.
     logged = [line['step'] for line in read_json_lines(workdir / 'metrics.jsonl')]
     ended = logged and (workdir / 'config.json').is_file() and logged[-1] == read_config(workdir)['steps']
-    return checkpoints, logged[-1] if ended else None
+    resumable = any((workdir / 'checkpoints').glob('[0-9]*'))
+    return logged[-1] if ended and not resumable else None
 
 
 def read_about(path: AnyPath) -> dict[str, str]:

@@ -110,7 +110,7 @@ def _run_steps(
                 run.save(state, step)
             if request == STOP:
                 break
-        requests.end(step)
+        requests.end(run.saved)
     return state
 
 
