@@ -68,11 +68,11 @@ def training(devices, batch, options, dtype):
     from train_step import experiment
 
     from panet_jax.networks.encoders import encoder_of
-    from panet_jax.training.step import compiled_step, create_state, optimizer_of
+    from panet_jax.training.step import compiled_step, create_state, optimizer_of, schedule_of
 
     config = experiment(dtype, size=options.size, width=options.width, batch=batch * len(devices))
     encoder = encoder_of(config.encoder)
-    optimizer = optimizer_of(config, encoder.trained())
+    optimizer = optimizer_of(config, schedule_of(config), encoder.trained())
     state = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
     return compiled_step(config, encoder, devices).lower(state, _episodes(len(devices), batch, options.size))
 

@@ -28,7 +28,14 @@ from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, logits_of_features, loss_of_features
 from panet_jax.method.vgg16 import BLOCKS, POOL_STRIDES, encode, init_encoder_params
 from panet_jax.networks.encoders import encoder_of
-from panet_jax.training.step import compiled_step, create_state, make_optimizer, optimizer_of, takes_one_by_one
+from panet_jax.training.step import (
+    compiled_step,
+    create_state,
+    make_optimizer,
+    optimizer_of,
+    schedule_of,
+    takes_one_by_one,
+)
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
 LEARNING_RATE = 1e-3
@@ -114,7 +121,8 @@ def our_step(config, batch):
     """A function that makes a training step, through the program's own `compiled_step`, on one device, like PyTorch."""
     used = jax.local_devices()[:1]
     encoder = encoder_of(config.encoder)
-    state = create_state(encoder.initial(jax.random.key(0)), optimizer_of(config, encoder.trained()))
+    optimizer = optimizer_of(config, schedule_of(config), encoder.trained())
+    state = create_state(encoder.initial(jax.random.key(0)), optimizer)
     holder = [devices.replicate(state, used)]
     step, placed = compiled_step(config, encoder, used), next(devices.prefetched([batch], used))
 
@@ -131,7 +139,7 @@ def step_memory(config):
     if takes_one_by_one(config, used):
         config.batch = config.accumulate = 1
     encoder = encoder_of(config.encoder)
-    optimizer = optimizer_of(config, encoder.trained())
+    optimizer = optimizer_of(config, schedule_of(config), encoder.trained())
     state = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
     batch = devices.split(noise(config.batch, config.data.size), used)
     program = compiled_step(config, encoder, used).lower(state, batch).compile()

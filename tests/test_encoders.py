@@ -296,7 +296,7 @@ def test_published_weights_are_found_in_the_caches_of_others(caches, monkeypatch
     with pytest.raises(
         pj.InputError, match=r'no weights of dinov2-tiny: .* put them in .*ours.* as dinov2-tiny\.safetensors'
     ):
-        published.published_params('dinov2-tiny', encoder)
+        published.published_file('dinov2-tiny', encoder)
     places = [
         caches / 'torch/hub/checkpoints/tiny.safetensors',
         caches / 'hugging_face/hub/models--facebook--dinov2-tiny/snapshots/0/model.safetensors',

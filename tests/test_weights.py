@@ -15,6 +15,7 @@ from limits import largest_file
 
 import panet_jax as pj
 from panet_jax.disk.downloads import Download
+from panet_jax.disk.workdir import read_about
 from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params, vgg16
 from panet_jax.networks import imagenet, torch_files
 from panet_jax.networks.layouts.vgg16_layout import SNAPSHOT_NAMES, TORCHVISION_NAMES
@@ -198,6 +199,26 @@ def test_a_broken_file_is_one_sentence(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(pj.InputError, match='is not a weights file that can be read'):
         pj.load_encoder_params(tmp_path / name)
+
+
+def test_what_a_file_says_of_itself_is_read_from_its_beginning(tmp_path, params):
+    """In a bucket the rest is not downloaded for it."""
+    path, beginning = tmp_path / 'whole.safetensors', tmp_path / 'beginning.safetensors'
+    pj.save_encoder_params(path, params)
+    content = path.read_bytes()
+    beginning.write_bytes(content[: 8 + int.from_bytes(content[:8], 'little')])
+    with safetensors.safe_open(path, 'numpy') as file:
+        assert read_about(beginning) == file.metadata() == {'format': 'pt', 'encoder': 'vgg16', 'width': '0.0625'}
+    assert read_about(tmp_path / 'nothing.safetensors') == {}
+
+
+@pytest.mark.parametrize('header', [b'', b'[]', b'{"__metadata__": 5}', 100_000 * b'[', b'\xff', b'{"__metadata__": {'])
+def test_a_broken_header_is_one_sentence(tmp_path, header):
+    path = tmp_path / 'encoder.safetensors'
+    for length in (len(header), 2**64 - 1):
+        path.write_bytes(length.to_bytes(8, 'little') + header)
+        with pytest.raises(pj.InputError, match='is not a weights file that can be read'):
+            read_about(path)
 
 
 @pytest.mark.parametrize('length', [10, 1000, 20_000])

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -60,26 +59,6 @@ def append_bytes(path: AnyPath, data: bytes) -> None:
         return
     with open(path, 'ab') as file:
         file.write(data)
-
-
-@contextlib.contextmanager
-def local_copy(path: AnyPath) -> Iterator[Path]:
-    """Gives a local file with the content of `path`, for libraries that cannot read buckets.
-
-    Args:
-        path: a file on this machine or in a bucket.
-
-    Yields:
-        `path` itself if it is local, else the path of a temporary copy.
-    """
-    if not in_bucket(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        with path.open('rb') as source, open(copy, 'wb') as file:
-            shutil.copyfileobj(source, file)
-        yield copy
 
 
 def write_object(path: 'epath.Path', data: bytes) -> None:

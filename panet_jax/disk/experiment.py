@@ -1,39 +1,14 @@
-"""The checks that a workdir holds one experiment only, on one set of data."""
+"""The checks that a workdir holds one experiment only."""
 
-import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import (
-    CLASSES,
-    TRAINED,
-    checkpoint_steps,
-    read_config,
-    read_json_lines,
-    write_json,
-)
+from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_config, read_json_lines
 from panet_jax.errors import InputError
 from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 
 if TYPE_CHECKING:
     from ml_collections import ConfigDict
-
-LOGGER = logging.getLogger(__name__)
-
-
-class TrainingData(NamedTuple):
-    """The data of a training, as its workdir records them.
-
-    Attributes:
-        seen: names of the training classes.
-        unseen: names of the unseen classes.
-        facts: {'fingerprint', 'images', 'list', 'root'} of the Source.
-    """
-
-    seen: list[str]
-    unseen: list[str]
-    facts: dict[str, Any]
 
 
 def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
@@ -98,49 +73,6 @@ def check_untrained(workdir: AnyPath, config: 'ConfigDict') -> None:
     """
     if (workdir / 'config.json').exists():
         _refuse(workdir, _settings(workdir), flat(config.to_dict()), with_role(Role.SPLIT, Role.START))
-
-
-def note_data(workdir: AnyPath, data: TrainingData, before: Mapping[str, Any], noted: Mapping[str, Any] | None) -> None:
-    """Writes classes.json; of a training that is resumed, checks first that the data are those it began with.
-
-    Args:
-        workdir: workdir of the training.
-        data: the data now.
-        before: what the initial weights were trained on, the fields of a History.
-        noted: content of classes.json, as from `read_classes`, if the training is resumed.
-
-    Raises:
-        InputError: the classes or the data have changed.
-    """
-    if noted is not None:
-        _check_classes(workdir, noted['seen'], data.seen)
-        _check_facts(workdir, noted.get('data'), data.facts)
-    write_json(workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': dict(before)})
-
-
-def _check_classes(workdir, before, now):
-    if before != now:
-        raise InputError(
-            f'{workdir} was trained on the classes {", ".join(before)}, but the data now give {", ".join(now)}; choose '
-            'another --workdir.'
-        )
-
-
-def _check_facts(workdir, before, now):
-    if before is None:
-        LOGGER.warning(
-            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(now)
-        )
-    elif before['fingerprint'] != now['fingerprint']:
-        raise InputError(
-            f'{workdir} was trained on {_described(before)}, but the data now are {_described(now)}; choose another '
-            '--workdir=, or the data it was made with.'
-        )
-
-
-def _described(data):
-    where = f' in {data["root"]}' if data['root'] else ''
-    return f'{data["images"]} images of {data["list"]!r}{where} (fingerprint {data["fingerprint"]})'
 
 
 def training_recipe(workdir: AnyPath) -> dict[str, Any]:

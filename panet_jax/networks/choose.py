@@ -1,4 +1,4 @@
-"""Loads parameters and networks by name, from the workdir of a training, or from a file."""
+"""A user's name for a network -> the network."""
 
 import dataclasses
 import os
@@ -7,17 +7,17 @@ from pathlib import Path
 import jax
 
 from panet_jax.disk.paths import absolute, workdir_path
-from panet_jax.disk.workdir import TRAINED, read_config
+from panet_jax.disk.workdir import TRAINED, newest_network, read_config
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.encoder import Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
 from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_named
 from panet_jax.networks.exported import as_exported, is_exported
 from panet_jax.networks.hub import fetch_exported, is_on_hub
+from panet_jax.networks.initial import load_params
 from panet_jax.networks.network import Network
-from panet_jax.networks.published import default_weights, published_params
-from panet_jax.networks.trained import newest_network
-from panet_jax.networks.weights import read_encoder, read_params
+from panet_jax.networks.published import default_weights
+from panet_jax.networks.weights import read_encoder
 
 
 def load_network(source: 'str | Path | Params | Network' = 'imagenet', *, size: int | None = None) -> Network:
@@ -62,40 +62,11 @@ def load_encoder_params(
     if source is None:
         source = 'imagenet' if width in (None, 1) else 'random'
     if width is None and source not in ('imagenet', 'random'):
-        path = workdir_path(source)
-        encoder, params = read_encoder(newest_network(path)[0] if path.is_dir() else path)
+        encoder, params = read_encoder(newest_network(workdir_path(source))[0])
         if encoder.name != 'vgg16':
             raise InputError(f'{source} has a {encoder.name}, no VGG-16; load it with pj.load_network.')
         return _to_device(params)
     return load_params(source, vgg16(1.0 if width is None else width), key=key)
-
-
-def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None = None) -> Params:
-    """Loads the parameters of an encoder.
-
-    Args:
-        source: 'imagenet', 'random', the name of an encoder, for its published weights, the path of a file, or a
-            workdir, for its newest network.
-        encoder: the encoder.
-        key: PRNG key, for random parameters only.
-
-    Returns:
-        A tree of float32 arrays on the device.
-
-    Raises:
-        InputError: the weights are missing, cannot be read, or do not fit.
-    """
-    if source == 'random':
-        if key is None:
-            raise InputError(
-                "random encoder weights need a key, for instance key=jax.random.key(0), or weights='imagenet'."
-            )
-        return encoder.initial(key)
-    if source == 'imagenet' or source in ENCODERS:
-        return _to_device(published_params(source, encoder))
-    path = workdir_path(source)
-    file = newest_network(path)[0] if path.is_dir() else path
-    return _to_device(read_params(file, encoder))
 
 
 def _network(source):
@@ -123,9 +94,8 @@ def _network(source):
     path = workdir_path(source)
     if is_exported(path):
         return as_exported(_network(path / TRAINED), path)
-    size, (file, step) = None, (path, 0)
-    if path.is_dir():
-        size, (file, step) = read_config(path)['data']['size'], newest_network(path)
+    size = read_config(path)['data']['size'] if path.is_dir() else None
+    file, step = newest_network(path)
     encoder, params = read_encoder(file)
     return Network(encoder, _to_device(params), size or encoder.size, str(absolute(path)), step)
 

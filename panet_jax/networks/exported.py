@@ -70,8 +70,8 @@ def write_exported(folder: Path, network: Network, about: dict[str, Any], card: 
     if folder.exists() and not (folder.is_dir() and (is_exported(folder) or not any(folder.iterdir()))):
         raise InputError(f'{folder} exists and holds no exported network; name another folder.')
     (folder / MODEL).unlink(missing_ok=True)
-    texts = {name: str(about[name]) for name in ('step', 'dataset', 'unknown')}
-    save_params(folder / TRAINED, network.encoder, network.params, texts | {'seen': json.dumps(about['classes'])})
+    past = {name: about[name] for name in ('step', 'dataset', 'unknown')} | {'seen': about['classes']}
+    save_params(folder / TRAINED, network.encoder, network.params, past)
     with replacing(folder / CARD) as temporary:
         temporary.write_text(card, encoding='utf-8')
     write_json(folder / MODEL, about)

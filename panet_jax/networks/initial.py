@@ -2,17 +2,20 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import flax.traverse_util
 import jax
 
+from panet_jax.disk.paths import workdir_path
+from panet_jax.disk.workdir import newest_network
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
-from panet_jax.networks.choose import load_params
 from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_of
-from panet_jax.networks.imagenet import is_imagenet
-from panet_jax.networks.published import default_weights, published_name
+from panet_jax.networks.imagenet import imagenet_params, is_imagenet
+from panet_jax.networks.published import default_weights, published_file, published_name
+from panet_jax.networks.weights import read_params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,3 +91,38 @@ class InitialNetwork:
                 f'trained, got {frozen}.'
             )
         return trained
+
+
+def load_params(source: str | Path, encoder: Encoder, *, key: jax.Array | None = None) -> Params:
+    """Loads the parameters of an encoder.
+
+    Args:
+        source: 'imagenet', 'random', the name of an encoder, for its published weights, the path of a file, or a
+            workdir, for its newest network.
+        encoder: the encoder.
+        key: PRNG key, for random parameters only.
+
+    Returns:
+        A tree of float32 arrays on the device.
+
+    Raises:
+        InputError: the weights are missing, cannot be read, or do not fit.
+    """
+    if source == 'random':
+        if key is None:
+            raise InputError(
+                "random encoder weights need a key, for instance key=jax.random.key(0), or weights='imagenet'."
+            )
+        return encoder.initial(key)
+    if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
+        if encoder.width != 1:
+            raise InputError(
+                f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
+            )
+        return jax.tree.map(jax.numpy.asarray, imagenet_params())
+    if source == 'imagenet' or source in ENCODERS:
+        path = published_file(source, encoder)
+    else:
+        path, _ = newest_network(workdir_path(source))
+    params = read_params(path, encoder)
+    return jax.tree.map(jax.numpy.asarray, params)

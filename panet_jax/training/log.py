@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
+import optax
 from tqdm import tqdm
 
 from panet_jax.compute import hosts
 from panet_jax.errors import InputError
 from panet_jax.training.run import Run
-from panet_jax.training.step import schedule_of
 
 SHOWN = ('loss', 'segmentation', 'alignment')  # metrics of a printed line, where there is no progress bar
 
@@ -28,17 +27,17 @@ class Log:
     progress bar.
 
     Args:
-        config: the experiment.
         run: keeps the lines.
+        schedule: learning rate by step.
+        batch: episodes of a step.
         start: last finished step, 0 for a new training.
+        steps: last step.
     """
 
-    def __init__(self, config: ConfigDict, run: Run, start: int):
-        self._run, self._batch, self._start = run, config.batch, start
-        self._schedule = schedule_of(config)
+    def __init__(self, run: Run, schedule: optax.Schedule, batch: int, start: int, steps: int):
+        self._run, self._schedule, self._batch, self._start = run, schedule, batch, start
         self._pending, self._time = [], time.perf_counter()
-        run.begin_steps(start)
-        self._bar = tqdm(total=config.steps, initial=start, desc='training', unit='step', disable=hosts.bar_hidden())
+        self._bar = tqdm(total=steps, initial=start, desc='training', unit='step', disable=hosts.bar_hidden())
 
     def __enter__(self):
         return self

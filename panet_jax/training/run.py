@@ -2,8 +2,11 @@
 
 import contextlib
 import functools
+import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import optax
@@ -11,17 +14,19 @@ from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
-from panet_jax.disk.experiment import TrainingData, note_data
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import TRAINED, append_json_line, keep_json_lines, locked, read_classes, write_json
+from panet_jax.disk.workdir import CLASSES, TRAINED, append_json_line, keep_json_lines, locked, read_classes, write_json
+from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.networks.initial import InitialNetwork
-from panet_jax.networks.trained import about_training, checked_history
+from panet_jax.networks.trained import History, checked_history
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
 from panet_jax.training.step import create_state
+
+LOGGER = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -61,20 +66,21 @@ class Run:
 
     def __init__(self, workdir: AnyPath, config: ConfigDict, checkpoints: Checkpoints | None, clock: 'Clock'):
         self._workdir, self._config, self._checkpoints, self._clock = workdir, config, checkpoints, clock
-        self._events = None
+        self._events = self._past = None
         self.saved = 0
 
     def first_state(
-        self, initial: InitialNetwork, optimizer: optax.GradientTransformation, data: TrainingData
+        self, initial: InitialNetwork, optimizer: optax.GradientTransformation, episodes: Episodes
     ) -> TrainState:
         """The state to train from: that of the newest checkpoint or, without one, of the initial network.
 
-        Writes config.json and classes.json. The initial weights are read only if there is no checkpoint.
+        Writes config.json and classes.json, and prepares metrics.jsonl and the events for the next steps. The initial
+        weights are read only if there is no checkpoint.
 
         Args:
             initial: the network before its training.
             optimizer: the optimizer.
-            data: the data of the training.
+            episodes: the training episodes.
 
         Returns:
             The state, the same on every process.
@@ -83,42 +89,37 @@ class Run:
             InputError: a checkpoint is damaged or beyond config.steps, the data have changed, or the initial network was
                 trained on unseen classes.
         """
+        data = _data_of(self._config.data, episodes)
         fresh = functools.partial(create_state, optimizer=optimizer)
         shapes = jax.eval_shape(fresh, initial.encoder.shapes())
 
         def first():
             resumed = bool(self._checkpoints.steps())
             state = self._checkpoints.restore(shapes) if resumed else fresh(initial.load())
-            if state.step > self._config.steps:
-                raise InputError(
-                    f'{self._workdir} is already at step {state.step}, beyond {{steps=}}{self._config.steps}.'
-                )
-            self._note(data, initial.origin(None if resumed else state.params), resumed)
+            past = self._past_of_resumed(int(state.step), data) if resumed else None
+            # An earlier version did not note what the initial weights had been trained on.
+            past = past or checked_history(initial.weights, data.unseen, None if resumed else state.params)
+            self._past = History(self._config.data.name, (*data.seen, *past.seen), past.unknown)
+            write_json(self._workdir / CLASSES, {'seen': data.seen, 'data': data.facts, 'before': past._asdict()})
+            write_json(self._workdir / 'config.json', self._config.to_dict())
+            if state.step < self._config.steps:
+                self._begin_lines(int(state.step))
             return state
 
-        return hosts.from_primary(first, shapes)
+        state = hosts.from_primary(first, shapes)
+        self._note_saved(int(state.step))
+        return state
 
-    def _note(self, data, weights, resumed):
-        """Checks that the experiment may begin or resume here, and notes it."""
-        noted = (read_classes(self._workdir) or {'seen': data.seen}) if resumed else None
-        # An earlier version did not note what the initial weights had been trained on.
-        before = (noted or {}).get('before') or checked_history(weights, data.unseen)._asdict()
-        note_data(self._workdir, data, before, noted)
-        write_json(self._workdir / 'config.json', self._config.to_dict())
+    def _past_of_resumed(self, step, data):
+        """Checks that the training may resume here; the History of its initial weights, if that is noted."""
+        if step > self._config.steps:
+            raise InputError(f'{self._workdir} is already at step {step}, beyond {{steps=}}{self._config.steps}.')
+        noted = read_classes(self._workdir) or {'seen': data.seen}
+        _check_same_data(self._workdir, noted, data)
+        return History(**noted['before']) if 'before' in noted else None
 
-    def begin_steps(self, start: int) -> None:
-        """Prepares metrics.jsonl and the events for the next steps.
-
-        Lines of later steps are removed: a run that crashed repeats the steps after its last checkpoint.
-
-        Args:
-            start: step of the newest checkpoint, 0 for none.
-        """
-        self._note_saved(start)
-        self._begin_lines(start)
-
-    @hosts.primary_only
     def _begin_lines(self, start):
+        """Removes the lines of steps after the newest checkpoint: a run that crashed repeats them."""
         keep_json_lines(self._workdir / 'metrics.jsonl', lambda line: line['step'] <= start)
         self._events = begin_training_events(self._workdir, start)
 
@@ -143,12 +144,9 @@ class Run:
         Raises:
             InputError: there is too little room.
         """
-        self._save(state)
+        if self._checkpoints:  # on the primary
+            self._checkpoints.save(state)
         self._note_saved(step)
-
-    @hosts.primary_only
-    def _save(self, state):
-        self._checkpoints.save(state)
 
     def _note_saved(self, step):
         self.saved = step
@@ -168,8 +166,54 @@ class Run:
             state: the last state.
         """
         self._checkpoints.wait()
-        about = about_training(self._workdir, int(state.step))
+        about = {'step': int(state.step), **self._past._asdict()}
         save_params(self._workdir / TRAINED, encoder, jax.device_get(state.params), about)
+
+
+class TrainingData(NamedTuple):
+    """The data of a training, as its workdir records them.
+
+    Attributes:
+        seen: names of the training classes.
+        unseen: names of the unseen classes.
+        facts: {'fingerprint', 'images', 'list', 'root'} of the Source.
+    """
+
+    seen: list[str]
+    unseen: list[str]
+    facts: dict[str, Any]
+
+
+def _data_of(settings, episodes):
+    """The TrainingData of episodes, which section `data` of the experiment describes."""
+    source = episodes.source
+    seen = [source.classes[number - 1] for number in episodes.classes]
+    root = str(Path(settings.root).expanduser().resolve()) if settings.root else ''
+    facts = {'fingerprint': source.fingerprint, 'images': len(source), 'list': settings.train_split, 'root': root}
+    return TrainingData(seen, [name for name in source.classes if name not in seen], facts)
+
+
+def _check_same_data(workdir, noted, data):
+    """Checks that the data are those with which a training began, as in its classes.json."""
+    if noted['seen'] != data.seen:
+        raise InputError(
+            f'{workdir} was trained on the classes {", ".join(noted["seen"])}, but the data now give '
+            f'{", ".join(data.seen)}; choose another --workdir.'
+        )
+    if 'data' not in noted:
+        LOGGER.warning(
+            '%s does not say on which data it was trained; training resumes with %s', workdir, _described(data.facts)
+        )
+    elif noted['data']['fingerprint'] != data.facts['fingerprint']:
+        raise InputError(
+            f'{workdir} was trained on {_described(noted["data"])}, but the data now are {_described(data.facts)}; choose '
+            'another --workdir=, or the data it was made with.'
+        )
+
+
+def _described(facts):
+    where = f' in {facts["root"]}' if facts['root'] else ''
+    return f'{facts["images"]} images of {facts["list"]!r}{where} (fingerprint {facts["fingerprint"]})'
 
 
 class Clock:

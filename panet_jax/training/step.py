@@ -172,11 +172,12 @@ def schedule_of(config: ConfigDict) -> optax.Schedule:
     return lambda step: schedule(step) * jnp.minimum(1.0, (jnp.asarray(step, jnp.float32) + 1) / settings.warmup)
 
 
-def optimizer_of(config: ConfigDict, trained: Params) -> optax.GradientTransformation:
+def optimizer_of(config: ConfigDict, schedule: optax.Schedule, trained: Params) -> optax.GradientTransformation:
     """The optimizer of a configuration.
 
     Args:
         config: the experiment.
+        schedule: its learning rates, as from `schedule_of`.
         trained: a tree of bool like the parameters, True for those to change.
 
     Returns:
@@ -184,7 +185,7 @@ def optimizer_of(config: ConfigDict, trained: Params) -> optax.GradientTransform
     """
     settings = config.optimizer
     return make_optimizer(
-        schedule_of(config),
+        schedule,
         name=settings.name,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
