@@ -15,7 +15,15 @@ from scipy import special
 import panet_jax as pj
 from panet_jax.commands import cli
 from panet_jax.commands.answers import ask, read_answers
-from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, descriptor, next_question, presence_after
+from panet_jax.method.answers import (
+    ANSWERED_ABOVE,
+    FOLDER_ABOVE,
+    LEAST_SHARE,
+    UNKNOWN,
+    descriptor,
+    next_question,
+    presence_after,
+)
 
 COLORS = {'red': (220, 40, 30), 'blue': (20, 60, 240)}
 
@@ -60,6 +68,16 @@ def test_without_references_or_answers_of_a_class_it_keeps_its_presence():
         np.array([[0.0], [1.0]]), np.array([[1], [0]]), *([np.ones((2, 3))] * 2), np.ones((2, 1), bool)
     )
     assert np.isfinite(certain).all()
+
+
+def test_probabilities_of_a_class_that_are_all_small_are_raised_alike(folder):
+    presence, descriptors, references, shown = folder
+    nothing = np.full((40, 2), UNKNOWN)
+    small = np.concatenate([presence, special.expit(special.logit(presence) - 4)], 1)
+    likely = presence_after(small, nothing, descriptors, references, np.repeat(shown, 2, 1))
+    np.testing.assert_allclose(likely[:, 1].mean(), LEAST_SHARE, rtol=1e-6)
+    np.testing.assert_allclose(np.ptp(special.logit(likely[:, 0]) - special.logit(likely[:, 1])), 0, atol=1e-9)
+    assert likely[:10, 1].min() > FOLDER_ABOVE > likely[10:, 1].max()
 
 
 def test_an_image_is_described_by_its_strong_features():
@@ -236,6 +254,40 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
         for name, value in entry['presence_after'].items():
             assert (name in entry['expected_iou']) == own.get(name, value > ANSWERED_ABOVE)
     assert any(entry['presence_after'] != entry['presence'] for entry in results['images'])
+
+
+def test_of_a_folder_classes_are_left_out_of_photographs_unless_all_show_them(predict, current_folder):
+    for seed in range(8):
+        Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')
+    status, out, _ = predict()
+    assert (status, f'a class with a probability up to {FOLDER_ABOVE} is left out of an image' in out) == (0, True)
+    assert '--review asks about a few images' in out
+    results = json.loads((current_folder / 'found/predictions.json').read_text())
+    assert results['runs'][-1]['present_above'] == FOLDER_ABOVE
+    for entry in results['images']:
+        assert {name for name, value in entry['presence_after'].items() if value > FOLDER_ABOVE} == set(
+            entry['expected_iou']
+        )
+    assert any(len(entry['expected_iou']) < 2 for entry in results['images'])
+    status, out, _ = predict('--all-present')
+    assert (status, 'left out' in out) == (0, False)
+    results = json.loads((current_folder / 'found/predictions.json').read_text())
+    assert all(set(entry['expected_iou']) == set(COLORS) for entry in results['images'])
+    assert results['runs'][-1]['present_above'] is None
+
+
+def test_another_threshold_segments_only_what_it_changes(predict, current_folder):
+    assert predict('--present-above=0.15')[0] == 0
+    entries = json.loads((current_folder / 'found/predictions.json').read_text())['images']
+    middle = np.median([value for entry in entries for value in entry['presence'].values()])
+    changed = sum(
+        any((value > middle) != (name in entry['expected_iou']) for name, value in entry['presence'].items())
+        for entry in entries
+    )
+    assert 0 < changed < 4
+    assert f'{4 - changed} image(s) were done before' in predict(f'--present-above={middle}')[1]
+    for entry in json.loads((current_folder / 'found/predictions.json').read_text())['images']:
+        assert {name for name, value in entry['presence'].items() if value > middle} == set(entry['expected_iou'])
 
 
 def test_answers_may_be_written_before_the_first_run(predict, current_folder):

@@ -361,16 +361,23 @@ def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tm
     assert command(*NETWORK, '--support', f'cat={name}:cat.png', '--query', 'photos')[0] == 0
 
 
-def test_a_folder_in_which_nothing_decides_what_is_there_is_told_what_can(command, tmp_path):
+def test_a_saved_segmenter_says_that_it_cannot_decide_what_a_folder_shows(command, tmp_path):
     for number in range(8):
         (tmp_path / f'photos/{number}.png').write_bytes((tmp_path / 'photos/b.png').read_bytes())
-    told = 'every image was taken to show every class; if some do not, --review asks'
-    assert told in command(*NETWORK, *CAT, '--query', 'photos', '--save-segmenter', 'saved.safetensors')[1]
-    for decided in ((*CAT, '--absent-above=0.5'), (*CAT, '--present-above=0.1'), ('--segmenter=saved.safetensors',)):
-        weights = () if decided[0].startswith('--segmenter') else NETWORK
-        status, out, _ = command(*weights, *decided, '--query', 'photos')
+    assert command(*NETWORK, *CAT, '--save-segmenter', 'saved.safetensors')[0] == 0
+    told = 'every image was taken to show every class: a saved segmenter cannot decide'
+    saved = '--segmenter=saved.safetensors'
+    assert told in command(saved, '--query', 'photos')[1]
+    for decided in ((saved, '--absent-above=0.5'), (saved, '--all-present'), (*NETWORK, *CAT)):
+        status, out, _ = command(*decided, '--query', 'photos')
         assert (status, told in out) == (0, False)
-    assert told not in command(*NETWORK, *CAT, '--query', 'photos/b.png')[1]
+    assert told not in command(saved, '--query', 'photos/b.png')[1]
+
+
+def test_all_present_excludes_what_decides(command):
+    for typed in ('--present-above=0.1', '--review'):
+        status, _, err = command(*NETWORK, *CAT, '--query', 'photos', '--all-present', typed)
+        assert (status, 'leave it out, or --present-above and --review' in err) == (2, True)
 
 
 def test_absent_classes_are_left_out(command, tmp_path):

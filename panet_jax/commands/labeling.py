@@ -66,7 +66,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     decision = _read_decision(segmenter, job)
     run = _run(segmenter, job.options, decision.above)
     if decision.learns:
-        print(f'with answers, a class with a probability up to {decision.above:g} is left out', flush=True)
+        print(_rule(decision), flush=True)
     before = _entries_before(run['id'], job)
     done = _done_before(before, job, decision)
     rest = [path for path in job.stems if path not in done]
@@ -94,20 +94,35 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
 
 
 def _read_decision(segmenter, job) -> Decision:
-    from panet_jax.method.answers import ANSWERED_ABOVE
+    from panet_jax.method.answers import ANSWERED_ABOVE, FOLDER_ABOVE
 
     names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
     known = read_answers(job.out, segmenter.classes, names)
-    learns = bool(job.options.review) or any(known.get(stem) for stem in job.stems.values())
-    if learns and job.options.segmenter:
+    answered = bool(job.options.review) or any(known.get(stem) for stem in job.stems.values())
+    if answered and job.options.segmenter:
         raise InputError(
             f'the answers in {job.out / FILE} want references, which a saved segmenter does not have; give them with --support, '
             'or name another folder with --out.'
         )
-    above = job.options.present_above
+    above, learns = job.options.present_above, answered or _is_folder(job)
     if above is None and learns:
-        above = ANSWERED_ABOVE
+        above = ANSWERED_ABOVE if answered else FOLDER_ABOVE
     return Decision(job.out, job.stems, segmenter.references, above, known, learns)
+
+
+def _is_folder(job):
+    """Whether the photographs are so many that some probably lack a class, and nothing that was typed decides which."""
+    options = job.options
+    typed = options.all_present or options.segmenter or (options.absent_above, options.present_above) != (None, None)
+    return len(job.stems) >= FOLDER and not typed
+
+
+def _rule(decision):
+    """What decides which classes are left out, in a sentence."""
+    left_out = f'a class with a probability up to {decision.above:g} is left out'
+    if any(decision.answers.get(stem) for stem in decision.stems.values()):
+        return f'with answers, {left_out}'
+    return f'of a folder, {left_out} of an image; if every image shows every class, type --all-present'
 
 
 def _stream(segmenter, paths, decision, outcomes):
@@ -137,7 +152,7 @@ def _about(segmenter) -> dict[str, Any]:
 
 
 def _run(segmenter, options, present_above) -> dict[str, Any]:
-    """What predictions.json says of a run; its id differs if the results may differ."""
+    """What predictions.json says of a run. Its id differs if the results may differ by more than which classes are there."""
     from panet_jax.segmenter.fingerprint import fingerprint
 
     thresholds = {'absent_above': options.absent_above, 'present_above': present_above}
@@ -147,7 +162,8 @@ def _run(segmenter, options, present_above) -> dict[str, Any]:
         'folders': options.support_dir,
         'segmenter': options.segmenter,
     }
-    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds}
+    id_ = fingerprint(segmenter, options.absent_above, present_above is not None)
+    return {'id': id_, **references, **thresholds}
 
 
 def _runs(earlier, run) -> list[dict[str, Any]]:
@@ -287,12 +303,18 @@ def _print_done(out, entries, classes):
 
 
 def _print_undecided(job, entries, decision):
-    """Says, of a folder, that every photograph was taken to show every class, if nothing decided that."""
+    """Says, of a folder, what decides better."""
     options, count = job.options, sum('error' not in entry for entry in entries)
-    if count >= FOLDER and decision.above is None and options.absent_above is None and not options.segmenter:
+    if count < FOLDER or options.all_present or options.absent_above is not None:
+        return
+    if options.segmenter:
         print(
-            'every image was taken to show every class; if some do not, --review asks about a few of them; if most do not, '
-            '--present-above=0.1 leaves out what is probably not there, and some of what is'
+            'every image was taken to show every class: a saved segmenter cannot decide; give the references with --support if '
+            'most images lack them'
+        )
+    elif not any(decision.answers.get(stem) for stem in job.stems.values()):
+        print(
+            'some of what is there was left out, and some of what is not there was not; --review asks about a few images'
         )
 
 

@@ -71,6 +71,10 @@ def run(arguments: Sequence[str]) -> int:
     negatives = [parse_negative(text) for text in options.negative]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
+    if options.all_present and (options.present_above is not None or options.review):
+        parser.error(
+            '--all-present takes every image to show every class; leave it out, or --present-above and --review'
+        )
     _check_review(out, options)
     saved = _check_saved(options) if options.segmenter else ()
     if not options.segmenter:
@@ -227,6 +231,12 @@ def make_parser() -> OptionParser:
         metavar='NUMBER',
         help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is not '
         'above this, such as 0.1',
+    )
+    parser.add_argument(
+        '--all-present',
+        action='store_true',
+        help='take every image to show every class; otherwise, of ten or more images, a class is left out of those that '
+        'probably do not show it',
     )
     parser.add_argument(
         '--review',

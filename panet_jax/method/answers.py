@@ -1,9 +1,12 @@
-"""What a few answers of a user say about all photographs: which of them probably show a class, and what to ask next.
+"""What a folder and a few answers of a user say about all its photographs: which show a class, and what to ask next.
 
 Two things are learned. A ridge regression on a descriptor of the whole photograph takes the photographs that were answered yes,
 and the references of the class, for 1 and all others for 0; those without an answer count little. What it predicts
 is added to the log-odds of `presence`. These rank photographs well within a class, but their scale differs between classes. So
-the log-odds of a class are shifted by what makes its answers most probable, with a normal prior around no shift.
+the log-odds of a class are shifted by what makes its answers most probable, with a normal prior around no shift. Without an
+answer the regression alone helps: it tells the photographs that look like the references' from the rest of the folder. And
+where the probabilities of a class are all small, as with one class and few references, they are raised until a share of
+the folder is expected to show it.
 
 Axes: M photographs, I images of references, N classes, h w feature grid, C channels.
 """
@@ -11,15 +14,20 @@ Axes: M photographs, I images of references, N classes, h w feature grid, C chan
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from panet_jax.method.axes import check_axes
+from panet_jax.method.presence import WITH, WITHOUT
 
 # The constants were chosen on half of the classes of 160 of COCO's photographs; benchmarks/answers.py has the other half.
-ANSWERED_ABOVE = 0.15  # the default probability, after the answers, above which a class counts as present
+# The default probability above which a class counts as present, after answers and without any. Without, it is better to
+# keep what may be there.
+ANSWERED_ABOVE, FOLDER_ABOVE = 0.15, 0.1
 GAIN = 5.0  # log-odds of what the regression predicts as 1
 WITHOUT_ANSWER, OTHER_REFERENCE = 0.1, 0.3  # weights; those of an answer and of a reference of the class are 1
 VARIANCE = 4.0  # of the shift's prior
+LEAST_SHARE = WITH / (WITH + WITHOUT)  # of the photographs that is expected to show a class
+MOST_RAISED = 40.0  # log-odds
 POWER = 3  # of the generalized mean
 ROUNDS = 50  # of Newton's method; its steps are at most 1
 LEAST = 1e-6  # probabilities are kept this far from 0 and 1
@@ -42,7 +50,7 @@ def descriptor(features: jax.Array) -> jax.Array:
 def presence_after(
     presence: np.ndarray, answers: np.ndarray, descriptors: np.ndarray, references: np.ndarray, shown: np.ndarray
 ) -> np.ndarray:
-    """Probability that each photograph shows each class, after the answers for some of them.
+    """Probability that each photograph of a folder shows each class, after the answers for some of them or none.
 
     Args:
         presence: [M, N] float in [0, 1], as from `presence`.
@@ -66,7 +74,7 @@ def presence_after(
         vectors[: len(presence)] @ _ridge(vectors, weight, target)
         for weight, target in zip(weights.T, targets.T, strict=True)
     ]
-    odds = _log_odds(presence) + GAIN * np.stack(predicted, 1)
+    odds = _raised(_log_odds(presence) + GAIN * np.stack(predicted, 1))
     return special.expit(odds + _shift(odds, answers))
 
 
@@ -98,6 +106,16 @@ def _ridge(vectors, weights, targets):
     """[C]: the regression of targets on vectors, with weights and a penalty of 1."""
     weighted = vectors * weights[:, None]
     return np.linalg.solve(vectors.T @ weighted + np.eye(vectors.shape[1]), weighted.T @ targets)
+
+
+def _raised(odds):
+    """[M, N]: log-odds; those of a class whose mean probability is below LEAST_SHARE are raised until it is that."""
+
+    def excess(shift, of_class):
+        return special.expit(of_class + shift).mean() - LEAST_SHARE
+
+    shifts = [optimize.brentq(excess, 0, MOST_RAISED, (one,)) if excess(0, one) < 0 else 0 for one in odds.T]
+    return odds + np.array(shifts)
 
 
 def _shift(odds, answers):
