@@ -276,6 +276,25 @@ def test_of_a_folder_classes_are_left_out_of_photographs_unless_all_show_them(pr
     assert results['runs'][-1]['present_above'] is None
 
 
+def test_the_segmenter_decides_of_a_folder_as_the_program_does(predict, current_folder, narrow_params):
+    for seed in range(8):
+        Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')
+    assert predict()[0] == 0
+    entries = json.loads((current_folder / 'found/predictions.json').read_text())['images']
+    pairs = {name: [(f'{name}{seed}.jpg', f'{name}{seed}.png') for seed in range(2)] for name in COLORS}
+    segmenter = pj.Segmenter(narrow_params, size=33, batch=1).fit(pairs)
+    results = segmenter.predict_folder([entry['image'] for entry in entries])
+    for entry, result in zip(entries, results, strict=True):
+        assert set(result.expected_iou) == set(entry['expected_iou'])
+        assert result.presence == pytest.approx(entry['presence_after'], abs=1e-3)
+    assert len({frozenset(result.expected_iou) for result in results}) > 1
+    told = segmenter.predict_folder(
+        [entry['image'] for entry in entries], answers=[dict.fromkeys(COLORS, True)] * len(entries)
+    )
+    assert all(set(result.expected_iou) == set(COLORS) for result in told)
+    assert segmenter.predict_folder([]) == []
+
+
 def test_another_threshold_segments_only_what_it_changes(predict, current_folder):
     assert predict('--present-above=0.15')[0] == 0
     entries = json.loads((current_folder / 'found/predictions.json').read_text())['images']

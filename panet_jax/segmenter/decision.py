@@ -1,15 +1,17 @@
 """The decision which classes a photograph shows, from the references and what is found in it."""
 
 import functools
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
 from panet_jax.errors import InputError
-from panet_jax.method.answers import descriptor
+from panet_jax.method.answers import UNKNOWN, descriptor, presence_after
 from panet_jax.method.presence import Statistics, find, presence, statistics_of, views_of_references
 from panet_jax.method.prototypes import Pooled, transposed_upsample
 from panet_jax.segmenter.reference_set import ReferenceSet
+from panet_jax.segmenter.segmentation import Segmentation
 
 # The fraction of a position's pixels from which it is part of an object.
 COVERED = 0.02
@@ -78,6 +80,30 @@ def reference_descriptors(references: ReferenceSet) -> tuple[np.ndarray, np.ndar
         shown.setdefault(reference.image, set()).add(reference.name)
     descriptors = [np.asarray(descriptor(references.images[image].features)) for image in shown]
     return np.stack(descriptors), np.array([[name in own for name in references.classes] for own in shown.values()])
+
+
+def presence_in_folder(
+    segmentations: Sequence[Segmentation], references: ReferenceSet, answers: Sequence[Mapping[str, bool]] | None = None
+) -> list[dict[str, float]]:
+    """How probable it is that each image of a folder shows each class. Most of the images show few classes or none.
+
+    Args:
+        segmentations: one of each image, with `presence` and `descriptor`.
+        references: the set that they were made with, with the features of its images.
+        answers: {class: whether the image shows it} of each image, where that is known.
+
+    Returns:
+        {class: probability} of each image. An answer pulls the probability of its own image too, but does not decide it.
+    """
+    names = references.classes
+    known = [[one.get(name, UNKNOWN) for name in names] for one in answers or [{}] * len(segmentations)]
+    values = presence_after(
+        np.array([[one.presence[name] for name in names] for one in segmentations]),
+        np.array(known, int),
+        np.stack([one.descriptor for one in segmentations]),
+        *reference_descriptors(references),
+    )
+    return [dict(zip(names, row, strict=True)) for row in values.tolist()]
 
 
 def _foreground(references, images):

@@ -1,6 +1,7 @@
 """The Segmenter: classes are shown to it on a few annotated photographs, and it finds them in others."""
 
 import copy
+import dataclasses
 import numbers
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 from panet_jax.errors import InputError
 from panet_jax.images.resize import resize_mask
 from panet_jax.method.adapt import HEADS
+from panet_jax.method.answers import FOLDER_ABOVE
 from panet_jax.method.encoder import COMPUTATIONS, Params
 from panet_jax.networks.choose import load_network
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
+from panet_jax.segmenter.decision import presence_in_folder
 from panet_jax.segmenter.encoding import ImageEncoder
 from panet_jax.segmenter.folder_references import folder_references
 from panet_jax.segmenter.new_references import Pairs, extended, extended_by_negative
@@ -289,6 +292,50 @@ class Segmenter:
         if isinstance(images, list | tuple):
             return list(self.stream(images, present_above=present_above, answers=answers))
         return next(self.stream([images], present_above=present_above, answers=None if answers is None else [answers]))
+
+    def predict_folder(
+        self,
+        images: Sequence[Photo],
+        *,
+        present_above: float = FOLDER_ABOVE,
+        answers: Sequence[Answers] | None = None,
+    ) -> list[Segmentation]:
+        """Segments images most of which do not show a class. It is left out of those that probably do not.
+
+        What decides is what is found of the class, and how much an image looks like those of its references, compared with
+        the other images. Give ten images or more.
+
+        Args:
+            images: images, as for `read_photo`.
+            present_above: threshold in [0, 1]. A class is left out of an image if the probability that the image shows
+                it is not above the threshold.
+            answers: what is known of each image, as for `predict`; other images learn from it.
+
+        Returns:
+            A Segmentation of each image; its `presence` has the probabilities.
+
+        Raises:
+            InputError: there are no references, or they show no background, or an image cannot be read, or an answer is
+                wrong, or the references came from a file.
+        """
+        images = list(images)
+        answers = [{}] * len(images) if answers is None else list(answers)
+        results = self.predict(images, present_above=present_above, answers=answers)
+        presence = presence_in_folder(results, self.references, answers) if results else []
+        wanted = [
+            {name: own.get(name, value > present_above) for name, value in one.items()}
+            for own, one in zip(answers, presence, strict=True)
+        ]
+        changed = [
+            number
+            for number, (result, one) in enumerate(zip(results, wanted, strict=True))
+            if set(result.expected_iou) != {name for name, there in one.items() if there}
+        ]
+        of_changed = [images[number] for number in changed], [wanted[number] for number in changed]
+        again = self.predict(of_changed[0], present_above=present_above, answers=of_changed[1])
+        for number, result in zip(changed, again, strict=True):
+            results[number] = result
+        return [dataclasses.replace(result, presence=one) for result, one in zip(results, presence, strict=True)]
 
     def stream(
         self,
