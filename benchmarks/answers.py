@@ -5,9 +5,10 @@
 
 The folder is the one of quality.py's second table, and so are the draws, three masks a class, and IoU, precision and recall,
 of all pairs of a photograph and a class; those that were answered count as answered. Questions are asked as `panet-jax predict
---review` does, and answered from the masks: yes if any pixel shows the class. `rest` is precision and recall of the pairs
-without an answer, `base` the share of them that is true. `presence` is the decision by its default threshold; `known` is told
-all. Medians over the draws.
+--review` does, and answered from the masks: yes if any pixel shows the class. `large` is the recall of pairs in which the
+class covers 5 % of the photograph. `rest` is precision and recall of the pairs without an answer, `base` the share of them
+that is true. `all` takes every class to be in every photograph, `presence` decides of each photograph alone, 0 answers is the
+decision of `panet-jax predict` for a folder; `known` is told all. Medians over the draws.
 """
 
 import sys
@@ -15,10 +16,16 @@ import tempfile
 
 import numpy as np
 from photo_folder import OPTIONS, add_class_options, folder_parser, half, parse_folder, read
-from quality import FOLDER_SHOTS, decide, draw_folder, folder_scores, segment_by
+from quality import FOLDER_SHOTS, SOUGHT, decide, draw_folder, folder_scores, segment_by
 
 from panet_jax.commands.ending import FrontEnd, exiting
-from panet_jax.method.answers import ANSWERED_ABOVE, UNKNOWN, descriptor, next_question, presence_after
+from panet_jax.method.answers import (
+    FOLDER_ABOVE,
+    UNKNOWN,
+    descriptor,
+    next_question,
+    presence_after,
+)
 from panet_jax.method.presence import PRESENT_ABOVE
 
 COUNTS = 0, 3, 5, 10, 20  # of answers a class
@@ -34,7 +41,9 @@ def main(words):
         for draw in range(arguments.draws):
             for way, numbers in scores_of(photographs, classes, draw, arguments).items():
                 rows.setdefault(way, []).append(numbers)
-    print(f'{"answers a class":18} {"IoU":>6} {"precis":>6} {"recall":>6} {"rest p":>6} {"recall":>6} {"base":>6}')
+    print(
+        f'{"answers a class":18} {"IoU":>6} {"precis":>6} {"recall":>6} {"large":>6} {"rest p":>6} {"recall":>6} {"base":>6}'
+    )
     for way, numbers in rows.items():
         print(f'{way:18} ' + ' '.join(f'{value:6.3f}' for value in np.median(numbers, 0)))
 
@@ -47,11 +56,13 @@ def parse(words):
 
 
 def scores_of(photographs, classes, draw, arguments):
-    """{way: IoU, precision and recall, both of the rest, and its share of true pairs} of one draw."""
+    """{way: IoU, precision, recall, that of large ones, both of the rest, and its share of true pairs} of one draw."""
     shown, columns, prototypes, others, truth = draw_folder(photographs, classes, draw, arguments)
     presence = decide(photographs, shown, prototypes, others)
     nothing = np.full(truth.shape, UNKNOWN)
-    decisions = {f'presence > {PRESENT_ABOVE}': (presence > PRESENT_ABOVE, nothing)}
+    large = photographs.shares[np.ix_(others, columns)] >= SOUGHT
+    decisions = {'all': (np.ones_like(truth), nothing)}
+    decisions |= {f'presence > {PRESENT_ABOVE}': (presence > PRESENT_ABOVE, nothing)}
     described = [
         np.stack([descriptor(photographs.features[i].astype(np.float32)) for i in some])
         for some in (others, shown.images)
@@ -63,6 +74,7 @@ def scores_of(photographs, classes, draw, arguments):
     return {
         way: (
             *folder_scores(photographs, others, columns, prototypes, taken, truth, segment),
+            (taken & large).sum() / max(large.sum(), 1),
             *of_rest(taken, truth, answers == UNKNOWN),
         )
         for way, (taken, answers) in decisions.items()
@@ -77,7 +89,7 @@ def decided(presence, truth, count, descriptors):
         for column in range(truth.shape[1]):
             asked = next_question(after[:, column], answers[:, column] == UNKNOWN)
             answers[asked, column] = truth[asked, column]
-    taken = presence_after(presence, answers, *descriptors) > ANSWERED_ABOVE
+    taken = presence_after(presence, answers, *descriptors) > FOLDER_ABOVE
     return np.where(answers == UNKNOWN, taken, answers == 1), answers
 
 

@@ -16,7 +16,6 @@ import panet_jax as pj
 from panet_jax.commands import cli
 from panet_jax.commands.answers import ask, read_answers
 from panet_jax.method.answers import (
-    ANSWERED_ABOVE,
     FOLDER_ABOVE,
     LEAST_SHARE,
     UNKNOWN,
@@ -77,7 +76,7 @@ def test_probabilities_of_a_class_that_are_all_small_are_raised_alike(folder):
     likely = presence_after(small, nothing, descriptors, references, np.repeat(shown, 2, 1))
     np.testing.assert_allclose(likely[:, 1].mean(), LEAST_SHARE, rtol=1e-6)
     np.testing.assert_allclose(np.ptp(special.logit(likely[:, 0]) - special.logit(likely[:, 1])), 0, atol=1e-9)
-    assert likely[:10, 1].min() > FOLDER_ABOVE > likely[10:, 1].max()
+    assert likely[:10, 1].min() > LEAST_SHARE > likely[10:, 1].max()
 
 
 def test_an_image_is_described_by_its_strong_features():
@@ -246,13 +245,13 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
     assert predict()[0] == 0
     (found / 'answers.json').write_text(json.dumps({f'{name}-0': {name: True} for name in COLORS}))
     status, out, _ = predict()
-    assert (status, f'a class with a probability up to {ANSWERED_ABOVE} is left out' in out) == (0, True)
+    assert (status, f'a class with a probability up to {FOLDER_ABOVE} is left out' in out) == (0, True)
     results = json.loads((found / 'predictions.json').read_text())
-    assert results['runs'][-1]['present_above'] == ANSWERED_ABOVE
+    assert results['runs'][-1]['present_above'] == FOLDER_ABOVE
     for entry in results['images']:
         own = entry.get('answers', {})
         for name, value in entry['presence_after'].items():
-            assert (name in entry['expected_iou']) == own.get(name, value > ANSWERED_ABOVE)
+            assert (name in entry['expected_iou']) == own.get(name, value > FOLDER_ABOVE)
     assert any(entry['presence_after'] != entry['presence'] for entry in results['images'])
 
 

@@ -23,7 +23,7 @@ class Decision(NamedTuple):
         references: the segmenter's.
         above: probability above which a class is there; None if all classes are taken to be everywhere.
         answers: {name of results: {class: answer}}; questions add to it.
-        learns: whether probabilities are those after the answers; otherwise they are `presence`.
+        learns: whether probabilities are those of the folder, after the answers; otherwise they are `presence`.
     """
 
     out: Path
@@ -67,7 +67,7 @@ class Decision(NamedTuple):
         return presence_after(np.array(presence), answers, described, *reference_descriptors(self.references))
 
     def after(self, outcomes: Outcomes) -> dict[Path, dict[str, dict[str, float]]]:
-        """What predictions.json says of the decision, of photographs that are done, if it is learned from answers.
+        """What predictions.json says of the decision, of photographs that are done, if it is learned.
 
         Args:
             outcomes: what is done.

@@ -94,7 +94,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
 
 
 def _read_decision(segmenter, job) -> Decision:
-    from panet_jax.method.answers import ANSWERED_ABOVE, FOLDER_ABOVE
+    from panet_jax.method.answers import FOLDER_ABOVE
 
     names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
     known = read_answers(job.out, segmenter.classes, names)
@@ -106,7 +106,7 @@ def _read_decision(segmenter, job) -> Decision:
         )
     above, learns = job.options.present_above, answered or _is_folder(job)
     if above is None and learns:
-        above = ANSWERED_ABOVE if answered else FOLDER_ABOVE
+        above = FOLDER_ABOVE
     return Decision(job.out, job.stems, segmenter.references, above, known, learns)
 
 

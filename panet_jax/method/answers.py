@@ -20,9 +20,7 @@ from panet_jax.method.axes import check_axes
 from panet_jax.method.presence import WITH, WITHOUT
 
 # The constants were chosen on half of the classes of 160 of COCO's photographs; benchmarks/answers.py has the other half.
-# The default probability above which a class counts as present, after answers and without any. Without, it is better to
-# keep what may be there.
-ANSWERED_ABOVE, FOLDER_ABOVE = 0.15, 0.1
+FOLDER_ABOVE = 0.15  # the default probability above which a class counts as present
 GAIN = 5.0  # log-odds of what the regression predicts as 1
 WITHOUT_ANSWER, OTHER_REFERENCE = 0.1, 0.3  # weights; those of an answer and of a reference of the class are 1
 VARIANCE = 4.0  # of the shift's prior
@@ -78,7 +76,7 @@ def presence_after(
     return special.expit(odds + _shift(odds, answers))
 
 
-def next_question(presence: np.ndarray, open_: np.ndarray, above: float = ANSWERED_ABOVE) -> int:
+def next_question(presence: np.ndarray, open_: np.ndarray, above: float = FOLDER_ABOVE) -> int:
     """The photograph of which it is least certain whether it shows a class.
 
     Args:
