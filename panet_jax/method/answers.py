@@ -23,6 +23,7 @@ from panet_jax.method.presence import WITH, WITHOUT
 # The default probability above which a class counts as present, after answers and without any. Without, it is better to
 # keep what may be there.
 ANSWERED_ABOVE, FOLDER_ABOVE = 0.15, 0.1
+FOLDER_IMAGES = 10  # so many photographs are a folder: some probably do not show a class
 GAIN = 5.0  # log-odds of what the regression predicts as 1
 WITHOUT_ANSWER, OTHER_REFERENCE = 0.1, 0.3  # weights; those of an answer and of a reference of the class are 1
 VARIANCE = 4.0  # of the shift's prior
