@@ -202,7 +202,7 @@ def test_a_reference_is_no_picture_without_its_class(session, tmp_path, shape):
     session.segment()
     with pytest.raises(pj.InputError, match=r"query\.png is a reference of 'cat'; remove that first"):
         session.add_negative(0)
-    assert (session.negatives, session.switched_off) == ([], {})
+    assert (session.negatives, session.switched) == ([], {})
 
 
 def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
@@ -305,6 +305,111 @@ def test_a_class_can_be_switched_off_in_one_picture(session, tmp_path):
     np.testing.assert_array_equal(label_map(session.results[0]), without_cat)
     session.switch(0, 'cat', on=True)
     np.testing.assert_array_equal(label_map(session.results[0]), before[0])
+
+
+@pytest.fixture
+def of_two_colors(narrow_params, tmp_path):
+    """A session with ten images, of which the even ones show a cat, which is red, and the odd ones a dog, which is blue."""
+    session = Session(pj.Segmenter(color_params(narrow_params), size=65, batch=2), tmp_path)
+    for name, color in (('cat', RED), ('dog', BLUISH)):
+        for seed in range(2):
+            session.add(name, *draw_disc(seed, color=color))
+    session.queries = [tmp_path / f'{number}.png' for number in range(10)]
+    for number, path in enumerate(session.queries):
+        Image.fromarray(draw_disc(20 + number, color=(RED, BLUISH)[number % 2])[0]).save(path)
+    return session
+
+
+def all_off(session):
+    """What is switched off in each result, by its label map and by the session."""
+    for result in session.results:
+        assert result.names_off == session.names_off(result.path)
+        np.testing.assert_array_equal(label_map(result), result.full.without(result.names_off).labels)
+    return [result.names_off for result in session.results]
+
+
+def test_of_ten_images_a_class_is_left_out_where_it_probably_is_not(of_two_colors):
+    session = of_two_colors
+    assert session.segment() == []
+    assert all_off(session) == 5 * [{'dog'}, {'cat'}]
+    assert session.left_out == {'cat': 5, 'dog': 5}
+    session.queries = session.queries[:9]
+    session.segment()
+    assert all_off(session) == 9 * [set()]
+    assert (session.left_out, session.can_decide) == ({}, False)
+    assert session.results[0].full.presence is None
+
+
+def test_what_is_decided_is_what_the_segmenter_decides(of_two_colors):
+    session = of_two_colors
+    session.queries[4].write_bytes(b'torn')
+    assert len(session.segment()) == 1
+    paths = [result.path for result in session.results]
+    segmenter = pj.Segmenter(session._segmenter.network, batch=2)
+    segmenter.references = session.reference_set
+    for path, expected in zip(paths, segmenter.predict_folder(paths), strict=True):
+        assert session.probabilities(path) == pytest.approx(expected.presence, abs=1e-3)
+
+
+def test_what_the_visitor_switches_overrides_what_is_decided(of_two_colors):
+    session = of_two_colors
+    session.segment()
+    session.switch(0, 'dog', on=True)
+    session.switch(2, 'cat', on=False)
+    session.switch(3, 'cat', on=False)  # as it is
+    expected = [set(), {'cat'}, {'cat', 'dog'}, {'cat'}, *3 * [{'dog'}, {'cat'}]]
+    assert all_off(session) == expected
+    assert session.left_out == {'cat': 4, 'dog': 4}
+    session.segment()
+    off = all_off(session)
+    assert 'dog' not in off[0]
+    assert 'cat' in off[2] & off[3]
+    session.take_every_class(True)
+    assert all_off(session) == [set(), set(), {'cat'}, {'cat'}, *6 * [set()]]
+
+
+def test_other_images_learn_from_a_picture_without_any_of_the_classes(of_two_colors):
+    session = of_two_colors
+    session.segment()
+    before = session.probabilities(session.queries[2])['cat']
+    session.add_negative(0)
+    session.segment()
+    assert all_off(session)[0] == {'cat', 'dog'}
+    assert session.probabilities(session.queries[2])['cat'] < before
+    assert session.left_out['dog'] <= 4
+
+
+def test_every_picture_may_show_every_class_without_a_new_search(of_two_colors, monkeypatch):
+    session = of_two_colors
+    session.segment()
+    monkeypatch.delattr(pj.Segmenter, 'stream_photos')
+    session.take_every_class(True)
+    assert all_off(session) == 10 * [set()]
+    assert (session.left_out, session.probabilities(session.queries[0]), session.can_decide) == ({}, {}, True)
+    monkeypatch.undo()
+    session.segment()
+    assert all_off(session) == 10 * [set()]
+    session.take_every_class(False)
+    assert all_off(session) == 5 * [{'dog'}, {'cat'}]
+
+
+def test_a_class_that_is_impossible_can_be_switched_on(of_two_colors, monkeypatch):
+    session = of_two_colors
+    monkeypatch.setattr('panet_jax.segmenter.comparison.class_probabilities', lambda *_: np.zeros(2))
+    session.segment()
+    session.switch(0, 'dog', on=True)
+    assert all(set(result.full.expected_iou) == {'cat', 'dog'} for result in session.results)
+    assert (session.results[0].full.logits > -100).all()
+
+
+def test_references_of_a_file_decide_nothing(of_two_colors, tmp_path):
+    session = of_two_colors
+    session._segmenter.save(tmp_path / 'saved.safetensors')
+    loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', session._segmenter.network)
+    session._keep(loaded.references)
+    assert session.segment() == []
+    assert all_off(session) == 10 * [set()]
+    assert not session.can_decide
 
 
 def test_classes_that_are_gone_need_not_be_switched_on(session, tmp_path):
@@ -446,6 +551,31 @@ def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     assert 'fitted' not in legend
     legend = actions.result_view._legend(session.results[0], (), 'dinov2-small')
     assert 'Expected IoU was fitted with VGG-16; with dinov2-small its values mean little.' in legend
+
+
+def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, of_two_colors):
+    from panet_jax.commands.demo_page.page import ResultPart
+
+    session = of_two_colors
+    session.queries[8].write_bytes(b'torn')
+    *_, values = actions.segment(session)
+    shown = ResultPart(*values)
+    torn, sentence = shown.status.split('\n\n')
+    assert sentence == 'cat was left out of 5 of 9 pictures, dog of 4: it is probably not there.'
+    assert shown.every_class['visible']
+    percent = {name: f'{100 * value:.0f} %' for name, value in session.probabilities(session.queries[0]).items()}
+    assert shown.classes['choices'] == [(f'{name}: {text}', name) for name, text in percent.items()]
+    assert shown.classes['value'] == ['cat']
+    assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
+    assert 'at 10 % or less the class is off' in shown.legend
+    shown = ResultPart(*actions.take_every_class(session, True))
+    assert (shown.status, shown.every_class['visible'], shown.classes['value']) == (torn, True, ['cat', 'dog'])
+    assert 'unsure' in shown.legend
+    session.take_every_class(False)
+    session.queries = session.queries[:3]
+    *_, values = actions.segment(session)
+    shown = ResultPart(*values)
+    assert (shown.status, shown.every_class['visible']) == ('', False)
 
 
 def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     import panet_jax as pj
 
 
-FOLDER = 10  # photographs of which some probably do not show a class
-
-
 class Job(NamedTuple):
     """The photographs of a run, and where its results go.
 
@@ -112,9 +109,11 @@ def _read_decision(segmenter, job) -> Decision:
 
 def _is_folder(job):
     """Whether the photographs are so many that some probably lack a class, and nothing that was typed decides which."""
+    from panet_jax.method.answers import FOLDER_IMAGES
+
     options = job.options
     typed = options.all_present or options.segmenter or (options.absent_above, options.present_above) != (None, None)
-    return len(job.stems) >= FOLDER and not typed
+    return len(job.stems) >= FOLDER_IMAGES and not typed
 
 
 def _rule(decision):
@@ -304,8 +303,10 @@ def _print_done(out, entries, classes):
 
 def _print_undecided(job, entries, decision):
     """Says, of a folder, what decides better."""
+    from panet_jax.method.answers import FOLDER_IMAGES
+
     options, count = job.options, sum('error' not in entry for entry in entries)
-    if count < FOLDER or options.all_present or options.absent_above is not None:
+    if count < FOLDER_IMAGES or options.all_present or options.absent_above is not None:
         return
     if options.segmenter:
         print(

@@ -21,6 +21,7 @@ from panet_jax.method.presence import WITH, WITHOUT
 
 # The constants were chosen on half of the classes of 160 of COCO's photographs; benchmarks/answers.py has the other half.
 FOLDER_ABOVE = 0.15  # the default probability above which a class counts as present
+FOLDER_IMAGES = 10  # so many photographs are a folder: some probably do not show a class
 GAIN = 5.0  # log-odds of what the regression predicts as 1
 WITHOUT_ANSWER, OTHER_REFERENCE = 0.1, 0.3  # weights; those of an answer and of a reference of the class are 1
 VARIANCE = 4.0  # of the shift's prior

@@ -312,7 +312,27 @@ def segment(session: Session) -> Iterator[tuple]:
     except InputError as error:
         session.clear()
         complaints = [str(error)]
-    yield result_view.results(session, _paragraphs(map(html.escape, complaints)))
+    yield _found(session, complaints)
+
+
+@shows_mistakes
+def take_every_class(session: Session, on: bool) -> tuple:
+    """Takes every image to show every class, or decides which it shows.
+
+    Args:
+        session: the visitor's session.
+        on: whether every image shows every class.
+
+    Returns:
+        Values of the result part.
+    """
+    session.take_every_class(on)
+    return _found(session, session.complaints)
+
+
+def _found(session, complaints):
+    """Values of the result part after a search."""
+    return result_view.results(session, _paragraphs(map(html.escape, [*complaints, *result_view.left_out(session)])))
 
 
 def _paragraphs(sentences):

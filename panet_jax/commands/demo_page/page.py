@@ -51,6 +51,7 @@ class ResultPart(NamedTuple):
 
     status: gr.Markdown
     column: gr.Column
+    every_class: gr.Checkbox
     overlays: gr.Gallery
     heat_class: gr.Radio
     heat: gr.Image
@@ -167,8 +168,12 @@ def _result_part() -> tuple[ResultPart, gr.Button]:
     gr.Markdown('### 3. What was found')
     status = gr.Markdown(MISSING[False, False])
     with gr.Column(visible=False) as column:
+        every_class = gr.Checkbox(False, label='Every picture shows every class', visible=False, elem_id='every-class')
         classes = gr.CheckboxGroup(
-            [], label='In this picture; switch off classes that are not in it', interactive=True, elem_id='classes'
+            [],
+            label='In this picture; switch on what is in it, and off what is not',
+            interactive=True,
+            elem_id='classes',
         )
         overlays, heat_class, heat = _pictures()
         none_here = gr.Button('None of these is in this picture: learn from it', size='sm', elem_id='none-here')
@@ -179,7 +184,7 @@ def _result_part() -> tuple[ResultPart, gr.Button]:
             interactive=False,
             elem_id='files',
         )
-    return ResultPart(status, column, overlays, heat_class, heat, legend, classes, files), none_here
+    return ResultPart(status, column, every_class, overlays, heat_class, heat, legend, classes, files), none_here
 
 
 def _pictures() -> tuple[gr.Gallery, gr.Radio, gr.Image]:
@@ -252,6 +257,13 @@ def _wire_references(session, references, none_here, result):
 def _wire_result(session, queries, result):
     views = [result.heat, result.legend, result.classes]
     queries.change(actions.search, [session, queries], list(result), **ANEW, show_progress_on=result.overlays)
+    result.every_class.input(
+        actions.take_every_class,
+        [session, result.every_class],
+        list(result),
+        **ANEW,
+        show_progress_on=result.overlays,
+    )
     result.overlays.select(actions.view_image, session, views, **QUICK)
     # Not the radio's own value: Gradio refuses it while the choices change.
     result.heat_class.select(actions.view_class, session, views, **QUICK)

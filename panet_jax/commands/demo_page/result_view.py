@@ -6,6 +6,7 @@ import gradio as gr
 
 from panet_jax.commands.demo_page.session import Result, Session, class_heat_map, presence
 from panet_jax.images.overlays import way_color
+from panet_jax.method.answers import FOLDER_ABOVE
 from panet_jax.networks.encoders import DEFAULT
 
 # What is missing, by whether there are references and images.
@@ -18,8 +19,12 @@ PRESENCE = (
     'Likely, unsure and unlikely rank pictures by whether they show a class; they are no probabilities, '
     'and references from similar scenes make them better.'
 )
+PROBABILITY = (
+    'Present? says how probable it is that this picture shows the class, compared with the others; '
+    f'at {100 * FOLDER_ABOVE:.0f} % or less the class is off until you switch it on.'
+)
 OTHER_ENCODER = 'Expected IoU was fitted with VGG-16; with {} its values mean little.'
-OTHERS = 7  # values of the result part besides its status
+OTHERS = 8  # values of the result part besides its status
 
 
 def busy(session: Session) -> tuple:
@@ -53,6 +58,7 @@ def results(session: Session, status: str) -> tuple:
     return (
         status,
         gr.update(visible=True),
+        gr.update(visible=session.can_decide),
         overlays(session),
         gr.update(choices=list(session.classes), value=session.heat_class),
         *view(session),
@@ -95,7 +101,24 @@ def nothing(status: str) -> tuple:
         Values in the order of `page.ResultPart`.
     """
     no_choice = gr.update(choices=[], value=None)
-    return status, gr.update(visible=False), [], no_choice, None, '', gr.update(choices=[], value=[]), None
+    hidden = gr.update(visible=False)
+    return status, hidden, hidden, [], no_choice, None, '', gr.update(choices=[], value=[]), None
+
+
+def left_out(session: Session) -> list[str]:
+    """What is left out because it probably is not there.
+
+    Args:
+        session: the visitor's session.
+
+    Returns:
+        A sentence, or none if nothing is left out.
+    """
+    if not session.left_out:
+        return []
+    (name, count), *others = session.left_out.items()
+    more = ''.join(f', {other} of {number}' for other, number in others)
+    return [f'{name} was left out of {count} of {len(session.results)} pictures{more}: it is probably not there.']
 
 
 def view(session: Session) -> tuple:
@@ -111,12 +134,12 @@ def view(session: Session) -> tuple:
     result = chosen_result(session, session.heat_class)
     if result is None:
         return gr.skip(), gr.skip(), gr.skip()
-    names_off = session.names_off(result.path)
-    choices = [(f'{name}: {presence(absent)}', name) for name, absent in result.full.absent.items()]
+    names_off, probabilities = session.names_off(result.path), session.probabilities(result.path)
+    choices = [(f'{name}: {word}', name) for name, word in _presence(result, probabilities).items()]
     names_on = [name for name in result.full.classes if name not in names_off]
     return (
         class_heat_map(result, session.heat_class),
-        _legend(result, names_off, session.encoder),
+        _legend(result, names_off, session.encoder, probabilities),
         gr.update(choices=choices, value=names_on),
     )
 
@@ -135,14 +158,23 @@ def chosen_result(session: Session, name: str) -> Result | None:
     return result if result and name in result.full.classes else None
 
 
-def _legend(result, names_off, encoder):
-    segmentation = result.segmentation
+def _presence(result, probabilities):
+    """{class: its probability, or a word where that is unknown}."""
+    return {
+        name: f'{100 * probabilities[name]:.0f} %' if name in probabilities else presence(absent)
+        for name, absent in result.full.absent.items()
+    }
+
+
+def _legend(result, names_off, encoder, probabilities=()):
+    segmentation, words = result.segmentation, _presence(result, probabilities)
     rows = [
         f'<tr><td><i style="background: rgb{tuple(way_color(label).tolist())}"></i>{html.escape(name)}</td>'
         f'<td>{"switched off" if name in names_off else f"{segmentation.shares[name]:.1%}"}</td>'
-        f'<td>{presence(segmentation.absent[name])}</td><td>{segmentation.expected_iou[name]:.2f}</td></tr>'
+        f'<td>{words[name]}</td><td>{segmentation.expected_iou[name]:.2f}</td></tr>'
         for label, name in enumerate(segmentation.classes, 1)
     ]
     head = '<tr><th>class</th><th>of the image</th><th>present?</th><th>expected IoU</th></tr>'
-    remarks = PRESENCE if encoder == DEFAULT else f'{PRESENCE} {OTHER_ENCODER.format(encoder)}'
+    remarks = PROBABILITY if probabilities else PRESENCE
+    remarks += '' if encoder == DEFAULT else f' {OTHER_ENCODER.format(encoder)}'
     return f'<table class="legend">{head}{"".join(rows)}</table><small>{remarks}</small>'

@@ -14,6 +14,8 @@ from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
 from panet_jax.images.overlays import heat_map
 from panet_jax.images.resize import resize_image
+from panet_jax.method.answers import FOLDER_ABOVE, FOLDER_IMAGES
+from panet_jax.segmenter.decision import presence_in_folder
 from panet_jax.segmenter.outputs import output_stems, write_prediction
 from panet_jax.segmenter.reference_pictures import reference_picture
 from panet_jax.segmenter.reference_set import ReferenceSet
@@ -71,6 +73,7 @@ class Result(NamedTuple):
         segmentation: the same without the classes that are switched off in this image.
         labels: path of the label map, a PNG.
         overlay: path of the overlay, a JPEG.
+        names_off: names of the classes that are switched off in this image.
     """
 
     path: Path
@@ -79,6 +82,7 @@ class Result(NamedTuple):
     segmentation: Segmentation
     labels: Path
     overlay: Path
+    names_off: set[str]
 
 
 class Session:
@@ -95,7 +99,9 @@ class Session:
         negatives: list of ShownNegative.
         queries: paths of the images to search; whoever changes them calls `segment`.
         results: list of Result, what `segment` found.
-        switched_off: {path: set of the names of classes that are switched off in this image}.
+        complaints: list of str, what `segment` returned.
+        switched: {path: {class: whether the visitor switched it on in this image, or off}}.
+        every_class: whether every image is taken to show every class, even if the images are FOLDER_IMAGES or more.
         chosen: index of the result whose legend and heat map are shown.
         heat_class: name of the class of the heat map, or None.
         folder: folder of the result files.
@@ -109,7 +115,10 @@ class Session:
         self.negatives: list[ShownNegative] = []
         self.queries: list[Path] = []
         self.results: list[Result] = []
-        self.switched_off: dict[Path, set[str]] = {}
+        self.complaints: list[str] = []
+        self.switched: dict[Path, dict[str, bool]] = {}
+        self.every_class = False
+        self._presence: dict[Path, dict[str, float]] = {}  # of each result, if the images are FOLDER_IMAGES or more
         self.chosen, self.heat_class = 0, None
 
     @property
@@ -211,9 +220,43 @@ class Session:
             path: path of the image.
 
         Returns:
-            Their names: those that were switched off; of a negative, those of all references.
+            Their names: those that the visitor switched off, and those that the image probably does not show and that the
+            visitor did not switch on; of a negative, those of all references.
         """
-        return set(self.classes) if self._is_negative(path) else self.switched_off.get(path, set())
+        known, probabilities = self._known(path), self.probabilities(path)
+        names = {*self.classes, *known, *probabilities}
+        return {name for name in names if not known.get(name, probabilities.get(name, 1) > FOLDER_ABOVE)}
+
+    def probabilities(self, path: Path) -> dict[str, float]:
+        """How probable it is that an image shows each class.
+
+        Args:
+            path: path of the image.
+
+        Returns:
+            {class: probability in [0, 1]}; empty if nothing is decided.
+        """
+        return {} if self.every_class else self._presence.get(path, {})
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether it is known of the results which classes they probably show."""
+        return bool(self._presence)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """{class: number of results that it was left out of, because they probably do not show it}."""
+        names = [name for result in self.results for name in result.names_off.difference(self._known(result.path))]
+        return {name: names.count(name) for name in self.classes if name in names}
+
+    def take_every_class(self, on: bool) -> None:
+        """Takes every image to show every class, or not. What the visitor switched stays so.
+
+        Args:
+            on: whether every image shows every class.
+        """
+        self.every_class = on
+        self._write_changed()
 
     def remove(self, index: int) -> None:
         """Removes a reference or a negative.
@@ -250,6 +293,9 @@ class Session:
     def segment(self) -> list[str]:
         """Segments the queries with the present references, and replaces the earlier results.
 
+        Of FOLDER_IMAGES images or more, the classes that an image probably does not show are switched off there. What the
+        visitor switched on or off stays so, and the other images learn from it.
+
         Returns:
             A sentence for each image that could not be read.
 
@@ -257,17 +303,21 @@ class Session:
             InputError: there are no references, or they show no background.
         """
         self.clear()
-        queries, complaints = self._allowed()
-        results, segmentations = [], self._segmenter.stream_photos(queries, on_error='yield')
+        queries, self.complaints = self._allowed()
+        results, segmentations = [], self._stream(queries)
         for path, stem, (segmentation, photo) in zip(queries, output_stems(queries), segmentations, strict=True):
             if not self.folder.exists():  # the page has ended, and a file that is written now would stay
-                return complaints
+                return self.complaints
             if isinstance(segmentation, InputError):
-                complaints.append(_complaint(segmentation, path))
-            else:
-                results.append(self._write(path, stem, segmentation, photo))
+                self.complaints.append(_complaint(segmentation, path))
+                continue
+            if segmentation.presence is not None:
+                self._presence[path] = segmentation.presence
+            results.append(self._write(path, stem, segmentation, photo))
         self.results = results
-        return complaints
+        if self.can_decide:
+            self._decide()
+        return self.complaints
 
     def check(self) -> list[str]:
         """Reads the queries without searching them.
@@ -293,14 +343,12 @@ class Session:
         result = self.results[index]
         if self._is_negative(result.path):
             raise InputError(f'{result.path.name} is {NONE!r} among the references; remove that first.')
-        names = self.switched_off.setdefault(result.path, set())
-        (names.discard if on else names.add)(name)
-        photo = read_photo(result.path, result.path.name)
-        self.results[index] = self._write(result.path, result.stem, result.full, photo)
+        self.switched.setdefault(result.path, {})[name] = on
+        self._write_changed()
 
     def clear(self) -> None:
         """Removes the results and their files."""
-        self.results = []
+        self.results, self._presence = [], {}
         for path in self.folder.iterdir():
             path.unlink()
 
@@ -323,14 +371,41 @@ class Session:
         refused = [path for path in queries if has_too_many_pixels(path)]
         return [path for path in queries if path not in refused], complaints + [too_large(path) for path in refused]
 
+    def _stream(self, queries):
+        """(Segmentation with all classes, photograph) of images; with `presence` if they are FOLDER_IMAGES or more."""
+        references, options = self._segmenter.references, {}
+        if len(queries) >= FOLDER_IMAGES and not any(map(references.lacks_features, references.images)):
+            # Without answers, a class with a probability of 0 would be missing.
+            options = {'present_above': 0, 'answers': [dict.fromkeys(self.classes, True)] * len(queries)}
+        return self._segmenter.stream_photos(queries, on_error='yield', **options)
+
+    def _known(self, path) -> dict[str, bool]:
+        """{class: whether the image shows it}, as far as the visitor said it."""
+        return dict.fromkeys(self.classes, False) if self._is_negative(path) else self.switched.get(path, {})
+
+    def _decide(self):
+        """Compares the results with each other, which says better what each one shows than it does alone."""
+        paths = [result.path for result in self.results]
+        segmentations, known = [result.full for result in self.results], [self._known(path) for path in paths]
+        presence = presence_in_folder(segmentations, self._segmenter.references, known)
+        self._presence = dict(zip(paths, presence, strict=True))
+        self._write_changed()
+
+    def _write_changed(self):
+        """Writes the results again whose switched-off classes have changed."""
+        for index, (path, stem, full, *_, names_off) in enumerate(self.results):
+            if not self.folder.exists():
+                return
+            if names_off != self.names_off(path).intersection(full.classes):
+                self.results[index] = self._write(path, stem, full, read_photo(path, path.name))
+
     def _write(self, path, stem, full, photo) -> Result:
         """Writes the segmentation of an image without the classes that are switched off there."""
         names = self.names_off(path).intersection(full.classes)
         segmentation = full.without(names)
         entry = write_prediction(segmentation, photo, self.folder, stem, legend=False)
-        return Result(
-            path, stem, full, segmentation, self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'
-        )
+        labels, overlay = self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'
+        return Result(path, stem, full, segmentation, labels, overlay, names)
 
     def _shown(self, name, photo, annotation) -> tuple[ReferenceSet, ShownReference]:
         """The references that were added and one more, and that one as the page shows it."""
