@@ -567,7 +567,7 @@ def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, o
     assert shown.classes['choices'] == [(f'{name}: {text}', name) for name, text in percent.items()]
     assert shown.classes['value'] == ['cat']
     assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
-    assert 'at 10 % or less the class is off' in shown.legend
+    assert 'at 15 % or less the class is off' in shown.legend
     shown = ResultPart(*actions.take_every_class(session, True))
     assert (shown.status, shown.every_class['visible'], shown.classes['value']) == (torn, True, ['cat', 'dog'])
     assert 'unsure' in shown.legend
