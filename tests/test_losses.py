@@ -92,6 +92,12 @@ def test_cross_entropy_ignores_void_in_value_and_gradient(rng):
     expected = -np.take_along_axis(np.asarray(log_probabilities), labels[1:, :, None], -1).mean()
     np.testing.assert_allclose(value, expected, rtol=1e-6)
     np.testing.assert_array_equal(gradient[0], 0)
+    np.testing.assert_allclose(gradient[1:], (jax.nn.softmax(logits[1:]) - np.eye(3)[labels[1:]]) / 12, atol=1e-7)
+
+
+@pytest.mark.parametrize('label', [-1, 3])
+def test_a_label_that_there_is_not_makes_the_loss_nan(label):
+    assert np.isnan(cross_entropy(jnp.ones((2, 3)), jnp.array([0, label])))
 
 
 def test_cross_entropy_of_void_alone_is_zero():

@@ -125,6 +125,24 @@ def test_logits_ignore_scale_and_rotation_of_features(scale, seed):
     np.testing.assert_allclose(cosine_logits(features @ rotation, prototypes @ rotation), logits, atol=1e-3)
 
 
+@hypothesis.settings(max_examples=5)
+@hypothesis.given(SEEDS)
+def test_logits_are_products_of_unit_vectors_in_value_and_gradient(seed):
+    features, prototypes, direction = normal(seed, 3, 4, 6), normal(seed + 1, 2, 6), normal(seed + 2, 3, 4, 2)
+    features[0, 0] = 0
+
+    def plain(features, prototypes):
+        return 20 * unit(features) @ unit(prototypes).T
+
+    np.testing.assert_allclose(cosine_logits(features, prototypes), plain(features, prototypes), atol=1e-5)
+    arguments = features, prototypes
+    ours, expected = (
+        jax.grad(lambda *both, f=f: (f(*both) * direction).sum(), (0, 1))(*arguments) for f in (cosine_logits, plain)
+    )
+    for one, other in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
 def test_logit_of_a_feature_with_itself_is_20():
     features = normal(0, 2, 2, 6)
     np.testing.assert_allclose(cosine_logits(features, features[1])[1, :].diagonal(), 20, rtol=1e-6)

@@ -208,10 +208,15 @@ def unit(vectors: jax.Array) -> jax.Array:
         [..., C] float32, of length 1; zero where the length of the vector is 1e-8 at most.
     """
     check_axes('unit', vectors=(vectors, '... C'))
+    return vectors * _inverse_length(vectors)
+
+
+def _inverse_length(vectors):
+    """1 / |x|, 0 where the length is 1e-8 at most: [..., C] -> [..., 1]."""
     squared = jnp.square(vectors).sum(-1, keepdims=True)
     has_direction = squared > LENGTH_EPSILON**2
     inverse = jax.lax.rsqrt(jnp.where(has_direction, squared, 1.0))
-    return vectors * jnp.where(has_direction, inverse, 0.0)
+    return jnp.where(has_direction, inverse, 0.0)
 
 
 def cosine_logits(features: jax.Array, prototypes: jax.Array) -> jax.Array:
@@ -225,7 +230,8 @@ def cosine_logits(features: jax.Array, prototypes: jax.Array) -> jax.Array:
         [..., h, w, L] float32 in [-20, 20]; 0 for a zero prototype.
     """
     check_axes('cosine_logits', features=(features, '... h w C'), prototypes=(prototypes, 'L C'))
-    return COSINE_SCALE * _einsum('...hwC,LC->...hwL', unit(features), unit(prototypes))
+    products = _einsum('...hwC,LC->...hwL', features, unit(prototypes))
+    return COSINE_SCALE * _inverse_length(features) * products
 
 
 def margins(logits: jax.Array) -> jax.Array:

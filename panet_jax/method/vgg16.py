@@ -2,7 +2,6 @@
 
 import functools
 import math
-from functools import partial
 
 import flax.linen as nn
 import jax
@@ -28,6 +27,9 @@ class VGG16(nn.Module):
     All pools are 3 x 3 with padding 1 (torchvision's are 2 x 2), pool4 has stride 1, there is no
     pool5, conv5_x has dilation 2 and conv5_3 no ReLU. 417 pixels become a grid of 53.
 
+    Bias and ReLU come after a pool, not before it. Both are monotone, so the maximum is the same, and they and their
+    gradients pass over a quarter of the numbers.
+
     Attributes:
         width: multiplies the channels of every layer; 1 is VGG-16, 1/4 suits a laptop.
         dtype: dtype of the computation, as in `Encoder.encode`; parameters and returned features are float32.
@@ -43,28 +45,47 @@ class VGG16(nn.Module):
         x = images.reshape(-1, *images.shape[-3:])
         for block, (convs, channels) in enumerate(BLOCKS, 1):
             for i in range(1, convs + 1):
-                name = f'conv{block}_{i}'
-                dilation = 2 if block == 5 else 1
-                x = nn.Conv(
+                is_pooled = i == convs and block <= len(POOL_STRIDES)
+                x, bias = Convolution(
                     scaled_channels(channels, self.width),
-                    kernel_size=(3, 3),
-                    kernel_dilation=dilation,
-                    conv_general_dilated=partial(_convolve, dilation=dilation),
+                    dilation=2 if block == 5 else 1,
                     dtype=dtype,
                     precision=precision,
-                    name=name,
+                    name=f'conv{block}_{i}',
                 )(x)
-                x = x if name == 'conv5_3' else nn.relu(x)
-            if block <= len(POOL_STRIDES):
-                stride = POOL_STRIDES[block - 1]
-                pools = {'cpu': max_pool_by_where, 'default': max_pool}
-                x = jax.lax.platform_dependent(x, **{name: partial(f, stride=stride) for name, f in pools.items()})
+                x = _pool(x, POOL_STRIDES[block - 1]) if is_pooled else x
+                x = x + bias
+                x = x if (block, i) == (5, 3) else nn.relu(x)
         return x.astype(jnp.float32).reshape(*images.shape[:-3], *x.shape[1:])
 
 
-def _convolve(images, kernel, *_, dilation, precision, **__):
-    """`convolve` with the arguments that Flax passes; strides and padding are always those of `convolve`."""
-    return convolve(images, kernel, dilation, precision)
+class Convolution(nn.Module):
+    """A 3 x 3 convolution with the parameters of `nn.Conv`, that leaves it to the caller when to add the bias.
+
+    Attributes:
+        channels: number of channels of the result.
+        dilation: dilation of the kernel in positions.
+        dtype: type of the computation.
+        precision: precision of the products.
+    """
+
+    channels: int
+    dilation: int
+    dtype: jnp.dtype
+    precision: jax.lax.Precision
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """[B, H, W, C] -> ([B, H, W, O] without the bias, bias [1, 1, 1, O])."""
+        kernel = self.param('kernel', nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.channels))
+        bias = self.param('bias', nn.initializers.zeros, (self.channels,))
+        x, kernel, bias = (array.astype(self.dtype) for array in (x, kernel, bias))
+        return convolve(x, kernel, self.dilation, self.precision), bias.reshape(1, 1, 1, -1)
+
+
+def _pool(x, stride):
+    pools = {'cpu': max_pool_by_where, 'default': max_pool}
+    return jax.lax.platform_dependent(x, **{name: functools.partial(f, stride=stride) for name, f in pools.items()})
 
 
 def max_pool(x: jax.Array, stride: int) -> jax.Array:
