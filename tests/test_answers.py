@@ -245,7 +245,10 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
     assert predict()[0] == 0
     (found / 'answers.json').write_text(json.dumps({f'{name}-0': {name: True} for name in COLORS}))
     status, out, _ = predict()
-    assert (status, f'a class with a probability up to {FOLDER_ABOVE} is left out' in out) == (0, True)
+    assert (
+        status,
+        f'with answers, a class is left out of images that show it with a probability up to {FOLDER_ABOVE}' in out,
+    ) == (0, True)
     results = json.loads((found / 'predictions.json').read_text())
     assert results['runs'][-1]['present_above'] == FOLDER_ABOVE
     for entry in results['images']:
@@ -259,7 +262,7 @@ def test_of_a_folder_classes_are_left_out_of_photographs_unless_all_show_them(pr
     for seed in range(8):
         Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')
     status, out, _ = predict()
-    assert (status, f'a class with a probability up to {FOLDER_ABOVE} is left out of an image' in out) == (0, True)
+    assert (status, f'show it with a probability up to {FOLDER_ABOVE}; if every image' in out) == (0, True)
     assert '--review asks about a few images' in out
     results = json.loads((current_folder / 'found/predictions.json').read_text())
     assert results['runs'][-1]['present_above'] == FOLDER_ABOVE
@@ -314,6 +317,13 @@ def test_answers_may_be_written_before_the_first_run(predict, current_folder):
     assert predict()[0] == 0
     results = json.loads((current_folder / 'found/predictions.json').read_text())
     assert [entry['answers'] for entry in results['images'] if 'answers' in entry] == [{'blue': False}]
+
+
+def test_answers_and_all_present_exclude_each_other(predict, current_folder, capsys):
+    (current_folder / 'found').mkdir()
+    (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')
+    status, _, err = predict('--all-present')
+    assert (status, 'say which classes are there; leave --all-present out' in err) == (2, True)
 
 
 def test_answers_about_other_photographs_decide_nothing(predict, current_folder):

@@ -101,6 +101,11 @@ def _read_decision(segmenter, job) -> Decision:
             f'the answers in {job.out / FILE} want references, which a saved segmenter does not have; give them with --support, '
             'or name another folder with --out.'
         )
+    if answered and job.options.all_present:
+        raise InputError(
+            f'the answers in {job.out / FILE} say which classes are there; leave --all-present out, or name another folder with '
+            '--out.'
+        )
     above, learns = job.options.present_above, answered or _is_folder(job)
     if above is None and learns:
         above = FOLDER_ABOVE
@@ -118,10 +123,10 @@ def _is_folder(job):
 
 def _rule(decision):
     """What decides which classes are left out, in a sentence."""
-    left_out = f'a class with a probability up to {decision.above:g} is left out'
+    left_out = f'a class is left out of images that show it with a probability up to {decision.above:g}'
     if any(decision.answers.get(stem) for stem in decision.stems.values()):
         return f'with answers, {left_out}'
-    return f'of a folder, {left_out} of an image; if every image shows every class, type --all-present'
+    return f'{left_out}; if every image shows every class, type --all-present'
 
 
 def _stream(segmenter, paths, decision, outcomes):
@@ -315,7 +320,7 @@ def _print_undecided(job, entries, decision):
         )
     elif not any(decision.answers.get(stem) for stem in job.stems.values()):
         print(
-            'some of what is there was left out, and some of what is not there was not; --review asks about a few images'
+            'some classes were left out where they are, and some were found where they are not; --review asks about a few images'
         )
 
 
