@@ -143,7 +143,7 @@ def _review(segmenter, run, job, decision, outcomes) -> None:
         ask(decision, outcomes, most=job.options.review)
     changed = decision.changed(outcomes)
     if changed:
-        print(f'the answers change {len(changed)} image(s)', flush=True)
+        print(f'what is left out changes in {len(changed)} image(s)', flush=True)
         _write_all(_stream(segmenter, changed, decision, outcomes), changed, run['id'], job, outcomes)
 
 
