@@ -27,8 +27,8 @@ from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.history import checked_history
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import checked_history
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import picture_name
 from panet_jax.results.result import NetworkRecord, Result, Scores

@@ -20,8 +20,8 @@ from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.networks.history import History, checked_history
 from panet_jax.networks.initial import InitialNetwork
-from panet_jax.networks.trained import History, checked_history
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
 from panet_jax.training.step import create_state
