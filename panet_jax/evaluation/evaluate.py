@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from panet_jax.compute import hosts
 from panet_jax.disk.experiment import training_recipe
 from panet_jax.disk.paths import AnyPath, workdir_path
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draw
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator
