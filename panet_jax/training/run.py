@@ -1,4 +1,7 @@
-"""The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary uses them."""
+"""The files of a training in its workdir: its settings, its data, checkpoints, metrics, the trained network.
+
+Only the primary uses them. What the data were is a TrainingData, in classes.json.
+"""
 
 import contextlib
 import functools
