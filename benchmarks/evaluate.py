@@ -19,8 +19,8 @@ from panet_jax.datasets.folds import fold_classes
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.counting import Evaluator
 from panet_jax.evaluation.plain import episode_confusions

@@ -21,9 +21,9 @@ from panet_jax.datasets.cache import cached
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
 from panet_jax.datasets.shapes import Shapes
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
 from panet_jax.episodes.loader import Readers, episode_batches, stack
-from panet_jax.episodes.sampling import Episodes
 
 READERS = ((0, 0), (0, 4), (0, 16), (1, 1), (1, 4), (2, 1), (2, 4))  # workers, threads
 

@@ -20,8 +20,8 @@ import optax
 from panet_jax.datasets.folds import fold_classes
 from panet_jax.datasets.open import prepare_list
 from panet_jax.datasets.prepared import Prepared
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.encoder import COMPUTATIONS
 from panet_jax.method.episode import IGNORE, prepare
 from panet_jax.method.metrics import class_counts, confusion_matrix, iou

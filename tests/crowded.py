@@ -3,8 +3,8 @@
 import numpy as np
 
 from panet_jax.datasets.source import Sample
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 
 
 class Crowded:

@@ -10,8 +10,8 @@ from scipy import ndimage
 from varied import Varied
 
 from panet_jax.episodes.annotations import KINDS, Marks, SupportReader, box_masks, dense_masks, scribble_masks
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.images.scribbles import NO_SCRIBBLE, bezier, draw_scribbles, longest_paths, scribble
 
 

@@ -14,8 +14,8 @@ from varied import Varied
 
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.episodes.annotations import KINDS, SupportReader
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import MOST_READERS, AnnotatedImages
 from panet_jax.evaluation.counting import MOST_PAIRS, Evaluator
 from panet_jax.evaluation.feature_cache import FeatureCache

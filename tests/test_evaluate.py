@@ -15,9 +15,9 @@ from tiny import tiny_config
 import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
 from panet_jax.episodes.annotations import KINDS
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.authors import authors_draws
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation import evaluate as evaluation
 from panet_jax.evaluation import plain
 from panet_jax.evaluation.checkpoint import network_to_evaluate

@@ -20,8 +20,8 @@ from panet_jax.commands.experiment import run_experiment
 from panet_jax.commands.option_parser import weights_source
 from panet_jax.method.vgg16 import vgg16
 from panet_jax.networks.exported import describe, write_exported
+from panet_jax.networks.history import History, history
 from panet_jax.networks.hub import fetch_exported
-from panet_jax.networks.trained import History, history
 from panet_jax.results.model_card import model_card
 from panet_jax.segmenter.program import exported_program
 

@@ -17,8 +17,8 @@ from pycocotools.coco import COCO
 
 from panet_jax.datasets.coco import CocoLayout, _unpack_runs, coco_lists
 from panet_jax.datasets.custom import custom_lists, open_custom
+from panet_jax.datasets.layout import objects_of
 from panet_jax.datasets.prepare import fingerprint
-from panet_jax.datasets.record import objects_of
 from panet_jax.datasets.voc import VocLayout, voc_lists
 from panet_jax.errors import InputError
 from panet_jax.images.scribbles import NO_SCRIBBLE, draw_scribbles

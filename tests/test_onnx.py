@@ -21,7 +21,7 @@ from panet_jax.commands import cli
 from panet_jax.method.adapt import HEADS
 from panet_jax.networks.encoders import ENCODERS, encoder_named
 from panet_jax.networks.exported import describe, write_exported
-from panet_jax.networks.trained import History
+from panet_jax.networks.history import History
 from panet_jax.segmenter.onnx import file
 from panet_jax.segmenter.onnx.file import onnx_file
 from panet_jax.segmenter.onnx.model import onnx_model

@@ -11,8 +11,8 @@ from PIL import Image
 
 from panet_jax.datasets.folds import FOLD_RULES, fold_classes, unseen_classes
 from panet_jax.datasets.source import Sample
+from panet_jax.episodes.assembly import episode_label
 from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
-from panet_jax.episodes.sampling import episode_label
 from panet_jax.errors import InputError
 from panet_jax.images.resize import mirror, resize
 

@@ -18,7 +18,7 @@ import panet_jax as pj
 from panet_jax.compute import devices
 from panet_jax.compute.interrupts import Interrupted
 from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
-from panet_jax.episodes.sampling import Episodes
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.method.panet import encode_episodes
 from panet_jax.method.vgg16 import encoder_shapes
 from panet_jax.networks.checkpoints import Checkpoints

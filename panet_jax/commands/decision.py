@@ -1,4 +1,7 @@
-"""What decides which classes the photographs of a run are taken to show: probabilities, and the answers that are kept."""
+"""What decides which classes the photographs of a run are taken to show: probabilities, and the answers that are kept.
+
+The default threshold is FOLDER_ABOVE in method/answers.py; `labeling` takes it, or what --present-above says.
+"""
 
 import functools
 import json
@@ -58,7 +61,7 @@ class Decision(NamedTuple):
 
         from panet_jax.export.records import record_path
         from panet_jax.method.answers import UNKNOWN, presence_after
-        from panet_jax.segmenter.decision import reference_descriptors
+        from panet_jax.segmenter.presence import reference_descriptors
 
         known = [self.answers.get(self.stems[path], {}) for path in paths]
         answers = np.array([[own.get(name, UNKNOWN) for name in self.references.classes] for own in known], int)

@@ -82,7 +82,7 @@ def _export_network(run_path, out: Path) -> None:
     """Writes the newest network of a workdir, with what is known of it."""
     from panet_jax.networks.choose import load_network
     from panet_jax.networks.exported import describe, write_exported
-    from panet_jax.networks.trained import history
+    from panet_jax.networks.history import history
     from panet_jax.results.model_card import model_card
     from panet_jax.results.tables import published_results, results_table
 

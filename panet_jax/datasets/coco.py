@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from panet_jax.datasets.files import Archive, Files, Folder
-from panet_jax.datasets.record import Record
+from panet_jax.datasets.layout import Record
 from panet_jax.errors import InputError
 from panet_jax.method.episode import IGNORE
 

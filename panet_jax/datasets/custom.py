@@ -1,4 +1,4 @@
-"""A user's own folder, whatever its layout."""
+"""A user's own folder: which of the layouts it has. A new format of annotations is a new entry in KINDS."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +9,9 @@ from panet_jax.datasets.files import Files, Folder
 from panet_jax.datasets.label_map import LABEL_MAP, LabelMapLayout
 from panet_jax.datasets.label_studio import label_studio_json, read_label_studio
 from panet_jax.datasets.labelme import labelme_files, read_labelme
-from panet_jax.datasets.masks import ALL, MaskLayout, mask_lists
+from panet_jax.datasets.layout import Layout
+from panet_jax.datasets.mask_folders import ALL, MaskLayout, mask_lists
 from panet_jax.datasets.outlines import OutlineLayout, Outlines
-from panet_jax.datasets.record import Layout
 from panet_jax.datasets.voc import BELOW, VOC_ARCHIVE, VocLayout, voc_lists
 from panet_jax.datasets.yolo import is_yolo, read_yolo
 from panet_jax.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from panet_jax.datasets.masks import ALL, BACKGROUND
+from panet_jax.datasets.mask_folders import ALL, BACKGROUND
 from panet_jax.datasets.voc import LISTS, PHOTOS, VocLayout, voc_lists
 from panet_jax.errors import InputError
 from panet_jax.images.decode import open_image

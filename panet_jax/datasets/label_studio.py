@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from panet_jax.datasets.files import Files
-from panet_jax.datasets.masks import ALL
+from panet_jax.datasets.mask_folders import ALL
 from panet_jax.datasets.outlines import Outlines, polygon_mask
 from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from panet_jax.datasets.files import Files
-from panet_jax.datasets.masks import ALL
+from panet_jax.datasets.mask_folders import ALL
 from panet_jax.datasets.outlines import Outlines, polygon_mask
 from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
 from panet_jax.datasets.files import Files
-from panet_jax.datasets.record import Record
+from panet_jax.datasets.layout import Record
 from panet_jax.errors import InputError
 from panet_jax.method.episode import IGNORE
 

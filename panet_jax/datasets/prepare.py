@@ -22,7 +22,7 @@ from absl import logging as absl_logging
 from PIL import Image
 from tqdm import tqdm
 
-from panet_jax.datasets.record import Layout
+from panet_jax.datasets.layout import Layout
 from panet_jax.disk.downloads import gigabytes
 from panet_jax.disk.locks import holding
 from panet_jax.disk.read_ahead import in_threads

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.io
 
 from panet_jax.datasets.files import Archive, Files, Folder
-from panet_jax.datasets.record import Record, objects_of, read_scribbles
+from panet_jax.datasets.layout import Record, objects_of, read_scribbles
 from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS, decode_mask
 from panet_jax.method.episode import IGNORE

@@ -7,7 +7,7 @@ import yaml
 from skimage.draw import polygon, polygon_perimeter
 
 from panet_jax.datasets.files import Files
-from panet_jax.datasets.masks import ALL
+from panet_jax.datasets.mask_folders import ALL
 from panet_jax.datasets.outlines import Outlines
 from panet_jax.errors import InputError
 from panet_jax.images.decode import ENDINGS

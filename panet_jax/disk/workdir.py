@@ -1,4 +1,4 @@
-"""The files of a workdir.
+"""The files of a workdir, its default name, and which of its networks is the newest (`newest_network`).
 
 config.json            the experiment
 classes.json           the training classes, the data, and the training of the initial weights

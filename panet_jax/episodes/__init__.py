@@ -1,5 +1,5 @@
 """Episodes.
 
-draws (the images of episode i), authors (the authors' draws), annotations, sampling (reads images and masks), loader
-(batches), shared_arrays (between processes).
+draws (which images are the supports and queries of episode i), authors (the authors' draws), assembly (reads those images
+and masks), annotations, loader (batches), shared_arrays (between processes).
 """

@@ -1,4 +1,4 @@
-"""Draws episode i of a seed: the indices of its images. No image is read."""
+"""Draws episode i of a seed: which images are its supports and queries. They are indices; no image is read."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping

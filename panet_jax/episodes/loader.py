@@ -16,7 +16,7 @@ from absl import flags
 
 from panet_jax.compute.hosts import Share
 from panet_jax.compute.interrupts import ENDING
-from panet_jax.episodes.sampling import Episodes
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.shared_arrays import new_prefix, remove_all, share_array, take_array
 from panet_jax.errors import InputError
 from panet_jax.method.episode import Episode

@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 from panet_jax.compute import hosts
 from panet_jax.disk.experiment import training_recipe
 from panet_jax.disk.paths import AnyPath, workdir_path
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draw
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.batches import AnnotatedImages
 from panet_jax.evaluation.checkpoint import network_to_evaluate
 from panet_jax.evaluation.counting import Evaluator
@@ -27,8 +27,8 @@ from panet_jax.method.metrics import class_counts
 from panet_jax.method.prototypes import upsample
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.encoders import encoder_of
+from panet_jax.networks.history import checked_history
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import checked_history
 from panet_jax.results.html_report import save_report
 from panet_jax.results.names import picture_name
 from panet_jax.results.result import NetworkRecord, Result, Scores

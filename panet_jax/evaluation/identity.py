@@ -10,8 +10,8 @@ from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.source import Source
 from panet_jax.disk.paths import workdir_path
 from panet_jax.disk.workdir import read_config
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draw
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.evaluation.protocols import test_list
 from panet_jax.networks.initial import InitialNetwork
 from panet_jax.networks.network import Network

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from panet_jax.episodes.assembly import Episodes, episode_label
 from panet_jax.episodes.draws import Draw
-from panet_jax.episodes.sampling import Episodes, episode_label
 from panet_jax.images.resize import resize
 from panet_jax.method.adapt import PAPER, Adaptation, adapted_logits
 from panet_jax.method.encoder import Encoder, Params

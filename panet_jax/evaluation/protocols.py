@@ -1,4 +1,4 @@
-"""Evaluation protocols: the scoring of the authors' code, and that of later papers."""
+"""Evaluation protocols: the scoring of the authors' code, and that of later papers. settings.py has their names too."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -8,9 +8,9 @@ from panet_jax.compute import hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
 from panet_jax.episodes.annotations import SupportReader
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.authors import authors_draws, authors_images
 from panet_jax.episodes.draws import Draw, Draws, Task, TooFewImages, drawable_images, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.evaluation.protocols import PROTOCOLS, test_list
 

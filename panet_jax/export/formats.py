@@ -1,4 +1,4 @@
-"""The formats by name, and the one function that writes them."""
+"""The one function that writes all formats. A new one is a module beside this, an entry here and a name in names.py."""
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence

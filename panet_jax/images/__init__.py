@@ -1,5 +1,5 @@
 """One photograph or mask, in NumPy.
 
 decode (files), class_masks (what a mask means), objects (connected regions of a label map), resize, scribbles (generated
-from masks), overlays (and their colors), sample (an image with its labels).
+from masks), overlays (and their colors), legend, sample (an image with its labels).
 """

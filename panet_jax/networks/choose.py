@@ -1,4 +1,4 @@
-"""A user's name for a network -> the network."""
+"""A user's name for a network -> the network. Of a workdir it is the one that `newest_network` of disk/workdir.py finds."""
 
 import dataclasses
 import os

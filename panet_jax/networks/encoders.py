@@ -1,4 +1,7 @@
-"""The encoders, by their names in settings and files."""
+"""The encoders, by their names in settings and files.
+
+A new one is a module in method/, an entry here and a name in names.py; for files of other libraries, a layout in layouts/.
+"""
 
 import functools
 from collections.abc import Callable, Mapping

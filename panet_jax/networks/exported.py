@@ -9,8 +9,8 @@ from panet_jax.disk.atomic import replacing
 from panet_jax.disk.paths import absolute
 from panet_jax.disk.workdir import TRAINED, write_json
 from panet_jax.errors import InputError
+from panet_jax.networks.history import History
 from panet_jax.networks.network import Network
-from panet_jax.networks.trained import History
 from panet_jax.networks.weights import save_params
 
 MODEL = 'model.json'

@@ -3,7 +3,7 @@
 import re
 
 from panet_jax.networks.encoders import DEFAULT
-from panet_jax.networks.trained import UNTRAINED
+from panet_jax.networks.history import UNTRAINED
 
 
 def network_name(row: dict) -> str:

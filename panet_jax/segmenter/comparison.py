@@ -15,7 +15,7 @@ from panet_jax.method.answers import descriptor
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
-from panet_jax.segmenter.decision import class_probabilities, reference_statistics
+from panet_jax.segmenter.presence import class_probabilities, reference_statistics
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
 

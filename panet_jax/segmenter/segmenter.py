@@ -18,10 +18,10 @@ from panet_jax.networks.choose import load_network
 from panet_jax.networks.debias import debiased
 from panet_jax.networks.network import Network
 from panet_jax.segmenter.comparison import Comparison
-from panet_jax.segmenter.decision import presence_in_folder
 from panet_jax.segmenter.encoding import ImageEncoder
 from panet_jax.segmenter.folder_references import folder_references
 from panet_jax.segmenter.new_references import Pairs, extended, extended_by_negative
+from panet_jax.segmenter.presence import presence_in_folder
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_photo
 from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file

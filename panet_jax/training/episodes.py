@@ -6,8 +6,8 @@ from panet_jax.compute import hosts
 from panet_jax.datasets.folds import unseen_classes
 from panet_jax.datasets.open import open_source
 from panet_jax.episodes.annotations import SupportReader
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, drawable_images, images_by_class
-from panet_jax.episodes.sampling import Episodes
 
 
 def training_episodes(config: ConfigDict) -> Episodes:

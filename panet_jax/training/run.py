@@ -1,4 +1,7 @@
-"""The files of a training in its workdir: checkpoints, metrics, the trained network. Only the primary uses them."""
+"""The files of a training in its workdir: its settings, its data, checkpoints, metrics, the trained network.
+
+Only the primary uses them. What the data were is a TrainingData, in classes.json.
+"""
 
 import contextlib
 import functools
@@ -16,12 +19,12 @@ from ml_collections import ConfigDict
 from panet_jax.compute import hosts
 from panet_jax.disk.paths import AnyPath
 from panet_jax.disk.workdir import CLASSES, TRAINED, append_json_line, keep_json_lines, locked, read_classes, write_json
-from panet_jax.episodes.sampling import Episodes
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
 from panet_jax.networks.checkpoints import Checkpoints
+from panet_jax.networks.history import History, checked_history
 from panet_jax.networks.initial import InitialNetwork
-from panet_jax.networks.trained import History, checked_history
 from panet_jax.networks.weights import save_params
 from panet_jax.results.tensorboard import add_training_events, begin_training_events
 from panet_jax.training.step import create_state

@@ -1,4 +1,7 @@
-"""One step of training, pure: the gradient of the mean loss of a batch, averaged over devices, and SGD."""
+"""One step of training, pure: the gradient of the mean loss of a batch, averaged over devices, and the optimizer.
+
+The schedule of learning rates is here too.
+"""
 
 import functools
 from collections.abc import Callable, Iterable

@@ -15,8 +15,8 @@ from panet_jax.compute import devices, hosts
 from panet_jax.compute.interrupts import STOP, Requests, caught_signals
 from panet_jax.disk.experiment import check_experiment
 from panet_jax.disk.paths import workdir_path
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.loader import Readers, episode_batches
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.episode import Episode
 from panet_jax.networks.initial import InitialNetwork

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 
 import panet_jax as pj
 from panet_jax.datasets.shapes import Shapes
+from panet_jax.episodes.assembly import Episodes
 from panet_jax.episodes.draws import Draws, Task, images_by_class
-from panet_jax.episodes.sampling import Episodes
 from panet_jax.method.vgg16 import CONV_NAMES
 
 STEPS = 3

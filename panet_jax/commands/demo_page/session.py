@@ -15,8 +15,8 @@ from panet_jax.errors import InputError
 from panet_jax.images.overlays import heat_map
 from panet_jax.images.resize import resize_image
 from panet_jax.method.answers import FOLDER_ABOVE, FOLDER_IMAGES
-from panet_jax.segmenter.decision import presence_in_folder
 from panet_jax.segmenter.outputs import output_stems, write_prediction
+from panet_jax.segmenter.presence import presence_in_folder
 from panet_jax.segmenter.reference_pictures import reference_picture
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Annotation, Marks, read_marks, read_photo

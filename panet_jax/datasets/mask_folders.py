@@ -1,11 +1,11 @@
-"""A user's own photographs in images/, with masks in masks/."""
+"""The layout of a folder with photographs in images/ and masks in masks/."""
 
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from panet_jax.datasets.files import Files, Folder
-from panet_jax.datasets.record import Record, objects_of, read_scribbles
+from panet_jax.datasets.layout import Record, objects_of, read_scribbles
 from panet_jax.errors import InputError
 from panet_jax.images.class_masks import mask_of_image
 from panet_jax.images.decode import ENDINGS, label_numbers, object_numbers, open_image

@@ -1,4 +1,4 @@
-"""The interface of all layouts of files: annotated images, one by one."""
+"""The interface of all layouts of files: a Layout gives annotated images, one Record each."""
 
 from typing import NamedTuple, Protocol
 

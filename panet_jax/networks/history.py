@@ -1,4 +1,4 @@
-"""The History of weights: what they were trained on."""
+"""The History of weights: on which data and classes they were trained, so that no evaluation calls a seen class unseen."""
 
 import json
 from collections.abc import Sequence

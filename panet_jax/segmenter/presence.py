@@ -1,4 +1,7 @@
-"""The decision which classes a photograph shows, from the references and what is found in it."""
+"""How probable it is that a photograph shows each class, from the references and what is found in it.
+
+No threshold is here: `comparison` applies one.
+"""
 
 import functools
 from collections.abc import Mapping, Sequence

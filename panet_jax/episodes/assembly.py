@@ -1,4 +1,4 @@
-"""Assembles episodes: reads, annotates, resizes and mirrors the images and masks of a Draw."""
+"""Assembles episodes: reads, annotates, resizes and mirrors the images and masks of a Draw, which `draws` chose."""
 
 from collections.abc import Sequence
 
