@@ -26,7 +26,6 @@ from panet_jax.method.answers import (
     next_question,
     presence_after,
 )
-from panet_jax.method.presence import PRESENT_ABOVE
 
 COUNTS = 0, 3, 5, 10, 20  # of answers a class
 
@@ -62,7 +61,7 @@ def scores_of(photographs, classes, draw, arguments):
     nothing = np.full(truth.shape, UNKNOWN)
     large = photographs.shares[np.ix_(others, columns)] >= SOUGHT
     decisions = {'all': (np.ones_like(truth), nothing)}
-    decisions |= {f'presence > {PRESENT_ABOVE}': (presence > PRESENT_ABOVE, nothing)}
+    decisions |= {f'presence > {FOLDER_ABOVE}': (presence > FOLDER_ABOVE, nothing)}
     described = [
         np.stack([descriptor(photographs.features[i].astype(np.float32)) for i in some])
         for some in (others, shown.images)

@@ -48,7 +48,7 @@ from panet_jax.method.adapt import adaptation_of, adapted_logits
 from panet_jax.method.edges import edge_logits
 from panet_jax.method.episode import IGNORE
 from panet_jax.method.expected_iou import expected_iou
-from panet_jax.method.presence import OFFSET, PRESENT_ABOVE, SLOPE, find, presence, statistics_of, views_of_references
+from panet_jax.method.presence import OFFSET, SLOPE, find, presence, statistics_of, views_of_references
 from panet_jax.method.prototypes import Pooled, cosine_logits, pool, transposed_upsample, upsample
 from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import Marks, read_marks
@@ -268,7 +268,7 @@ def whole_folder(photographs, classes, arguments):
         likely = decide(photographs, shown, prototypes, others)
         pairs.append((likely.ravel(), truth.ravel()))
         decisions = {'all': np.ones_like(truth), 'known': truth}
-        decisions |= {f'presence > {share}': likely > share for share in (0.1, PRESENT_ABOVE)}
+        decisions |= {f'presence > {share}': likely > share for share in (0.1, 0.15)}
         for (way, taken), head in ((item, head) for item in decisions.items() for head in HEADS):
             rows.setdefault((way, head), []).append(
                 folder_scores(

@@ -118,7 +118,7 @@ _ALL = (
     Setting('encoder.name', 'vgg16', START,
         'the network: `vgg16` (the paper), `resnet50`, `dinov2-small`, ...: [weights](weights.md#encoders)'),
     Setting('encoder.weights', 'imagenet', START,
-        "initial weights: `imagenet`, `random`, an encoder's name, or a file: [weights](weights.md)", path='workdir'),
+        "initial weights: `imagenet`, `random`, an encoder's name, a workdir, or a file: [weights](weights.md)", path='workdir'),
     Setting('encoder.frozen', 0, EXPERIMENT,
         'number of blocks, counted from the image, that training does not change', least=0),
     Setting('encoder.width', 1.0, START, 'multiplier of the channels of every layer', step=1 / 64),

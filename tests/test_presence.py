@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from panet_jax.method.presence import (
-    PRESENT_ABOVE,
     SHRINKAGE,
     Views,
     find,
@@ -21,6 +20,7 @@ from panet_jax.method.prototypes import Pooled
 
 SEEDS = st.integers(0, 2**16)
 GRID, CHANNELS = 6, 24
+ABOVE = 0.15
 
 
 def scene(rng, vectors, shown=None, noise=0.5):
@@ -87,7 +87,7 @@ def test_a_folder_is_sorted_into_with_and_without():
     found, prototypes, views, truth = a_folder(0)
     likely = of_folder(found, prototypes, views)
     assert likely.shape == truth.shape
-    taken = likely > PRESENT_ABOVE
+    taken = likely > ABOVE
     assert (taken == truth).mean() > 0.95
     assert taken[truth].mean() > 0.9
 
@@ -96,7 +96,7 @@ def test_a_folder_is_sorted_into_with_and_without():
 @pytest.mark.parametrize('photographs', [1, 3, 30])
 def test_small_folders_and_those_where_all_or_none_shows_it(part, photographs):
     found, prototypes, views, truth = a_folder(1, classes=1, photographs=photographs, part=part)
-    taken = of_folder(found, prototypes, views) > PRESENT_ABOVE
+    taken = of_folder(found, prototypes, views) > ABOVE
     assert (taken == truth).mean() > 0.9
 
 

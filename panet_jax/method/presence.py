@@ -37,8 +37,6 @@ MOST_ODDS = 30.0  # of a logarithm of odds
 # The distributions are not quite normal, and the log-odds too sure. They are scaled and shifted: of the photographs and
 # classes that this was fitted on, with half of the classes, as many show the class as the probabilities say.
 SLOPE, OFFSET = 0.28, -1.5
-# The default probability above which a class counts as present: it has the best F-score on the same half.
-PRESENT_ABOVE = 0.15
 
 
 class Views(NamedTuple):
