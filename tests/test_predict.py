@@ -375,9 +375,9 @@ def test_a_saved_segmenter_says_that_it_cannot_decide_what_a_folder_shows(comman
 
 
 def test_all_present_excludes_what_decides(command):
-    for typed in ('--present-above=0.1', '--review'):
+    for typed in ('--present-above=0.1', '--absent-above=0.5', '--review'):
         status, _, err = command(*NETWORK, *CAT, '--query', 'photos', '--all-present', typed)
-        assert (status, 'leave it out, or --present-above and --review' in err) == (2, True)
+        assert (status, 'leave it out, or --present-above, --absent-above and --review' in err) == (2, True)
 
 
 def test_absent_classes_are_left_out(command, tmp_path):

@@ -71,9 +71,9 @@ def run(arguments: Sequence[str]) -> int:
     negatives = [parse_negative(text) for text in options.negative]
     queries, others = find_queries(options.query)
     out = local_path(options.out, '--out')
-    if options.all_present and (options.present_above is not None or options.review):
+    if options.all_present and (options.review or (options.absent_above, options.present_above) != (None, None)):
         parser.error(
-            '--all-present takes every image to show every class; leave it out, or --present-above and --review'
+            '--all-present takes every image to show every class; leave it out, or --present-above, --absent-above and --review'
         )
     _check_review(out, options)
     saved = _check_saved(options) if options.segmenter else ()
