@@ -297,6 +297,22 @@ def test_the_segmenter_decides_of_a_folder_as_the_program_does(predict, current_
     assert segmenter.predict_folder([]) == []
 
 
+def test_a_folder_is_a_list_of_images_and_needs_features(narrow_params, tmp_path):
+    segmenter = pj.Segmenter(narrow_params, size=33).fit({'red': [draw_disc(0)]})
+    segmenter.save(tmp_path / 'saved.safetensors')
+    image = draw_disc(1)[0]
+    for images in ('photos', Path('photos'), image):
+        with pytest.raises(pj.InputError, match=r"images must be a list, such as sorted\(Path\('folder'\)"):
+            segmenter.predict_folder(images)
+    with pytest.raises(pj.InputError, match='got None; predict takes None'):
+        segmenter.predict_folder([image], present_above=None)
+    with pytest.raises(pj.InputError, match='one item for each of 1'):
+        segmenter.predict_folder([image], answers={'red': True, 'blue': True})
+    loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', segmenter.network)
+    with pytest.raises(pj.InputError, match='fit again, or call predict'):
+        loaded.predict_folder([image])
+
+
 def test_another_threshold_segments_only_what_it_changes(predict, current_folder):
     assert predict('--present-above=0.15')[0] == 0
     entries = json.loads((current_folder / 'found/predictions.json').read_text())['images']

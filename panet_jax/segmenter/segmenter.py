@@ -316,10 +316,10 @@ class Segmenter:
 
         Raises:
             InputError: there are no references, or they show no background, or an image cannot be read, or an answer is
-                wrong, or the references came from a file.
+                wrong, or the references came from a file, or the images are no list.
         """
-        images = list(images)
-        answers = [{}] * len(images) if answers is None else list(answers)
+        _check_folder(images, self.references, present_above)
+        answers = [{}] * len(images) if answers is None else answers
         results = self.predict(images, present_above=present_above, answers=answers)
         presence = presence_in_folder(results, self.references, answers) if results else []
         wanted = [
@@ -463,3 +463,18 @@ class Segmenter:
 def _check_whole(name, value, least):
     if not isinstance(value, numbers.Integral) or value < least:
         raise InputError(f'{name} must be a whole number from {least}, got {value!r}.')
+
+
+def _check_folder(images, references, present_above):
+    """Checks what `predict` would take."""
+    if not isinstance(images, list | tuple):
+        raise InputError(
+            f"images must be a list, such as sorted(Path('folder').glob('*.jpg')), got {images!r:.60}; predict takes one image."
+        )
+    if present_above is None:
+        raise InputError('present_above must be a number from 0 to 1 such as 0.1, got None; predict takes None.')
+    if any(map(references.lacks_features, references.images)):
+        raise InputError(
+            'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, '
+            'or call predict.'
+        )
