@@ -278,6 +278,15 @@ def test_of_a_folder_classes_are_left_out_of_photographs_unless_all_show_them(pr
     assert results['runs'][-1]['present_above'] is None
 
 
+def test_what_a_comparison_of_all_photographs_changes_is_said_without_answers(predict, monkeypatch):
+    for seed in range(8):
+        Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')
+    monkeypatch.setattr('panet_jax.segmenter.comparison.class_probabilities', lambda *_: np.full(2, 0.01))
+    _, out, _ = predict()
+    assert 'what is left out changes in' in out
+    assert 'the answers' not in out
+
+
 def test_the_segmenter_decides_of_a_folder_as_the_program_does(predict, current_folder, narrow_params):
     for seed in range(8):
         Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')

@@ -124,9 +124,13 @@ def _is_folder(job):
 def _rule(decision):
     """What decides which classes are left out, in a sentence."""
     left_out = f'a class is left out of images that show it with a probability up to {decision.above:g}'
-    if any(decision.answers.get(stem) for stem in decision.stems.values()):
+    if _has_answers(decision):
         return f'with answers, {left_out}'
     return f'{left_out}; if every image shows every class, type --all-present'
+
+
+def _has_answers(decision):
+    return any(decision.answers.get(stem) for stem in decision.stems.values())
 
 
 def _stream(segmenter, paths, decision, outcomes):
@@ -138,7 +142,7 @@ def _stream(segmenter, paths, decision, outcomes):
 
 
 def _review(segmenter, run, job, decision, outcomes) -> None:
-    """Asks, if --review was typed, and segments those photographs again whose classes the answers change."""
+    """Asks, if --review was typed, and segments those photographs again that have other classes after all were seen."""
     if job.options.review:
         ask(decision, outcomes, most=job.options.review)
     changed = decision.changed(outcomes)
@@ -315,12 +319,12 @@ def _print_undecided(job, entries, decision):
         return
     if options.segmenter:
         print(
-            'every image was taken to show every class: a saved segmenter cannot decide; give the references with --support if '
-            'most images lack them'
+            'every image was taken to show every class: a saved segmenter cannot decide; if most images lack a class, give '
+            'its references with --support, without --segmenter'
         )
-    elif not any(decision.answers.get(stem) for stem in job.stems.values()):
+    elif not _has_answers(decision):
         print(
-            'some classes were left out where they are, and some were found where they are not; --review asks about a few images'
+            'a class may have been left out where it is, and found where it is not; --review asks about a few images, and learns'
         )
 
 
