@@ -568,6 +568,9 @@ def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, o
     assert shown.classes['value'] == ['cat']
     assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
     assert 'at 15 % or less the class is off' in shown.legend
+    session.chosen = 0
+    status, *_ = actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
+    assert status.split('\n\n') == [torn, sentence.replace('dog of 4', 'dog of 3')]
     shown = ResultPart(*actions.take_every_class(session, True))
     assert (shown.status, shown.every_class['visible'], shown.classes['value']) == (torn, True, ['cat', 'dog'])
     assert 'unsure' in shown.legend
@@ -598,13 +601,13 @@ def test_a_class_of_an_image_that_is_searched_anew_is_not_switched(actions, sess
     session.add('cat', *draw_disc(0))
     session.queries = [photo(tmp_path)]
     event = types.SimpleNamespace(value='cat', selected=False, index=0)
-    assert actions.switch(session, event) == [actions.gr.skip()] * 5
+    assert actions.switch(session, event) == [actions.gr.skip()] * 6
     session.segment()
     *_, files = actions.switch(session, event)
     assert files == actions.result_view.files(session)
     assert session.results[0].segmentation.shares['cat'] == 0
     event.value = 'dog'
-    assert actions.switch(session, event) == [actions.gr.skip()] * 5
+    assert actions.switch(session, event) == [actions.gr.skip()] * 6
 
 
 def demo_folder(folder, age=1000):

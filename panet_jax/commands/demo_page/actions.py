@@ -332,7 +332,11 @@ def take_every_class(session: Session, on: bool) -> tuple:
 
 def _found(session, complaints):
     """Values of the result part after a search."""
-    return result_view.results(session, _paragraphs(map(html.escape, [*complaints, *result_view.left_out(session)])))
+    return result_view.results(session, _status(session, complaints))
+
+
+def _status(session, complaints):
+    return _paragraphs(map(html.escape, [*complaints, *result_view.left_out(session)]))
 
 
 def _paragraphs(sentences):
@@ -378,12 +382,13 @@ def switch(session: Session, event: gr.SelectData) -> Sequence:
         event: its value is the name of the class; `selected` is True for on.
 
     Returns:
-        Values of the overlays, the heat map, the legend, the switches of the classes, and the files.
+        Values of the status, the overlays, the heat map, the legend, the switches of the classes, and the files.
     """
     if result_view.chosen_result(session, event.value) is None:
-        return [gr.skip()] * 5
+        return [gr.skip()] * 6
     session.switch(session.chosen, event.value, event.selected)
-    return result_view.overlays(session), *result_view.view(session), result_view.files(session)
+    status = _status(session, session.complaints)
+    return status, result_view.overlays(session), *result_view.view(session), result_view.files(session)
 
 
 def close(session: Session | None) -> None:

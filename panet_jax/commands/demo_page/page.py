@@ -268,7 +268,7 @@ def _wire_result(session, queries, result):
     # Not the radio's own value: Gradio refuses it while the choices change.
     result.heat_class.select(actions.view_class, session, views, **QUICK)
     # Each click counts, except while the files are being written.
-    outputs = [result.overlays, *views, result.files]
+    outputs = [result.status, result.overlays, *views, result.files]
     result.classes.select(
         actions.switch, session, outputs, trigger_mode='multiple', **BUTTON, show_progress_on=result.overlays
     )
