@@ -17,6 +17,7 @@ from panet_jax.commands import cli
 from panet_jax.commands.answers import ask, read_answers
 from panet_jax.method.answers import (
     FOLDER_ABOVE,
+    FOLDER_IMAGES,
     LEAST_SHARE,
     UNKNOWN,
     descriptor,
@@ -271,6 +272,16 @@ def test_of_a_folder_classes_are_left_out_of_photographs_unless_all_show_them(pr
             entry['expected_iou']
         )
     assert any(len(entry['expected_iou']) < 2 for entry in results['images'])
+    for few in ('photos/red-0.png', 'photos/blue-0.png'):
+        Path(few).rename(Path(few).name)
+    Path('photos').rename('all')
+    Path('photos').mkdir()
+    for few in ('red-0.png', 'blue-0.png'):
+        Path(few).rename(Path('photos') / few)
+    status, out, _ = predict()
+    assert (status, f'fewer than {FOLDER_IMAGES} images were taken to show every class' in out) == (0, True)
+    for path in Path('all').iterdir():
+        path.rename(Path('photos') / path.name)
     status, out, _ = predict('--all-present')
     assert (status, 'left out' in out) == (0, False)
     results = json.loads((current_folder / 'found/predictions.json').read_text())
@@ -320,20 +331,6 @@ def test_a_folder_is_a_list_of_images_and_needs_features(narrow_params, tmp_path
     loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', segmenter.network)
     with pytest.raises(pj.InputError, match='fit again, or call predict'):
         loaded.predict_folder([image])
-
-
-def test_another_threshold_segments_only_what_it_changes(predict, current_folder):
-    assert predict('--present-above=0.15')[0] == 0
-    entries = json.loads((current_folder / 'found/predictions.json').read_text())['images']
-    middle = np.median([value for entry in entries for value in entry['presence'].values()])
-    changed = sum(
-        any((value > middle) != (name in entry['expected_iou']) for name, value in entry['presence'].items())
-        for entry in entries
-    )
-    assert 0 < changed < 4
-    assert f'{4 - changed} image(s) were done before' in predict(f'--present-above={middle}')[1]
-    for entry in json.loads((current_folder / 'found/predictions.json').read_text())['images']:
-        assert {name for name, value in entry['presence'].items() if value > middle} == set(entry['expected_iou'])
 
 
 def test_answers_may_be_written_before_the_first_run(predict, current_folder):

@@ -561,7 +561,7 @@ def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, o
     *_, values = actions.segment(session)
     shown = ResultPart(*values)
     torn, sentence = shown.status.split('\n\n')
-    assert sentence == 'cat was left out of 5 of 9 pictures, dog of 4: it is probably not there.'
+    assert sentence == 'cat was left out of 5 of 9 pictures, dog of 4: they are probably not there.'
     assert shown.every_class['visible']
     percent = {name: f'{100 * value:.0f} %' for name, value in session.probabilities(session.queries[0]).items()}
     assert shown.classes['choices'] == [(f'{name}: {text}', name) for name, text in percent.items()]

@@ -160,7 +160,7 @@ def _about(segmenter) -> dict[str, Any]:
 
 
 def _run(segmenter, options, present_above) -> dict[str, Any]:
-    """What predictions.json says of a run. Its id differs if the results may differ by more than which classes are there."""
+    """What predictions.json says of a run; its id differs if the results may differ."""
     from panet_jax.segmenter.fingerprint import fingerprint
 
     thresholds = {'absent_above': options.absent_above, 'present_above': present_above}
@@ -170,8 +170,7 @@ def _run(segmenter, options, present_above) -> dict[str, Any]:
         'folders': options.support_dir,
         'segmenter': options.segmenter,
     }
-    id_ = fingerprint(segmenter, options.absent_above, present_above is not None)
-    return {'id': id_, **references, **thresholds}
+    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds}
 
 
 def _runs(earlier, run) -> list[dict[str, Any]]:
@@ -311,11 +310,18 @@ def _print_done(out, entries, classes):
 
 
 def _print_undecided(job, entries, decision):
-    """Says, of a folder, what decides better."""
+    """Says, of a folder, what decides better, and of some images of a folder, that they alone decide nothing."""
     from panet_jax.method.answers import FOLDER_IMAGES
 
     options, count = job.options, sum('error' not in entry for entry in entries)
-    if count < FOLDER_IMAGES or options.all_present or options.absent_above is not None:
+    if options.all_present or options.absent_above is not None:
+        return
+    if count < FOLDER_IMAGES:
+        if decision.above is None and any('presence_after' in entry for entry in job.earlier['images']):
+            print(
+                f'fewer than {FOLDER_IMAGES} images were taken to show every class; of others in {job.out} classes were left '
+                'out; name the whole folder to decide of these too'
+            )
         return
     if options.segmenter:
         print(

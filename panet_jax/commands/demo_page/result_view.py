@@ -118,7 +118,9 @@ def left_out(session: Session) -> list[str]:
         return []
     (name, count), *others = session.left_out.items()
     more = ''.join(f', {other} of {number}' for other, number in others)
-    return [f'{name} was left out of {count} of {len(session.results)} pictures{more}: it is probably not there.']
+    return [
+        f'{name} was left out of {count} of {len(session.results)} pictures{more}: {"they are" if others else "it is"} probably not there.'
+    ]
 
 
 def view(session: Session) -> tuple:
