@@ -25,7 +25,7 @@ from typed import run_typed
 import panet_jax as pj
 from panet_jax.commands import demo
 from panet_jax.method.vgg16 import init_encoder_params
-from panet_jax.networks import published
+from panet_jax.networks import initial
 from panet_jax.networks.layouts.vgg16_layout import SNAPSHOT_NAMES
 from panet_jax.settings import SETTINGS
 
@@ -95,7 +95,7 @@ def files(tmp_path_factory):
 def folder(files, tmp_path, monkeypatch):
     """A copy of these files as current folder, with a narrow network in place of the ImageNet network."""
     folder = shutil.copytree(files, tmp_path / 'copy', symlinks=True)
-    monkeypatch.setattr(published, 'imagenet_params', lambda: pj.load_encoder_params('narrow.safetensors'))
+    monkeypatch.setattr(initial, 'imagenet_params', lambda: pj.load_encoder_params('narrow.safetensors'))
     with contextlib.chdir(folder):
         yield folder
 

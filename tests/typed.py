@@ -64,10 +64,10 @@ def _parsed_program():
 def _console_script():
     """`panet-jax`, with a narrow network in place of the ImageNet network."""
     from panet_jax.commands import cli
-    from panet_jax.networks import choose
+    from panet_jax.networks import choose, initial
 
     narrow = choose.load_network('narrow.safetensors')
-    choose.imagenet_params = lambda: narrow.params
+    initial.imagenet_params = lambda: narrow.params
     cli.run()
 
 
