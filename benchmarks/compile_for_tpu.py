@@ -94,7 +94,7 @@ def prediction(devices, batch, options, dtype):
         return jax.vmap(lambda *episode: logits_of_features(*episode).argmax(-1))(*features, episodes)
 
     episodes = _episodes(len(devices), batch, options.size)
-    return sharded(labels, devices, with_params=True).lower(encoder.shapes(), episodes)
+    return sharded(labels, devices, in_axes=(None, 0)).lower(encoder.shapes(), episodes)
 
 
 def evaluation(devices, batch, options, dtype):
@@ -115,7 +115,7 @@ def evaluation(devices, batch, options, dtype):
 
     shapes = (size, size, 3), (2, 5, size, -(-size // 8))
     images = tuple(jax.ShapeDtypeStruct((len(devices), batch, *shape), jnp.uint8) for shape in shapes)
-    return sharded(sums, devices, with_params=True).lower(encoder.shapes(), images)
+    return sharded(sums, devices, in_axes=(None, 0)).lower(encoder.shapes(), images)
 
 
 PROGRAMS = {'training': training, 'prediction': prediction, 'evaluation': evaluation}

@@ -13,6 +13,7 @@ both; prints medians. `of the peak` compares with a large matrix product measure
 """
 
 import argparse
+import functools
 import statistics
 import time
 
@@ -31,10 +32,11 @@ from panet_jax.networks.encoders import encoder_of
 from panet_jax.training.step import (
     compiled_step,
     create_state,
+    encode_image,
+    loop_outside_xla,
     make_optimizer,
     optimizer_of,
     schedule_of,
-    takes_one_by_one,
 )
 
 RECIPE = {'momentum': 0.9, 'weight_decay': 5e-4}
@@ -134,16 +136,30 @@ def our_step(config, batch):
 
 
 def step_memory(config):
-    """GiB of memory that a step uses in addition to its state; for one episode if the step takes its episodes one by one."""
+    """GiB of memory that a step uses in addition to its state; of a loop outside XLA, what one pass of it uses."""
     used, config = jax.local_devices()[:1], config.copy_and_resolve_references()
-    if takes_one_by_one(config, used):
-        config.batch = config.accumulate = 1
-    encoder = encoder_of(config.encoder)
-    optimizer = optimizer_of(config, schedule_of(config), encoder.trained())
-    state = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
-    batch = devices.split(noise(config.batch, config.data.size), used)
-    program = compiled_step(config, encoder, used).lower(state, batch).compile()
-    return program.memory_analysis().temp_size_in_bytes / 2**30
+    encoder, loop = encoder_of(config.encoder), loop_outside_xla(config, used)
+    if loop == 'images':
+        lowered = lowered_gradient_of_image(config, encoder)
+    else:
+        if loop == 'episodes':
+            config.batch = config.accumulate = 1
+        optimizer = optimizer_of(config, schedule_of(config), encoder.trained())
+        state = jax.eval_shape(lambda params: create_state(params, optimizer), encoder.shapes())
+        batch = devices.split(noise(config.batch, config.data.size), used)
+        lowered = compiled_step(config, encoder, used).lower(state, batch)
+    return lowered.compile().memory_analysis().temp_size_in_bytes / 2**30
+
+
+def lowered_gradient_of_image(config, encoder):
+    """The part of a step, image by image, that needs most memory."""
+    encode = functools.partial(encode_image, encode=functools.partial(encoder.encode, dtype=config.encoder.dtype))
+
+    def gradient(params, episodes, cotangent):
+        return jax.vjp(lambda params: encode(params, episodes, 0), params)[1](cotangent)
+
+    shapes, episodes = encoder.shapes(), noise(1, config.data.size)
+    return jax.jit(gradient).lower(shapes, episodes, jax.eval_shape(encode, shapes, episodes, 0))
 
 
 def our_prediction(config, batch):

@@ -15,8 +15,9 @@ from random_episodes import random_episode
 from tiny import tiny_config
 
 import panet_jax as pj
-from panet_jax.compute import devices
+from panet_jax.compute import devices, python_loops
 from panet_jax.compute.interrupts import Interrupted
+from panet_jax.config import base_config
 from panet_jax.disk.workdir import append_json_line, locked, read_json_lines
 from panet_jax.episodes.assembly import Episodes
 from panet_jax.method.panet import encode_episodes
@@ -26,8 +27,11 @@ from panet_jax.networks.encoders import encoder_named
 from panet_jax.training.episodes import training_episodes
 from panet_jax.training.step import (
     create_state,
+    encode_image,
     gradient_of_mean,
     learning_rate_schedule,
+    loop_outside_xla,
+    loss_of_images,
     make_optimizer,
     train_step,
     update,
@@ -107,18 +111,49 @@ def test_two_devices_equal_one_for_other_encoders(name, width, size):
 
 
 @pytest.mark.parametrize('count', [1, pytest.param(2, marks=pytest.mark.exhaustive)])
-def test_episodes_one_by_one_are_the_step_of_their_batch(count):
-    """As compiled for CPUs: the loop over the episodes of a device is outside XLA."""
+@pytest.mark.parametrize('loop', ['episodes', 'images'])
+def test_a_loop_outside_xla_makes_the_step_of_the_batch(loop, count):
+    """As compiled for CPUs."""
     batch = compact_batch(17)
     function, state, used = make_step(count)
-    one_by_one = devices.parallel_one_by_one(functools.partial(gradient_of_mean, align_weight=1.0), update, used)
+    step = {
+        'episodes': lambda: python_loops.episode_by_episode(
+            functools.partial(gradient_of_mean, align_weight=1.0), update, used
+        ),
+        'images': lambda: python_loops.image_by_image(
+            functools.partial(encode_image, encode=VGG16.encode),
+            functools.partial(loss_of_images, align_weight=1.0),
+            sum(np.prod(images.shape[1:-3]) for images in (batch.support_images, batch.query_images)),
+            update,
+            used,
+        ),
+    }[loop]()
     placed = devices.split(batch, used)
     expected, metrics = function(jax.tree.map(jnp.copy, state), placed)
-    actual, actual_metrics = one_by_one(state, placed)
+    actual, actual_metrics = step(state, placed)
     assert actual.step == 1
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), actual.params, expected.params)
     for name, value in metrics.items():
         np.testing.assert_allclose(actual_metrics[name], value, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'loop'),
+    [
+        ({}, None),
+        ({'data.size': 417}, None),
+        ({'encoder.rematerialize': True}, 'images'),
+        ({'batch': 4, 'data.size': 417}, 'episodes'),
+        ({'batch': 4, 'accumulate': 2}, 'episodes'),
+        ({'batch': 4}, None),
+    ],
+    ids=str,
+)
+def test_a_cpu_loops_outside_xla_where_that_saves_memory(changes, loop):
+    config = base_config('benchmark')
+    config.data.size = 97
+    config.update_from_flattened_dict(changes)
+    assert loop_outside_xla(config, jax.local_devices()[:1]) == loop
 
 
 def test_devices_are_used_as_far_as_they_divide_the_batch():

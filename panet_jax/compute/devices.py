@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -95,55 +94,27 @@ def parallel(function: Callable, devices: list[jax.Device]) -> Callable:
     return jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None, devices=devices, donate_argnums=0)
 
 
-def parallel_one_by_one(function: Callable, update: Callable, devices: list[jax.Device]) -> Callable:
-    """A training step like that of `parallel`, but each device computes the episodes of its share one after the other.
-
-    The loop is in Python, because convolutions in a loop of XLA take three times as long on a CPU. It needs the memory
-    of one episode.
-
-    Args:
-        function: pure, (params, batch of one episode) -> a tree of arrays.
-        update: pure, (state, mean of the trees over a device's share) -> (state, metrics), as `function` of `parallel`.
-        devices: as for `parallel`.
-
-    Returns:
-        A function (state, batch from `split`) -> (state, metrics).
-    """
-
-    def add(sums, params, batch, index):
-        one = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, index, 1), batch)
-        share = len(jax.tree.leaves(batch)[0])
-        return jax.tree.map(lambda total, x: total + x / share, sums, function(params, one))
-
-    def zeros(params, batch):
-        one = jax.tree.map(lambda x: x[:1], batch)
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, params, one))
-
-    zeros = jax.pmap(zeros, AXIS, in_axes=(None, 0), devices=devices)
-    add = jax.pmap(add, AXIS, in_axes=(0, None, 0, None), devices=devices, donate_argnums=0)
-    update = parallel(update, devices)
-
-    def step(state, batch):
-        sums = zeros(state.params, batch)
-        for index in range(jax.tree.leaves(batch)[0].shape[1]):
-            sums = add(sums, state.params, batch, np.int32(index))
-        return update(state, sums)
-
-    return step
-
-
-def sharded(function: Callable, devices: list[jax.Device], *, with_params: bool = False) -> Callable:
-    """Runs function(batch) or function(params, batch) on several devices; the results stay on them.
+def sharded(
+    function: Callable,
+    devices: list[jax.Device],
+    *,
+    in_axes: int | tuple[int | None, ...] = 0,
+    reused: tuple[int, ...] = (),
+) -> Callable:
+    """Runs a function on several devices; the results stay on them.
 
     Args:
-        function: pure; each device gets all of params and its share of the batch.
+        function: pure.
         devices: devices of this process.
-        with_params: whether the function takes params.
+        in_axes: 0 for an argument of which each device gets its share, None for one that all get; of each argument, or
+            of all of them.
+        reused: places of arguments whose memory the results take.
 
     Returns:
-        A compiled function from a batch, as from `split` or another sharded function, to arrays [D, B / D, ...].
+        A compiled function of arguments as from `split` or another sharded function, or without a device axis where
+        `in_axes` is None, to arrays [D, ...].
     """
-    return jax.pmap(function, AXIS, in_axes=(None, 0) if with_params else 0, devices=devices)
+    return jax.pmap(function, AXIS, in_axes=in_axes, devices=devices, donate_argnums=reused)
 
 
 def mean_over_devices(tree: Any) -> Any:

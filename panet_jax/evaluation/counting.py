@@ -70,7 +70,7 @@ class Evaluator:
         def encode(params: Params, images: jax.Array) -> jax.Array:
             return encoder.encode(params, normalize(images), dtype=dtype)
 
-        self._encode = devices.sharded(encode, self._devices, with_params=True)
+        self._encode = devices.sharded(encode, self._devices, in_axes=(None, 0))
         self._sum = devices.sharded(lambda batch: mask_sums(*batch), self._devices)
 
         @functools.cache

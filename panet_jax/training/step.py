@@ -12,9 +12,9 @@ import optax
 from flax.training.train_state import TrainState
 from ml_collections import ConfigDict
 
-from panet_jax.compute import devices
-from panet_jax.method.encoder import Encoder, Params
-from panet_jax.method.episode import Episode, prepare
+from panet_jax.compute import devices, python_loops
+from panet_jax.method.encoder import Encode, Encoder, Params
+from panet_jax.method.episode import Episode, normalize, prepare
 from panet_jax.method.panet import encode_episodes, loss_of_features
 
 # Side in pixels of images from which a CPU takes the episodes of a batch one by one. A whole batch needs the memory of all
@@ -78,6 +78,43 @@ def gradient_of_mean(
     return jax.grad(mean_loss, has_aux=True)(params)
 
 
+def encode_image(params: Params, episodes: Episode, number: int | jax.Array, *, encode: Encode) -> jax.Array:
+    """Features of one image of an episode.
+
+    Args:
+        params: parameters of the encoder.
+        episodes: compact Episode [1, ...], a batch of one.
+        number: number of the image from 0: the supports of the first way, of the next, then the queries.
+        encode: (params, images [H, W, 3] float32 normalized) -> features, such as `Encoder.encode`.
+
+    Returns:
+        [h, w, C] float32.
+    """
+    supports = episodes.support_images.reshape(-1, *episodes.support_images.shape[-3:])
+    images = jnp.concatenate([supports, episodes.query_images[0]])
+    return encode(params, normalize(jax.lax.dynamic_index_in_dim(images, number, keepdims=False)))
+
+
+def loss_of_images(
+    features: list[jax.Array], episodes: Episode, *, align_weight: float
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """L_seg + align_weight * L_PAR, eq. (8), of one episode, from the features of its images.
+
+    Args:
+        features: [h, w, C] float32 of each image, in the order of `encode_image`.
+        episodes: compact Episode [1, ...], a batch of one.
+        align_weight: weight of the alignment loss.
+
+    Returns:
+        The loss, and {'loss', 'segmentation', 'alignment'}, each [] float32.
+    """
+    episode = jax.tree.map(lambda x: x[0], prepare(episodes))
+    n, k = episode.support_images.shape[:2]
+    supports, queries = jnp.stack(features[: n * k]), jnp.stack(features[n * k :])
+    loss, terms = loss_of_features(supports.reshape(n, k, *supports.shape[1:]), queries, episode, align_weight)
+    return loss, {'loss': loss} | terms
+
+
 def update(state: TrainState, means: tuple[Params, dict[str, jax.Array]]) -> tuple[TrainState, dict[str, jax.Array]]:
     """One step of the optimizer, after the mean over devices; inside a parallel function.
 
@@ -116,25 +153,27 @@ def _mean_over_parts(function, params, episodes, count):
     return jax.tree.map(lambda x: x / count, sums)
 
 
-def takes_one_by_one(config: ConfigDict, used: list[jax.Device]) -> bool:
-    """Whether each device takes the episodes of its share one after the other, in a loop outside XLA.
-
-    True on a CPU if `accumulate` asks for parts, which are slow in a loop inside XLA, or if images are large.
+def loop_outside_xla(config: ConfigDict, used: list[jax.Device]) -> str | None:
+    """What each device takes one after the other in a loop in Python, which saves memory on a CPU.
 
     Args:
         config: the experiment.
         used: devices that share a batch.
 
     Returns:
-        True or False.
+        'images' on a CPU with `rematerialize`; 'episodes' of a device's share on a CPU if `accumulate` asks for parts, or if
+        images are large; otherwise None.
     """
-    if used[0].platform != 'cpu' or config.batch == len(used):
-        return False
-    return config.accumulate > 1 or config.data.size >= LARGE_IMAGE
+    if used[0].platform != 'cpu':
+        return None
+    if config.encoder.rematerialize:
+        return 'images'
+    several = config.batch > len(used) and (config.accumulate > 1 or config.data.size >= LARGE_IMAGE)
+    return 'episodes' if several else None
 
 
 def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) -> Callable:
-    """Compiles the training step of a configuration, `train_step` in parallel, or the same with episodes one by one.
+    """Compiles the training step of a configuration, `train_step` in parallel, or the same with a loop outside XLA.
 
     Args:
         config: the experiment.
@@ -144,15 +183,22 @@ def compiled_step(config: ConfigDict, encoder: Encoder, used: list[jax.Device]) 
     Returns:
         A function as from `devices.parallel`.
     """
+    encode = functools.partial(encoder.encode_frozen, frozen=config.encoder.frozen)
+    loop = loop_outside_xla(config, used)
+    if loop == 'images':
+        return python_loops.image_by_image(
+            functools.partial(encode_image, encode=functools.partial(encode, dtype=config.encoder.dtype)),
+            functools.partial(loss_of_images, align_weight=config.align_weight),
+            config.episode.ways * config.episode.shots + config.episode.queries,
+            update,
+            used,
+        )
     encode = functools.partial(
-        encode_episodes,
-        encode=functools.partial(encoder.encode_frozen, frozen=config.encoder.frozen),
-        dtype=config.encoder.dtype,
-        rematerialize=config.encoder.rematerialize,
+        encode_episodes, encode=encode, dtype=config.encoder.dtype, rematerialize=config.encoder.rematerialize
     )
     options = {'align_weight': config.align_weight, 'encode': encode}
-    if takes_one_by_one(config, used):
-        return devices.parallel_one_by_one(functools.partial(gradient_of_mean, **options), update, used)
+    if loop == 'episodes':
+        return python_loops.episode_by_episode(functools.partial(gradient_of_mean, **options), update, used)
     return devices.parallel(functools.partial(train_step, accumulate=config.accumulate, **options), used)
 
 
