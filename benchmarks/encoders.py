@@ -2,10 +2,12 @@
 
     python benchmarks/encoders.py --root=FOLDER [--dataset coco20i] [--list instances] [--shots 1 5] [--runs 2]
         [--episodes 100] [--encoders vgg16 resnet50 FILE.safetensors ...] [--out encoders.md]
+    python benchmarks/encoders.py --cost [--encoders ...]
 
 Without --encoders it takes all encoders whose published weights are on this machine. Prints, and writes as a table, the
 mean-IoU over four folds of classes, milliseconds a photograph (median of nine, one at a time, compiled), parameters,
-and the memory of activations. Each network sees photographs at the size it was made for.
+and the memory of activations. Each network sees photographs at the size it was made for. --cost leaves out the mean-IoU;
+it needs no photographs and no weights, and takes all encoders with random weights.
 """
 
 import argparse
@@ -22,6 +24,8 @@ import panet_jax as pj
 from panet_jax.config import base_config
 from panet_jax.disk.workdir import write_text
 from panet_jax.evaluation.evaluate import evaluate
+from panet_jax.networks.encoders import encoder_named
+from panet_jax.networks.network import Network
 from panet_jax.networks.published import PUBLISHED, is_at_hand
 
 FOLDS = range(4)
@@ -29,7 +33,11 @@ FOLDS = range(4)
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--root', required=True, help="a folder in COCO's layout, or in VOC's")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--root', help="a folder in COCO's layout, or in VOC's")
+    source.add_argument(
+        '--cost', action='store_true', help='only time and memory, of all encoders, with random weights'
+    )
     parser.add_argument('--dataset', default='coco20i', choices=('pascal5i', 'coco20i'))
     parser.add_argument('--list', default='instances')
     parser.add_argument('--shots', type=int, nargs='+', default=[1, 5])
@@ -38,17 +46,25 @@ def main():
     parser.add_argument('--encoders', nargs='+', help='names, or files of weights')
     parser.add_argument('--out', type=Path)
     arguments = parser.parse_args()
-    names = arguments.encoders or ['vgg16', *filter(is_at_hand, PUBLISHED)]
-    columns = ['encoder', 'pixels', *(f'{shots}-shot' for shots in arguments.shots), 'ms', 'parameters', 'activations']
+    at_hand = PUBLISHED if arguments.cost else filter(is_at_hand, PUBLISHED)
+    names = arguments.encoders or ['vgg16', *at_hand]
+    shots = [] if arguments.cost else arguments.shots
+    columns = ['encoder', 'pixels', *(f'{number}-shot' for number in shots), 'ms', 'parameters', 'activations']
     lines = [f'| {" | ".join(columns)} |', f'|{" --- |" * len(columns)}']
     for name in names:
-        network = pj.load_network(name)
-        scores = [f'{mean_iou(name, network, shots, arguments):.1%}' for shots in arguments.shots]
+        network = with_random_weights(name) if arguments.cost else pj.load_network(name)
+        scores = [f'{mean_iou(name, network, number, arguments):.1%}' for number in shots]
         cells = [Path(name).name, network.size, *scores, *cost(network)]
         lines.append(f'| {" | ".join(map(str, cells))} |')
-        print('\n'.join(lines if name == names[-1] else lines[-1:]), flush=True)
+        print('\n'.join(lines if name == names[0] else lines[-1:]), flush=True)
     if arguments.out:
         write_text(arguments.out, '\n'.join(lines) + '\n')
+
+
+def with_random_weights(name):
+    """The Network of an encoder by name."""
+    encoder = encoder_named(name)
+    return Network(encoder, encoder.initial(jax.random.key(0)), encoder.size)
 
 
 def mean_iou(name, network, shots, arguments):
