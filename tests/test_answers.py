@@ -248,14 +248,14 @@ def test_answers_alone_turn_the_decision_on(predict, current_folder):
     status, out, _ = predict()
     assert (
         status,
-        f'with answers, a class is left out of images that show it with a probability up to {FOLDER_ABOVE}' in out,
+        f'with answers, a class is left out of images that show it with a probability below {FOLDER_ABOVE}' in out,
     ) == (0, True)
     results = json.loads((found / 'predictions.json').read_text())
     assert results['runs'][-1]['present_above'] == FOLDER_ABOVE
     for entry in results['images']:
         own = entry.get('answers', {})
         for name, value in entry['presence_after'].items():
-            assert (name in entry['expected_iou']) == own.get(name, value > FOLDER_ABOVE)
+            assert (name in entry['expected_iou']) == own.get(name, value >= FOLDER_ABOVE)
     assert any(entry['presence_after'] != entry['presence'] for entry in results['images'])
 
 
@@ -263,12 +263,12 @@ def test_of_a_folder_classes_are_left_out_of_photographs_unless_all_show_them(pr
     for seed in range(8):
         Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')
     status, out, _ = predict()
-    assert (status, f'show it with a probability up to {FOLDER_ABOVE}; if every image' in out) == (0, True)
+    assert (status, f'show it with a probability below {FOLDER_ABOVE}; if every image' in out) == (0, True)
     assert '--review asks about a few images' in out
     results = json.loads((current_folder / 'found/predictions.json').read_text())
     assert results['runs'][-1]['present_above'] == FOLDER_ABOVE
     for entry in results['images']:
-        assert {name for name, value in entry['presence_after'].items() if value > FOLDER_ABOVE} == set(
+        assert {name for name, value in entry['presence_after'].items() if value >= FOLDER_ABOVE} == set(
             entry['expected_iou']
         )
     assert any(len(entry['expected_iou']) < 2 for entry in results['images'])
@@ -315,6 +315,22 @@ def test_the_segmenter_decides_of_a_folder_as_the_program_does(predict, current_
     )
     assert all(set(result.expected_iou) == set(COLORS) for result in told)
     assert segmenter.predict_folder([]) == []
+
+
+def test_a_threshold_of_0_leaves_nothing_out_and_a_class_at_the_threshold_stays(narrow_params, monkeypatch):
+    pairs = {name: [draw_disc(seed, color=color) for seed in range(2)] for name, color in COLORS.items()}
+    segmenter = pj.Segmenter(narrow_params, size=33, batch=2).fit(pairs)
+    images = [draw_disc(7 + seed)[0] for seed in range(3)]
+    monkeypatch.setattr('panet_jax.segmenter.comparison.class_probabilities', lambda *_: np.array([0.0, 0.25]))
+    for present_above, taken in ((0, {'red', 'blue'}), (0.25, {'blue'}), (0.2501, set())):
+        assert all(set(one.expected_iou) == taken for one in segmenter.predict(images, present_above=present_above))
+    monkeypatch.setattr(
+        'panet_jax.segmenter.segmenter.presence_in_folder', lambda seen, *_: [{'red': 0.0, 'blue': 0.25}] * len(seen)
+    )
+    for present_above, taken in ((0, {'red', 'blue'}), (0.25, {'blue'}), (0.2501, set())):
+        results = segmenter.predict_folder(images, present_above=present_above)
+        assert all(set(one.expected_iou) == taken for one in results)
+        assert all(one.descriptor.shape == (segmenter.references.channels,) for one in results)
 
 
 def test_a_folder_is_a_list_of_images_and_needs_features(narrow_params, tmp_path):

@@ -567,7 +567,7 @@ def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, o
     assert shown.classes['choices'] == [(f'{name}: {text}', name) for name, text in percent.items()]
     assert shown.classes['value'] == ['cat']
     assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
-    assert 'at 15 % or less the class is off' in shown.legend
+    assert 'below 15 % the class is off' in shown.legend
     session.chosen = 0
     status, *_ = actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
     assert status.split('\n\n') == [torn, sentence.replace('dog of 4', 'dog of 3')]

@@ -97,7 +97,8 @@ def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
     assert (probabilities > 0.13).any()
     for result in results:
         for name, probability in result.presence.items():
-            assert probability > 0.13 or result.shares[name] == 0
+            assert (name in result.expected_iou) == (probability >= 0.13)
+            assert probability >= 0.13 or result.shares[name] == 0
     # Each image is decided alone, and the masks of the others are those with their classes alone.
     np.testing.assert_array_equal(segmenter_.predict(queries[3], present_above=0.13).logits, results[3].logits)
     everything = segmenter_.predict(queries[3], present_above=0.0)

@@ -24,7 +24,7 @@ class Decision(NamedTuple):
         out: folder of the results.
         stems: {photograph: name of its results}.
         references: the segmenter's.
-        above: probability above which a class is there; None if all classes are taken to be everywhere.
+        above: probability from which a class is there; None if all classes are taken to be everywhere.
         answers: {name of results: {class: answer}}; questions add to it.
         learns: whether probabilities are those of the folder, after the answers; otherwise they are `presence`.
     """
@@ -50,24 +50,20 @@ class Decision(NamedTuple):
         presence = {path: outcomes[path]['presence'] for path in self.stems if 'presence' in outcomes.get(path, ())}
         if not presence or not self.learns:
             return presence
-        values = self._after([list(own.values()) for own in presence.values()], list(presence)).tolist()
-        return {
-            path: dict(zip(self.references.classes, row, strict=True))
-            for path, row in zip(presence, values, strict=True)
-        }
+        from panet_jax.segmenter.presence import Seen, presence_in_folder
 
-    def _after(self, presence, paths):
-        import numpy as np
+        seen = [Seen(own, self._descriptor(path)) for path, own in presence.items()]
+        rows = presence_in_folder(seen, self.references, [self._answers(path) for path in presence])
+        return dict(zip(presence, rows, strict=True))
 
+    def _answers(self, path):
+        return self.answers.get(self.stems[path], {})
+
+    def _descriptor(self, path):
         from panet_jax.export.records import record_path
-        from panet_jax.method.answers import UNKNOWN, presence_after
-        from panet_jax.segmenter.presence import reference_descriptors
 
-        known = [self.answers.get(self.stems[path], {}) for path in paths]
-        answers = np.array([[own.get(name, UNKNOWN) for name in self.references.classes] for own in known], int)
-        records = [record_path(self.out, self.stems[path]) for path in paths]
-        described = np.array([_descriptor(record, record.stat().st_mtime_ns) for record in records])
-        return presence_after(np.array(presence), answers, described, *reference_descriptors(self.references))
+        record = record_path(self.out, self.stems[path])
+        return _descriptor(record, record.stat().st_mtime_ns)
 
     def after(self, outcomes: Outcomes) -> dict[Path, dict[str, dict[str, float]]]:
         """What predictions.json says of the decision, of photographs that are done, if it is learned.
@@ -80,11 +76,7 @@ class Decision(NamedTuple):
         """
         if not self.learns:
             return {}
-        rows = self.probabilities(outcomes)
-        return {
-            path: {'presence_after': {name: round(value, 4) for name, value in row.items()}}
-            for path, row in rows.items()
-        }
+        return {path: {'presence_after': row} for path, row in self.probabilities(outcomes).items()}
 
     def wanted(self, outcomes: Outcomes) -> dict[Path, dict[str, bool]]:
         """Which classes the photographs are to have.
@@ -95,12 +87,7 @@ class Decision(NamedTuple):
         Returns:
             {photograph: {class: whether it is taken to be there}}; the answers alone, of a photograph that is not done.
         """
-        own = {path: self.answers.get(stem, {}) for path, stem in self.stems.items()}
-        decided = {
-            path: {name: own[path].get(name, value > self.above) for name, value in row.items()}
-            for path, row in self.probabilities(outcomes).items()
-        }
-        return own | decided
+        return {path: self._answers(path) for path in self.stems} | self._taken(outcomes)
 
     def changed(self, outcomes: Outcomes) -> list[Path]:
         """The photographs that were segmented with other classes than they are to have.
@@ -111,15 +98,22 @@ class Decision(NamedTuple):
         Returns:
             Their paths, in order.
         """
-        wanted = self.wanted(outcomes)
-        return [path for path in self.probabilities(outcomes) if _classes_of(outcomes[path]) != wanted[path]]
+        from panet_jax.segmenter.presence import is_segmented_with
+
+        return [
+            path
+            for path, taken in self._taken(outcomes).items()
+            if not is_segmented_with(outcomes[path].get('expected_iou', ()), taken)
+        ]
+
+    def _taken(self, outcomes):
+        """{photograph: {class: whether it is taken to be there}} of those that are done."""
+        from panet_jax.segmenter.presence import taken_classes
+
+        rows = self.probabilities(outcomes)
+        return {path: taken_classes(row, self._answers(path), self.above) for path, row in rows.items()}
 
 
 @functools.cache  # they are asked for at each question
 def _descriptor(record, _):
     return json.loads(record.read_text(encoding='utf-8'))['descriptor']
-
-
-def _classes_of(entry):
-    """{class: whether a photograph was segmented with it}."""
-    return {name: name in entry.get('expected_iou', ()) for name in entry['presence']}

@@ -123,7 +123,7 @@ def _is_folder(job):
 
 def _rule(decision):
     """What decides which classes are left out, in a sentence."""
-    left_out = f'a class is left out of images that show it with a probability up to {decision.above:g}'
+    left_out = f'a class is left out of images that show it with a probability below {decision.above:g}'
     if _has_answers(decision):
         return f'with answers, {left_out}'
     return f'{left_out}; if every image shows every class, type --all-present'

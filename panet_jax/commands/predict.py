@@ -229,8 +229,8 @@ def make_parser() -> OptionParser:
         '--present-above',
         type=share,
         metavar='NUMBER',
-        help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is not '
-        'above this, such as 0.1',
+        help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is '
+        'below this, such as 0.1',
     )
     parser.add_argument(
         '--all-present',

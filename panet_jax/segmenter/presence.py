@@ -1,10 +1,8 @@
-"""How probable it is that a photograph shows each class, from the references and what is found in it.
-
-No threshold is here: `comparison` applies one.
-"""
+"""Which classes a photograph shows: how probable each is, from the references and what is found, and the decision."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -18,8 +16,21 @@ from panet_jax.segmenter.segmentation import Segmentation
 
 # The fraction of a position's pixels from which it is part of an object.
 COVERED = 0.02
+DIGITS = 4  # of a probability, as predictions.json has it: whoever reads that comes to the same decision
 
 _find = jax.jit(find)
+
+
+class Seen(NamedTuple):
+    """What the decision for a folder takes of an image; a Segmentation has it too.
+
+    Attributes:
+        presence: {class: probability in [0, 1] that the image shows it}, by the references alone.
+        descriptor: [C] float32, a vector for the whole image.
+    """
+
+    presence: Mapping[str, float]
+    descriptor: np.ndarray
 
 
 @functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
@@ -64,9 +75,9 @@ def class_probabilities(features: np.ndarray, prototypes: np.ndarray, statistics
         statistics: of what is found in the references, as from `reference_statistics`.
 
     Returns:
-        [N] float64 in [0, 1].
+        [N] float64 in [0, 1], with DIGITS.
     """
-    return presence(np.asarray(_find(features, prototypes)), prototypes[1:], statistics)
+    return presence(np.asarray(_find(features, prototypes)), prototypes[1:], statistics).round(DIGITS)
 
 
 def reference_descriptors(references: ReferenceSet) -> tuple[np.ndarray, np.ndarray]:
@@ -86,27 +97,62 @@ def reference_descriptors(references: ReferenceSet) -> tuple[np.ndarray, np.ndar
 
 
 def presence_in_folder(
-    segmentations: Sequence[Segmentation], references: ReferenceSet, answers: Sequence[Mapping[str, bool]] | None = None
+    images: Sequence[Segmentation | Seen],
+    references: ReferenceSet,
+    answers: Sequence[Mapping[str, bool]] | None = None,
 ) -> list[dict[str, float]]:
     """How probable it is that each image of a folder shows each class. Most of the images show few classes or none.
 
     Args:
-        segmentations: one of each image, with `presence` and `descriptor`.
-        references: the set that they were made with, with the features of its images.
+        images: what is known of each image from the references alone.
+        references: the set that says so, with the features of its images.
         answers: {class: whether the image shows it} of each image, where that is known.
 
     Returns:
-        {class: probability} of each image. An answer pulls the probability of its own image too, but does not decide it.
+        {class: probability} of each image, with DIGITS. An answer pulls the probability of its own image too, but does not
+        decide it.
     """
+    if not images:
+        return []
     names = references.classes
-    known = [[one.get(name, UNKNOWN) for name in names] for one in answers or [{}] * len(segmentations)]
+    known = [[one.get(name, UNKNOWN) for name in names] for one in answers or [{}] * len(images)]
     values = presence_after(
-        np.array([[one.presence[name] for name in names] for one in segmentations]),
+        np.array([[one.presence[name] for name in names] for one in images]),
         np.array(known, int),
-        np.stack([one.descriptor for one in segmentations]),
+        np.stack([one.descriptor for one in images]),
         *reference_descriptors(references),
     )
-    return [dict(zip(names, row, strict=True)) for row in values.tolist()]
+    return [dict(zip(names, row, strict=True)) for row in values.round(DIGITS).tolist()]
+
+
+def taken_classes(
+    probabilities: Mapping[str, float], answers: Mapping[str, bool], present_above: float
+) -> dict[str, bool]:
+    """The decision which classes an image is taken to show.
+
+    Args:
+        probabilities: {class: probability in [0, 1] that the image shows it}.
+        answers: {class: whether the image shows it}, where that is known.
+        present_above: threshold in [0, 1].
+
+    Returns:
+        {class: whether it is taken to be there}, of the classes in `probabilities`: by its answer; without one, if its
+        probability is the threshold or more. A threshold of 0 takes every class.
+    """
+    return {name: bool(answers.get(name, value >= present_above)) for name, value in probabilities.items()}
+
+
+def is_segmented_with(classes: Collection[str], taken: Mapping[str, bool]) -> bool:
+    """Whether an image need not be segmented again after a decision.
+
+    Args:
+        classes: the classes that it was segmented with, as its `expected_iou` has them.
+        taken: {class: whether it is taken to be there}, as from `taken_classes`.
+
+    Returns:
+        True if it was segmented with those that are taken to be there, and no others.
+    """
+    return set(classes) == {name for name, is_there in taken.items() if is_there}
 
 
 def _foreground(references, images):

@@ -21,7 +21,7 @@ from panet_jax.segmenter.comparison import Comparison
 from panet_jax.segmenter.encoding import ImageEncoder
 from panet_jax.segmenter.folder_references import folder_references
 from panet_jax.segmenter.new_references import Pairs, extended, extended_by_negative
-from panet_jax.segmenter.presence import presence_in_folder
+from panet_jax.segmenter.presence import is_segmented_with, presence_in_folder, taken_classes
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Annotation, Photo, read_photo
 from panet_jax.segmenter.saved import OPTIONS, Settings, read_file, write_file
@@ -279,7 +279,8 @@ class Segmenter:
         Args:
             images: one image, as for `read_photo`, or a list of images of any sizes.
             present_above: threshold in [0, 1], such as 0.1. A class is left out of an image if the probability that the
-                image shows it is not above the threshold. None takes every class to be in every image.
+                image shows it is below the threshold: 0 leaves none out, but has `presence` computed. None takes every
+                class to be in every image.
             answers: {class: whether the image shows it}, such as {'cat': True}, where that is known; of a list of images a
                 list of them. An answer overrides the threshold.
 
@@ -308,7 +309,7 @@ class Segmenter:
         Args:
             images: images, as for `read_photo`.
             present_above: threshold in [0, 1]. A class is left out of an image if the probability that the image shows
-                it is not above the threshold.
+                it is below the threshold.
             answers: what is known of each image, as for `predict`; other images learn from it.
 
         Returns:
@@ -321,21 +322,17 @@ class Segmenter:
         _check_folder(images, self.references, present_above)
         answers = [{}] * len(images) if answers is None else answers
         results = self.predict(images, present_above=present_above, answers=answers)
-        presence = presence_in_folder(results, self.references, answers) if results else []
-        wanted = [
-            {name: own.get(name, value > present_above) for name, value in one.items()}
-            for own, one in zip(answers, presence, strict=True)
-        ]
+        presence = presence_in_folder(results, self.references, answers)
+        taken = [taken_classes(one, own, present_above) for one, own in zip(presence, answers, strict=True)]
         changed = [
-            number
-            for number, (result, one) in enumerate(zip(results, wanted, strict=True))
-            if set(result.expected_iou) != {name for name, there in one.items() if there}
+            place for place, result in enumerate(results) if not is_segmented_with(result.expected_iou, taken[place])
         ]
-        of_changed = [images[number] for number in changed], [wanted[number] for number in changed]
-        again = self.predict(of_changed[0], present_above=present_above, answers=of_changed[1])
-        for number, result in zip(changed, again, strict=True):
-            results[number] = result
-        return [dataclasses.replace(result, presence=one) for result, one in zip(results, presence, strict=True)]
+        again = self.predict([images[place] for place in changed], answers=[taken[place] for place in changed])
+        final = dict(enumerate(results)) | dict(zip(changed, again, strict=True))
+        return [
+            dataclasses.replace(final[place], presence=one, descriptor=result.descriptor)
+            for place, (result, one) in enumerate(zip(results, presence, strict=True))
+        ]
 
     def stream(
         self,
