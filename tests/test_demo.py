@@ -402,11 +402,14 @@ def test_a_class_that_is_impossible_can_be_switched_on(of_two_colors, monkeypatc
     assert (session.results[0].full.logits > -100).all()
 
 
-def test_references_of_a_file_decide_nothing(of_two_colors, tmp_path):
+def test_references_of_a_file_decide_if_it_has_what_that_takes(of_two_colors, tmp_path):
     session = of_two_colors
     session._segmenter.save(tmp_path / 'saved.safetensors')
-    loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', session._segmenter.network)
-    session._keep(loaded.references)
+    loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', session._segmenter.network).references
+    session._keep(loaded)
+    assert session.segment() == []
+    assert all_off(session) == 5 * [{'dog'}, {'cat'}]
+    session._keep(dataclasses.replace(loaded, evidence=None))
     assert session.segment() == []
     assert all_off(session) == 10 * [set()]
     assert not session.can_decide

@@ -11,14 +11,14 @@ from panet_jax.errors import InputError
 from panet_jax.method.answers import UNKNOWN, descriptor, presence_after
 from panet_jax.method.presence import Statistics, find, presence, statistics_of, views_of_references
 from panet_jax.method.prototypes import Pooled, transposed_upsample
-from panet_jax.segmenter.reference_set import ReferenceSet
+from panet_jax.segmenter.reference_set import Evidence, ReferenceSet
 from panet_jax.segmenter.segmentation import Segmentation
 
 # The fraction of a position's pixels from which it is part of an object.
 COVERED = 0.02
 DIGITS = 4  # of a probability, as predictions.json has it: whoever reads that comes to the same decision
 
-_find = jax.jit(find)
+_find, _descriptor = jax.jit(find), jax.jit(descriptor)
 
 
 class Seen(NamedTuple):
@@ -33,37 +33,54 @@ class Seen(NamedTuple):
     descriptor: np.ndarray
 
 
-@functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
-def reference_statistics(references: ReferenceSet) -> Statistics:
-    """Statistics of what is found in the references' own images, whose classes are known.
+def check_evidence(references: ReferenceSet, otherwise: str) -> None:
+    """Refuses references from which nothing can be decided.
 
     Args:
-        references: the set, with the features of its images.
+        references: the set.
+        otherwise: what the user can do in place of giving the references again, for the error.
+
+    Raises:
+        InputError: features of its images are missing, and it has no evidence either.
+    """
+    if not references.can_decide:
+        raise InputError(
+            'these references cannot decide which classes are present: they were loaded from a file of an earlier version, or '
+            f'added to loaded ones; give all references again, or {otherwise}.'
+        )
+
+
+@functools.lru_cache(maxsize=1)  # each call of `predict` asks again, and a set never changes
+def evidence_of(references: ReferenceSet) -> Evidence:
+    """What the decision takes of references: from their images, whose classes are known, or as their file had it.
+
+    Args:
+        references: the set.
+
+    Returns:
+        The evidence.
+
+    Raises:
+        InputError: features of its images are missing, and it has no evidence either.
+    """
+    check_evidence(references, 'leave out {segmenter.present_above}')
+    return references.evidence or Evidence(_views(references), *_descriptors(references))
+
+
+@functools.lru_cache(maxsize=1)
+def reference_statistics(references: ReferenceSet) -> Statistics:
+    """Statistics of what is found in the references' own images.
+
+    Args:
+        references: the set.
 
     Returns:
         Statistics, for `class_probabilities`.
 
     Raises:
-        InputError: the set was loaded from a file, which has no features.
+        InputError: features of its images are missing, and it has no evidence either.
     """
-    if any(map(references.lacks_features, references.images)):
-        raise InputError(
-            'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, '
-            'or leave out {segmenter.present_above}.'
-        )
-    # Of an image with a negative on a part of it, nothing is known of the rest.
-    annotated = {reference.image for reference in references.references}
-    whole = {negative.image for negative in references.negatives if negative.region.all()}
-    kept = {name: image for name, image in references.images.items() if name in annotated | whole}
-    images = kept.values()
-    grids = np.stack([image.features for image in images])
-    views = views_of_references(
-        grids,
-        np.stack([_covered(references, image, grids.shape[1:3]) for image in kept]),
-        _foreground(references, list(kept)),
-        Pooled(np.stack([image.background.sum for image in images]), np.stack([i.background.count for i in images])),
-    )
-    return statistics_of(views)
+    return statistics_of(evidence_of(references).views)
 
 
 def class_probabilities(features: np.ndarray, prototypes: np.ndarray, statistics: Statistics) -> np.ndarray:
@@ -80,22 +97,6 @@ def class_probabilities(features: np.ndarray, prototypes: np.ndarray, statistics
     return presence(np.asarray(_find(features, prototypes)), prototypes[1:], statistics).round(DIGITS)
 
 
-def reference_descriptors(references: ReferenceSet) -> tuple[np.ndarray, np.ndarray]:
-    """What `presence_after` takes of the references.
-
-    Args:
-        references: the set, with the features of its images.
-
-    Returns:
-        [I, C] float32, the descriptors of the images that show a class, and [I, N] bool, which they show.
-    """
-    shown = {}
-    for reference in references.references:
-        shown.setdefault(reference.image, set()).add(reference.name)
-    descriptors = [np.asarray(descriptor(references.images[image].features)) for image in shown]
-    return np.stack(descriptors), np.array([[name in own for name in references.classes] for own in shown.values()])
-
-
 def presence_in_folder(
     images: Sequence[Segmentation | Seen],
     references: ReferenceSet,
@@ -105,7 +106,7 @@ def presence_in_folder(
 
     Args:
         images: what is known of each image from the references alone.
-        references: the set that says so, with the features of its images.
+        references: the set that says so.
         answers: {class: whether the image shows it} of each image, where that is known.
 
     Returns:
@@ -114,13 +115,14 @@ def presence_in_folder(
     """
     if not images:
         return []
-    names = references.classes
+    names, evidence = references.classes, evidence_of(references)
     known = [[one.get(name, UNKNOWN) for name in names] for one in answers or [{}] * len(images)]
     values = presence_after(
         np.array([[one.presence[name] for name in names] for one in images]),
         np.array(known, int),
         np.stack([one.descriptor for one in images]),
-        *reference_descriptors(references),
+        evidence.descriptors,
+        evidence.shown,
     )
     return [dict(zip(names, row, strict=True)) for row in values.round(DIGITS).tolist()]
 
@@ -153,6 +155,31 @@ def is_segmented_with(classes: Collection[str], taken: Mapping[str, bool]) -> bo
         True if it was segmented with those that are taken to be there, and no others.
     """
     return set(classes) == {name for name, is_there in taken.items() if is_there}
+
+
+def _views(references):
+    """What is found in the images of references, by views of them."""
+    # Of an image with a negative on a part of it, nothing is known of the rest.
+    annotated = {reference.image for reference in references.references}
+    whole = {negative.image for negative in references.negatives if negative.region.all()}
+    kept = {name: image for name, image in references.images.items() if name in annotated | whole}
+    images = kept.values()
+    grids = np.stack([image.features for image in images])
+    return views_of_references(
+        grids,
+        np.stack([_covered(references, image, grids.shape[1:3]) for image in kept]),
+        _foreground(references, list(kept)),
+        Pooled(np.stack([image.background.sum for image in images]), np.stack([i.background.count for i in images])),
+    )
+
+
+def _descriptors(references):
+    """[I, C] and [I, N]: the descriptors of the images that show a class, and which they show."""
+    shown = {}
+    for reference in references.references:
+        shown.setdefault(reference.image, set()).add(reference.name)
+    descriptors = [np.asarray(_descriptor(references.images[image].features)) for image in shown]
+    return np.stack(descriptors), np.array([[name in own for name in references.classes] for own in shown.values()])
 
 
 def _foreground(references, images):

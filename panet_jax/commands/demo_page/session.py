@@ -374,7 +374,7 @@ class Session:
     def _stream(self, queries):
         """(Segmentation with all classes, photograph) of images; with `presence` if they are FOLDER_IMAGES or more."""
         references, options = self._segmenter.references, {}
-        if len(queries) >= FOLDER_IMAGES and not any(map(references.lacks_features, references.images)):
+        if len(queries) >= FOLDER_IMAGES and references.can_decide:
             options = {'present_above': 0}
         return self._segmenter.stream_photos(queries, on_error='yield', **options)
 
