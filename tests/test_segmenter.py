@@ -12,6 +12,7 @@ import optax
 import pytest
 import safetensors.numpy
 from drawn import draw_disc
+from earlier import without_evidence
 from flax.training import train_state
 from noting import noting
 from PIL import Image
@@ -25,7 +26,6 @@ from panet_jax.networks.checkpoints import Checkpoints
 from panet_jax.segmenter import segmentation
 from panet_jax.segmenter.reference_set import background
 from panet_jax.segmenter.references import read_marks, read_photo
-from panet_jax.segmenter.saved import EVIDENCE
 
 SIZE = 33
 IMAGE, MASK = draw_disc(0)
@@ -128,14 +128,6 @@ def test_a_loaded_segmenter_decides_exactly_as_the_one_that_was_saved(make, tmp_
             assert set(own.expected_iou) == set(other.expected_iou)
             np.testing.assert_array_equal(own.logits, other.logits)
             np.testing.assert_array_equal(own.descriptor, other.descriptor)
-
-
-def without_evidence(path):
-    """Removes from a file what versions before it did not write."""
-    arrays = safetensors.numpy.load_file(path)
-    with safetensors.safe_open(path, 'numpy') as file:
-        about = file.metadata()
-    safetensors.numpy.save_file({name: array for name, array in arrays.items() if name not in EVIDENCE}, path, about)
 
 
 def test_references_of_earlier_files_and_those_that_were_added_to_decide_nothing(make, tmp_path):

@@ -3,18 +3,97 @@
 The default threshold is FOLDER_ABOVE in method/answers.py; `labeling` takes it, or what --present-above says.
 """
 
+import argparse
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands.answers import AllAnswers
+from panet_jax.commands.answers import FILE, AllAnswers, read_answers
+from panet_jax.errors import InputError
 
 if TYPE_CHECKING:
     from panet_jax.segmenter.reference_set import ReferenceSet
 
+WITHOUT_EVIDENCE = 'as an earlier version saved it, or references were added to it'
 Outcomes = Mapping[Path, dict[str, Any]]  # {photograph: its entry in predictions.json}
+
+
+def has_answers(answers: AllAnswers, stems: Mapping[Path, str]) -> bool:
+    """Whether anything is known of the photographs of a run.
+
+    Args:
+        answers: what is known, as from `read_answers`.
+        stems: {photograph: name of its results}.
+
+    Returns:
+        True if there is an answer for one of them.
+    """
+    return any(answers.get(stem) for stem in stems.values())
+
+
+def check_can_decide(can_decide: bool, options: argparse.Namespace) -> None:
+    """Checks that references can decide, if what was typed wants that.
+
+    Args:
+        can_decide: whether they can.
+        options: what was typed.
+
+    Raises:
+        InputError: they cannot.
+    """
+    wanted = '--review' if options.review else None if options.present_above is None else '{segmenter.present_above}'
+    if wanted and not can_decide:
+        raise InputError(_cannot_decide(options, f'leave {wanted} out'))
+
+
+def known_answers(
+    out: Path,
+    stems: Mapping[Path, str],
+    earlier: Iterable[Mapping[str, Any]],
+    classes: Sequence[str],
+    *,
+    can_decide: bool,
+    options: argparse.Namespace,
+) -> AllAnswers:
+    """The answers that are kept in a folder of results, if what was typed goes with them.
+
+    Args:
+        out: the folder.
+        stems: {photograph: name of its results}.
+        earlier: entries of earlier results.
+        classes: names of the classes.
+        can_decide: whether the references can decide.
+        options: what was typed.
+
+    Returns:
+        The answers, as from `read_answers`.
+
+    Raises:
+        InputError: the file is wrong, or has answers for these photographs that something typed excludes.
+    """
+    names = {*stems.values(), *(Path(entry['labels']).stem for entry in earlier)}
+    answers = read_answers(out, classes, names)
+    if not has_answers(answers, stems):
+        return answers
+    if options.all_present:
+        raise InputError(
+            f'the answers in {out / FILE} say which classes are there; leave --all-present out, or name another folder with '
+            '--out.'
+        )
+    if not can_decide:
+        raise InputError(
+            f'the answers in {out / FILE} decide nothing: {_cannot_decide(options, "name another folder with --out")}'
+        )
+    return answers
+
+
+def _cannot_decide(options, otherwise):
+    return (
+        f'{options.segmenter} cannot decide which classes are present, {WITHOUT_EVIDENCE}; give all references with --support, '
+        f'without --segmenter, or {otherwise}.'
+    )
 
 
 class Decision(NamedTuple):

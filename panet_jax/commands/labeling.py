@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands.answers import FILE, ask, read_answers
-from panet_jax.commands.decision import Decision
+from panet_jax.commands.answers import AllAnswers, ask
+from panet_jax.commands.decision import WITHOUT_EVIDENCE, Decision, has_answers
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import drawn_pictures, remove_pictures, write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
@@ -28,6 +28,7 @@ class Job(NamedTuple):
         root: folder of the photographs.
         stems: {photograph: name of its results}.
         earlier: results of earlier runs, as from `read_earlier`.
+        answers: what is known of photographs, as from `read_answers`.
         supports: the references that were typed.
         options: what was typed.
     """
@@ -36,6 +37,7 @@ class Job(NamedTuple):
     root: Path
     stems: Mapping[Path, str]
     earlier: Mapping[str, Any]
+    answers: AllAnswers
     supports: Sequence[Support]
     options: argparse.Namespace
 
@@ -60,7 +62,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     about = _about(segmenter)
     check_same(job.out, job.earlier, about, job.stems)
     _print_replaced(job, about)
-    decision = _read_decision(segmenter, job)
+    decision = _decision(segmenter, job)
     run = _run(segmenter, job.options, decision.above)
     if decision.learns:
         print(_rule(decision), flush=True)
@@ -90,47 +92,24 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     return _print_failed(entries)
 
 
-def _read_decision(segmenter, job) -> Decision:
-    from panet_jax.method.answers import FOLDER_ABOVE
+def _decision(segmenter, job) -> Decision:
+    from panet_jax.method.answers import FOLDER_ABOVE, FOLDER_IMAGES
 
-    names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
-    known = read_answers(job.out, segmenter.classes, names)
-    answered = bool(job.options.review) or any(known.get(stem) for stem in job.stems.values())
-    if answered and job.options.segmenter:
-        raise InputError(
-            f'the answers in {job.out / FILE} want references, which a saved segmenter does not have; give them with --support, '
-            'or name another folder with --out.'
-        )
-    if answered and job.options.all_present:
-        raise InputError(
-            f'the answers in {job.out / FILE} say which classes are there; leave --all-present out, or name another folder with '
-            '--out.'
-        )
-    above, learns = job.options.present_above, answered or _is_folder(job)
-    if above is None and learns:
-        above = FOLDER_ABOVE
-    return Decision(job.out, job.stems, segmenter.references, above, known, learns)
-
-
-def _is_folder(job):
-    """Whether the photographs are so many that some probably lack a class, and nothing that was typed decides which."""
-    from panet_jax.method.answers import FOLDER_IMAGES
-
-    options = job.options
-    typed = options.all_present or options.segmenter or (options.absent_above, options.present_above) != (None, None)
-    return len(job.stems) >= FOLDER_IMAGES and not typed
+    options, references = job.options, segmenter.references
+    typed = options.all_present or (options.absent_above, options.present_above) != (None, None)
+    # So many that some probably lack a class.
+    is_folder = len(job.stems) >= FOLDER_IMAGES and references.can_decide and not typed
+    learns = is_folder or bool(options.review) or has_answers(job.answers, job.stems)
+    above = FOLDER_ABOVE if learns and options.present_above is None else options.present_above
+    return Decision(job.out, job.stems, references, above, job.answers, learns)
 
 
 def _rule(decision):
     """What decides which classes are left out, in a sentence."""
     left_out = f'a class is left out of images that show it with a probability below {decision.above:g}'
-    if _has_answers(decision):
+    if has_answers(decision.answers, decision.stems):
         return f'with answers, {left_out}'
     return f'{left_out}; if every image shows every class, type --all-present'
-
-
-def _has_answers(decision):
-    return any(decision.answers.get(stem) for stem in decision.stems.values())
 
 
 def _stream(segmenter, paths, decision, outcomes):
@@ -323,12 +302,12 @@ def _print_undecided(job, entries, decision):
                 'out; name the whole folder to decide of these too'
             )
         return
-    if options.segmenter:
+    if not decision.references.can_decide:
         print(
-            'every image was taken to show every class: a saved segmenter cannot decide; if most images lack a class, give '
-            'its references with --support, without --segmenter'
+            f'every image was taken to show every class: {options.segmenter} cannot decide, {WITHOUT_EVIDENCE}; if most '
+            'images lack a class, give all references with --support, without --segmenter'
         )
-    elif not _has_answers(decision):
+    elif not has_answers(decision.answers, decision.stems):
         print(
             'a class may have been left out where it is, and found where it is not; --review asks about a few images, and learns'
         )
