@@ -368,6 +368,27 @@ def test_answers_may_be_written_before_the_first_run(predict, current_folder):
     assert [entry['answers'] for entry in results['images'] if 'answers' in entry] == [{'blue': False}]
 
 
+def test_runs_say_what_decided_also_of_photographs_of_an_earlier_run(predict, current_folder):
+    def runs():
+        results = json.loads((current_folder / 'found/predictions.json').read_text())
+        assert {entry['run'] for entry in results['images']} <= {run['id'] for run in results['runs']}
+        return [(run['present_above'], run['decided_by']) for run in results['runs']]
+
+    alone = (FOLDER_ABOVE, 'photograph')
+    assert predict()[0] == 0
+    assert runs() == [(None, None)]
+    assert predict(f'--present-above={FOLDER_ABOVE}')[0] == 0
+    assert runs() == [alone]
+    Path('photos').rename('earlier')
+    Path('photos').mkdir()
+    for seed in range(FOLDER_IMAGES):
+        Image.fromarray(draw_disc(20 + seed, color=COLORS['red'])[0]).save(f'photos/more-{seed}.png')
+    assert predict()[0] == 0
+    assert runs() == [alone, (FOLDER_ABOVE, 'folder')]
+    assert predict(f'--present-above={FOLDER_ABOVE}')[0] == 0
+    assert runs() == [alone]
+
+
 def test_answers_and_all_present_exclude_each_other(predict, current_folder):
     (current_folder / 'found').mkdir()
     (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')

@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from panet_jax.segmenter.reference_set import ReferenceSet
 
 WITHOUT_EVIDENCE = 'as an earlier version saved it, or references were added to it'
+# What decides which classes are left out, as predictions.json says it: a comparison of all photographs, with answers if there
+# are some, or each photograph alone.
+FOLDER, PHOTOGRAPH = 'folder', 'photograph'
 Outcomes = Mapping[Path, dict[str, Any]]  # {photograph: its entry in predictions.json}
+
+
+def decided_by(entry: Mapping[str, Any]) -> str | None:
+    """What decided which classes were left out of a photograph.
+
+    Args:
+        entry: its entry in predictions.json.
+
+    Returns:
+        FOLDER or PHOTOGRAPH; None if every class was taken to be there.
+    """
+    return FOLDER if 'presence_after' in entry else PHOTOGRAPH if 'presence' in entry else None
 
 
 def has_answers(answers: AllAnswers, stems: Mapping[Path, str]) -> bool:
@@ -114,6 +129,11 @@ class Decision(NamedTuple):
     above: float | None
     answers: AllAnswers
     learns: bool
+
+    @property
+    def decided_by(self) -> str | None:
+        """What decides, as `decided_by` says it of an entry."""
+        return None if self.above is None else FOLDER if self.learns else PHOTOGRAPH
 
     def probabilities(self, outcomes: Outcomes) -> dict[Path, dict[str, float]]:
         """How probable it is that the photographs that are done show each class.

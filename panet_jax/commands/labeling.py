@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from panet_jax.commands.answers import AllAnswers, ask
-from panet_jax.commands.decision import WITHOUT_EVIDENCE, Decision, has_answers
+from panet_jax.commands.decision import WITHOUT_EVIDENCE, Decision, decided_by, has_answers
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import drawn_pictures, remove_pictures, write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
@@ -63,7 +63,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     check_same(job.out, job.earlier, about, job.stems)
     _print_replaced(job, about)
     decision = _decision(segmenter, job)
-    run = _run(segmenter, job.options, decision.above)
+    run = _run(segmenter, job.options, decision)
     if decision.learns:
         print(_rule(decision), flush=True)
     before = _entries_before(run['id'], job)
@@ -74,9 +74,9 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     make_out(job.out)
     pictures = drawn_pictures(segmenter, job.supports)
     remove_pictures(job.out, job.earlier, pictures)
-    about['runs'] = _runs(job.earlier, {**run, 'pictures': list(pictures)})
+    run['pictures'] = list(pictures)
     # First, so that what a kill leaves is known for results, which the same command goes on with.
-    _write_results(job, about, done, decision)
+    _write_results(job, about, run, done, decision)
     write_reference_pictures(segmenter, pictures, job.out)
     segmenter.save(job.out / REFERENCES)  # with which a review segments again
     try:
@@ -84,7 +84,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
         if decision.above is not None:
             _review(segmenter, run, job, decision, done)
     finally:  # also after Ctrl-C or another signal
-        all_results = _write_results(job, about, done, decision)
+        all_results = _write_results(job, about, run, done, decision)
         entries = [done[path] for path in job.stems if path in done]
         _print_done(job.out, entries, segmenter.classes)
     _print_undecided(job, entries, decision)
@@ -138,30 +138,36 @@ def _about(segmenter) -> dict[str, Any]:
     return {name: settings[name] for name in SAME}
 
 
-def _run(segmenter, options, present_above) -> dict[str, Any]:
+def _run(segmenter, options, decision) -> dict[str, Any]:
     """What predictions.json says of a run; its id differs if the results may differ."""
     from panet_jax.segmenter.fingerprint import fingerprint
 
-    thresholds = {'absent_above': options.absent_above, 'present_above': present_above}
+    thresholds = {'absent_above': options.absent_above, 'present_above': decision.above}
     references = {
         'references': options.support,
         'negatives': options.negative,
         'folders': options.support_dir,
         'segmenter': options.segmenter,
     }
-    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds}
+    # Not part of the id: a photograph that keeps its classes is not segmented again if something else decides.
+    decided = {'decided_by': decision.decided_by}
+    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds, **decided}
 
 
-def _runs(earlier, run) -> list[dict[str, Any]]:
+def _runs(earlier, run, entries) -> list[dict[str, Any]]:
     """The runs of which there are results, and this one."""
-    used = {entry.get('run') for entry in earlier['images']} - {run['id']}
+    used = {(entry.get('run'), decided_by(entry)) for entry in entries} - {(run['id'], run['decided_by'])}
     # Their pictures are removed, or replaced by those of this run.
-    others = [{**other, 'pictures': []} for other in earlier.get('runs', []) if other['id'] in used]
-    return [*others, run]
+    others = [{**other, 'pictures': []} for other in earlier.get('runs', [])]
+    return [*(other for other in others if (other['id'], other.get('decided_by')) in used), run]
 
 
 def _write_results(
-    job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, dict[str, Any]], decision: Decision
+    job: Job,
+    about: Mapping[str, Any],
+    run: Mapping[str, Any],
+    outcomes: Mapping[Path, dict[str, Any]],
+    decision: Decision,
 ) -> dict[str, Any]:
     """Writes predictions.json: earlier results of other photographs, and these. Returns its content."""
     from panet_jax.segmenter.outputs import RESULTS, together
@@ -173,6 +179,7 @@ def _write_results(
         return {**outcomes[path], **({'answers': own} if own else {}), **after.get(path, {})}
 
     results = together(job.earlier, about, [entry(path) for path in job.stems if path in outcomes])
+    results = {**about, 'runs': _runs(job.earlier, run, results['images']), **results}
     write_json(job.out / RESULTS, results)
     return results
 
