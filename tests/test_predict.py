@@ -528,6 +528,19 @@ def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, 
     assert (len(results['images']), results['failed']) == (2, [])
 
 
+def test_results_without_their_list_are_not_replaced(command, tmp_path):
+    query = (*NETWORK, *CAT, '--query', 'photos', '--out', 'found')
+    assert command(*query)[0] == 0
+    (tmp_path / 'found/predictions.json').rename('list.json')
+    (tmp_path / 'found-2').mkdir()
+    status, _, err = command(*query)
+    assert status == 2
+    assert 'found has earlier results, but not the predictions.json that lists them; put it back' in err
+    assert 'such as --out=found-3.' in err
+    Path('list.json').rename(tmp_path / 'found/predictions.json')
+    assert '2 image(s) were done before' in command(*query)[1]
+
+
 def test_damaged_results_are_not_replaced(command, tmp_path):
     (tmp_path / 'found').mkdir()
     (tmp_path / 'found/predictions.json').write_text('{"images": [{}]}')

@@ -643,7 +643,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
 
 def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
     (tmp_path / 'config.json').write_text('{"data": {"size": 41}, "encoder": {"width": 0.0625}}')
-    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a checkpoint'):
+    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a complete checkpoint'):
         pj.Segmenter(tmp_path)
     state = train_state.TrainState.create(apply_fn=None, params=narrow_params, tx=optax.sgd(0.1))
     with Checkpoints(tmp_path, keep=1) as checkpoints:

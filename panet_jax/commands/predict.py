@@ -226,8 +226,8 @@ def make_parser() -> OptionParser:
         '--present-above',
         type=share,
         metavar='NUMBER',
-        help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is '
-        'below this, such as 0.1',
+        help='leave a class out of images that probably do not show it: where its probability is below this, such '
+        'as 0.1: `presence` in predictions.json, of each image alone; with --review or answers `presence_after`, of all together',
     )
     parser.add_argument(
         '--all-present',
