@@ -394,7 +394,7 @@ class Segmenter:
         For each reference it keeps the marks and the pooled features, about 50 KB for 417 pixels. What a decision takes adds
         up to 24 N C bytes for each image, with N classes and C channels: 25 KB with 2 classes and VGG-16, 1 MB with 80. A
         loaded segmenter to which references were added is saved without it. Photographs and grids of features are left
-        out.
+        out. What a decision takes is computed here, if no decision came before: on two cores 0.1 s for an image of VGG-16.
 
         Args:
             path: file to write, NAME.safetensors.
