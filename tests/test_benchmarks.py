@@ -106,9 +106,17 @@ def test_the_benchmark_of_a_card_runs_in_small_and_goes_on(tmp_path):
 
 @pytest.mark.exhaustive
 def test_the_cost_of_an_encoder_needs_no_weights(tmp_path):
-    command = [sys.executable, 'benchmarks/encoders.py', '--cost', '--encoders', 'dinov2-tiny', f'--out={tmp_path / "t.md"}']
+    command = [
+        sys.executable,
+        'benchmarks/encoders.py',
+        '--cost',
+        '--encoders',
+        'dinov2-tiny',
+        f'--out={tmp_path / "t.md"}',
+    ]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     header, _, row = (tmp_path / 't.md').read_text().splitlines()
     assert printed.splitlines() == (tmp_path / 't.md').read_text().splitlines()
     assert header == '| encoder | pixels | ms | parameters | activations |'
-    assert row.startswith('| dinov2-tiny | 518 | ') and '0.2 M' in row
+    assert row.startswith('| dinov2-tiny | 518 | ')
+    assert '0.2 M' in row
