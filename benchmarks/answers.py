@@ -61,7 +61,7 @@ def scores_of(photographs, classes, draw, arguments):
     nothing = np.full(truth.shape, UNKNOWN)
     large = photographs.shares[np.ix_(others, columns)] >= SOUGHT
     decisions = {'all': (np.ones_like(truth), nothing)}
-    decisions |= {f'presence > {FOLDER_ABOVE}': (presence > FOLDER_ABOVE, nothing)}
+    decisions |= {f'presence >= {FOLDER_ABOVE}': (presence >= FOLDER_ABOVE, nothing)}
     described = [
         np.stack([descriptor(photographs.features[i].astype(np.float32)) for i in some])
         for some in (others, shown.images)
@@ -88,7 +88,7 @@ def decided(presence, truth, count, descriptors):
         for column in range(truth.shape[1]):
             asked = next_question(after[:, column], answers[:, column] == UNKNOWN)
             answers[asked, column] = truth[asked, column]
-    taken = presence_after(presence, answers, *descriptors) > FOLDER_ABOVE
+    taken = presence_after(presence, answers, *descriptors) >= FOLDER_ABOVE
     return np.where(answers == UNKNOWN, taken, answers == 1), answers
 
 

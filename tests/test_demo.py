@@ -402,11 +402,14 @@ def test_a_class_that_is_impossible_can_be_switched_on(of_two_colors, monkeypatc
     assert (session.results[0].full.logits > -100).all()
 
 
-def test_references_of_a_file_decide_nothing(of_two_colors, tmp_path):
+def test_references_of_a_file_decide_if_it_has_what_that_takes(of_two_colors, tmp_path):
     session = of_two_colors
     session._segmenter.save(tmp_path / 'saved.safetensors')
-    loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', session._segmenter.network)
-    session._keep(loaded.references)
+    loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', session._segmenter.network).references
+    session._keep(loaded)
+    assert session.segment() == []
+    assert all_off(session) == 5 * [{'dog'}, {'cat'}]
+    session._keep(dataclasses.replace(loaded, evidence=None))
     assert session.segment() == []
     assert all_off(session) == 10 * [set()]
     assert not session.can_decide
@@ -567,7 +570,7 @@ def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, o
     assert shown.classes['choices'] == [(f'{name}: {text}', name) for name, text in percent.items()]
     assert shown.classes['value'] == ['cat']
     assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
-    assert 'at 15 % or less the class is off' in shown.legend
+    assert 'below 15 % the class is off' in shown.legend
     session.chosen = 0
     status, *_ = actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
     assert status.split('\n\n') == [torn, sentence.replace('dog of 4', 'dog of 3')]

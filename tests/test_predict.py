@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import draw_disc
+from earlier import without_evidence
 from PIL import ExifTags, Image
 
 import panet_jax as pj
@@ -341,7 +342,11 @@ def test_mistakes_with_earlier_results_and_saved_references_are_found_before_the
         ((*saved, *dog), "but made with classes ['cat'] there and ['cat', 'dog'] here"),
         ((*saved, '--size=65'), 'a saved segmenter keeps the size it was made with'),
         ((*saved, '--as-drawn'), 'leave --as-drawn out'),
-        ((*saved, '--present-above=0.1'), 'fit again, or leave out --present-above'),
+        (
+            (*saved, *CAT, '--present-above=0.1'),
+            'cat.safetensors cannot decide which classes are present, as an earlier version saved it, or references were added '
+            'to it; give all references with --support, without --segmenter, or leave --present-above out.',
+        ),
         (('--segmenter=nowhere.safetensors',), 'there is no file nowhere.safetensors'),
         (('--segmenter=text.safetensors',), 'text.safetensors is no saved segmenter'),
     ):
@@ -361,17 +366,22 @@ def test_a_photograph_that_lies_on_its_side_is_checked_as_it_is_seen(command, tm
     assert command(*NETWORK, '--support', f'cat={name}:cat.png', '--query', 'photos')[0] == 0
 
 
-def test_a_saved_segmenter_says_that_it_cannot_decide_what_a_folder_shows(command, tmp_path):
+def test_a_saved_segmenter_says_if_it_cannot_decide_what_a_folder_shows(command, tmp_path):
     for number in range(8):
         (tmp_path / f'photos/{number}.png').write_bytes((tmp_path / 'photos/b.png').read_bytes())
-    assert command(*NETWORK, *CAT, '--save-segmenter', 'saved.safetensors')[0] == 0
-    told = 'every image was taken to show every class: a saved segmenter cannot decide'
-    saved = '--segmenter=saved.safetensors'
-    assert told in command(saved, '--query', 'photos')[1]
-    for decided in ((saved, '--absent-above=0.5'), (saved, '--all-present'), (*NETWORK, *CAT)):
+    for name in ('saved', 'earlier'):
+        assert command(*NETWORK, *CAT, '--save-segmenter', f'{name}.safetensors')[0] == 0
+    without_evidence(tmp_path / 'earlier.safetensors')
+    told = 'every image was taken to show every class: {} cannot decide, as an earlier version saved it, or references were added'
+    saved, earlier = '--segmenter=saved.safetensors', '--segmenter=earlier.safetensors'
+    assert told.format('earlier.safetensors') in command(earlier, '--query', 'photos')[1]
+    assert (
+        told.format('saved.safetensors') in command(saved, '--support', 'cat=dog.jpg:dog.png', '--query', 'photos')[1]
+    )
+    for decided in ((earlier, '--absent-above=0.5'), (earlier, '--all-present'), (saved,), (*NETWORK, *CAT)):
         status, out, _ = command(*decided, '--query', 'photos')
-        assert (status, told in out) == (0, False)
-    assert told not in command(saved, '--query', 'photos/b.png')[1]
+        assert (status, 'every image was taken' in out) == (0, False)
+    assert 'every image was taken' not in command(earlier, '--query', 'photos/b.png')[1]
 
 
 def test_all_present_excludes_what_decides(command):
@@ -416,10 +426,18 @@ def test_classes_that_are_probably_not_there_are_left_out_and_the_head_is_chosen
         2,
         True,
     )
-    command(*NETWORK, *CAT, '--save-segmenter', 'cat.safetensors')
-    arguments = ('--segmenter=cat.safetensors', '--query=photos', '--present-above=0.1', '--out=saved')
-    status, _, err = command(*arguments)
-    assert (status, 'fit again, or leave out --present-above' in err) == (2, True)
+    command(*NETWORK, *CAT, *dog, '--save-segmenter', 'pets.safetensors')
+    decided = ('--query=photos', '--present-above=0.1')
+    for options in (
+        (*NETWORK, *CAT, *dog, *decided, '--out=own'),
+        ('--segmenter=pets.safetensors', *decided, '--out=saved'),
+    ):
+        assert command(*options)[0] == 0
+    own, saved = (results_in(tmp_path / name) for name in ('own', 'saved'))
+    assert saved['images'] == own['images']
+    without_evidence(tmp_path / 'pets.safetensors')
+    status, out, err = command('--segmenter=pets.safetensors', *decided, '--out=saved')
+    assert (status, 'or leave --present-above out' in err, 'reading weights' in out) == (2, True, False)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -508,6 +526,19 @@ def test_an_image_that_failed_before_is_no_longer_told_when_it_is_done(command, 
     assert command(*NETWORK, *CAT, '--query', 'photos/a.jpg')[0] == 0
     results = results_in(tmp_path / 'predictions')
     assert (len(results['images']), results['failed']) == (2, [])
+
+
+def test_results_without_their_list_are_not_replaced(command, tmp_path):
+    query = (*NETWORK, *CAT, '--query', 'photos', '--out', 'found')
+    assert command(*query)[0] == 0
+    (tmp_path / 'found/predictions.json').rename('list.json')
+    (tmp_path / 'found-2').mkdir()
+    status, _, err = command(*query)
+    assert status == 2
+    assert 'found has earlier results, but not the predictions.json that lists them; put it back' in err
+    assert 'such as --out=found-3.' in err
+    Path('list.json').rename(tmp_path / 'found/predictions.json')
+    assert '2 image(s) were done before' in command(*query)[1]
 
 
 def test_damaged_results_are_not_replaced(command, tmp_path):

@@ -78,6 +78,7 @@ def test_predictions_tell_of_objects_and_of_their_run(command, tmp_path):
     results = json.loads((tmp_path / 'out/predictions.json').read_text())
     (run,) = results['runs']
     assert (run['references'], run['absent_above'], run['present_above']) == (['cat=cat.jpg:cat.png'], 1, None)
+    assert run['decided_by'] is None
     for number, entry in enumerate(results['images'], 1):
         objects = (
             pj.Segmenter('narrow.safetensors', size=33).fit({'cat': [('cat.jpg', 'cat.png')]}).predict(entry['image'])

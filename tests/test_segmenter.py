@@ -12,6 +12,7 @@ import optax
 import pytest
 import safetensors.numpy
 from drawn import draw_disc
+from earlier import without_evidence
 from flax.training import train_state
 from noting import noting
 from PIL import Image
@@ -97,7 +98,8 @@ def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
     assert (probabilities > 0.13).any()
     for result in results:
         for name, probability in result.presence.items():
-            assert probability > 0.13 or result.shares[name] == 0
+            assert (name in result.expected_iou) == (probability >= 0.13)
+            assert probability >= 0.13 or result.shares[name] == 0
     # Each image is decided alone, and the masks of the others are those with their classes alone.
     np.testing.assert_array_equal(segmenter_.predict(queries[3], present_above=0.13).logits, results[3].logits)
     everything = segmenter_.predict(queries[3], present_above=0.0)
@@ -105,10 +107,57 @@ def test_classes_that_are_probably_not_there_are_left_out(make, tmp_path):
     assert segmenter_.predict(queries[3]).presence is None
     with pytest.raises(pj.InputError, match=r'present_above must be a number from 0 to 1 such as 0\.1, got 2'):
         segmenter_.predict(queries, present_above=2)
-    segmenter_.save(tmp_path / 'discs.safetensors')
-    loaded = pj.Segmenter.load(tmp_path / 'discs.safetensors', segmenter_.network)
-    with pytest.raises(pj.InputError, match='has no features of its images, which are needed to decide which classes'):
-        loaded.predict(queries, present_above=0.13)
+
+
+def test_a_loaded_segmenter_decides_exactly_as_the_one_that_was_saved(make, tmp_path):
+    image, cat = draw_disc(0, center=(20, 15))
+    pairs = {'cat': [(image, cat), draw_disc(1)], 'dog': [(image, pj.Points([(45, 20)])), draw_disc(2)]}
+    saved = make().fit(pairs).add_negative(draw_disc(3)[0])
+    saved.save(tmp_path / 'pets.safetensors')
+    loaded = pj.Segmenter.load(tmp_path / 'pets.safetensors', saved.network)
+    loaded.save(tmp_path / 'again.safetensors')
+    assert (tmp_path / 'again.safetensors').read_bytes() == (tmp_path / 'pets.safetensors').read_bytes()
+    queries, answers = [draw_disc(10 + seed)[0] for seed in range(12)], [{'cat': True}, *[{}] * 11]
+    for decide in (
+        lambda one: one.predict_folder(queries),
+        lambda one: one.predict_folder(queries, present_above=0.05, answers=answers),
+        lambda one: one.predict(queries, present_above=0.1),
+    ):
+        for own, other in zip(decide(saved), decide(loaded), strict=True):
+            assert own.presence == other.presence
+            assert set(own.expected_iou) == set(other.expected_iou)
+            np.testing.assert_array_equal(own.logits, other.logits)
+            np.testing.assert_array_equal(own.descriptor, other.descriptor)
+
+
+def test_references_of_earlier_files_and_those_that_were_added_to_decide_nothing(make, tmp_path):
+    cat, dog = (draw_disc(0), draw_disc(1)), draw_disc(2)
+    saved = make().fit({'cat': [*cat], 'dog': [dog]})
+    for path in (earlier := tmp_path / 'earlier.safetensors', now := tmp_path / 'now.safetensors'):
+        saved.save(path)
+    without_evidence(earlier)
+    sentence = 'were loaded from a file of an earlier version, or added to loaded ones; give all references again, or '
+    of_earlier, added = (pj.Segmenter.load(path, saved.network) for path in (earlier, now))
+    added.add('cat', *draw_disc(3))
+    for one in (of_earlier, added):
+        with pytest.raises(pj.InputError, match=sentence + 'leave out present_above'):
+            one.predict(IMAGE, present_above=0.1)
+        with pytest.raises(pj.InputError, match=sentence + 'call predict'):
+            one.predict_folder([IMAGE])
+        assert one.predict(IMAGE).presence is None
+        one.save(tmp_path / 'again.safetensors')
+        assert not pj.Segmenter.load(tmp_path / 'again.safetensors', saved.network).references.can_decide
+    # If all images come again, their features do too.
+    for name, pair in (('cat', cat[0]), ('cat', cat[1]), ('dog', dog)):
+        of_earlier.add(name, *pair)
+    assert of_earlier.predict(IMAGE, present_above=0.1).presence
+
+
+def test_references_without_background_are_saved_without_evidence(make, tmp_path):
+    everywhere = np.ones(IMAGE.shape[:2], bool)
+    first = make().add('all', IMAGE, everywhere)
+    first.save(tmp_path / 'all.safetensors')
+    assert not pj.Segmenter.load(tmp_path / 'all.safetensors', first.network).references.can_decide
 
 
 def test_results_are_of_the_images_own_size(make):
@@ -356,7 +405,8 @@ def test_saved_and_loaded_it_is_the_same(make, narrow_params, tmp_path):
     image, mask = draw_disc(0)
     first = pj.Segmenter(weights, size=SIZE).fit({'cat': [(image, mask)], 'dog': [draw_disc(1, color=(20, 60, 240))]})
     first.save(tmp_path / 'animals.safetensors')
-    assert (tmp_path / 'animals.safetensors').stat().st_size < 4000
+    views = 12 * 2 * 2 * len(first.classes) * first.references.channels  # bytes
+    assert (tmp_path / 'animals.safetensors').stat().st_size < 4700 + views
     second = pj.Segmenter.load(tmp_path / 'animals.safetensors')
     assert (second.classes, second.size, second.dtype) == (first.classes, SIZE, 'float32')
     np.testing.assert_array_equal(second.predict(image).logits, first.predict(image).logits)
@@ -480,7 +530,7 @@ def test_what_may_be_saved_and_loaded_is_told_by_its_ending(make, tmp_path):
         ({'classes': []}, 'its classes are'),
         ({'classes': 'ab'}, 'its classes are'),
         ({'classes': ['cat', 'cat']}, 'its classes are'),
-        ({'classes': ['cat']}, 'its class_of must number all 1'),
+        ({'classes': ['cat']}, 'its view_found have the shape'),
         ({'images': ['one', 'two']}, 'background_sums have the shape'),
         ({'class_of': np.array([1, 0], np.int32)}, 'its class_of must number all 2'),
         ({'image_of': np.array([-1, 1], np.int32)}, 'its image_of must number all'),
@@ -488,6 +538,14 @@ def test_what_may_be_saved_and_loaded_is_told_by_its_ending(make, tmp_path):
         ({'sums': np.zeros(2, np.float32)}, 'is no saved segmenter'),
         ({'marks': np.zeros((2, 2, 8, 1), np.uint8)}, 'its marks have the shape'),
         ({'drawn': None}, 'is no saved segmenter'),
+        ({'view_found': np.zeros((2, 2, 2, 31), np.float32)}, 'its view_found have the shape'),
+        ({'view_found': np.full((2, 2, 2, 32), np.inf, np.float32)}, 'its view_found have the shape'),
+        ({'view_prototypes': np.zeros((2, 1, 32), np.float32)}, 'its view_prototypes have the shape'),
+        ({'view_shown': np.full((2, 2), 2, np.int8)}, 'its view_shown must be -1, 0 or 1'),
+        ({'descriptors': np.zeros((0, 32), np.float32)}, 'its descriptors have the shape'),
+        ({'descriptor_shown': np.ones((2, 2), bool)}, 'its descriptor_shown have the shape'),
+        ({'view_found': None}, 'is no saved segmenter'),
+        ({'descriptors': None}, 'is no saved segmenter'),
     ],
 )
 def test_a_file_that_was_changed_is_one_sentence(make, tmp_path, changes, message):
@@ -585,7 +643,7 @@ def test_other_mistakes_are_one_sentence(make, tmp_path):
 
 def test_a_workdir_gives_its_network_and_size(narrow_params, tmp_path):
     (tmp_path / 'config.json').write_text('{"data": {"size": 41}, "encoder": {"width": 0.0625}}')
-    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a checkpoint'):
+    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a complete checkpoint'):
         pj.Segmenter(tmp_path)
     state = train_state.TrainState.create(apply_fn=None, params=narrow_params, tx=optax.sgd(0.1))
     with Checkpoints(tmp_path, keep=1) as checkpoints:

@@ -228,18 +228,34 @@ def test_without_checkpoints_the_trained_network_is_evaluated(trained, tmp_path,
     path = tmp_path / 'run/encoder.safetensors'
     if not metadata:
         pj.save_encoder_params(path, pj.load_encoder_params(path))
+        (tmp_path / 'run/checkpoints/6.orbax-checkpoint-tmp').mkdir(parents=True)  # unfinished
     results = evaluation.evaluate(tiny_config(), tmp_path / 'run')
     assert (results['checkpoint_step'], results['mean_iou']) == (6, expected['mean_iou'])
     with pytest.raises(pj.InputError, match=r'no checkpoint of step 3 in .*; steps there: 6'):
         evaluation.evaluate(tiny_config(checkpoint='3'), tmp_path / 'run')
     if not metadata:
         (tmp_path / 'run/metrics.jsonl').unlink()
-        with pytest.raises(pj.InputError, match=r'does not say its step, .*--config\.encoder\.weights='):
+        with pytest.raises(
+            pj.InputError, match=r'does not say its step, .* no complete checkpoint; .*--config\.encoder\.weights='
+        ):
             evaluation.evaluate(tiny_config(), tmp_path / 'run')
 
 
-@pytest.mark.parametrize('left', ['encoder.safetensors', 'metrics.jsonl'])
-def test_training_does_not_write_over_one_whose_checkpoints_are_gone(trained, tmp_path, left):
+def test_an_unfinished_checkpoint_alone_is_no_network(trained, tmp_path):
+    workdir = tmp_path / 'run'
+    (workdir / 'checkpoints/2.orbax-checkpoint-tmp').mkdir(parents=True)
+    (workdir / 'config.json').write_text(json.dumps(tiny_config().to_dict()))
+    with pytest.raises(pj.InputError, match=r'has no complete checkpoint; train first'):
+        evaluation.evaluate(tiny_config(), workdir)
+    with pytest.raises(pj.InputError, match=r'neither encoder\.safetensors nor a complete checkpoint; train first'):
+        pj.load_network(workdir)
+
+
+@pytest.mark.parametrize(
+    ('left', 'otherwise'),
+    [('encoder.safetensors', 'evaluate this one with --mode=evaluate'), ('metrics.jsonl', r'remove metrics\.jsonl')],
+)
+def test_training_does_not_write_over_one_whose_checkpoints_are_gone(trained, tmp_path, left, otherwise):
     workdir = shutil.copytree(trained, tmp_path / 'run')
     shutil.rmtree(workdir / 'checkpoints')
     config = tiny_config(checkpoint_every=1)
@@ -248,7 +264,7 @@ def test_training_does_not_write_over_one_whose_checkpoints_are_gone(trained, tm
         (workdir / 'encoder.safetensors').unlink()
     before = {path: path.read_bytes() for path in workdir.rglob('*') if path.is_file()}
     for other in (config, tiny_config(seed=7)):
-        with pytest.raises(pj.InputError, match=rf'has {left} of a training, but no checkpoint .*--mode=evaluate'):
+        with pytest.raises(pj.InputError, match=rf'has {left} of a training, but no complete checkpoint .*{otherwise}'):
             training.train(other, workdir)
     assert {path: path.read_bytes() for path in workdir.rglob('*') if path.is_file()} == before
 

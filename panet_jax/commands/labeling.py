@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands.answers import FILE, ask, read_answers
-from panet_jax.commands.decision import Decision
+from panet_jax.commands.answers import AllAnswers, ask
+from panet_jax.commands.decision import WITHOUT_EVIDENCE, Decision, decided_by, has_answers
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import drawn_pictures, remove_pictures, write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
@@ -28,6 +28,7 @@ class Job(NamedTuple):
         root: folder of the photographs.
         stems: {photograph: name of its results}.
         earlier: results of earlier runs, as from `read_earlier`.
+        answers: what is known of photographs, as from `read_answers`.
         supports: the references that were typed.
         options: what was typed.
     """
@@ -36,6 +37,7 @@ class Job(NamedTuple):
     root: Path
     stems: Mapping[Path, str]
     earlier: Mapping[str, Any]
+    answers: AllAnswers
     supports: Sequence[Support]
     options: argparse.Namespace
 
@@ -60,8 +62,8 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     about = _about(segmenter)
     check_same(job.out, job.earlier, about, job.stems)
     _print_replaced(job, about)
-    decision = _read_decision(segmenter, job)
-    run = _run(segmenter, job.options, decision.above)
+    decision = _decision(segmenter, job)
+    run = _run(segmenter, job.options, decision)
     if decision.learns:
         print(_rule(decision), flush=True)
     before = _entries_before(run['id'], job)
@@ -72,9 +74,9 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     make_out(job.out)
     pictures = drawn_pictures(segmenter, job.supports)
     remove_pictures(job.out, job.earlier, pictures)
-    about['runs'] = _runs(job.earlier, {**run, 'pictures': list(pictures)})
+    run['pictures'] = list(pictures)
     # First, so that what a kill leaves is known for results, which the same command goes on with.
-    _write_results(job, about, done, decision)
+    _write_results(job, about, run, done, decision)
     write_reference_pictures(segmenter, pictures, job.out)
     segmenter.save(job.out / REFERENCES)  # with which a review segments again
     try:
@@ -82,7 +84,7 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
         if decision.above is not None:
             _review(segmenter, run, job, decision, done)
     finally:  # also after Ctrl-C or another signal
-        all_results = _write_results(job, about, done, decision)
+        all_results = _write_results(job, about, run, done, decision)
         entries = [done[path] for path in job.stems if path in done]
         _print_done(job.out, entries, segmenter.classes)
     _print_undecided(job, entries, decision)
@@ -90,47 +92,24 @@ def label_photos(segmenter: 'pj.Segmenter', job: Job) -> int:
     return _print_failed(entries)
 
 
-def _read_decision(segmenter, job) -> Decision:
-    from panet_jax.method.answers import FOLDER_ABOVE
+def _decision(segmenter, job) -> Decision:
+    from panet_jax.method.answers import FOLDER_ABOVE, FOLDER_IMAGES
 
-    names = {*job.stems.values(), *(Path(entry['labels']).stem for entry in job.earlier['images'])}
-    known = read_answers(job.out, segmenter.classes, names)
-    answered = bool(job.options.review) or any(known.get(stem) for stem in job.stems.values())
-    if answered and job.options.segmenter:
-        raise InputError(
-            f'the answers in {job.out / FILE} want references, which a saved segmenter does not have; give them with --support, '
-            'or name another folder with --out.'
-        )
-    if answered and job.options.all_present:
-        raise InputError(
-            f'the answers in {job.out / FILE} say which classes are there; leave --all-present out, or name another folder with '
-            '--out.'
-        )
-    above, learns = job.options.present_above, answered or _is_folder(job)
-    if above is None and learns:
-        above = FOLDER_ABOVE
-    return Decision(job.out, job.stems, segmenter.references, above, known, learns)
-
-
-def _is_folder(job):
-    """Whether the photographs are so many that some probably lack a class, and nothing that was typed decides which."""
-    from panet_jax.method.answers import FOLDER_IMAGES
-
-    options = job.options
-    typed = options.all_present or options.segmenter or (options.absent_above, options.present_above) != (None, None)
-    return len(job.stems) >= FOLDER_IMAGES and not typed
+    options, references = job.options, segmenter.references
+    typed = options.all_present or (options.absent_above, options.present_above) != (None, None)
+    # So many that some probably lack a class.
+    is_folder = len(job.stems) >= FOLDER_IMAGES and references.can_decide and not typed
+    learns = is_folder or bool(options.review) or has_answers(job.answers, job.stems)
+    above = FOLDER_ABOVE if learns and options.present_above is None else options.present_above
+    return Decision(job.out, job.stems, references, above, job.answers, learns)
 
 
 def _rule(decision):
     """What decides which classes are left out, in a sentence."""
-    left_out = f'a class is left out of images that show it with a probability up to {decision.above:g}'
-    if _has_answers(decision):
+    left_out = f'a class is left out of images that show it with a probability below {decision.above:g}'
+    if has_answers(decision.answers, decision.stems):
         return f'with answers, {left_out}'
     return f'{left_out}; if every image shows every class, type --all-present'
-
-
-def _has_answers(decision):
-    return any(decision.answers.get(stem) for stem in decision.stems.values())
 
 
 def _stream(segmenter, paths, decision, outcomes):
@@ -159,30 +138,36 @@ def _about(segmenter) -> dict[str, Any]:
     return {name: settings[name] for name in SAME}
 
 
-def _run(segmenter, options, present_above) -> dict[str, Any]:
+def _run(segmenter, options, decision) -> dict[str, Any]:
     """What predictions.json says of a run; its id differs if the results may differ."""
     from panet_jax.segmenter.fingerprint import fingerprint
 
-    thresholds = {'absent_above': options.absent_above, 'present_above': present_above}
+    thresholds = {'absent_above': options.absent_above, 'present_above': decision.above}
     references = {
         'references': options.support,
         'negatives': options.negative,
         'folders': options.support_dir,
         'segmenter': options.segmenter,
     }
-    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds}
+    # Not part of the id: a photograph that keeps its classes is not segmented again if something else decides.
+    decided = {'decided_by': decision.decided_by}
+    return {'id': fingerprint(segmenter, *thresholds.values()), **references, **thresholds, **decided}
 
 
-def _runs(earlier, run) -> list[dict[str, Any]]:
+def _runs(earlier, run, entries) -> list[dict[str, Any]]:
     """The runs of which there are results, and this one."""
-    used = {entry.get('run') for entry in earlier['images']} - {run['id']}
+    used = {(entry.get('run'), decided_by(entry)) for entry in entries} - {(run['id'], run['decided_by'])}
     # Their pictures are removed, or replaced by those of this run.
-    others = [{**other, 'pictures': []} for other in earlier.get('runs', []) if other['id'] in used]
-    return [*others, run]
+    others = [{**other, 'pictures': []} for other in earlier.get('runs', [])]
+    return [*(other for other in others if (other['id'], other.get('decided_by')) in used), run]
 
 
 def _write_results(
-    job: Job, about: Mapping[str, Any], outcomes: Mapping[Path, dict[str, Any]], decision: Decision
+    job: Job,
+    about: Mapping[str, Any],
+    run: Mapping[str, Any],
+    outcomes: Mapping[Path, dict[str, Any]],
+    decision: Decision,
 ) -> dict[str, Any]:
     """Writes predictions.json: earlier results of other photographs, and these. Returns its content."""
     from panet_jax.segmenter.outputs import RESULTS, together
@@ -194,6 +179,7 @@ def _write_results(
         return {**outcomes[path], **({'answers': own} if own else {}), **after.get(path, {})}
 
     results = together(job.earlier, about, [entry(path) for path in job.stems if path in outcomes])
+    results = {**about, 'runs': _runs(job.earlier, run, results['images']), **results}
     write_json(job.out / RESULTS, results)
     return results
 
@@ -323,12 +309,12 @@ def _print_undecided(job, entries, decision):
                 'out; name the whole folder to decide of these too'
             )
         return
-    if options.segmenter:
+    if not decision.references.can_decide:
         print(
-            'every image was taken to show every class: a saved segmenter cannot decide; if most images lack a class, give '
-            'its references with --support, without --segmenter'
+            f'every image was taken to show every class: {options.segmenter} cannot decide, {WITHOUT_EVIDENCE}; if most '
+            'images lack a class, give all references with --support, without --segmenter'
         )
-    elif not _has_answers(decision):
+    elif not has_answers(decision.answers, decision.stems):
         print(
             'a class may have been left out where it is, and found where it is not; --review asks about a few images, and learns'
         )

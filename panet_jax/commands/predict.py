@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import panet_jax as pj
 from panet_jax.commands.answers import FILE, check_terminal
+from panet_jax.commands.decision import check_can_decide, known_answers
 from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.labeling import Job, label_photos
 from panet_jax.commands.option_parser import OptionParser, add_network_options, share, warn_of_size, whole_number
@@ -76,13 +77,19 @@ def run(arguments: Sequence[str]) -> int:
             '--all-present takes every image to show every class; leave it out, or --present-above, --absent-above and --review'
         )
     _check_review(out, options)
-    saved = _check_saved(options) if options.segmenter else ()
+    saved = _check_saved(options) if options.segmenter else None
+    can_decide = saved is None or (saved.can_decide and not (supports or negatives or options.support_dir))
+    check_can_decide(can_decide, options)
     if not options.segmenter:
         check_network(options.weights, options.size, options.debias)
     stems, earlier = _names_of_results(out, supports, negatives, queries, options) if queries else ({}, {})
     _check_target(options.save_segmenter)
     typed = read_typed(supports, negatives, options.support_dir, alone=not options.segmenter)
-    _check_classes(out, [*saved, *typed.by_class], stems, earlier)
+    classes = list(dict.fromkeys([*(saved.classes if saved else ()), *typed.by_class]))
+    answers = {}
+    if queries:
+        _check_classes(out, classes, stems, earlier)
+        answers = known_answers(out, stems, earlier['images'], classes, can_decide=can_decide, options=options)
     if others:
         print(f'{len(others)} file(s) with other endings than {", ".join(ENDINGS)} are passed over: {_first(others)}')
     warn_of_size(options.size)
@@ -90,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     del typed  # its masks and photographs may be large
     if not queries:
         return 0
-    return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, supports, options))
+    return label_photos(segmenter, Job(out, query_root(options.query), stems, earlier, answers, supports, options))
 
 
 def _names_of_results(out, supports, negatives, queries, options):
@@ -113,8 +120,6 @@ def _check_review(out, options):
         return
     if not options.query:
         raise InputError('--review asks about photographs; name them with --query.')
-    if options.segmenter:
-        raise InputError('a saved segmenter cannot decide which classes are present; give the references to --review.')
     check_terminal(out)
 
 
@@ -127,29 +132,21 @@ def _check_target(path):
 
 
 def _check_saved(options):
-    """Checks what may not be typed with --segmenter. Returns the classes of the file."""
+    """Checks what may not be typed with --segmenter. Returns the references of the file."""
     from panet_jax.segmenter.saved import read_file
 
     if options.as_drawn:
         raise InputError('a saved segmenter takes points and boxes as it was made to; leave --as-drawn out.')
     if settings := _typed_settings(options):
         raise InputError(f'a saved segmenter keeps the {" and ".join(settings)} it was made with; leave that out.')
-    if options.present_above is not None:
-        raise InputError(
-            'a saved segmenter has no features of its images, which are needed to decide which classes are present; fit again, or '
-            'leave out {segmenter.present_above}.'
-        )
-    return read_file(options.segmenter)[1].classes
+    return read_file(options.segmenter)[1]
 
 
 def _check_classes(out, classes, stems, earlier):
     """Checks that other results in the folder, which stay, are of the same classes."""
     from panet_jax.segmenter.outputs import SAME, check_same
 
-    if stems:
-        check_same(
-            out, earlier, {**{name: earlier.get(name) for name in SAME}, 'classes': list(dict.fromkeys(classes))}, stems
-        )
+    check_same(out, earlier, {**{name: earlier.get(name) for name in SAME}, 'classes': classes}, stems)
 
 
 def _first(paths):
@@ -229,8 +226,8 @@ def make_parser() -> OptionParser:
         '--present-above',
         type=share,
         metavar='NUMBER',
-        help='leave a class out of images that probably do not show it: where its `presence` in predictions.json is not '
-        'above this, such as 0.1',
+        help='leave a class out of images that probably do not show it: where its probability is below this, such '
+        'as 0.1: `presence` in predictions.json, of each image alone; with --review or answers `presence_after`, of all together',
     )
     parser.add_argument(
         '--all-present',

@@ -29,9 +29,10 @@ def check_experiment(workdir: AnyPath, config: 'ConfigDict') -> None:
             names.append('steps')
         _refuse(workdir, saved, current, names)
     elif file_name := _trace_of_training(workdir):
+        otherwise = 'evaluate this one with --mode=evaluate' if file_name == TRAINED else f'remove {file_name}'
         raise InputError(
-            f'{workdir} has {file_name} of a training, but no checkpoint to resume from: training would start again and replace '
-            'it. Choose another --workdir=, or evaluate this one with --mode=evaluate.'
+            f'{workdir} has {file_name} of a training, but no complete checkpoint to resume from: training would start again '
+            f'and replace it. Choose another --workdir=, or {otherwise}.'
         )
 
 

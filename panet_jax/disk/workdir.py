@@ -101,7 +101,7 @@ def network_steps(workdir: AnyPath) -> list[int]:
     path = workdir / TRAINED
     if not checkpoints and final is None and path.is_file():
         raise InputError(
-            f'{path} does not say its step, and there is no checkpoint; evaluate it with '
+            f'{path} does not say its step, and there is no complete checkpoint; evaluate it with '
             f"{{encoder.weights=}}{path} {{checkpoint=''}} in another --workdir."
         )
     return sorted({*checkpoints, *([] if final is None else [final])})
@@ -147,7 +147,7 @@ def newest_network(path: AnyPath) -> tuple[AnyPath, int]:
     if checkpoints and (final is None or final < checkpoints[-1]):
         return path / 'checkpoints' / str(checkpoints[-1]), checkpoints[-1]
     if not (path / TRAINED).is_file():
-        raise InputError(f'{path} has neither {TRAINED} nor a checkpoint; train first.')
+        raise InputError(f'{path} has neither {TRAINED} nor a complete checkpoint; train first.')
     return path / TRAINED, final or 0
 
 
@@ -162,8 +162,7 @@ def _final_step(workdir):
     # was resumed since then and stopped.
     logged = [line['step'] for line in read_json_lines(workdir / 'metrics.jsonl')]
     ended = logged and (workdir / 'config.json').is_file() and logged[-1] == read_config(workdir)['steps']
-    resumable = any((workdir / 'checkpoints').glob('[0-9]*'))
-    return logged[-1] if ended and not resumable else None
+    return logged[-1] if ended and not checkpoint_steps(workdir) else None
 
 
 def read_about(path: AnyPath) -> dict[str, str]:

@@ -81,5 +81,7 @@ def find_checkpoint(config: ConfigDict, workdir: AnyPath) -> tuple[AnyPath, int]
     check_split(home, config)
     steps = network_steps(home)
     if not steps:
-        raise InputError(f"{home} has no checkpoint; train first, or use {{checkpoint=}}'' for the untrained network.")
+        raise InputError(
+            f"{home} has no complete checkpoint; train first, or use {{checkpoint=}}'' for the untrained network."
+        )
     return home, int(checkpoint) if checkpoint.isdigit() else steps[-1]

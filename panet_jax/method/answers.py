@@ -20,7 +20,7 @@ from panet_jax.method.axes import check_axes
 from panet_jax.method.presence import WITH, WITHOUT
 
 # The constants were chosen on half of the classes of 160 of COCO's photographs; benchmarks/answers.py has the other half.
-FOLDER_ABOVE = 0.15  # the default probability above which a class counts as present
+FOLDER_ABOVE = 0.15  # the default probability from which a class counts as present
 FOLDER_IMAGES = 10  # so many photographs are a folder: some probably do not show a class
 GAIN = 5.0  # log-odds of what the regression predicts as 1
 WITHOUT_ANSWER, OTHER_REFERENCE = 0.1, 0.3  # weights; those of an answer and of a reference of the class are 1
@@ -83,7 +83,7 @@ def next_question(presence: np.ndarray, open_: np.ndarray, above: float = FOLDER
     Args:
         presence: [M] float in [0, 1], of one class, as from `presence_after`.
         open_: [M] bool, photographs that may be asked about; one at least.
-        above: probability in [0, 1] above which the class counts as present.
+        above: probability in [0, 1] from which the class counts as present.
 
     Returns:
         Its place in 0..M-1: an open one whose log-odds are nearest to those of `above`.

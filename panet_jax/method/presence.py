@@ -124,7 +124,7 @@ def views_of_references(features: np.ndarray, covered: np.ndarray, foreground: P
     for image, grid in enumerate(features):
         others = shown & (np.arange(len(shown)) != image)[:, None]
         alone = ~others.any(0)  # the class has no other reference: its own has to do
-        of_classes = _mean_of(classes, np.where(alone, shown, others))
+        of_classes = _mean_of(classes, np.where(alone, shown, others)).astype(np.float32)
         kept = (np.arange(len(shown)) != image) | (len(shown) == 1)
         own = np.concatenate([outside[kept].mean(0)[None], of_classes]).astype(np.float32)
         grid = np.asarray(grid, np.float32)

@@ -15,11 +15,9 @@ from panet_jax.method.answers import descriptor
 from panet_jax.method.edges import SIDE, edge_logits
 from panet_jax.method.expected_iou import expected_iou
 from panet_jax.method.prototypes import cosine_logits
-from panet_jax.segmenter.presence import class_probabilities, reference_statistics
+from panet_jax.segmenter.presence import class_probabilities, reference_statistics, taken_classes
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.segmentation import NEVER, Segmentation, absence
-
-DIGITS = 4  # of a probability
 
 
 class Comparison:
@@ -65,14 +63,13 @@ class Comparison:
             answers: {class: whether the image shows it}, of classes for which that is known.
 
         Returns:
-            The Segmentation, with the classes that are known to be there or, where that is unknown, are above the
-            threshold. With a threshold it has the probabilities, and the descriptor of the image.
+            The Segmentation, with the classes that are known to be there or, where that is unknown, are at least as
+            probable as the threshold. With a threshold it has the probabilities, and the descriptor of the image.
         """
         absent = self._by_class(_absence(features, self._prototypes))
         probabilities = described = None
         if self._statistics is not None:
-            # Rounded as predictions.json has them, so that whoever reads that comes to the same decision.
-            probabilities = class_probabilities(features, self._prototypes, self._statistics).round(DIGITS)
+            probabilities = self._by_class(class_probabilities(features, self._prototypes, self._statistics))
             described = np.asarray(_descriptor(features))
         # Prototypes are adapted after the decision: that of an absent class would adapt to whatever looks most like it.
         kept = np.concatenate([[True], self._taken(probabilities, answers)])
@@ -81,13 +78,13 @@ class Comparison:
         logits[..., kept] = of_kept
         names = itertools.compress(self._classes, kept[1:])
         expected = dict(zip(names, expected.tolist(), strict=True))
-        presence = None if probabilities is None else self._by_class(probabilities)
-        return Segmentation(logits, shape, self._classes, absent, presence, expected, described)
+        return Segmentation(logits, shape, self._classes, absent, probabilities, expected, described)
 
     def _taken(self, probabilities, answers):
         """[N] bool: the classes that are taken to be in an image."""
-        taken = np.ones(len(self._classes), bool) if probabilities is None else probabilities > self._present_above
-        return np.array([answers.get(name, one) for name, one in zip(self._classes, taken, strict=True)], bool)
+        if probabilities is None:
+            return np.array([answers.get(name, True) for name in self._classes], bool)
+        return np.array([*taken_classes(probabilities, answers, self._present_above).values()], bool)
 
     def _logits(self, features, prototypes, pixels):
         """The logits of an image, on the grid or at the working size of its edges, and the expected IoU, [N]."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
-from panet_jax.export.records import record_path
+from panet_jax.export.records import FOLDER, record_path
 from panet_jax.images.legend import with_legend
 from panet_jax.images.objects import Object
 from panet_jax.images.overlays import VOID_COLOR, outlined, overlay, way_color
@@ -157,9 +157,20 @@ def check_out(out: Path, stems: Iterable[str], inputs: Iterable[Path], *, more: 
     input_files = {path.resolve() for path in inputs}
     replaced = [path for path in outputs if path.resolve() in input_files]
     if not replaced and not (out / RESULTS).exists():
+        _check_lost(out)
         replaced = [path for path in outputs if path.exists()]
     if replaced:
         raise InputError(f'the results would replace {replaced[0]}; name another folder with --out.')
+
+
+def _check_lost(out):
+    """Refuses a folder of results whose predictions.json is gone: which files are results is known from it."""
+    if (out / REFERENCES).exists() and (out / FOLDER).is_dir():
+        free = next(f'{out}-{number}' for number in itertools.count(2) if not Path(f'{out}-{number}').exists())
+        raise InputError(
+            f'{out} has earlier results, but not the {RESULTS} that lists them; put it back, or type another folder, such as '
+            f'--out={free}.'
+        )
 
 
 def _check_writable(out):

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from panet_jax.errors import InputError
+from panet_jax.method.presence import Views
 from panet_jax.method.prototypes import Pooled, pool
 from panet_jax.segmenter.references import Marks
 
@@ -70,6 +71,21 @@ class ReferenceImage:
     background: Pooled
 
 
+class Evidence(NamedTuple):
+    """What the decision which classes an image shows takes of the references; see `evidence_of`.
+
+    Attributes:
+        views: what is found in the images of references, [R, ...] with N classes and C channels. They take 12 R N C bytes,
+            and R is at most twice the number of images.
+        descriptors: [I, C] float32, of the images that show a class.
+        shown: [I, N] bool, which classes they show.
+    """
+
+    views: Views
+    descriptors: np.ndarray
+    shown: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReferenceSet:
     """References of any number of classes. It never changes: `with_references` and `without` return another set.
@@ -80,11 +96,13 @@ class ReferenceSet:
         references: in the order in which they came.
         images: {hash: ReferenceImage} of the images that the references are of, in the same order; then of the negatives.
         negatives: what is none of the classes; it is background.
+        evidence: what a file had for the decision; None in all other sets, also in one that was made from a loaded one.
     """
 
     references: tuple[Reference, ...] = ()
     images: Mapping[str, ReferenceImage] = dataclasses.field(default_factory=dict)
     negatives: tuple[Negative, ...] = ()
+    evidence: Evidence | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -107,6 +125,16 @@ class ReferenceSet:
             image: hash of the image's pixels.
         """
         return image not in self.images or self.images[image].features is None
+
+    @property
+    def can_decide(self) -> bool:
+        """Whether it has what the decision takes which classes an image shows: the features of all images, or evidence."""
+        return self.evidence is not None or not any(map(self.lacks_features, self.images))
+
+    @property
+    def shows_background(self) -> bool:
+        """Whether a pixel of any image is background."""
+        return any(image.background.count for image in self.images.values())
 
     @property
     def channels(self) -> int:
@@ -203,7 +231,7 @@ class ReferenceSet:
         Raises:
             InputError: no pixel of any image is background.
         """
-        if not any(image.background.count for image in self.images.values()):
+        if not self.shows_background:
             raise InputError(
                 'the references show no background; add one whose annotation does not cover its whole image.'
             )

@@ -12,8 +12,10 @@ import safetensors.numpy
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.errors import InputError
+from panet_jax.method.presence import KINDS, Views
 from panet_jax.method.prototypes import Pooled
-from panet_jax.segmenter.reference_set import Negative, Reference, ReferenceImage, ReferenceSet
+from panet_jax.segmenter.presence import evidence_of
+from panet_jax.segmenter.reference_set import Evidence, Negative, Reference, ReferenceImage, ReferenceSet
 from panet_jax.segmenter.references import Marks
 
 VERSION = 2
@@ -22,6 +24,7 @@ KEY = 'panet_jax.segmenter'  # of the JSON text in the header
 # Version 1 was an .npz with the same arrays, which had the classes' names in place of `class_of` and `image_of`.
 EARLIER_VERSION, EARLIER_ENDING = 1, '.npz'
 MOST_BYTES = 2**31  # of an .npz, unpacked: one that claims more is no segmenter
+EVIDENCE = {'view_found', 'view_prototypes', 'view_shown', 'descriptors', 'descriptor_shown'}  # arrays of all or none
 NO_SEGMENTER = 'holds arrays, but no segmenter; name a file that --save-segmenter or Segmenter.save wrote.'
 
 
@@ -51,7 +54,7 @@ class Settings(TypedDict):
     network: str
 
 
-KINDS = {
+TYPES = {
     'size': int,
     'dtype': str,
     'head': str,
@@ -71,8 +74,8 @@ EARLIER = {'encoder': '', 'head': 'panet', 'understand': False, 'edges': False, 
 def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -> None:
     """Writes references with the features pooled under them; the file appears whole or not at all.
 
-    A reference takes S^2 / 4 bytes, 44 KB for 417 pixels, and the sums of its features. The features of the images are
-    left out.
+    A reference takes S^2 / 4 bytes, 44 KB for 417 pixels, and the sums of its features. If the set can decide, its
+    `Evidence` is written too, 12 R N C bytes for R views, N classes and C channels. The features of the images are left out.
 
     Args:
         path: file to write, NAME.safetensors.
@@ -102,6 +105,9 @@ def write_file(path: str | Path, settings: Settings, references: ReferenceSet) -
     if references.negatives:
         arrays['negative_of'] = np.array([images.index(negative.image) for negative in references.negatives], np.int32)
         arrays['negatives'] = np.packbits([negative.region for negative in references.negatives], axis=-1)
+    # References without background can segment nothing, until one is added that shows some.
+    if references.can_decide and references.shows_background:
+        arrays |= _arrays_of(evidence_of(references))
     with replacing(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(arrays, metadata={KEY: json.dumps(about)}))
 
@@ -113,7 +119,7 @@ def read_file(path: str | Path) -> tuple[Settings, ReferenceSet]:
         path: file to read.
 
     Returns:
-        The settings and the references, which lack the features of their images.
+        The settings and the references. They lack the features of their images, and have evidence if the file has.
 
     Raises:
         InputError: there is no such file, or it is something else.
@@ -158,6 +164,18 @@ def checked_target(path: str | Path) -> Path:
     return path
 
 
+def _arrays_of(evidence):
+    """Evidence as the arrays of a file."""
+    views, descriptors, shown = evidence
+    return {
+        'view_found': views.found,
+        'view_prototypes': views.prototypes,
+        'view_shown': views.shown.astype(np.int8),
+        'descriptors': descriptors,
+        'descriptor_shown': shown,
+    }
+
+
 def _read(path):
     """The JSON value and the arrays of a file."""
     with safetensors.safe_open(path, 'numpy') as file:
@@ -192,15 +210,15 @@ def _check_version(about: Mapping, version: int) -> None:
 
 
 def _settings(about) -> Settings:
-    for name, kind in KINDS.items():
+    for name, kind in TYPES.items():
         if not isinstance(about[name], kind):
             raise ValueError(f'{name} is {about[name]!r:.40}')
-    return {name: about[name] for name in KINDS}
+    return {name: about[name] for name in TYPES}
 
 
 def _reference_set(about, arrays) -> ReferenceSet:
     classes, images = (_texts(about, name) for name in ('classes', 'images'))
-    arrays = _checked(arrays, len(images), about['size'])
+    arrays = _checked(arrays, len(classes), len(images), about['size'])
     for name, numbers, texts in (
         ('class_of', arrays['class_of'], classes),
         ('image_of', np.r_[arrays['image_of'], arrays['negative_of']], images),
@@ -224,7 +242,20 @@ def _reference_set(about, arrays) -> ReferenceSet:
     negatives = tuple(
         Negative(images[image], region) for image, region in zip(arrays['negative_of'], regions, strict=True)
     )
-    return ReferenceSet(references, of_images, negatives)
+    return ReferenceSet(references, of_images, negatives, _evidence(arrays))
+
+
+def _evidence(arrays) -> Evidence | None:
+    """The evidence of a file; None of one that has none, as those of earlier versions."""
+    if 'view_found' not in arrays:
+        return None
+    shown = arrays['view_shown'].astype(int)
+    if not np.isin(shown, (-1, 0, 1)).all():
+        raise ValueError('its view_shown must be -1, 0 or 1')
+    found, prototypes, descriptors = (
+        arrays[name].astype(np.float32) for name in ('view_found', 'view_prototypes', 'descriptors')
+    )
+    return Evidence(Views(found, prototypes, shown), descriptors, arrays['descriptor_shown'].astype(bool))
 
 
 def _texts(about, name) -> list[str]:
@@ -235,7 +266,7 @@ def _texts(about, name) -> list[str]:
     return texts
 
 
-def _checked(arrays, images, size):
+def _checked(arrays, classes, images, size):
     """The arrays that belong to a segmenter, all of the right shapes and finite."""
     count, channels = arrays['sums'].shape
     row = -(-size // 8)
@@ -253,6 +284,15 @@ def _checked(arrays, images, size):
         'negative_of': (len(arrays['negatives']),),
         'negatives': (len(arrays['negatives']), size, row),
     }
+    if EVIDENCE.intersection(arrays):
+        views, described = (max(1, len(arrays[name])) for name in ('view_found', 'descriptors'))
+        shapes |= {
+            'view_found': (views, KINDS, classes, channels),
+            'view_prototypes': (views, classes, channels),
+            'view_shown': (views, classes),
+            'descriptors': (described, channels),
+            'descriptor_shown': (described, classes),
+        }
     for name, shape in shapes.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise ValueError(f'its {name} have the shape {arrays[name].shape}, wanted {shape} finite numbers')

@@ -21,7 +21,7 @@ PRESENCE = (
 )
 PROBABILITY = (
     'Present? says how probable it is that this picture shows the class, compared with the others; '
-    f'at {100 * FOLDER_ABOVE:.0f} % or less the class is off until you switch it on.'
+    f'below {100 * FOLDER_ABOVE:.0f} % the class is off until you switch it on.'
 )
 OTHER_ENCODER = 'Expected IoU was fitted with VGG-16; with {} its values mean little.'
 OTHERS = 8  # values of the result part besides its status

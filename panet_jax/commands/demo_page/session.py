@@ -225,7 +225,7 @@ class Session:
         """
         known, probabilities = self._known(path), self.probabilities(path)
         names = {*self.classes, *known, *probabilities}
-        return {name for name in names if not known.get(name, probabilities.get(name, 1) > FOLDER_ABOVE)}
+        return {name for name in names if not known.get(name, probabilities.get(name, 1) >= FOLDER_ABOVE)}
 
     def probabilities(self, path: Path) -> dict[str, float]:
         """How probable it is that an image shows each class.
@@ -374,9 +374,8 @@ class Session:
     def _stream(self, queries):
         """(Segmentation with all classes, photograph) of images; with `presence` if they are FOLDER_IMAGES or more."""
         references, options = self._segmenter.references, {}
-        if len(queries) >= FOLDER_IMAGES and not any(map(references.lacks_features, references.images)):
-            # Without answers, a class with a probability of 0 would be missing.
-            options = {'present_above': 0, 'answers': [dict.fromkeys(self.classes, True)] * len(queries)}
+        if len(queries) >= FOLDER_IMAGES and references.can_decide:
+            options = {'present_above': 0}
         return self._segmenter.stream_photos(queries, on_error='yield', **options)
 
     def _known(self, path) -> dict[str, bool]:

@@ -107,7 +107,8 @@ class Drafting:
         runs = self.project.results.get('runs') or [{}]
         absent_above, segmenter = runs[-1].get('absent_above'), self.segmenter
         settings = {'classes': list(segmenter.classes), **segmenter.settings}
-        run = {'id': OWN + fingerprint(segmenter, absent_above), 'absent_above': absent_above, 'present_above': None}
+        run = {'id': OWN + fingerprint(segmenter, absent_above), 'absent_above': absent_above}
+        run |= {'present_above': None, 'decided_by': None}
         run |= {name: [] for name in ('references', 'negatives', 'folders')} | {'segmenter': REFERENCES}
         return {name: settings[name] for name in SAME}, {**run, 'images': [stem for stem, _ in self._used]}
 
