@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import MISSING, SECONDS, awaited, serving, visiting
-from drawn import draw_disc
+from drawn import color_params, draw_disc
 from noting import noting
 from PIL import Image
 
@@ -700,19 +700,6 @@ def test_without_gradio_there_is_one_sentence(monkeypatch, capsys):
     assert (
         capsys.readouterr().err == "panet_jax: the page needs Gradio; install it with: pip install 'panet-jax[demo]'\n"
     )
-
-
-def color_params(like):
-    """Parameters of an encoder that sees colors alone: how far red and blue are above and below their means."""
-    params = {}
-    for name, layer in like.items():
-        kernel, bias = np.zeros(layer['kernel'].shape, np.float32), np.zeros(layer['bias'].shape, np.float32)
-        if name == 'conv1_1':
-            kernel[1, 1, [0, 0, 2, 2], range(4)] = 1, -1, 1, -1
-        else:
-            kernel[1, 1, range(4), range(4)] = 1
-        params[name] = {'kernel': kernel, 'bias': bias}
-    return params
 
 
 def served(folder, narrow_params):

@@ -221,7 +221,7 @@ def segment(desk: Desk) -> Iterator[tuple]:
 
 @shows_mistakes
 def take_over(desk: Desk, session: Session | None) -> tuple:
-    """Moves the images and the references of the first view into the project.
+    """Moves the images and the references of the first view into the project, with what the visitor said of the images.
 
     Args:
         desk: what the person has before them.
@@ -236,8 +236,11 @@ def take_over(desk: Desk, session: Session | None) -> tuple:
     desk.check()
     if session is None or not session.references or not session.queries:
         raise InputError('The first view has no reference or no image yet; mark something and upload images there.')
-    desk.project.add_photos(session.queries)
+    stems = desk.project.add_photos(session.queries)
     desk.drafting.add_references(session.reference_set)
+    known = [session.choices.known(path, session.reference_set.classes) for path in session.queries]
+    if any(known):
+        desk.project.keep_answers(dict(zip(stems, known, strict=True)))
     session.remove_all()
     session.queries = []
     return *listed_references(session), [], classes(desk)
