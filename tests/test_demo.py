@@ -521,39 +521,41 @@ def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
 
 
 @pytest.fixture
-def actions():
-    """The module of what happens on the page."""
+def on_page():
+    """The modules of what happens on the page: `marking_actions`, `result_actions`, `result_view`."""
     pytest.importorskip('gradio')
-    return importlib.import_module('panet_jax.commands.demo_page.actions')
+    names = 'marking_actions', 'result_actions', 'result_view'
+    modules = {name: importlib.import_module(f'panet_jax.commands.demo_page.{name}') for name in names}
+    return types.SimpleNamespace(**modules)
 
 
-def test_presence_is_told_in_words(actions):
-    view = actions.result_view
+def test_presence_is_told_in_words(on_page):
+    view = on_page.result_view
     values = (0, view.LIKELY, view.LIKELY + 0.01, view.UNSURE, view.UNSURE + 0.01, 1)
     words = ['likely', 'likely', 'unsure', 'unsure', 'unlikely', 'unlikely']
     assert [view.presence_word(absent) for absent in values] == words
 
 
-def test_a_heat_map_has_the_shape_of_its_photograph(actions, session, tmp_path):
+def test_a_heat_map_has_the_shape_of_its_photograph(on_page, session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.queries = [photo(tmp_path)]
     session.segment()
-    assert actions.result_view.class_heat_map(session.results[0], 'cat').shape == (40, 60, 3)
+    assert on_page.result_view.class_heat_map(session.results[0], 'cat').shape == (40, 60, 3)
 
 
-def test_a_tab_that_outlived_its_session_is_told_to_reload(actions):
+def test_a_tab_that_outlived_its_session_is_told_to_reload(on_page):
     import gradio as gr
 
-    for action in (actions.remove_all, actions.segment, actions.switch):
+    for action in (on_page.marking_actions.remove_all, on_page.result_actions.segment, on_page.result_actions.switch):
         with pytest.raises(gr.Error, match='Reload the page'):
             list(action(None))
 
 
-def test_the_page_says_that_it_searches_before_it_does(actions, session, tmp_path):
+def test_the_page_says_that_it_searches_before_it_does(on_page, session, tmp_path):
     image, mask = draw_disc(0)
     drawing_ = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(2)]
-    steps = actions.try_out(session, True, 'mask', drawing_, None, 'cat')
+    steps = on_page.marking_actions.try_out(session, True, 'mask', drawing_, None, 'cat')
     assert next(steps)[0] == 'Searching 2 images …'
     assert session.classes == (), 'the drawing has been encoded already'
     *_, last = steps
@@ -561,22 +563,24 @@ def test_the_page_says_that_it_searches_before_it_does(actions, session, tmp_pat
     assert [result.path.name for result in session.results] == ['0.png', '1.png']
 
 
-def test_the_page_tells_of_torn_images_while_nothing_is_marked(actions, session, tmp_path):
+def test_the_page_tells_of_torn_images_while_nothing_is_marked(on_page, session, tmp_path):
     (tmp_path / 'torn.png').write_bytes(b'torn')
-    ((status, *_),) = actions.search(session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)])
+    ((status, *_),) = on_page.result_actions.search(
+        session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)]
+    )
     assert status.startswith('Nothing to look for yet')
     assert 'torn.png is no image' in status
 
 
-def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
+def test_the_legend_says_how_sure_each_class_is(on_page, session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.add('d<g', *draw_disc(1, color=BLUISH))
     session.queries = [photo(tmp_path)]
     session.segment()
     session.heat_class = 'cat'
     session.switch(0, 'd<g', on=False)
-    _, legend, classes = actions.result_view.view(session)
-    absent, word = session.results[0].full.absent, actions.result_view.presence_word
+    _, legend, classes = on_page.result_view.view(session)
+    absent, word = session.results[0].full.absent, on_page.result_view.presence_word
     assert classes['choices'] == [(f'{name}: {word(absent[name])}', name) for name in ('cat', 'd<g')]
     assert classes['value'] == ['cat']
     share = f'{session.results[0].segmentation.shares["cat"]:.1%}'
@@ -586,16 +590,16 @@ def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
     assert [row[1:] for row in rows] == [[*row, iou] for row, iou in zip(words, expected, strict=True)]
     assert 'd&lt;g' in rows[1][0]
     assert 'fitted' not in legend
-    legend = actions.result_view._legend(session.results[0], (), 'dinov2-small')
+    legend = on_page.result_view._legend(session.results[0], (), 'dinov2-small')
     assert 'Expected IoU was fitted with VGG-16; with dinov2-small its values mean little.' in legend
 
 
-def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, of_two_colors):
+def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(on_page, of_two_colors):
     from panet_jax.commands.demo_page.page import ResultPart
 
     session = of_two_colors
     session.queries[8].write_bytes(b'torn')
-    *_, values = actions.segment(session)
+    *_, values = on_page.result_actions.segment(session)
     shown = ResultPart(*values)
     torn, sentence = shown.status.split('\n\n')
     assert sentence == 'cat was left out of 5 of 9 pictures, dog of 4: they are probably not there.'
@@ -608,45 +612,45 @@ def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, o
     assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
     assert 'below 15 % the class is off' in shown.legend
     session.chosen = 0
-    status, *_ = actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
+    status, *_ = on_page.result_actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
     assert status.split('\n\n') == [torn, sentence.replace('dog of 4', 'dog of 3')]
-    shown = ResultPart(*actions.take_every_class(session, True))
+    shown = ResultPart(*on_page.result_actions.take_every_class(session, True))
     assert (shown.status, shown.every_class['visible'], shown.classes['value']) == (torn, True, ['cat', 'dog'])
     assert 'unsure' in shown.legend
     session.take_every_class(False)
     session.queries = session.queries[:3]
-    *_, values = actions.segment(session)
+    *_, values = on_page.result_actions.segment(session)
     shown = ResultPart(*values)
     assert (shown.status, shown.every_class['visible']) == ('', False)
 
 
-def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):
+def test_actions_give_a_value_for_each_component_of_the_result(on_page, session, tmp_path):
     from panet_jax.commands.demo_page.page import ReferencePart, ResultPart
 
     session.queries = [photo(tmp_path)]
-    (nothing,) = actions.segment(session)
+    (nothing,) = on_page.result_actions.segment(session)
     session.add('cat', *draw_disc(0))
-    busy, results = actions.segment(session)
+    busy, results = on_page.result_actions.segment(session)
     assert {len(values) for values in (nothing, busy, results)} == {len(ResultPart._fields)}
-    assert results[ResultPart._fields.index('files')] == actions.result_view.files(session)
-    assert len(actions.add_negative(session)) == len(ReferencePart._fields)
+    assert results[ResultPart._fields.index('files')] == on_page.result_view.files(session)
+    assert len(on_page.marking_actions.add_negative(session)) == len(ReferencePart._fields)
     event = types.SimpleNamespace(index=1)
-    index, button = actions.pick(session, event)
+    index, button = on_page.marking_actions.pick(session, event)
     assert (index, button['value']) == (1, 'Remove number 2, none of these')
-    assert len(actions.remove(session, 0)) == len(ReferencePart._fields)
+    assert len(on_page.marking_actions.remove(session, 0)) == len(ReferencePart._fields)
 
 
-def test_a_class_of_an_image_that_is_searched_anew_is_not_switched(actions, session, tmp_path):
+def test_a_class_of_an_image_that_is_searched_anew_is_not_switched(on_page, session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.queries = [photo(tmp_path)]
     event = types.SimpleNamespace(value='cat', selected=False, index=0)
-    assert actions.switch(session, event) == [actions.gr.skip()] * 6
+    assert on_page.result_actions.switch(session, event) == [on_page.result_view.gr.skip()] * 6
     session.segment()
-    *_, files = actions.switch(session, event)
-    assert files == actions.result_view.files(session)
+    *_, files = on_page.result_actions.switch(session, event)
+    assert files == on_page.result_view.files(session)
     assert session.results[0].segmentation.shares['cat'] == 0
     event.value = 'dog'
-    assert actions.switch(session, event) == [actions.gr.skip()] * 6
+    assert on_page.result_actions.switch(session, event) == [on_page.result_view.gr.skip()] * 6
 
 
 def demo_folder(folder, age=1000):

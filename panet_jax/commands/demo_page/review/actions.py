@@ -8,7 +8,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from panet_jax.commands.demo_page.actions import listed_references, shows_mistakes
+from panet_jax.commands.demo_page.marking_actions import listed_references
+from panet_jax.commands.demo_page.mistakes import shows_mistakes
 from panet_jax.commands.demo_page.review import view
 from panet_jax.commands.demo_page.review.desk import Desk
 from panet_jax.commands.demo_page.review.strokes import read_stroke
