@@ -17,7 +17,8 @@ from typed import run_typed
 import panet_jax as pj
 from panet_jax.compute.interrupts import Interrupted
 from panet_jax.disk.paths import workdir_path
-from panet_jax.disk.workdir import checkpoint_steps, read_json_lines
+from panet_jax.disk.saved_networks import checkpoint_steps
+from panet_jax.disk.workdir import read_json_lines
 from panet_jax.evaluation.evaluate import evaluate
 from panet_jax.training import train as training
 

@@ -15,7 +15,7 @@ from limits import largest_file
 
 import panet_jax as pj
 from panet_jax.disk.downloads import Download
-from panet_jax.disk.workdir import read_about
+from panet_jax.disk.saved_networks import read_about
 from panet_jax.method.vgg16 import CONV_NAMES, init_encoder_params, vgg16
 from panet_jax.networks import imagenet, torch_files
 from panet_jax.networks.layouts.vgg16_layout import SNAPSHOT_NAMES, TORCHVISION_NAMES

@@ -16,7 +16,6 @@ from panet_jax.segmenter.kept_answers import FILE, FOLDER, PHOTOGRAPH, AllAnswer
 if TYPE_CHECKING:
     from panet_jax.segmenter.reference_set import ReferenceSet
 
-WITHOUT_EVIDENCE = 'as an earlier version saved it, or references were added to it'
 Outcomes = Mapping[Path, dict[str, Any]]  # {photograph: its entry in predictions.json}
 
 
@@ -43,6 +42,20 @@ def has_answers(answers: AllAnswers, stems: Mapping[Path, str]) -> bool:
         True if there is an answer for one of them.
     """
     return any(answers.get(stem) for stem in stems.values())
+
+
+def why_undecided(options: argparse.Namespace) -> str:
+    """Why a saved segmenter cannot decide, for a sentence.
+
+    Args:
+        options: what was typed.
+
+    Returns:
+        A clause about the file of --segmenter.
+    """
+    if options.support or options.support_dir or options.negative:
+        return 'as further references are typed with it'
+    return 'as an earlier version saved it, or references were added before'
 
 
 def check_can_decide(can_decide: bool, options: argparse.Namespace) -> None:
@@ -103,8 +116,8 @@ def known_answers(
 
 def _cannot_decide(options, otherwise):
     return (
-        f'{options.segmenter} cannot decide which classes are present, {WITHOUT_EVIDENCE}; give all references with --support, '
-        f'without --segmenter, or {otherwise}.'
+        f'{options.segmenter} cannot decide which classes are present, {why_undecided(options)}; give all references with '
+        f'--support, without --segmenter, or {otherwise}.'
     )
 
 

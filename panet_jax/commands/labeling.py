@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from panet_jax.commands.answers import ask
-from panet_jax.commands.decision import WITHOUT_EVIDENCE, Decision, decided_by, has_answers
+from panet_jax.commands.decision import Decision, decided_by, has_answers, why_undecided
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import drawn_pictures, remove_pictures, write_reference_pictures
 from panet_jax.commands.result_sheet import draw_sheet
@@ -312,7 +312,7 @@ def _print_undecided(job, entries, decision):
         return
     if not decision.references.can_decide:
         print(
-            f'every image was taken to show every class: {options.segmenter} cannot decide, {WITHOUT_EVIDENCE}; if most '
+            f'every image was taken to show every class: {options.segmenter} cannot decide, {why_undecided(options)}; if most '
             'images lack a class, give all references with --support, without --segmenter'
         )
     elif not has_answers(decision.answers, decision.stems):

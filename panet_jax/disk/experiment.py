@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import TRAINED, checkpoint_steps, read_config, read_json_lines
+from panet_jax.disk.saved_networks import TRAINED, checkpoint_steps
+from panet_jax.disk.workdir import read_config, read_json_lines
 from panet_jax.errors import InputError
 from panet_jax.settings import Role, defaults, flat, is_fixed, with_role
 

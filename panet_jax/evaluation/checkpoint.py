@@ -5,7 +5,8 @@ from ml_collections import ConfigDict
 from panet_jax.compute import hosts
 from panet_jax.disk.experiment import check_split, check_untrained
 from panet_jax.disk.paths import AnyPath, absolute, workdir_path
-from panet_jax.disk.workdir import network_steps, read_config, saved_network
+from panet_jax.disk.saved_networks import network_steps, saved_network
+from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.networks.encoders import encoder_of
 from panet_jax.networks.initial import InitialNetwork

@@ -1,4 +1,4 @@
-"""A user's name for a network -> the network. Of a workdir it is the one that `newest_network` of disk/workdir.py finds."""
+"""A user's name for a network -> the network. Of a workdir it is the one that `newest_network` of disk/saved_networks.py finds."""
 
 import dataclasses
 import os
@@ -7,7 +7,8 @@ from pathlib import Path
 import jax
 
 from panet_jax.disk.paths import absolute, workdir_path
-from panet_jax.disk.workdir import TRAINED, newest_network, read_config
+from panet_jax.disk.saved_networks import TRAINED, newest_network
+from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16

@@ -7,7 +7,8 @@ from typing import Any
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.disk.paths import absolute
-from panet_jax.disk.workdir import TRAINED, write_json
+from panet_jax.disk.saved_networks import TRAINED
+from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
 from panet_jax.networks.history import History
 from panet_jax.networks.network import Network

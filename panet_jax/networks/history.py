@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from panet_jax.disk.paths import AnyPath, absolute, workdir_path
-from panet_jax.disk.workdir import TRAINED, read_about, read_classes, read_config
+from panet_jax.disk.saved_networks import TRAINED, read_about
+from panet_jax.disk.workdir import read_classes, read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Params
 from panet_jax.networks.encoders import ENCODERS

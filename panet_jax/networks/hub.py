@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from panet_jax.disk.workdir import TRAINED
+from panet_jax.disk.saved_networks import TRAINED
 from panet_jax.errors import InputError
 from panet_jax.networks.exported import CARD, MODEL, is_exported
 from panet_jax.networks.names import HUB

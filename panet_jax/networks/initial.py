@@ -9,7 +9,7 @@ import flax.traverse_util
 import jax
 
 from panet_jax.disk.paths import workdir_path
-from panet_jax.disk.workdir import newest_network
+from panet_jax.disk.saved_networks import newest_network
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.networks.encoders import DEFAULT, ENCODERS, encoder_of

@@ -15,7 +15,8 @@ import safetensors.numpy
 
 from panet_jax.disk.atomic import replacing
 from panet_jax.disk.paths import AnyPath, in_bucket
-from panet_jax.disk.workdir import read_about, read_config
+from panet_jax.disk.saved_networks import read_about
+from panet_jax.disk.workdir import read_config
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder, Params
 from panet_jax.method.vgg16 import CONV_NAMES, encoder_width, vgg16

@@ -66,6 +66,24 @@ def check_answers(answers: Sequence[Answers], count: int, classes: Sequence[str]
                 )
 
 
+def check_folder(images: Sequence[Photo], present_above: float) -> None:
+    """Checks what `predict_folder` does not take, but `predict` does.
+
+    Args:
+        images: the images.
+        present_above: threshold of the probability that an image shows a class.
+
+    Raises:
+        InputError: the images are no list, or the threshold is None.
+    """
+    if not isinstance(images, list | tuple):
+        raise InputError(
+            f"images must be a list, such as sorted(Path('folder').glob('*.jpg')), got {images!r:.60}; predict takes one image."
+        )
+    if present_above is None:
+        raise InputError('present_above must be a number from 0 to 1 such as 0.1, got None; predict takes None.')
+
+
 def read_queries(
     images: Iterable[Photo], size: int, *, keep_photos: bool, answers: Sequence[Answers] | None = None
 ) -> Iterator[Query | InputError]:

@@ -18,7 +18,8 @@ from ml_collections import ConfigDict
 
 from panet_jax.compute import hosts
 from panet_jax.disk.paths import AnyPath
-from panet_jax.disk.workdir import CLASSES, TRAINED, append_json_line, keep_json_lines, locked, read_classes, write_json
+from panet_jax.disk.saved_networks import TRAINED
+from panet_jax.disk.workdir import CLASSES, append_json_line, keep_json_lines, locked, read_classes, write_json
 from panet_jax.episodes.assembly import Episodes
 from panet_jax.errors import InputError
 from panet_jax.method.encoder import Encoder
