@@ -2,6 +2,7 @@
 
     FOLDER/predictions.json, NAME.png, NAME-overlay.jpg, objects/NAME.json    the drafts, as `panet-jax predict` writes them
     FOLDER/references.safetensors                                             the references that they were made with
+    FOLDER/answers.json                                                       which classes a person said that images show
     FOLDER/photos/                                                            copies of photographs that were uploaded
     FOLDER/review/NAME/steps.json, N.png, thumbnail-N.jpg                     the steps of an image, and its label maps
 
