@@ -114,6 +114,21 @@ def test_a_threshold_of_photographs_alone_is_kept_until_something_is_known(folde
     assert decide(work.project, work.segmenter.references, last_run(work.project)).by_folder
 
 
+def test_without_the_reference_drafts_are_decided_as_before(folder):
+    predict(folder.parent, '--present-above=0.3')
+    work = drafting(folder)
+    before = {stem: work.project.labels(stem).tobytes() for stem in work.project.images}
+    labels = np.zeros_like(work.project.labels('0'))
+    labels[:20] = 1
+    work.project.use_as_reference('0', labels)
+    list(work.segment())
+    assert entries_of(folder)[1][-1]['decided_by'] == 'folder'
+    work.project.undo()
+    list(work.segment())
+    assert {stem: work.project.labels(stem).tobytes() for stem in work.project.images} == before
+    assert entries_of(folder)[1][-1]['decided_by'] == 'photograph'
+
+
 def test_what_is_accepted_or_cleared_counts_as_answers_do(folder):
     work = drafting(folder)
     project, references = work.project, work.segmenter.references

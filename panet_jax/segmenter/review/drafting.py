@@ -127,7 +127,9 @@ class Drafting:
         self.project.write_results(settings, run, decided.entries)
 
     def _last_run(self) -> dict[str, Any]:
-        return (self.project.results.get('runs') or [{}])[-1]
+        """The last run of `panet-jax predict`; that of a review, if it has replaced all others."""
+        runs = self.project.results.get('runs') or [{}]
+        return next((run for run in reversed(runs) if not run.get('id', '').startswith(OWN)), runs[-1])
 
     def _about(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The settings and the run that predictions.json has, of drafts that are made now."""
