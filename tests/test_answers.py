@@ -15,7 +15,7 @@ from scipy import special
 
 import panet_jax as pj
 from panet_jax.commands import cli
-from panet_jax.commands.answers import ask, read_answers
+from panet_jax.commands.answers import ask
 from panet_jax.method.answers import (
     FOLDER_ABOVE,
     FOLDER_IMAGES,
@@ -25,6 +25,7 @@ from panet_jax.method.answers import (
     next_question,
     presence_after,
 )
+from panet_jax.segmenter.kept_answers import read_answers
 
 COLORS = {'red': (220, 40, 30), 'blue': (20, 60, 240)}
 

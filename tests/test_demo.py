@@ -15,30 +15,26 @@ import urllib.error
 import urllib.request
 import uuid
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import MISSING, SECONDS, awaited, serving, visiting
-from drawn import draw_disc
+from drawn import color_params, draw_disc
 from noting import noting
 from PIL import Image
 
 import panet_jax as pj
 from panet_jax.commands import cli
 from panet_jax.commands.demo_page import session as sessions
+from panet_jax.commands.demo_page.choices import Choices
 from panet_jax.commands.demo_page.drawing import BACKGROUND_COLOR, CLASS_COLOR, annotation
 from panet_jax.commands.demo_page.example import example_queries, example_references
 from panet_jax.commands.demo_page.folder import PREFIX, remove_leftovers, visitors_folder
-from panet_jax.commands.demo_page.session import (
-    LIKELY,
-    MOST_IMAGES,
-    UNSURE,
-    Session,
-    class_heat_map,
-    presence,
-)
+from panet_jax.commands.demo_page.session import MOST_IMAGES, Session
 from panet_jax.commands.demo_page.uploads import read_mask, shrunk
 from panet_jax.images.overlays import outlined, overlay
+from panet_jax.method.answers import FOLDER_ABOVE
 from panet_jax.segmenter import stream
 from panet_jax.segmenter.references import read_marks
 
@@ -133,7 +129,6 @@ def test_a_session_finds_what_the_segmenter_finds(session, segmenter_, tmp_path)
     np.testing.assert_array_equal(label_map(result), expected.labels)
     with Image.open(result.overlay) as picture:
         assert picture.size == (60, 40)
-    assert class_heat_map(result, 'dog').shape == (40, 60, 3)
     assert segmenter_.classes == ()
 
 
@@ -166,7 +161,7 @@ def test_a_picture_without_any_of_the_classes_is_learned_from(session, segmenter
     expected = segmenter_.without_references().add('cat', *draw_disc(0)).add_negative(path)
     np.testing.assert_array_equal(session.reference_set.prototypes(), expected.references.prototypes())
     session.segment()
-    assert session.names_off(path) == {'cat'}
+    assert session.results[0].names_off == {'cat'}
     assert not label_map(session.results[0]).any()
     (_, name), (picture, caption) = session.thumbnails()
     assert (name, caption, picture.shape) == ('cat', 'none of these', (40, 60, 3))
@@ -202,7 +197,7 @@ def test_a_reference_is_no_picture_without_its_class(session, tmp_path, shape):
     session.segment()
     with pytest.raises(pj.InputError, match=r"query\.png is a reference of 'cat'; remove that first"):
         session.add_negative(0)
-    assert (session.negatives, session.switched) == ([], {})
+    assert (session.negatives, session.choices.switched) == ([], {})
 
 
 def test_what_is_tried_out_counts_until_something_is_added(session, tmp_path):
@@ -307,6 +302,33 @@ def test_a_class_can_be_switched_off_in_one_picture(session, tmp_path):
     np.testing.assert_array_equal(label_map(session.results[0]), before[0])
 
 
+IMAGE, OTHER = Path('a.png'), Path('b.png')
+
+
+def test_what_the_visitor_says_of_an_image_counts_before_what_is_decided():
+    choices, classes = Choices(), ('cat', 'dog')
+    assert choices.names_off(IMAGE, classes) == set()
+    choices.presence = {IMAGE: {'cat': FOLDER_ABOVE, 'dog': 0.0}}
+    assert choices.names_off(IMAGE, classes) == choices.left_out(IMAGE, classes) == {'dog'}
+    choices.switch(IMAGE, 'dog', on=True)
+    choices.switch(IMAGE, 'cat', on=False)
+    assert choices.names_off(IMAGE, classes) == {'cat'}
+    assert choices.left_out(IMAGE, classes) == choices.names_off(OTHER, classes) == set()
+    assert choices.known(IMAGE, ('cat',)) == {'cat': False}
+    choices.every_class = True
+    assert (choices.names_off(IMAGE, classes), choices.probabilities(IMAGE)) == ({'cat'}, {})
+
+
+def test_an_image_without_any_class_has_none_of_those_that_come_later_either():
+    choices = Choices()
+    choices.switch(IMAGE, 'cat', on=True)
+    choices.without = {IMAGE}
+    assert choices.names_off(IMAGE, ('cat', 'dog')) == {'cat', 'dog'}
+    assert choices.left_out(IMAGE, ('cat', 'dog')) == set()
+    with pytest.raises(pj.InputError, match="a\\.png is 'none of these' among the references"):
+        choices.switch(IMAGE, 'cat', on=True)
+
+
 @pytest.fixture
 def of_two_colors(narrow_params, tmp_path):
     """A session with ten images, of which the even ones show a cat, which is red, and the odd ones a dog, which is blue."""
@@ -323,7 +345,7 @@ def of_two_colors(narrow_params, tmp_path):
 def all_off(session):
     """What is switched off in each result, by its label map and by the session."""
     for result in session.results:
-        assert result.names_off == session.names_off(result.path)
+        assert result.names_off == session.choices.names_off(result.path, result.full.classes)
         np.testing.assert_array_equal(label_map(result), result.full.without(result.names_off).labels)
     return [result.names_off for result in session.results]
 
@@ -336,7 +358,7 @@ def test_of_ten_images_a_class_is_left_out_where_it_probably_is_not(of_two_color
     session.queries = session.queries[:9]
     session.segment()
     assert all_off(session) == 9 * [set()]
-    assert (session.left_out, session.can_decide) == ({}, False)
+    assert (session.left_out, session.choices.can_decide) == ({}, False)
     assert session.results[0].full.presence is None
 
 
@@ -348,7 +370,7 @@ def test_what_is_decided_is_what_the_segmenter_decides(of_two_colors):
     segmenter = pj.Segmenter(session._segmenter.network, batch=2)
     segmenter.references = session.reference_set
     for path, expected in zip(paths, segmenter.predict_folder(paths), strict=True):
-        assert session.probabilities(path) == pytest.approx(expected.presence, abs=1e-3)
+        assert session.choices.probabilities(path) == pytest.approx(expected.presence, abs=1e-3)
 
 
 def test_what_the_visitor_switches_overrides_what_is_decided(of_two_colors):
@@ -371,11 +393,11 @@ def test_what_the_visitor_switches_overrides_what_is_decided(of_two_colors):
 def test_other_images_learn_from_a_picture_without_any_of_the_classes(of_two_colors):
     session = of_two_colors
     session.segment()
-    before = session.probabilities(session.queries[2])['cat']
+    before = session.choices.probabilities(session.queries[2])['cat']
     session.add_negative(0)
     session.segment()
     assert all_off(session)[0] == {'cat', 'dog'}
-    assert session.probabilities(session.queries[2])['cat'] < before
+    assert session.choices.probabilities(session.queries[2])['cat'] < before
     assert session.left_out['dog'] <= 4
 
 
@@ -385,7 +407,11 @@ def test_every_picture_may_show_every_class_without_a_new_search(of_two_colors, 
     monkeypatch.delattr(pj.Segmenter, 'stream_photos')
     session.take_every_class(True)
     assert all_off(session) == 10 * [set()]
-    assert (session.left_out, session.probabilities(session.queries[0]), session.can_decide) == ({}, {}, True)
+    assert (session.left_out, session.choices.probabilities(session.queries[0]), session.choices.can_decide) == (
+        {},
+        {},
+        True,
+    )
     monkeypatch.undo()
     session.segment()
     assert all_off(session) == 10 * [set()]
@@ -406,13 +432,13 @@ def test_references_of_a_file_decide_if_it_has_what_that_takes(of_two_colors, tm
     session = of_two_colors
     session._segmenter.save(tmp_path / 'saved.safetensors')
     loaded = pj.Segmenter.load(tmp_path / 'saved.safetensors', session._segmenter.network).references
-    session._keep(loaded)
+    session._keep(loaded, session.references, [])
     assert session.segment() == []
     assert all_off(session) == 5 * [{'dog'}, {'cat'}]
-    session._keep(dataclasses.replace(loaded, evidence=None))
+    session._keep(dataclasses.replace(loaded, evidence=None), session.references, [])
     assert session.segment() == []
     assert all_off(session) == 10 * [set()]
-    assert not session.can_decide
+    assert not session.choices.can_decide
 
 
 def test_classes_that_are_gone_need_not_be_switched_on(session, tmp_path):
@@ -456,12 +482,6 @@ def test_the_page_decodes_each_image_once_for_a_search_and_keeps_none(session, t
     assert [reference() for reference in photos] == [None] * 3
 
 
-def test_presence_is_told_in_words():
-    assert [presence(absent) for absent in (0, LIKELY, LIKELY + 0.01, UNSURE, UNSURE + 0.01, 1)] == [
-        'likely', 'likely', 'unsure', 'unsure', 'unlikely', 'unlikely'
-    ]  # fmt: skip
-
-
 @pytest.fixture
 def huge(tmp_path):
     """A small file that would take 270 MB once it is decoded."""
@@ -501,25 +521,41 @@ def test_torn_images_are_told_before_anything_is_searched(session, tmp_path):
 
 
 @pytest.fixture
-def actions():
-    """The module of what happens on the page."""
+def on_page():
+    """The modules of what happens on the page: `marking_actions`, `result_actions`, `result_view`."""
     pytest.importorskip('gradio')
-    return importlib.import_module('panet_jax.commands.demo_page.actions')
+    names = 'marking_actions', 'result_actions', 'result_view'
+    modules = {name: importlib.import_module(f'panet_jax.commands.demo_page.{name}') for name in names}
+    return types.SimpleNamespace(**modules)
 
 
-def test_a_tab_that_outlived_its_session_is_told_to_reload(actions):
+def test_presence_is_told_in_words(on_page):
+    view = on_page.result_view
+    values = (0, view.LIKELY, view.LIKELY + 0.01, view.UNSURE, view.UNSURE + 0.01, 1)
+    words = ['likely', 'likely', 'unsure', 'unsure', 'unlikely', 'unlikely']
+    assert [view.presence_word(absent) for absent in values] == words
+
+
+def test_a_heat_map_has_the_shape_of_its_photograph(on_page, session, tmp_path):
+    session.add('cat', *draw_disc(0))
+    session.queries = [photo(tmp_path)]
+    session.segment()
+    assert on_page.result_view.class_heat_map(session.results[0], 'cat').shape == (40, 60, 3)
+
+
+def test_a_tab_that_outlived_its_session_is_told_to_reload(on_page):
     import gradio as gr
 
-    for action in (actions.remove_all, actions.segment, actions.switch):
+    for action in (on_page.marking_actions.remove_all, on_page.result_actions.segment, on_page.result_actions.switch):
         with pytest.raises(gr.Error, match='Reload the page'):
             list(action(None))
 
 
-def test_the_page_says_that_it_searches_before_it_does(actions, session, tmp_path):
+def test_the_page_says_that_it_searches_before_it_does(on_page, session, tmp_path):
     image, mask = draw_disc(0)
     drawing_ = {'background': image, 'layers': [np.dstack([np.full_like(image, tuple(ORANGE)), 255 * mask])]}
     session.queries = [photo(tmp_path, f'{number}.png') for number in range(2)]
-    steps = actions.try_out(session, True, 'mask', drawing_, None, 'cat')
+    steps = on_page.marking_actions.try_out(session, True, 'mask', drawing_, None, 'cat')
     assert next(steps)[0] == 'Searching 2 images …'
     assert session.classes == (), 'the drawing has been encoded already'
     *_, last = steps
@@ -527,90 +563,94 @@ def test_the_page_says_that_it_searches_before_it_does(actions, session, tmp_pat
     assert [result.path.name for result in session.results] == ['0.png', '1.png']
 
 
-def test_the_page_tells_of_torn_images_while_nothing_is_marked(actions, session, tmp_path):
+def test_the_page_tells_of_torn_images_while_nothing_is_marked(on_page, session, tmp_path):
     (tmp_path / 'torn.png').write_bytes(b'torn')
-    ((status, *_),) = actions.search(session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)])
+    ((status, *_),) = on_page.result_actions.search(
+        session, [(str(tmp_path / 'torn.png'), None), (str(photo(tmp_path)), None)]
+    )
     assert status.startswith('Nothing to look for yet')
     assert 'torn.png is no image' in status
 
 
-def test_the_legend_says_how_sure_each_class_is(actions, session, tmp_path):
+def test_the_legend_says_how_sure_each_class_is(on_page, session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.add('d<g', *draw_disc(1, color=BLUISH))
     session.queries = [photo(tmp_path)]
     session.segment()
     session.heat_class = 'cat'
     session.switch(0, 'd<g', on=False)
-    _, legend, classes = actions.result_view.view(session)
-    absent = session.results[0].full.absent
-    assert classes['choices'] == [(f'{name}: {presence(absent[name])}', name) for name in ('cat', 'd<g')]
+    _, legend, classes = on_page.result_view.view(session)
+    absent, word = session.results[0].full.absent, on_page.result_view.presence_word
+    assert classes['choices'] == [(f'{name}: {word(absent[name])}', name) for name in ('cat', 'd<g')]
     assert classes['value'] == ['cat']
     share = f'{session.results[0].segmentation.shares["cat"]:.1%}'
     rows = [re.findall('<td>(.*?)</td>', row) for row in legend.split('<tr>')[2:]]
-    words = [[share, presence(absent['cat'])], ['switched off', presence(absent['d<g'])]]
+    words = [[share, word(absent['cat'])], ['switched off', word(absent['d<g'])]]
     expected = [f'{value:.2f}' for value in session.results[0].full.expected_iou.values()]
     assert [row[1:] for row in rows] == [[*row, iou] for row, iou in zip(words, expected, strict=True)]
     assert 'd&lt;g' in rows[1][0]
     assert 'fitted' not in legend
-    legend = actions.result_view._legend(session.results[0], (), 'dinov2-small')
+    legend = on_page.result_view._legend(session.results[0], (), 'dinov2-small')
     assert 'Expected IoU was fitted with VGG-16; with dinov2-small its values mean little.' in legend
 
 
-def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(actions, of_two_colors):
+def test_the_page_tells_what_it_left_out_and_how_probable_classes_are(on_page, of_two_colors):
     from panet_jax.commands.demo_page.page import ResultPart
 
     session = of_two_colors
     session.queries[8].write_bytes(b'torn')
-    *_, values = actions.segment(session)
+    *_, values = on_page.result_actions.segment(session)
     shown = ResultPart(*values)
     torn, sentence = shown.status.split('\n\n')
     assert sentence == 'cat was left out of 5 of 9 pictures, dog of 4: they are probably not there.'
     assert shown.every_class['visible']
-    percent = {name: f'{100 * value:.0f} %' for name, value in session.probabilities(session.queries[0]).items()}
+    percent = {
+        name: f'{100 * value:.0f} %' for name, value in session.choices.probabilities(session.queries[0]).items()
+    }
     assert shown.classes['choices'] == [(f'{name}: {text}', name) for name, text in percent.items()]
     assert shown.classes['value'] == ['cat']
     assert all(f'<td>{text}</td>' in shown.legend for text in percent.values())
     assert 'below 15 % the class is off' in shown.legend
     session.chosen = 0
-    status, *_ = actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
+    status, *_ = on_page.result_actions.switch(session, types.SimpleNamespace(value='dog', selected=True, index=1))
     assert status.split('\n\n') == [torn, sentence.replace('dog of 4', 'dog of 3')]
-    shown = ResultPart(*actions.take_every_class(session, True))
+    shown = ResultPart(*on_page.result_actions.take_every_class(session, True))
     assert (shown.status, shown.every_class['visible'], shown.classes['value']) == (torn, True, ['cat', 'dog'])
     assert 'unsure' in shown.legend
     session.take_every_class(False)
     session.queries = session.queries[:3]
-    *_, values = actions.segment(session)
+    *_, values = on_page.result_actions.segment(session)
     shown = ResultPart(*values)
     assert (shown.status, shown.every_class['visible']) == ('', False)
 
 
-def test_actions_give_a_value_for_each_component_of_the_result(actions, session, tmp_path):
+def test_actions_give_a_value_for_each_component_of_the_result(on_page, session, tmp_path):
     from panet_jax.commands.demo_page.page import ReferencePart, ResultPart
 
     session.queries = [photo(tmp_path)]
-    (nothing,) = actions.segment(session)
+    (nothing,) = on_page.result_actions.segment(session)
     session.add('cat', *draw_disc(0))
-    busy, results = actions.segment(session)
+    busy, results = on_page.result_actions.segment(session)
     assert {len(values) for values in (nothing, busy, results)} == {len(ResultPart._fields)}
-    assert results[ResultPart._fields.index('files')] == actions.result_view.files(session)
-    assert len(actions.add_negative(session)) == len(ReferencePart._fields)
+    assert results[ResultPart._fields.index('files')] == on_page.result_view.files(session)
+    assert len(on_page.marking_actions.add_negative(session)) == len(ReferencePart._fields)
     event = types.SimpleNamespace(index=1)
-    index, button = actions.pick(session, event)
+    index, button = on_page.marking_actions.pick(session, event)
     assert (index, button['value']) == (1, 'Remove number 2, none of these')
-    assert len(actions.remove(session, 0)) == len(ReferencePart._fields)
+    assert len(on_page.marking_actions.remove(session, 0)) == len(ReferencePart._fields)
 
 
-def test_a_class_of_an_image_that_is_searched_anew_is_not_switched(actions, session, tmp_path):
+def test_a_class_of_an_image_that_is_searched_anew_is_not_switched(on_page, session, tmp_path):
     session.add('cat', *draw_disc(0))
     session.queries = [photo(tmp_path)]
     event = types.SimpleNamespace(value='cat', selected=False, index=0)
-    assert actions.switch(session, event) == [actions.gr.skip()] * 6
+    assert on_page.result_actions.switch(session, event) == [on_page.result_view.gr.skip()] * 6
     session.segment()
-    *_, files = actions.switch(session, event)
-    assert files == actions.result_view.files(session)
+    *_, files = on_page.result_actions.switch(session, event)
+    assert files == on_page.result_view.files(session)
     assert session.results[0].segmentation.shares['cat'] == 0
     event.value = 'dog'
-    assert actions.switch(session, event) == [actions.gr.skip()] * 6
+    assert on_page.result_actions.switch(session, event) == [on_page.result_view.gr.skip()] * 6
 
 
 def demo_folder(folder, age=1000):
@@ -664,19 +704,6 @@ def test_without_gradio_there_is_one_sentence(monkeypatch, capsys):
     assert (
         capsys.readouterr().err == "panet_jax: the page needs Gradio; install it with: pip install 'panet-jax[demo]'\n"
     )
-
-
-def color_params(like):
-    """Parameters of an encoder that sees colors alone: how far red and blue are above and below their means."""
-    params = {}
-    for name, layer in like.items():
-        kernel, bias = np.zeros(layer['kernel'].shape, np.float32), np.zeros(layer['bias'].shape, np.float32)
-        if name == 'conv1_1':
-            kernel[1, 1, [0, 0, 2, 2], range(4)] = 1, -1, 1, -1
-        else:
-            kernel[1, 1, range(4), range(4)] = 1
-        params[name] = {'kernel': kernel, 'bias': bias}
-    return params
 
 
 def served(folder, narrow_params):

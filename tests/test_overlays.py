@@ -53,7 +53,7 @@ def test_only_the_edges_of_classes_are_drawn():
 
 
 def test_the_lines_are_wider_on_larger_photographs_and_hold_on_tiny_ones():
-    for side, width in ((2, 1), (400, 1), (2000, 4)):
+    for side, width in ((6, 1), (400, 1), (2000, 4)):
         label = np.zeros((side, side), np.uint8)
         label[:, side // 2 :] = 1
         picture = outlined(np.full((side, side, 3), 99, np.uint8), label)
@@ -90,6 +90,23 @@ def test_a_part_or_a_gap_that_is_narrower_than_the_line_is_drawn_where_it_is():
     assert (lines[110:190, 200:202] == 0).all()
     assert (lines[110:190, 197:200] == 255).all()
     assert (lines[110:190, 202:205] == 255).all()
-    assert lines[400, 400] == 255
+    assert lines[400, 400] == 128
     assert (lines[400, 397:400] == 0).all()
     assert (lines[400, 390:397] == 128).all()
+
+
+@pytest.mark.parametrize('neighbor', [0, 2])
+def test_a_part_that_the_line_would_fill_keeps_its_color(neighbor):
+    label = np.zeros((1350, 1350), np.uint8)  # lines of 3 pixels
+    label[100:200, 100:200], label[100:200, 200:300] = 1, neighbor
+    label[150:156, 200:300] = 1  # as thick as two lines
+    label[170:177, 200:300] = 1  # thicker
+    lines = outlined(np.full((*label.shape, 3), 128, np.uint8), label)[..., 0]
+    assert (lines[150:156, 203:300] == 128).all()
+    assert (lines[170:173, 210:290] == 255).all()
+    assert (lines[173, 210:290] == 128).all()
+    assert (lines[174:177, 210:290] == 255).all()
+    assert (lines[100:103, 100:190] == 255).all()  # with the corner
+    around = {0: 0, 2: 255}[neighbor]
+    assert (lines[147:150, 210:290] == lines[156:159, 210:290]).all()
+    assert (lines[147:150, 210:290] == around).all()

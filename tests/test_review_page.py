@@ -176,6 +176,17 @@ def test_a_review_in_a_browser_is_kept_and_exported(project):
         np.testing.assert_array_equal(np.any([np.zeros_like(labels), *masks], 0), labels > 0)
 
 
+def test_an_outline_may_begin_beside_the_picture(project):
+    with opened(project) as page:
+        show_next(page, None)
+        stem = shown(page)
+        press(page, 'o')
+        draw(page, 1, (-0.02, 0.3), (0.6, 0.3), (0.6, 0.7), (-0.02, 0.7), (-0.02, 0.35))
+    labels, _ = labels_of(project, stem)
+    height, width = labels.shape
+    assert labels[int(0.35 * height) : int(0.65 * height), : width // 2].all()
+
+
 def test_a_second_tab_takes_the_project_over(project):
     words = f'--project={project}', '--weights=narrow.safetensors'
     with serving(project.parent, *words) as (_, address), visiting(address) as first:

@@ -1,23 +1,18 @@
 """`panet-jax predict --review`: asks whether photographs show a class, and keeps the answers with the results."""
 
 import itertools
-import json
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
+from panet_jax.segmenter.kept_answers import EXAMPLE, FILE, write_answers
 
 if TYPE_CHECKING:
     from panet_jax.commands.decision import Decision, Outcomes
 
-FILE = 'answers.json'
-EXAMPLE = '{"photo7": {"cat": true, "dog": false}}'
 WORDS = {'y': True, 'yes': True, 'n': False, 'no': False, 's': None, '': None}
-
-AllAnswers = dict[str, dict[str, bool]]  # {name of a photograph's results: {class: whether it shows it}}
 
 
 def check_terminal(out: Path) -> None:
@@ -34,38 +29,6 @@ def check_terminal(out: Path) -> None:
             f'--review asks on a terminal, and this is none; write answers such as {EXAMPLE} to {out / FILE}, and type the '
             'command without --review.'
         )
-
-
-def read_answers(out: Path, classes: Sequence[str], names: Collection[str]) -> AllAnswers:
-    """The answers that are kept in a folder of results.
-
-    Args:
-        out: the folder.
-        classes: names of the classes.
-        names: names of all results in the folder, and of those to come.
-
-    Returns:
-        {name of the results: {class: answer}}; {} if there is no such file.
-
-    Raises:
-        InputError: the file cannot be read, or names another class or photograph.
-    """
-    path = out / FILE
-    if not path.exists():
-        return {}
-    try:
-        answers = json.loads(path.read_text(encoding='utf-8'))
-        pairs = [(photo, name, answer) for photo, of_photo in answers.items() for name, answer in of_photo.items()]
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(f'{path} cannot be read ({error}); wanted answers such as {EXAMPLE}.') from error
-    for photo, name, answer in pairs:
-        if photo not in names:
-            raise InputError(f'{path} answers for {photo!r}, but no results have that name; leave that line out.')
-        if name not in classes:
-            raise InputError(f'{path} answers for the class {name!r}, but there are {", ".join(classes)}.')
-        if not isinstance(answer, bool):
-            raise InputError(f'{path} must have true or false for {name!r} in {photo!r}, got {answer!r}.')
-    return answers
 
 
 def ask(decision: 'Decision', outcomes: 'Outcomes', *, most: int, read: Callable[[str], str] = input) -> None:
@@ -92,7 +55,7 @@ def ask(decision: 'Decision', outcomes: 'Outcomes', *, most: int, read: Callable
                 skipped.add(path)
             else:
                 decision.answers.setdefault(stem, {})[name] = answer
-                write_json(decision.out / FILE, decision.answers)
+                write_answers(decision.out, decision.answers)
 
 
 def _least_certain(decision, outcomes, name, skipped):

@@ -10,15 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands.answers import FILE, AllAnswers, read_answers
 from panet_jax.errors import InputError
+from panet_jax.segmenter.kept_answers import FILE, FOLDER, PHOTOGRAPH, AllAnswers, read_answers
 
 if TYPE_CHECKING:
     from panet_jax.segmenter.reference_set import ReferenceSet
 
-# What decides which classes are left out, as predictions.json says it: a comparison of all photographs, with answers if there
-# are some, or each photograph alone.
-FOLDER, PHOTOGRAPH = 'folder', 'photograph'
 Outcomes = Mapping[Path, dict[str, Any]]  # {photograph: its entry in predictions.json}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from panet_jax.commands.answers import AllAnswers, ask
+from panet_jax.commands.answers import ask
 from panet_jax.commands.decision import Decision, decided_by, has_answers, why_undecided
 from panet_jax.commands.progress import progress
 from panet_jax.commands.reference_files import drawn_pictures, remove_pictures, write_reference_pictures
@@ -15,6 +15,7 @@ from panet_jax.commands.supports import Support
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
+from panet_jax.segmenter.kept_answers import AllAnswers
 
 if TYPE_CHECKING:
     import panet_jax as pj

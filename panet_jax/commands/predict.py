@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import panet_jax as pj
-from panet_jax.commands.answers import FILE, check_terminal
+from panet_jax.commands.answers import check_terminal
 from panet_jax.commands.decision import check_can_decide, known_answers
 from panet_jax.commands.ending import FrontEnd
 from panet_jax.commands.labeling import Job, label_photos
@@ -19,6 +19,7 @@ from panet_jax.disk.paths import local_path
 from panet_jax.errors import InputError
 from panet_jax.export.names import COPIES, FORMATS
 from panet_jax.images.decode import ENDINGS
+from panet_jax.segmenter.kept_answers import FILE
 from panet_jax.settings import SETTINGS
 
 if TYPE_CHECKING:

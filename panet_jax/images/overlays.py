@@ -40,8 +40,8 @@ def overlay(image: np.ndarray, label: np.ndarray, *, rest: float = 0.75) -> np.n
 def outlined(picture: np.ndarray, label: np.ndarray) -> np.ndarray:
     """A picture with a thin line around each class, so that a mask is seen on whatever color lies below.
 
-    The line is white inside the class and black around it. It costs a few comparisons of the label map with itself, moved by
-    each distance up to the width of the line.
+    The line is white inside the class and black around it. Parts that it would fill keep their color, and have the black
+    line alone. It costs a few comparisons of the label map with itself, moved by each distance up to the width of the line.
 
     Args:
         picture: [H, W, 3] uint8, such as from `overlay`; it stays as it is.
@@ -65,8 +65,27 @@ def outlined(picture: np.ndarray, label: np.ndarray) -> np.ndarray:
                 around[other] |= edge & background[other]
     picture = picture.copy()
     picture[around] = 0
-    picture[inside] = 255
+    picture[inside & _beside_rest(label, inside, width)] = 255
     return picture
+
+
+def _beside_rest(label, inside, width):
+    """[H, W] bool: what is so near to pixels of its own class without a line that the line does not fill the part."""
+    beside = np.zeros(label.shape, bool)
+    for way, box in enumerate(ndimage.find_objects(label.astype(np.uint8)), 1):
+        if box is not None:
+            region = label[box] == way
+            beside[box] |= region & _widened(_widened(region & ~inside[box], width).T, width).T
+    return beside
+
+
+def _widened(mask, pixels):
+    """A mask with so many more pixels above and below each of its own."""
+    wide = mask.copy()
+    for distance in range(1, pixels + 1):
+        wide[:-distance] |= mask[distance:]
+        wide[distance:] |= mask[:-distance]
+    return wide
 
 
 def annotated(image: np.ndarray, foreground: np.ndarray, background: np.ndarray, way: int, kind: str) -> np.ndarray:

@@ -6,5 +6,5 @@ Segmentation), segmentation, presence (how probable it is that an image shows a 
 References: references (what a user draws), understanding (what points and boxes stand for), new_references, reference_set,
 folder_references, reference_pictures, saved (on disk), fingerprint.
 
-Results: outputs, draft_files, review/ (what a person decides about them). For other runtimes: program, onnx/.
+Results: outputs, draft_files, kept_answers (which classes a user said they show), review/ (what a person decides about them). For other runtimes: program, onnx/.
 """

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from panet_jax.commands.demo_page import actions
+from panet_jax.commands.demo_page import marking_actions, result_actions
 from panet_jax.commands.demo_page.drawing import BACKGROUND_COLOR, CLASS_COLOR
 from panet_jax.commands.demo_page.result_view import MISSING
 from panet_jax.commands.demo_page.review.part import WITHOUT, build_review, wire_review
@@ -38,7 +38,7 @@ class MarkingPart(NamedTuple):
 
 
 class ReferencePart(NamedTuple):
-    """The references so far. The attributes are in the order of the values of `actions._references`."""
+    """The references so far. The attributes are in the order of the values of `marking_actions.listed_references`."""
 
     gallery: gr.Gallery
     picked: gr.State
@@ -73,7 +73,7 @@ def build_page(segmenter: Segmenter, home: Path, drafting: Drafting | None = Non
     """
     # Files that a visitor left behind are removed after a day.
     with gr.Blocks(title='panet_jax', analytics_enabled=False, delete_cache=(3600, 86400)) as page:
-        session = gr.State(None, delete_callback=actions.close)
+        session = gr.State(None, delete_callback=_close)
         page.load(lambda: Session(segmenter, home), None, session, show_progress='hidden', api_visibility='private')
         gr.Markdown(
             '## Few-shot segmentation\nMark something on one image, and PANet finds it in others. '
@@ -90,6 +90,12 @@ def build_page(segmenter: Segmenter, home: Path, drafting: Drafting | None = Non
                 else:
                     wire_review(page, review, build_review(), drafting, session, first_view, home)
     return page
+
+
+def _close(session):
+    """Ends the session of a page that was closed; None is one that never began."""
+    if session is not None:
+        session.close()
 
 
 def _first_view(session, home) -> list:
@@ -109,8 +115,8 @@ def _first_view(session, home) -> list:
 def _marking_part() -> MarkingPart:
     gr.Markdown('### 1. What to look for')
     name = gr.Textbox(label='What it is', placeholder='cat', elem_id='name')
-    kind = gr.Radio(list(actions.KINDS), value='scribble', label='Mark it by', elem_id='kind')
-    hint = gr.Markdown(actions.KINDS['scribble'])
+    kind = gr.Radio(list(marking_actions.KINDS), value='scribble', label='Mark it by', elem_id='kind')
+    hint = gr.Markdown(marking_actions.KINDS['scribble'])
     editor = _editor()
     mask = gr.File(label='Its mask', type='filepath', file_types=['image'], visible=False, height=120, elem_id='mask')
     understood = gr.Image(
@@ -142,7 +148,7 @@ def _reference_part() -> ReferencePart:
     gr.Markdown('**References**, in color what was understood, in white what was marked as background')
     gallery = gr.Gallery(show_label=False, columns=4, height=170, interactive=False, elem_id='references', **IMAGES)
     with gr.Row():
-        remove = gr.Button(actions.PICK, size='sm', interactive=False, elem_id='remove')
+        remove = gr.Button(marking_actions.PICK, size='sm', interactive=False, elem_id='remove')
         remove_all = gr.Button('Remove all', size='sm', interactive=False, elem_id='clear')
     return ReferencePart(gallery, gr.State(None), remove, remove_all)
 
@@ -208,17 +214,17 @@ def _pictures() -> tuple[gr.Gallery, gr.Radio, gr.Image]:
 def _search_after(event, session, result):
     """Searches the images again once an action has succeeded."""
     # Progress is shown on the overlays: the status would fade while it says what is being done.
-    event.success(actions.segment, session, list(result), **ANEW, show_progress_on=result.overlays)
+    event.success(result_actions.segment, session, list(result), **ANEW, show_progress_on=result.overlays)
 
 
 def _wire_marking(session, marking, references, result):
     editor, mask, drawing = marking.editor, marking.mask, [marking.kind, marking.editor, marking.mask, marking.name]
-    editor.upload(actions.shrink, editor, editor, **QUICK)
-    marking.kind.change(actions.explain, marking.kind, [marking.hint, mask], **QUICK)
+    editor.upload(marking_actions.shrink, editor, editor, **QUICK)
+    marking.kind.change(marking_actions.explain, marking.kind, [marking.hint, mask], **QUICK)
     changes = [editor.input, marking.kind.input, marking.name.submit, mask.change]
     event = gr.on(
         changes,
-        actions.preview,
+        marking_actions.preview,
         [session, *drawing],
         marking.understood,
         **ANEW,
@@ -226,14 +232,14 @@ def _wire_marking(session, marking, references, result):
     )
     for search in (event.then, marking.live.input):
         search(
-            actions.try_out,
+            marking_actions.try_out,
             [session, marking.live, *drawing],
             list(result),
             **ANEW,
             show_progress_on=result.overlays,
         )
     event = marking.add.click(
-        actions.add,
+        marking_actions.add,
         [session, *drawing],
         [*references, editor],
         **BUTTON,
@@ -244,11 +250,11 @@ def _wire_marking(session, marking, references, result):
 
 
 def _wire_references(session, references, none_here, result):
-    references.gallery.select(actions.pick, session, [references.picked, references.remove], **QUICK)
+    references.gallery.select(marking_actions.pick, session, [references.picked, references.remove], **QUICK)
     for button, action, inputs in (
-        (references.remove, actions.remove, [session, references.picked]),
-        (references.remove_all, actions.remove_all, session),
-        (none_here, actions.add_negative, session),
+        (references.remove, marking_actions.remove, [session, references.picked]),
+        (references.remove_all, marking_actions.remove_all, session),
+        (none_here, marking_actions.add_negative, session),
     ):
         event = button.click(action, inputs, list(references), **BUTTON, show_progress_on=references.gallery)
         _search_after(event, session, result)
@@ -256,27 +262,27 @@ def _wire_references(session, references, none_here, result):
 
 def _wire_result(session, queries, result):
     views = [result.heat, result.legend, result.classes]
-    queries.change(actions.search, [session, queries], list(result), **ANEW, show_progress_on=result.overlays)
+    queries.change(result_actions.search, [session, queries], list(result), **ANEW, show_progress_on=result.overlays)
     result.every_class.input(
-        actions.take_every_class,
+        result_actions.take_every_class,
         [session, result.every_class],
         list(result),
         **ANEW,
         show_progress_on=result.overlays,
     )
-    result.overlays.select(actions.view_image, session, views, **QUICK)
+    result.overlays.select(result_actions.view_image, session, views, **QUICK)
     # Not the radio's own value: Gradio refuses it while the choices change.
-    result.heat_class.select(actions.view_class, session, views, **QUICK)
+    result.heat_class.select(result_actions.view_class, session, views, **QUICK)
     # Each click counts, except while the files are being written.
     outputs = [result.status, result.overlays, *views, result.files]
     result.classes.select(
-        actions.switch, session, outputs, trigger_mode='multiple', **BUTTON, show_progress_on=result.overlays
+        result_actions.switch, session, outputs, trigger_mode='multiple', **BUTTON, show_progress_on=result.overlays
     )
 
 
 def _wire_example(session, marking, references, queries, result, home):
     event = marking.example.click(
-        lambda session: actions.load_example(session, home),
+        lambda session: marking_actions.load_example(session, home),
         session,
         [*references, marking.editor, queries],
         **BUTTON,

@@ -1,14 +1,22 @@
 """Values of the page's result part: what was found, or why nothing is shown."""
 
+import dataclasses
 import html
 
 import gradio as gr
+import numpy as np
+from PIL import Image
 
-from panet_jax.commands.demo_page.session import Result, Session, class_heat_map, presence
-from panet_jax.images.overlays import way_color
+from panet_jax.commands.demo_page.session import Result, Session
+from panet_jax.commands.demo_page.uploads import fitting
+from panet_jax.images.overlays import heat_map, way_color
 from panet_jax.method.answers import FOLDER_ABOVE
 from panet_jax.networks.encoders import DEFAULT
+from panet_jax.segmenter.references import read_photo
 
+HEAT_SIDE = 1000  # pixels of the longer side of a heat map
+# The largest `absent` of a class that is likely in an image, and of one where that is unsure; see docs/limits.md.
+LIKELY, UNSURE = 0.45, 0.55
 # What is missing, by whether there are references and images.
 MISSING = {
     (False, False): 'What is found appears here as soon as something is marked (1) and there is an image (2).',
@@ -58,7 +66,7 @@ def results(session: Session, status: str) -> tuple:
     return (
         status,
         gr.update(visible=True),
-        gr.update(visible=session.can_decide),
+        gr.update(visible=session.choices.can_decide),
         overlays(session),
         gr.update(choices=list(session.classes), value=session.heat_class),
         *view(session),
@@ -136,7 +144,8 @@ def view(session: Session) -> tuple:
     result = chosen_result(session, session.heat_class)
     if result is None:
         return gr.skip(), gr.skip(), gr.skip()
-    names_off, probabilities = session.names_off(result.path), session.probabilities(result.path)
+    names_off = session.choices.names_off(result.path, result.full.classes)
+    probabilities = session.choices.probabilities(result.path)
     choices = [(f'{name}: {word}', name) for name, word in _presence(result, probabilities).items()]
     names_on = [name for name in result.full.classes if name not in names_off]
     return (
@@ -160,10 +169,39 @@ def chosen_result(session: Session, name: str) -> Result | None:
     return result if result and name in result.full.classes else None
 
 
+def class_heat_map(result: Result, name: str) -> np.ndarray:
+    """How probable a class is in each pixel of an image, as a picture of at most HEAT_SIDE pixels a side.
+
+    Args:
+        result: what was found in the image.
+        name: name of the class.
+
+    Returns:
+        [h, w, 3] uint8, from dark (0) to bright (1).
+    """
+    columns, rows = fitting(result.segmentation.shape, HEAT_SIDE)
+    resized = dataclasses.replace(result.segmentation, shape=(rows, columns))
+    photo = Image.fromarray(read_photo(result.path, result.path.name)).resize((columns, rows))
+    probability = resized.probabilities[1 + resized.classes.index(name)]
+    return heat_map(np.asarray(photo), 1 - probability[..., None])
+
+
+def presence_word(absent: float) -> str:
+    """A word for how likely a class is in an image: a ranking, no probability.
+
+    Args:
+        absent: the class's `absent`, in [0, 1].
+
+    Returns:
+        'likely', 'unsure' or 'unlikely'.
+    """
+    return 'likely' if absent <= LIKELY else 'unsure' if absent <= UNSURE else 'unlikely'
+
+
 def _presence(result, probabilities):
     """{class: its probability, or a word where that is unknown}."""
     return {
-        name: f'{100 * probabilities[name]:.0f} %' if name in probabilities else presence(absent)
+        name: f'{100 * probabilities[name]:.0f} %' if name in probabilities else presence_word(absent)
         for name, absent in result.full.absent.items()
     }
 

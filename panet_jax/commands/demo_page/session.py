@@ -1,6 +1,5 @@
 """What one visitor of the demonstration page has shown and found, apart from the page."""
 
-import dataclasses
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,14 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from panet_jax.commands.demo_page.choices import NONE, Choices
 from panet_jax.commands.demo_page.uploads import fitting, has_too_many_pixels, shrunk, too_large
 from panet_jax.disk.read_ahead import in_threads
 from panet_jax.errors import InputError
-from panet_jax.images.overlays import heat_map
 from panet_jax.images.resize import resize_image
-from panet_jax.method.answers import FOLDER_ABOVE, FOLDER_IMAGES
+from panet_jax.method.answers import FOLDER_IMAGES
 from panet_jax.segmenter.outputs import output_stems, write_prediction
-from panet_jax.segmenter.presence import presence_in_folder
 from panet_jax.segmenter.reference_pictures import reference_picture
 from panet_jax.segmenter.reference_set import ReferenceSet
 from panet_jax.segmenter.references import Annotation, Marks, read_marks, read_photo
@@ -24,11 +22,7 @@ from panet_jax.segmenter.segmentation import Segmentation
 from panet_jax.segmenter.segmenter import Segmenter
 from panet_jax.segmenter.stream import THREADS
 
-HEAT_SIDE = 1000  # pixels of the longer side of a heat map
 MOST_IMAGES = 100  # references, and images to search, of one visitor
-# The largest `absent` of a class that is likely in an image, and of one where that is unsure; see docs/limits.md.
-LIKELY, UNSURE = 0.45, 0.55
-NONE = 'none of these'  # caption of a negative
 
 
 class ShownReference(NamedTuple):
@@ -100,8 +94,7 @@ class Session:
         queries: paths of the images to search; whoever changes them calls `segment`.
         results: list of Result, what `segment` found.
         complaints: list of str, what `segment` returned.
-        switched: {path: {class: whether the visitor switched it on in this image, or off}}.
-        every_class: whether every image is taken to show every class, even if the images are FOLDER_IMAGES or more.
+        choices: which classes are in each image; of FOLDER_IMAGES or more it is decided.
         chosen: index of the result whose legend and heat map are shown.
         heat_class: name of the class of the heat map, or None.
         folder: folder of the result files.
@@ -116,9 +109,7 @@ class Session:
         self.queries: list[Path] = []
         self.results: list[Result] = []
         self.complaints: list[str] = []
-        self.switched: dict[Path, dict[str, bool]] = {}
-        self.every_class = False
-        self._presence: dict[Path, dict[str, float]] = {}  # of each result, if the images are FOLDER_IMAGES or more
+        self.choices = Choices()
         self.chosen, self.heat_class = 0, None
 
     @property
@@ -168,8 +159,7 @@ class Session:
             raise InputError('Say what it is, such as cat, before you add it.')
         self._check_free()
         reference_set, shown = self._shown(name, photo, annotation)
-        self._keep(reference_set)
-        self.references = [*self.references, shown]
+        self._keep(reference_set, [*self.references, shown], self.negatives)
 
     def preview(self, name: str, photo: np.ndarray, annotation: Annotation) -> np.ndarray:
         """What a drawing would be understood as, before it is added; nothing changes.
@@ -201,7 +191,7 @@ class Session:
         self._check_free()
         if not self._added.classes:
             raise InputError('Add what you drew as a reference first.')
-        if self._is_negative(path):
+        if path in self.choices.without:
             raise InputError(f'{path.name} is taken for a picture without these classes already.')
         photo = read_photo(path, path.name)
         pixels = [
@@ -210,43 +200,14 @@ class Session:
         for reference in self.references:
             if any(np.array_equal(reference.photo, one) for one in pixels):
                 raise InputError(f'{path.name} is a reference of {reference.name!r}; remove that first.')
-        self._keep(self._segmenter.extended_by_negative(self._added, photo))
-        self.negatives = [*self.negatives, ShownNegative(path, pixels[0], photo.shape[:2])]
-
-    def names_off(self, path: Path) -> set[str]:
-        """The classes that are switched off in an image.
-
-        Args:
-            path: path of the image.
-
-        Returns:
-            Their names: those that the visitor switched off, and those that the image probably does not show and that the
-            visitor did not switch on; of a negative, those of all references.
-        """
-        known, probabilities = self._known(path), self.probabilities(path)
-        names = {*self.classes, *known, *probabilities}
-        return {name for name in names if not known.get(name, probabilities.get(name, 1) >= FOLDER_ABOVE)}
-
-    def probabilities(self, path: Path) -> dict[str, float]:
-        """How probable it is that an image shows each class.
-
-        Args:
-            path: path of the image.
-
-        Returns:
-            {class: probability in [0, 1]}; empty if nothing is decided.
-        """
-        return {} if self.every_class else self._presence.get(path, {})
-
-    @property
-    def can_decide(self) -> bool:
-        """Whether it is known of the results which classes they probably show."""
-        return bool(self._presence)
+        shown = ShownNegative(path, pixels[0], photo.shape[:2])
+        reference_set = self._segmenter.extended_by_negative(self._added, photo)
+        self._keep(reference_set, self.references, [*self.negatives, shown])
 
     @property
     def left_out(self) -> dict[str, int]:
         """{class: number of results that it was left out of, because they probably do not show it}."""
-        names = [name for result in self.results for name in result.names_off.difference(self._known(result.path))]
+        names = [name for result in self.results for name in self.choices.left_out(result.path, result.full.classes)]
         return {name: names.count(name) for name in self.classes if name in names}
 
     def take_every_class(self, on: bool) -> None:
@@ -255,7 +216,7 @@ class Session:
         Args:
             on: whether every image shows every class.
         """
-        self.every_class = on
+        self.choices.every_class = on
         self._write_changed()
 
     def remove(self, index: int) -> None:
@@ -266,16 +227,14 @@ class Session:
         """
         count = len(self.references)
         if index < count:
-            self._keep(self._added.without(index))
-            self.references = self.references[:index] + self.references[index + 1 :]
+            self._keep(self._added.without(index), _without(self.references, index), self.negatives)
         else:
-            self._keep(self._added.without_negative(index - count))
-            self.negatives = self.negatives[: index - count] + self.negatives[index - count + 1 :]
+            place = index - count
+            self._keep(self._added.without_negative(place), self.references, _without(self.negatives, place))
 
     def remove_all(self) -> None:
         """Removes all references and negatives."""
-        self._keep(ReferenceSet())
-        self.references, self.negatives = [], []
+        self._keep(ReferenceSet(), [], [])
 
     def thumbnails(self) -> list[tuple[np.ndarray, str]]:
         """(picture [H, W, 3] uint8, caption) of each reference, with marks and region in its class's color; then the negatives."""
@@ -312,11 +271,13 @@ class Session:
                 self.complaints.append(_complaint(segmentation, path))
                 continue
             if segmentation.presence is not None:
-                self._presence[path] = segmentation.presence
+                self.choices.presence[path] = segmentation.presence
             results.append(self._write(path, stem, segmentation, photo))
         self.results = results
-        if self.can_decide:
-            self._decide()
+        if self.choices.can_decide:
+            paths, found = [result.path for result in results], [result.full for result in results]
+            self.choices.decide(paths, found, self._segmenter.references)
+            self._write_changed()
         return self.complaints
 
     def check(self) -> list[str]:
@@ -340,24 +301,18 @@ class Session:
         Raises:
             InputError: the image is a negative.
         """
-        result = self.results[index]
-        if self._is_negative(result.path):
-            raise InputError(f'{result.path.name} is {NONE!r} among the references; remove that first.')
-        self.switched.setdefault(result.path, {})[name] = on
+        self.choices.switch(self.results[index].path, name, on)
         self._write_changed()
 
     def clear(self) -> None:
         """Removes the results and their files."""
-        self.results, self._presence = [], {}
+        self.results, self.choices.presence = [], {}
         for path in self.folder.iterdir():
             path.unlink()
 
     def close(self) -> None:
         """Removes the session's files."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _is_negative(self, path):
-        return path in [negative.path for negative in self.negatives]
 
     def _check_free(self):
         if len(self.references) + len(self.negatives) >= MOST_IMAGES:
@@ -378,29 +333,17 @@ class Session:
             options = {'present_above': 0}
         return self._segmenter.stream_photos(queries, on_error='yield', **options)
 
-    def _known(self, path) -> dict[str, bool]:
-        """{class: whether the image shows it}, as far as the visitor said it."""
-        return dict.fromkeys(self.classes, False) if self._is_negative(path) else self.switched.get(path, {})
-
-    def _decide(self):
-        """Compares the results with each other, which says better what each one shows than it does alone."""
-        paths = [result.path for result in self.results]
-        segmentations, known = [result.full for result in self.results], [self._known(path) for path in paths]
-        presence = presence_in_folder(segmentations, self._segmenter.references, known)
-        self._presence = dict(zip(paths, presence, strict=True))
-        self._write_changed()
-
     def _write_changed(self):
         """Writes the results again whose switched-off classes have changed."""
         for index, (path, stem, full, *_, names_off) in enumerate(self.results):
             if not self.folder.exists():
                 return
-            if names_off != self.names_off(path).intersection(full.classes):
+            if names_off != self.choices.names_off(path, full.classes):
                 self.results[index] = self._write(path, stem, full, read_photo(path, path.name))
 
     def _write(self, path, stem, full, photo) -> Result:
         """Writes the segmentation of an image without the classes that are switched off there."""
-        names = self.names_off(path).intersection(full.classes)
+        names = self.choices.names_off(path, full.classes)
         segmentation = full.without(names)
         entry = write_prediction(segmentation, photo, self.folder, stem, legend=False)
         labels, overlay = self.folder / entry['labels'], self.folder / f'{stem}-overlay.jpg'
@@ -418,9 +361,11 @@ class Session:
         """The references that were added, and one more."""
         return self._segmenter.extended(self._added, {name: [(photo, annotation)]})
 
-    def _keep(self, reference_set):
-        """Uses these references, without a drawing that is tried out."""
+    def _keep(self, reference_set, references, negatives):
+        """Uses these references, shown like this, without a drawing that is tried out."""
         self._segmenter.references = self._added = reference_set
+        self.references, self.negatives = references, negatives
+        self.choices.without = {negative.path for negative in negatives}
 
 
 def _reference_thumbnail(reference: ShownReference, way: int) -> np.ndarray:
@@ -432,33 +377,8 @@ def _fitted(picture, shape):
     return np.asarray(Image.fromarray(picture).resize(fitting(shape, len(picture))))
 
 
-def class_heat_map(result: Result, name: str) -> np.ndarray:
-    """How probable a class is in each pixel of an image, as a picture of at most HEAT_SIDE pixels a side.
-
-    Args:
-        result: what was found in the image.
-        name: name of the class.
-
-    Returns:
-        [h, w, 3] uint8, from dark (0) to bright (1).
-    """
-    columns, rows = fitting(result.segmentation.shape, HEAT_SIDE)
-    resized = dataclasses.replace(result.segmentation, shape=(rows, columns))
-    photo = Image.fromarray(read_photo(result.path, result.path.name)).resize((columns, rows))
-    probability = resized.probabilities[1 + resized.classes.index(name)]
-    return heat_map(np.asarray(photo), 1 - probability[..., None])
-
-
-def presence(absent: float) -> str:
-    """A word for how likely a class is in an image: a ranking, no probability.
-
-    Args:
-        absent: the class's `absent`, in [0, 1].
-
-    Returns:
-        'likely', 'unsure' or 'unlikely'.
-    """
-    return 'likely' if absent <= LIKELY else 'unsure' if absent <= UNSURE else 'unlikely'
+def _without(items, index):
+    return items[:index] + items[index + 1 :]
 
 
 def _read_error(path):

@@ -1,15 +1,20 @@
 """Makes the drafts of a project: with its references, and with the images that became references in the review."""
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from panet_jax.errors import InputError
 from panet_jax.segmenter.draft_files import write_draft
 from panet_jax.segmenter.fingerprint import fingerprint
+from panet_jax.segmenter.kept_answers import FOLDER
 from panet_jax.segmenter.outputs import REFERENCES, SAME
 from panet_jax.segmenter.reference_set import NewReference, ReferenceSet
 from panet_jax.segmenter.references import read_photo
+from panet_jax.segmenter.review.deciding import Decided, decide
 from panet_jax.segmenter.review.label_files import read_labels
 from panet_jax.segmenter.review.project import PHOTOS, Project
 from panet_jax.segmenter.segmenter import Segmenter
@@ -50,7 +55,7 @@ class Drafting:
             self._base = self._base.with_negative(negative, features[negative.image])
         self._segmenter.references = self._base
         self._segmenter.save(self.project.folder / REFERENCES)
-        self.project.write_results(*self._about())
+        self._write_results(self._decided())
 
     def outdated(self) -> list[str]:
         """Names of the images to segment: those without a draft, and drafts with other references than those of now.
@@ -67,6 +72,8 @@ class Drafting:
     def segment(self) -> Iterator[tuple[str, InputError | None]]:
         """Segments the images that `outdated` names, and writes each draft at once. It ends if the references change again.
 
+        Each draft has the classes that `decide` takes to be there.
+
         Yields:
             (name of the image, why it could not be read or None), the most doubtful first.
 
@@ -76,7 +83,14 @@ class Drafting:
         stems, run, references = self.outdated(), self._about()[1], self.project.references
         paths = {path.stem: path for path in self.project.waiting}
         paths |= {stem: image.path for stem, image in self.project.images.items()}
-        results = self.segmenter.stream_photos([paths[stem] for stem in stems], on_error='yield') if stems else ()
+        if not stems:
+            return
+        decided, classes = self._decided(), self.segmenter.classes
+        answers = [
+            {name: on for name, on in decided.classes.get(stem, {}).items() if name in classes} for stem in stems
+        ]
+        photos = [paths[stem] for stem in stems]
+        results = self.segmenter.stream_photos(photos, on_error='yield', answers=answers)
         try:
             for stem, (segmentation, photo) in zip(stems, results, strict=True):
                 if isinstance(segmentation, InputError):
@@ -89,12 +103,14 @@ class Drafting:
                 self._write(stem, paths[stem], segmentation, photo, run['id'])
                 yield stem, None
         finally:
-            if stems:
-                self.project.write_results(*self._about())
+            self._write_results(decided)
 
     def _write(self, stem, path, segmentation, photo, run):
         project, image = self.project, self.project.images.get(stem)
         root = image.root if image else project.folder / PHOTOS
+        if image and image.descriptor is not None:  # what the next decision takes
+            presence, descriptor = image.entry.get('presence'), np.asarray(image.descriptor)
+            segmentation = dataclasses.replace(segmentation, presence=presence, descriptor=descriptor)
         project.add_draft(
             stem,
             lambda number: write_draft(
@@ -102,13 +118,26 @@ class Drafting:
             ),
         )
 
+    def _decided(self) -> Decided:
+        return decide(self.project, self._base, self._last_run())
+
+    def _write_results(self, decided: Decided) -> None:
+        settings, run = self._about()
+        run |= {'decided_by': FOLDER} if decided.by_folder else {}
+        self.project.write_results(settings, run, decided.entries)
+
+    def _last_run(self) -> dict[str, Any]:
+        """The last run of `panet-jax predict`; that of a review, if it has replaced all others."""
+        runs = self.project.results.get('runs') or [{}]
+        return next((run for run in reversed(runs) if not run.get('id', '').startswith(OWN)), runs[-1])
+
     def _about(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The settings and the run that predictions.json has, of drafts that are made now."""
-        runs = self.project.results.get('runs') or [{}]
-        absent_above, segmenter = runs[-1].get('absent_above'), self.segmenter
+        last, segmenter = self._last_run(), self.segmenter
+        thresholds = {name: last.get(name) for name in ('absent_above', 'present_above')}
         settings = {'classes': list(segmenter.classes), **segmenter.settings}
-        run = {'id': OWN + fingerprint(segmenter, absent_above), 'absent_above': absent_above}
-        run |= {'present_above': None, 'decided_by': None}
+        run = {'id': OWN + fingerprint(segmenter, *thresholds.values()), **thresholds}
+        run |= {'decided_by': last.get('decided_by')}
         run |= {name: [] for name in ('references', 'negatives', 'folders')} | {'segmenter': REFERENCES}
         return {name: settings[name] for name in SAME}, {**run, 'images': [stem for stem, _ in self._used]}
 

@@ -2,6 +2,7 @@
 
     FOLDER/predictions.json, NAME.png, NAME-overlay.jpg, objects/NAME.json    the drafts, as `panet-jax predict` writes them
     FOLDER/references.safetensors                                             the references that they were made with
+    FOLDER/answers.json                                                       which classes a person said that images show
     FOLDER/photos/                                                            copies of photographs that were uploaded
     FOLDER/review/NAME/steps.json, N.png, thumbnail-N.jpg                     the steps of an image, and its label maps
 
@@ -13,7 +14,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +26,14 @@ from panet_jax.disk.workdir import write_json
 from panet_jax.errors import InputError
 from panet_jax.export.records import read_entries
 from panet_jax.images.decode import ENDINGS
+from panet_jax.segmenter.kept_answers import AllAnswers, read_answers, write_answers
 from panet_jax.segmenter.outputs import RESULTS, output_stems, read_earlier
 from panet_jax.segmenter.review.label_files import read_classes, read_labels, write_labels
 from panet_jax.segmenter.review.steps import Review, Step, least_iou
 
 REVIEW, PHOTOS = 'review', 'photos'  # folders in that of the project
 STEPS = 'steps.json'
+OF_DECISION = ('answers', 'presence_after')  # what predictions.json says of an image, but not its record
 LOCK = f'{REVIEW}/.lock'  # which a page holds while it is served
 
 
@@ -43,6 +47,7 @@ class ProjectImage(NamedTuple):
         number: its number, of which its ids in exports are made.
         shape: (H, W) of the image, upright.
         entry: what predictions.json says of it, without its path.
+        descriptor: C numbers that describe the whole image, from which answers are generalized; None if it has none.
     """
 
     stem: str
@@ -51,6 +56,7 @@ class ProjectImage(NamedTuple):
     number: int
     shape: tuple[int, int]
     entry: dict[str, Any]
+    descriptor: array | None
 
 
 class Project:
@@ -202,11 +208,14 @@ class Project:
             self._keep(stem, self.reviews[stem].undo())
             return stem
 
-    def add_photos(self, paths: Iterable[Path]) -> None:
+    def add_photos(self, paths: Iterable[Path]) -> list[str]:
         """Copies photographs into the project; they wait for their drafts.
 
         Args:
             paths: files to copy.
+
+        Returns:
+            The name of each.
 
         Raises:
             InputError: they cannot be copied.
@@ -220,6 +229,33 @@ class Project:
                     shutil.copyfile(path, temporary)
             except OSError as error:
                 raise InputError(f'{path.name} cannot be copied to {self.folder} ({error.strerror}).') from error
+        return stems
+
+    def answers(self) -> AllAnswers:
+        """What is known of images from answers: of `panet-jax predict --review`, and of the first view.
+
+        Returns:
+            {name: {class: whether the image shows it}}.
+
+        Raises:
+            InputError: the file cannot be read, or names another class or image.
+        """
+        return read_answers(self.folder, self.classes, {*self.images, *(path.stem for path in self.waiting)})
+
+    def keep_answers(self, answers: Mapping[str, Mapping[str, bool]]) -> None:
+        """Keeps further answers; of an image and a class that were answered before, the new one counts.
+
+        Args:
+            answers: {name: {class: whether the image shows it}}.
+
+        Raises:
+            InputError: the earlier answers cannot be read.
+        """
+        with self._lock:
+            kept = self.answers()
+            write_answers(
+                self.folder, kept | {stem: kept.get(stem, {}) | dict(own) for stem, own in answers.items() if own}
+            )
 
     def add_draft(self, stem: str, write: Callable[[int], object]) -> bool:
         """Writes a draft, unless the image has labels of its own by now.
@@ -241,15 +277,25 @@ class Project:
             self.reviews.setdefault(stem, Review())
             return True
 
-    def write_results(self, settings: dict[str, Any], run: dict[str, Any]) -> None:
+    def write_results(
+        self, settings: dict[str, Any], run: dict[str, Any], decided: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         """Writes predictions.json, from the entries of all images.
 
         Args:
             settings: those of `outputs.SAME`.
             run: what it says of the run of the newest drafts.
+            decided: {name: what it says of the decision for an image}; of the others it keeps what it said.
         """
         with self._lock:
-            images = [{'image': str(image.path), **image.entry} for image in self.images.values()]
+            before = {Path(entry['labels']).stem: entry for entry in self.results['images']}
+            kept = {
+                stem: {name: entry[name] for name in OF_DECISION if name in entry} for stem, entry in before.items()
+            }
+            images = [
+                {'image': str(image.path), **image.entry, **kept.get(stem, {}), **decided.get(stem, {})}
+                for stem, image in self.images.items()
+            ]
             used = {entry.get('run') for entry in images}
             runs = [one for one in self.results.get('runs', []) if one['id'] in used - {run['id']}] + [run]
             names = tuple(dict.fromkeys((*settings['classes'], *self.classes)))
@@ -302,8 +348,9 @@ class Project:
         if record is None or 'entry' not in record:
             return
         path, root = (Path(os.path.normpath(self.folder.absolute() / record[name])) for name in ('photo', 'root'))
-        shape = record['height'], record['width']
-        self.images[stem] = ProjectImage(stem, path, root, record['id'], shape, record['entry'])
+        shape, described = (record['height'], record['width']), record.get('descriptor')
+        descriptor = None if described is None else array('f', described)
+        self.images[stem] = ProjectImage(stem, path, root, record['id'], shape, record['entry'], descriptor)
 
 
 def open_project(folder: Path) -> Project:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import gradio as gr
 
-from panet_jax.commands.demo_page.actions import listed_references, shows_mistakes
+from panet_jax.commands.demo_page.marking_actions import listed_references
+from panet_jax.commands.demo_page.mistakes import shows_mistakes
 from panet_jax.commands.demo_page.review import view
 from panet_jax.commands.demo_page.review.desk import Desk
 from panet_jax.commands.demo_page.review.strokes import read_stroke
@@ -221,7 +222,7 @@ def segment(desk: Desk) -> Iterator[tuple]:
 
 @shows_mistakes
 def take_over(desk: Desk, session: Session | None) -> tuple:
-    """Moves the images and the references of the first view into the project.
+    """Moves the images and the references of the first view into the project, with what the visitor said of the images.
 
     Args:
         desk: what the person has before them.
@@ -236,8 +237,11 @@ def take_over(desk: Desk, session: Session | None) -> tuple:
     desk.check()
     if session is None or not session.references or not session.queries:
         raise InputError('The first view has no reference or no image yet; mark something and upload images there.')
-    desk.project.add_photos(session.queries)
+    stems = desk.project.add_photos(session.queries)
     desk.drafting.add_references(session.reference_set)
+    known = [session.choices.known(path, session.reference_set.classes) for path in session.queries]
+    if any(known):
+        desk.project.keep_answers(dict(zip(stems, known, strict=True)))
     session.remove_all()
     session.queries = []
     return *listed_references(session), [], classes(desk)

@@ -16,6 +16,8 @@ STAGE_STYLE = """
 #review-width { display: flex; align-items: center; gap: .5em; font-size: .9em; margin-top: .3em; }
 #review-width input { flex: 1; max-width: 16em; }
 """
+# What lies beside the picture and is nothing else.
+BESIDE = '#review, #review-image, #review-draw, #review-draw :not(#review-width, #review-width *)'
 # Gradio calls this when the button is clicked: the values of the components desk, drawn and name, as the server gets them.
 NEXT_STROKE = '(desk, drawn, name) => [desk, window.panetStrokes.shift(), name]'
 STAGE_SCRIPT = """<script>
@@ -94,8 +96,12 @@ STAGE_SCRIPT = """<script>
     return points.length > 2 && Math.hypot((x - first[0]) * w, (y - first[1]) * h) < near;
   };
 
+  // A line may begin beside the picture, to take in what its edge cuts off; a finger scrolls there.
+  const starts = ({ target, pointerType }) => target.matches?.('#review-stage canvas')
+    || (pointerType !== 'touch' && chosen('review-tool') !== 'click' && target.matches?.(BESIDE));
+
   document.addEventListener('pointerdown', (event) => {
-    if (!event.target.matches?.('#review-stage canvas') || event.button || !stem) return;
+    if (!starts(event) || event.button || !stem) return;
     event.preventDefault();
     document.activeElement?.blur();
     pressed = true; moved = false;
@@ -155,4 +161,4 @@ STAGE_SCRIPT = """<script>
   };
   new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-source', 'class', 'style'] });
 }
-</script>"""
+</script>""".replace('BESIDE', repr(BESIDE))

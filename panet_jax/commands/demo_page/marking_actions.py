@@ -1,10 +1,7 @@
-"""What happens on the page when a visitor does something. An action returns the values of the components that change."""
+"""What a visitor does with drawings and references. An action returns the values of the components that change."""
 
 import contextlib
-import functools
-import html
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
@@ -13,6 +10,8 @@ import numpy as np
 from panet_jax.commands.demo_page import result_view
 from panet_jax.commands.demo_page.drawing import annotation
 from panet_jax.commands.demo_page.example import example_queries, example_references
+from panet_jax.commands.demo_page.mistakes import shows_mistakes
+from panet_jax.commands.demo_page.result_actions import segment
 from panet_jax.commands.demo_page.session import Session
 from panet_jax.commands.demo_page.uploads import read_mask, shrunk
 from panet_jax.errors import InputError
@@ -28,47 +27,12 @@ KINDS = {
     'mask': 'Outline the object in orange, or fill it: everything inside a closed line is the class.',
     'mask file': 'Upload a mask as large as the image: anything but 0 is the class; 255 around objects with numbers is void.',
 }
-GONE = 'This page was idle for too long, or its server was restarted: your marks are lost. Reload the page.'
 UNNAMED = 'it'  # a class that is drawn before it is named
 PICK = 'Click on one to remove it'
 
 # What Gradio's editor holds: {'background': [H, W, 4] uint8 RGBA or None, 'layers': list of such arrays, ...}.
 Drawing = dict
 Reference = tuple[str, np.ndarray, Annotation]  # (name, photo, annotation), as a Session takes them
-
-
-@contextlib.contextmanager
-def _mistakes_shown(session):
-    """Shows the visitor a mistake, and that the session is over (None) if its page is still open."""
-    if session is None:
-        raise gr.Error(GONE, duration=None, print_exception=False)
-    try:
-        yield
-    except InputError as error:
-        raise gr.Error(html.escape(str(error)), print_exception=False) from error
-
-
-def shows_mistakes(action: Callable) -> Callable:
-    """Decorates an action, so that its InputErrors are shown on the page.
-
-    Args:
-        action: function or generator whose first argument is a session.
-
-    Returns:
-        A function or generator with the same arguments; the session may be None.
-    """
-
-    @functools.wraps(action)
-    def function(session, *arguments, **options):
-        with _mistakes_shown(session):
-            return action(session, *arguments, **options)
-
-    @functools.wraps(action)
-    def generator(session, *arguments, **options):
-        with _mistakes_shown(session):
-            yield from action(session, *arguments, **options)
-
-    return generator if inspect.isgeneratorfunction(action) else function
 
 
 def explain(kind: str) -> tuple:
@@ -274,128 +238,3 @@ def load_example(session: Session, home: Path) -> tuple:
         session.add(*reference)
     session.queries = example_queries(home)
     return *listed_references(session), references[0][1], [str(path) for path in session.queries]
-
-
-@shows_mistakes
-def search(session: Session, queries: Sequence[tuple[str, str | None]] | None) -> Iterator[tuple]:
-    """Searches the images that are uploaded now.
-
-    Args:
-        session: the visitor's session.
-        queries: (path, caption) of each image.
-
-    Yields:
-        Values of the result part.
-    """
-    session.queries = [Path(path) for path, _ in queries or ()]
-    yield from segment(session)
-
-
-@shows_mistakes
-def segment(session: Session) -> Iterator[tuple]:
-    """Segments all images again.
-
-    Args:
-        session: the visitor's session.
-
-    Yields:
-        Values of the result part: first that the images are being searched, then the results.
-    """
-    if not session.classes or not session.queries:
-        session.clear()
-        missing = result_view.MISSING[bool(session.classes), bool(session.queries)]
-        yield result_view.nothing(_paragraphs([missing, *map(html.escape, session.check())]))
-        return
-    yield result_view.busy(session)
-    try:
-        complaints = session.segment()
-    except InputError as error:
-        session.clear()
-        complaints = [str(error)]
-    yield _found(session, complaints)
-
-
-@shows_mistakes
-def take_every_class(session: Session, on: bool) -> tuple:
-    """Takes every image to show every class, or decides which it shows.
-
-    Args:
-        session: the visitor's session.
-        on: whether every image shows every class.
-
-    Returns:
-        Values of the result part.
-    """
-    session.take_every_class(on)
-    return _found(session, session.complaints)
-
-
-def _found(session, complaints):
-    """Values of the result part after a search."""
-    return result_view.results(session, _status(session, complaints))
-
-
-def _status(session, complaints):
-    return _paragraphs(map(html.escape, [*complaints, *result_view.left_out(session)]))
-
-
-def _paragraphs(sentences):
-    return '\n\n'.join(sentences)
-
-
-@shows_mistakes
-def view_image(session: Session, event: gr.SelectData) -> tuple:
-    """Chooses the image whose heat map and legend are shown.
-
-    Args:
-        session: the visitor's session.
-        event: its index is that of the result.
-
-    Returns:
-        Values of the heat map, the legend, and the switches of the classes.
-    """
-    session.chosen = event.index
-    return result_view.view(session)
-
-
-@shows_mistakes
-def view_class(session: Session, event: gr.SelectData) -> tuple:
-    """Chooses the class of the heat map.
-
-    Args:
-        session: the visitor's session.
-        event: its value is the name of the class.
-
-    Returns:
-        Values of the heat map, the legend, and the switches of the classes.
-    """
-    session.heat_class = event.value
-    return result_view.view(session)
-
-
-@shows_mistakes
-def switch(session: Session, event: gr.SelectData) -> Sequence:
-    """Switches a class on or off in the image that was chosen.
-
-    Args:
-        session: the visitor's session.
-        event: its value is the name of the class; `selected` is True for on.
-
-    Returns:
-        Values of the status, the overlays, the heat map, the legend, the switches of the classes, and the files.
-    """
-    if result_view.chosen_result(session, event.value) is None:
-        return [gr.skip()] * 6
-    session.switch(session.chosen, event.value, event.selected)
-    status = _status(session, session.complaints)
-    return status, result_view.overlays(session), *result_view.view(session), result_view.files(session)
-
-
-def close(session: Session | None) -> None:
-    """Ends the session of a page that was closed.
-
-    Args:
-        session: the visitor's session; None if it never began.
-    """
-    if session is not None:
-        session.close()
