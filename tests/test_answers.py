@@ -442,7 +442,7 @@ def test_a_saved_segmenter_learns_from_answers_and_asks_as_its_references_do(
 def test_a_saved_segmenter_that_cannot_decide_learns_nothing_from_answers(predict, saved, current_folder):
     assert predict('--save-segmenter=discs.safetensors')[0] == 0
     (current_folder / 'found/answers.json').write_text('{"red-0": {"blue": false}}')
-    sentence = 'found/answers.json decide nothing: discs.safetensors cannot decide which classes are present, as'
+    sentence = 'found/answers.json decide nothing: discs.safetensors cannot decide which classes are present, because'
     status, out, err = saved('--support=red=red0.jpg:red0.png')
     assert (status, sentence in err, 'reading weights' in out) == (2, True, False)
 

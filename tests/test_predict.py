@@ -344,7 +344,7 @@ def test_mistakes_with_earlier_results_and_saved_references_are_found_before_the
         ((*saved, '--as-drawn'), 'leave --as-drawn out'),
         (
             (*saved, *CAT, '--present-above=0.1'),
-            'cat.safetensors cannot decide which classes are present, as further references are typed with it; give all '
+            'cat.safetensors cannot decide which classes are present, because you typed further references beside it; give all '
             'references with --support, without --segmenter, or leave --present-above out.',
         ),
         (('--segmenter=nowhere.safetensors',), 'there is no file nowhere.safetensors'),
@@ -372,11 +372,14 @@ def test_a_saved_segmenter_says_if_it_cannot_decide_what_a_folder_shows(command,
     for name in ('saved', 'earlier'):
         assert command(*NETWORK, *CAT, '--save-segmenter', f'{name}.safetensors')[0] == 0
     without_evidence(tmp_path / 'earlier.safetensors')
-    told = 'every image was taken to show every class: {} cannot decide, as {}'
+    told = 'every image was taken to show every class: {} cannot decide, {}'
     saved, earlier = '--segmenter=saved.safetensors', '--segmenter=earlier.safetensors'
-    assert told.format('earlier.safetensors', 'an earlier version saved it') in command(earlier, '--query', 'photos')[1]
+    assert (
+        told.format('earlier.safetensors', 'because an earlier version saved it')
+        in command(earlier, '--query', 'photos')[1]
+    )
     out = command(saved, '--support', 'cat=dog.jpg:dog.png', '--query', 'photos')[1]
-    assert told.format('saved.safetensors', 'further references are typed with it') in out
+    assert told.format('saved.safetensors', 'because you typed further references beside it') in out
     for decided in ((earlier, '--absent-above=0.5'), (earlier, '--all-present'), (saved,), (*NETWORK, *CAT)):
         status, out, _ = command(*decided, '--query', 'photos')
         assert (status, 'every image was taken' in out) == (0, False)

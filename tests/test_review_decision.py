@@ -191,3 +191,58 @@ def test_pictures_without_any_class_and_switches_move_into_the_review(photos, tm
     assert not work.project.labels('1').any()
     again = open_project(tmp_path / 'new')
     assert again.answers() == {'1': {'cat': False, 'dog': False}, '2': {'dog': False}}
+
+
+def test_a_run_of_which_there_are_results_stays_after_a_review_and_another_run(folder):
+    predict(folder.parent, '--present-above=0.3')
+    work = drafting(folder)
+    work.project.accept('0', work.project.labels('0'))
+    labels = np.zeros_like(work.project.labels('1'))
+    labels[:20] = 1
+    work.project.use_as_reference('1', labels)
+    list(work.segment())  # compares the photographs with each other
+    before, _ = entries_of(folder)
+    (folder.parent / 'in').rename(folder.parent / 'first')
+    (folder.parent / 'in').mkdir()
+    image, _ = draw_disc(90, color=COLORS['cat'])
+    Image.fromarray(image).save(folder.parent / 'in' / 'more.png')
+    predict(folder.parent, '--present-above=0.3')
+    entries, runs = entries_of(folder)
+    assert {*before, 'more'} == set(entries)
+    assert {entry['run'] for entry in entries.values()} <= {run['id'] for run in runs}
+
+
+def test_a_run_of_an_earlier_version_stays_as_long_as_it_has_results(folder):
+    predict(folder.parent, '--present-above=0.3')
+    results = json.loads((folder / 'predictions.json').read_text())
+    for run in results['runs']:
+        del run['decided_by']
+    (folder / 'predictions.json').write_text(json.dumps(results))
+    (folder.parent / 'in').rename(folder.parent / 'first')
+    (folder.parent / 'in').mkdir()
+    image, _ = draw_disc(90, color=COLORS['cat'])
+    Image.fromarray(image).save(folder.parent / 'in' / 'more.png')
+    predict(folder.parent, '--present-above=0.4')
+    entries, runs = entries_of(folder)
+    assert {entry['run'] for entry in entries.values()} <= {run['id'] for run in runs}
+
+
+def test_what_a_correction_decided_goes_with_it(folder):
+    predict(folder.parent, '--present-above=0.3')
+    work = drafting(folder)
+    labels = np.zeros_like(work.project.labels('0'))
+    labels[:20] = 1
+    work.project.use_as_reference('0', labels)
+    list(work.segment())
+    assert any('presence_after' in entry for entry in entries_of(folder)[0].values())
+    work.project.undo()
+    list(work.segment())
+    assert not any('presence_after' in entry for entry in entries_of(folder)[0].values())
+
+
+def test_answers_for_results_without_a_record_are_no_mistake(folder):
+    (folder / 'answers.json').write_text('{"3": {"dog": true}}')
+    (folder / 'objects' / '3.json').unlink()
+    project = open_project(folder)
+    assert '3' not in project.images
+    assert project.answers() == {'3': {'dog': True}}

@@ -54,8 +54,8 @@ def why_undecided(options: argparse.Namespace) -> str:
         A clause about the file of --segmenter.
     """
     if options.support or options.support_dir or options.negative:
-        return 'as further references are typed with it'
-    return 'as an earlier version saved it, or references were added before'
+        return 'because you typed further references beside it'
+    return 'because an earlier version saved it, or references were added before'
 
 
 def check_can_decide(can_decide: bool, options: argparse.Namespace) -> None:
@@ -225,4 +225,6 @@ class Decision(NamedTuple):
 
 @functools.cache  # they are asked for at each question
 def _descriptor(record, _):
-    return json.loads(record.read_text(encoding='utf-8'))['descriptor']
+    import numpy as np
+
+    return np.array(json.loads(record.read_text(encoding='utf-8'))['descriptor'], np.float32)

@@ -159,8 +159,10 @@ def _runs(earlier, run, entries) -> list[dict[str, Any]]:
     """The runs of which there are results, and this one."""
     used = {(entry.get('run'), decided_by(entry)) for entry in entries} - {(run['id'], run['decided_by'])}
     # Their pictures are removed, or replaced by those of this run.
-    others = [{**other, 'pictures': []} for other in earlier.get('runs', [])]
-    return [*(other for other in others if (other['id'], other.get('decided_by')) in used), run]
+    others = [({**other, 'pictures': []}, (other['id'], other.get('decided_by'))) for other in earlier.get('runs', [])]
+    # Runs of earlier versions do not say what decided, and a review may decide otherwise: there the id is enough.
+    unclear = {name for name, by in used if (name, by) not in [key for _, key in others]}
+    return [*(other for other, key in others if key in used or key[0] in unclear), run]
 
 
 def _write_results(

@@ -21,12 +21,12 @@ class Decided(NamedTuple):
     Attributes:
         classes: {name: {class: whether the image is taken to show it}}; a class that is missing is taken to be there.
         entries: {name: what predictions.json says of the decision}, of images about which it says anything.
-        by_folder: whether the images were compared with each other.
+        by_folder: whether the images were compared with each other; None if the references cannot decide.
     """
 
     classes: dict[str, dict[str, bool]]
     entries: dict[str, dict[str, Any]]
-    by_folder: bool
+    by_folder: bool | None
 
 
 def decide(project: Project, references: ReferenceSet, run: Mapping[str, Any]) -> Decided:
@@ -38,7 +38,7 @@ def decide(project: Project, references: ReferenceSet, run: Mapping[str, Any]) -
 
     Args:
         project: the project.
-        references: the set that the run had, without images of the review: what they show is among the answers.
+        references: the set that the run had, without images of the review: for those there are answers.
         run: entry of predictions.json; without a threshold every class is taken to be in every image.
 
     Returns:
@@ -53,9 +53,7 @@ def decide(project: Project, references: ReferenceSet, run: Mapping[str, Any]) -
     if above is None:
         return Decided(answers, entries, by_folder=False)
     if not references.can_decide:
-        return Decided(
-            {stem: _of_draft(project, stem) | own for stem, own in answers.items()}, entries, by_folder=False
-        )
+        return Decided({stem: _of_draft(project, stem) | own for stem, own in answers.items()}, entries, by_folder=None)
     seen = {stem: one for stem in project.images if (one := _seen(project, stem, references.classes))}
     rows = {stem: one.presence for stem, one in seen.items()}
     by_folder = run.get('decided_by') == FOLDER or any(answers.values())

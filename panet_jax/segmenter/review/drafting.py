@@ -124,7 +124,7 @@ class Drafting:
     def _write_results(self, decided: Decided) -> None:
         settings, run = self._about()
         run |= {'decided_by': FOLDER} if decided.by_folder else {}
-        self.project.write_results(settings, run, decided.entries)
+        self.project.write_results(settings, run, decided.entries, keep=decided.by_folder is None)
 
     def _last_run(self) -> dict[str, Any]:
         """The last run of `panet-jax predict`; that of a review, if it has replaced all others."""

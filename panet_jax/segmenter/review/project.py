@@ -240,7 +240,10 @@ class Project:
         Raises:
             InputError: the file cannot be read, or names another class or image.
         """
-        return read_answers(self.folder, self.classes, {*self.images, *(path.stem for path in self.waiting)})
+        listed = {
+            Path(entry['labels']).stem for entry in self.results['images']
+        }  # some may have no record to draw from
+        return read_answers(self.folder, self.classes, {*listed, *self.images, *(path.stem for path in self.waiting)})
 
     def keep_answers(self, answers: Mapping[str, Mapping[str, bool]]) -> None:
         """Keeps further answers; of an image and a class that were answered before, the new one counts.
@@ -278,19 +281,25 @@ class Project:
             return True
 
     def write_results(
-        self, settings: dict[str, Any], run: dict[str, Any], decided: Mapping[str, Mapping[str, Any]]
+        self,
+        settings: dict[str, Any],
+        run: dict[str, Any],
+        decided: Mapping[str, Mapping[str, Any]],
+        *,
+        keep: bool,
     ) -> None:
         """Writes predictions.json, from the entries of all images.
 
         Args:
             settings: those of `outputs.SAME`.
             run: what it says of the run of the newest drafts.
-            decided: {name: what it says of the decision for an image}; of the others it keeps what it said.
+            decided: {name: what it says of the decision for an image}.
+            keep: whether it keeps what it said of the decision where `decided` says nothing.
         """
         with self._lock:
-            before = {Path(entry['labels']).stem: entry for entry in self.results['images']}
             kept = {
-                stem: {name: entry[name] for name in OF_DECISION if name in entry} for stem, entry in before.items()
+                Path(entry['labels']).stem: {name: entry[name] for name in OF_DECISION if name in entry}
+                for entry in (self.results['images'] if keep else ())
             }
             images = [
                 {'image': str(image.path), **image.entry, **kept.get(stem, {}), **decided.get(stem, {})}

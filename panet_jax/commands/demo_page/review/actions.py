@@ -237,6 +237,7 @@ def take_over(desk: Desk, session: Session | None) -> tuple:
     desk.check()
     if session is None or not session.references or not session.queries:
         raise InputError('The first view has no reference or no image yet; mark something and upload images there.')
+    desk.project.answers()  # a damaged file is told before anything is copied
     stems = desk.project.add_photos(session.queries)
     desk.drafting.add_references(session.reference_set)
     known = [session.choices.known(path, session.reference_set.classes) for path in session.queries]
