@@ -197,10 +197,10 @@ def test_a_run_of_which_there_are_results_stays_after_a_review_and_another_run(f
     predict(folder.parent, '--present-above=0.3')
     work = drafting(folder)
     work.project.accept('0', work.project.labels('0'))
-    labels = np.zeros_like(work.project.labels('1'))
-    labels[:20] = 1
-    work.project.use_as_reference('1', labels)
-    list(work.segment())  # compares the photographs with each other
+    image, _ = draw_disc(91, color=COLORS['dog'])
+    Image.fromarray(image).save(folder.parent / 'new.png')
+    work.project.add_photos([folder.parent / 'new.png'])
+    list(work.segment())  # compares the photographs with each other, and leaves the drafts of the others
     before, _ = entries_of(folder)
     (folder.parent / 'in').rename(folder.parent / 'first')
     (folder.parent / 'in').mkdir()
