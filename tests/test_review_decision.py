@@ -170,6 +170,7 @@ def test_references_that_cannot_decide_keep_the_classes_of_the_drafts(folder):
     assert decided.classes['3'] == {'cat': False, 'dog': True}
 
 
+@pytest.mark.exhaustive
 def test_pictures_without_any_class_and_switches_move_into_the_review(photos, tmp_path):
     pytest.importorskip('gradio')
     from panet_jax.commands.demo_page.review import actions

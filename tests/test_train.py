@@ -111,7 +111,7 @@ def test_two_devices_equal_one_for_other_encoders(name, width, size):
 
 
 @pytest.mark.parametrize('count', [1, pytest.param(2, marks=pytest.mark.exhaustive)])
-@pytest.mark.parametrize('loop', ['episodes', 'images'])
+@pytest.mark.parametrize('loop', ['episodes', pytest.param('images', marks=pytest.mark.exhaustive)])
 def test_a_loop_outside_xla_makes_the_step_of_the_batch(loop, count):
     """As compiled for CPUs."""
     batch = compact_batch(17)
