@@ -22,7 +22,8 @@ from panet_jax.disk.locks import holding
 from panet_jax.segmenter.review.drafting import Drafting
 from panet_jax.segmenter.review.exporting import export_project
 from panet_jax.segmenter.review.label_files import read_labels, write_labels
-from panet_jax.segmenter.review.project import LOCK, STEPS, open_project
+from panet_jax.segmenter.review.open import open_project
+from panet_jax.segmenter.review.project import LOCK, STEPS
 from panet_jax.segmenter.review.steps import MOST_STEPS, Review, least_iou
 
 STEMS = ['a', 'b', 'c', 'd']

@@ -19,7 +19,7 @@ from panet_jax.commands.demo_page.session import Session
 from panet_jax.method.answers import FOLDER_ABOVE
 from panet_jax.segmenter.review.deciding import decide
 from panet_jax.segmenter.review.drafting import Drafting
-from panet_jax.segmenter.review.project import open_project
+from panet_jax.segmenter.review.open import open_project
 
 COLORS = {'cat': (220, 40, 30), 'dog': (20, 60, 240)}
 COUNT = 10  # photographs: the even ones show a cat, the odd ones a dog
@@ -49,6 +49,13 @@ def predict(folder, *more):
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as ended:
         cli.run(['predict', *words])
     assert ended.value.code == 0
+
+
+def replace_photos(folder):
+    """Puts a single photograph, more.png, in place of those that `predict` takes."""
+    (folder / 'in').rename(folder / 'first')
+    (folder / 'in').mkdir()
+    Image.fromarray(draw_disc(90, color=COLORS['cat'])[0]).save(folder / 'in' / 'more.png')
 
 
 @pytest.fixture
@@ -203,10 +210,7 @@ def test_a_run_of_which_there_are_results_stays_after_a_review_and_another_run(f
     work.project.add_photos([folder.parent / 'new.png'])
     list(work.segment())  # compares the photographs with each other, and leaves the drafts of the others
     before, _ = entries_of(folder)
-    (folder.parent / 'in').rename(folder.parent / 'first')
-    (folder.parent / 'in').mkdir()
-    image, _ = draw_disc(90, color=COLORS['cat'])
-    Image.fromarray(image).save(folder.parent / 'in' / 'more.png')
+    replace_photos(folder.parent)
     predict(folder.parent, '--present-above=0.3')
     entries, runs = entries_of(folder)
     assert {*before, 'more'} == set(entries)
@@ -219,10 +223,7 @@ def test_a_run_of_an_earlier_version_stays_as_long_as_it_has_results(folder):
     for run in results['runs']:
         del run['decided_by']
     (folder / 'predictions.json').write_text(json.dumps(results))
-    (folder.parent / 'in').rename(folder.parent / 'first')
-    (folder.parent / 'in').mkdir()
-    image, _ = draw_disc(90, color=COLORS['cat'])
-    Image.fromarray(image).save(folder.parent / 'in' / 'more.png')
+    replace_photos(folder.parent)
     predict(folder.parent, '--present-above=0.4')
     entries, runs = entries_of(folder)
     assert {entry['run'] for entry in entries.values()} <= {run['id'] for run in runs}

@@ -71,7 +71,8 @@ def _project(options):
     from panet_jax.disk.locks import holding
     from panet_jax.disk.paths import local_path
     from panet_jax.segmenter.outputs import RESULTS
-    from panet_jax.segmenter.review.project import LOCK, Project, make_project
+    from panet_jax.segmenter.review.open import make_project
+    from panet_jax.segmenter.review.project import LOCK, Project
 
     folder = local_path(options.project, '--project')
     is_new = not (folder / RESULTS).exists()

@@ -48,8 +48,9 @@ def image_by_image(
 ) -> Callable:
     """A training step in which each device computes the images of its episodes one after the other.
 
-    It needs the memory of one image beside the features of an episode's images, and a third more work: each image is encoded without a gradient, then the gradient of
-    the loss with respect to all features is computed, then each image is encoded again, with its gradient.
+    It needs the memory of one image beside the features of an episode's images, and a third more work: each image is
+    encoded without a gradient, then the gradient of the loss with respect to all features is computed, then each image is
+    encoded again, with its gradient.
 
     Args:
         encode: pure, (params, batch of one episode, number of an image of it) -> features.

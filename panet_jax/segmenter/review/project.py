@@ -63,7 +63,7 @@ class Project:
     """The images of a folder, and the review of each. Threads may use it together.
 
     Args:
-        folder: the folder, as from `open_project`.
+        folder: the folder, as from `make_project`.
 
     Attributes:
         folder: the folder.
@@ -240,9 +240,8 @@ class Project:
         Raises:
             InputError: the file cannot be read, or names another class or image.
         """
-        listed = {
-            Path(entry['labels']).stem for entry in self.results['images']
-        }  # some may have no record to draw from
+        # Those of an earlier version have no record to draw from, and are no images here.
+        listed = {Path(entry['labels']).stem for entry in self.results['images']}
         return read_answers(self.folder, self.classes, {*listed, *self.images, *(path.stem for path in self.waiting)})
 
     def keep_answers(self, answers: Mapping[str, Mapping[str, bool]]) -> None:
@@ -360,45 +359,3 @@ class Project:
         shape, described = (record['height'], record['width']), record.get('descriptor')
         descriptor = None if described is None else array('f', described)
         self.images[stem] = ProjectImage(stem, path, root, record['id'], shape, record['entry'], descriptor)
-
-
-def open_project(folder: Path) -> Project:
-    """Opens a project, or makes one.
-
-    Args:
-        folder: folder as for `make_project`.
-
-    Returns:
-        The Project.
-
-    Raises:
-        InputError: it holds something else, cannot be made, or is damaged.
-    """
-    make_project(folder)
-    return Project(folder)
-
-
-def make_project(folder: Path) -> None:
-    """Makes a folder a project, unless it is one.
-
-    Args:
-        folder: a folder that `panet-jax predict` or this function made; or one that is new or empty.
-
-    Raises:
-        InputError: it holds something else, or cannot be made.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f'{folder} is a file, and no folder that can be opened as a project; name a folder.')
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        strangers = [path.name for path in folder.iterdir() if path.name != REVIEW]
-        if strangers and not (folder / RESULTS).exists():
-            raise InputError(
-                f'{folder} holds {strangers[0]}, but no results of panet-jax predict; name a folder that `panet-jax predict '
-                '--out` wrote, or a new one.'
-            )
-        (folder / REVIEW).mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f'{folder} cannot be opened as a project ({error.strerror}); name another folder.') from error
-    if not strangers:
-        write_json(folder / RESULTS, {'images': [], 'failed': []})
